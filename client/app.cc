@@ -1,0 +1,217 @@
+#include "client/app.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/arguments.h"
+#include "client/command.h"
+#include "client/errors.h"
+#include "client/session.h"
+#include "client/text.h"
+
+namespace shadow {
+namespace {
+
+constexpr char kFooter[] =
+    "Names are short (web, web/r0123456789ab) or full (pools/web, dnas/web).\n"
+    "Exit codes: 0 done, 1 failed, 2 usage or bad input, 3 not found, 4 not allowed,\n"
+    "5 conflict, 6 unavailable or too late, 130 interrupted.\n\n"
+    "Examples:\n"
+    "  shadowctl apply -f web.yaml --wait\n"
+    "  shadowctl pool list\n"
+    "  shadowctl forecast web\n"
+    "  shadowctl shadow create web --increase 120 --wait\n"
+    "  shadowctl shadow activate web --level 50 --wait\n"
+    "  shadowctl why web";
+
+struct GroupText {
+  const char* name;
+  const char* summary;
+};
+
+constexpr GroupText kGroups[] = {
+    {"dna", "Definitions of instances"},
+    {"pool", "Pools of instances of one service"},
+    {"shadow", "Shadow pools, by hand"},
+    {"usage", "Demand"},
+};
+
+std::vector<Command> AllCommands() {
+  std::vector<Command> commands;
+  for (const std::span<const Command> part :
+       {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ServerCommands()}) {
+    commands.insert(commands.end(), part.begin(), part.end());
+  }
+  return commands;
+}
+
+void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
+  const std::map<std::string, Output> outputs = {
+      {"table", Output::kTable}, {"json", Output::kJson}, {"csv", Output::kCsv}};
+  root.add_option("--address", arguments.address,
+                  absl::StrCat("Socket of the daemon; default $SHADOWD_ADDRESS or ",
+                               std::string(kDefaultAddress)))
+      ->type_name("unix:PATH");
+  root.add_option("-o,--output", arguments.output, "table (default) or json; csv for a forecast")
+      ->transform(CLI::CheckedTransformer(outputs))
+      ->type_name("FORMAT");
+  root.add_flag("--watch", arguments.watch,
+                "get, list, events: follow changes; with -o json one line each");
+  root.add_flag("--wait", arguments.wait, "Mutations: until the daemon has carried it out");
+  root.add_flag("--dry-run", arguments.dry_run, "Mutations: check everything, change nothing");
+  root.add_option("--request-id", arguments.request_id,
+                  "Mutations: makes a retry safe; the same id gets the first answer again");
+  root.add_option("--timeout", arguments.timeout,
+                  "Of a call (default 10s), or with --wait of the wait (default 5m)")
+      ->type_name("DURATION");
+}
+
+void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+  const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
+  if (takes(kTakesFile)) {
+    app.add_option("-f,--file", arguments.file, "YAML or JSON file, `-`: standard input")
+        ->required()
+        ->type_name("FILE");
+  }
+  if (takes(kTakesIncrease)) {
+    app.add_option("--increase", arguments.increase,
+                   "Expected above the last actual demand, in demand units")
+        ->required();
+  }
+  if (takes(kTakesLevel)) {
+    app.add_option("--level", arguments.level, "Percent of the instances that are to serve")
+        ->required();
+  }
+  if (takes(kTakesInstances)) {
+    app.add_option("--instances", arguments.instances, "How many it is to have")->required();
+  }
+  if (takes(kTakesHold)) {
+    app.add_option("--hold", arguments.hold,
+                   "How long the loop leaves it alone: 30m, 1h (default), 0: not at all")
+        ->type_name("DURATION");
+  }
+  if (takes(kTakesSamples)) {
+    app.add_option("--csv", arguments.csv,
+                   "File with the header `timestamp,value`; ISO 8601 or Unix seconds; an empty "
+                   "value is missing; `-`: standard input")
+        ->type_name("FILE");
+    app.add_option("--value", arguments.value, "One sample");
+    app.add_option("--time", arguments.time, "Of --value; default: now")->type_name("TIME");
+  }
+  if (takes(kTakesHorizon)) {
+    app.add_option("--horizon", arguments.horizon, "How far ahead, e.g. 6h; default: one season")
+        ->type_name("DURATION");
+  }
+  if (takes(kTakesHistory)) {
+    app.add_option("--history", arguments.history_steps, "Steps of history to return with it");
+  }
+  if (takes(kTakesSince)) {
+    app.add_option("--since", arguments.since_revision,
+                   "Only after this revision; with --watch the default is now");
+  }
+  if (takes(kTakesLimit)) {
+    app.add_option("--limit", arguments.limit, "At most so many")->check(CLI::PositiveNumber);
+  }
+}
+
+void AddPositional(CLI::App& app, const Command& command, Arguments& arguments) {
+  std::string label = command.positional;
+  if (label.empty()) return;
+  const bool optional = label.front() == '[';
+  if (optional) label = label.substr(1, label.size() - 2);
+  app.add_option(label, arguments.name)->required(!optional);
+}
+
+// Its group must be there; `chosen` is set by the parse.
+void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
+                const Command** chosen) {
+  CLI::App* parent = &root;
+  if (*command.group != '\0') parent = root.get_subcommand(command.group);
+  CLI::App* app = parent->add_subcommand(command.name, command.summary);
+  app->fallthrough();
+  AddPositional(*app, command, arguments);
+  AddOptions(*app, command, arguments);
+  app->footer(absl::StrCat("Example: shadowctl ", command.example,
+                           "\nThe global flags (`shadowctl --help`) may stand here too."));
+  app->callback([chosen, &command] { *chosen = &command; });
+}
+
+// A global flag that means nothing to the command is a mistake, not something to ignore.
+absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments) {
+  const std::string full =
+      absl::StrCat(command.group, *command.group == '\0' ? "" : " ", command.name);
+  const struct {
+    const char* flag;
+    bool given;
+    Takes takes;
+  } flags[] = {{"--watch", arguments.watch, kTakesWatch},
+               {"--wait", arguments.wait, kTakesWait},
+               {"--dry-run", arguments.dry_run, kTakesDryRun},
+               {"--request-id", !arguments.request_id.empty(), kTakesRequestId},
+               {"--output csv", arguments.output == Output::kCsv, kTakesCsvOutput}};
+  for (const auto& flag : flags) {
+    if (flag.given && (command.takes & flag.takes) == 0) {
+      return BadField(flag.flag, absl::StrCat("means nothing to `shadowctl ", full, "`"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunCommand(const Command& command, Arguments arguments, Console& console) {
+  if (absl::Status flags = CheckGlobalFlags(command, arguments); !flags.ok()) return flags;
+  if (arguments.address.empty()) arguments.address = console.address_from_environment;
+  if (arguments.address.empty()) arguments.address = kDefaultAddress;
+  absl::StatusOr<std::unique_ptr<Session>> session = Session::Create(console, std::move(arguments));
+  if (!session.ok()) return session.status();
+  return command.run(**session);
+}
+
+// The exit code of --help, --version or a usage error.
+int ExitOfParse(const CLI::App& root, const CLI::ParseError& error, Console& console) {
+  std::ostringstream out;
+  std::ostringstream ignored;
+  if (root.exit(error, out, ignored) == 0) {
+    console.out << out.str();
+    return 0;
+  }
+  console.err << ErrorLine(absl::InvalidArgumentError(error.what()))
+              << "\nRun `shadowctl --help`, or --help after a command.\n";
+  return kExitUsage;
+}
+
+}  // namespace
+
+int RunShadowctl(std::vector<std::string> arguments, Console& console) {
+  const std::vector<Command> commands = AllCommands();
+  const Command* chosen = nullptr;
+  Arguments parsed;
+  CLI::App root("shadowctl: shadow pools, ready before the demand is", "shadowctl");
+  root.require_subcommand(1);
+  root.set_version_flag("--version", "shadowctl " SHADOWD_VERSION);
+  root.footer(kFooter);
+  AddGlobalFlags(root, parsed);
+  for (const GroupText& group : kGroups) {
+    root.add_subcommand(group.name, group.summary)->require_subcommand(1)->fallthrough();
+  }
+  for (const Command& command : commands) AddCommand(root, command, parsed, &chosen);
+
+  std::reverse(arguments.begin(), arguments.end());  // As CLI11 wants them.
+  try {
+    root.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    return ExitOfParse(root, error, console);
+  }
+  if (chosen == nullptr) return kExitUsage;  // Not reached: a command is required.
+  absl::Status status = RunCommand(*chosen, std::move(parsed), console);
+  console.out.flush();
+  if (status.ok() && !console.out) status = absl::DataLossError("writing to stdout failed");
+  if (!status.ok()) console.err << ErrorLine(status) << '\n';
+  return ExitCode(status);
+}
+
+}  // namespace shadow

@@ -1,0 +1,51 @@
+// What was given on the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace shadow {
+
+inline constexpr std::string_view kDefaultAddress = "unix:/run/shadowd/shadowd.sock";
+inline constexpr absl::Duration kDefaultCallTimeout = absl::Seconds(10);
+inline constexpr absl::Duration kDefaultWaitTimeout = absl::Minutes(5);
+
+enum class Output { kTable, kJson, kCsv };
+
+// As CLI11 fills it; durations and times are parsed later, with the flag's name in errors.
+struct Arguments {
+  // Global.
+  std::string address;  // "unix:PATH"
+  Output output = Output::kTable;
+  bool watch = false;
+  bool wait = false;
+  bool dry_run = false;
+  std::string request_id;
+  std::string timeout;  // Duration; empty: the defaults above.
+
+  // Of single commands; empty or unset: not given.
+  std::string name;  // The positional argument.
+  std::string file;
+  double increase = 0;
+  std::int32_t level = 0;
+  std::int32_t instances = 0;
+  std::string hold;  // Duration.
+  std::string csv;
+  std::optional<double> value;
+  std::string time;
+  std::string horizon;  // Duration.
+  std::int32_t history_steps = 0;
+  std::optional<std::int64_t> since_revision;
+  std::int32_t limit = 0;  // 0: no limit.
+};
+
+// ParseDurationText and ParseTimeText with `flag` in the error: "--hold: ...".
+absl::StatusOr<absl::Duration> ParseDurationFlag(const std::string& text, std::string_view flag);
+absl::StatusOr<absl::Time> ParseTimeFlag(const std::string& text, std::string_view flag);
+
+}  // namespace shadow

@@ -1,0 +1,54 @@
+// The commands of shadowctl as a table: what each is called, takes and does.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace shadow {
+
+class Session;
+
+// What a command takes beside its positional argument; a bit set.
+enum Takes : std::uint32_t {
+  kTakesNothing = 0,
+  kTakesFile = 1U << 0U,        // -f FILE, required.
+  kTakesIncrease = 1U << 1U,    // --increase X, required.
+  kTakesLevel = 1U << 2U,       // --level N, required.
+  kTakesInstances = 1U << 3U,   // --instances N, required.
+  kTakesHold = 1U << 4U,        // --hold DURATION
+  kTakesSamples = 1U << 5U,     // --csv FILE, or --value V [--time T]
+  kTakesHorizon = 1U << 6U,     // --horizon D
+  kTakesHistory = 1U << 7U,     // --history STEPS
+  kTakesSince = 1U << 8U,       // --since REVISION
+  kTakesLimit = 1U << 9U,       // --limit N
+  kTakesCsvOutput = 1U << 10U,  // -o csv
+  // Global flags, which are usage errors where they mean nothing:
+  kTakesWatch = 1U << 11U,      // --watch
+  kTakesWait = 1U << 12U,       // --wait
+  kTakesDryRun = 1U << 13U,     // --dry-run
+  kTakesRequestId = 1U << 14U,  // --request-id ID
+};
+
+inline constexpr std::uint32_t kTakesMutation = kTakesWait | kTakesDryRun | kTakesRequestId;
+
+struct Command {
+  const char* group;       // "shadow"; empty: the command stands alone.
+  const char* name;        // "create"
+  const char* positional;  // "POOL", "[POOL]" if it may be left out, empty: none.
+  const char* summary;
+  const char* example;  // Arguments after `shadowctl`.
+  std::uint32_t takes;  // Of Takes.
+  absl::Status (*run)(Session& session);
+};
+
+// One folder entry each: client/commands/*.cc.
+std::span<const Command> DnaCommands();
+std::span<const Command> PoolCommands();
+std::span<const Command> ShadowCommands();
+std::span<const Command> DemandCommands();  // usage, forecast, decisions, why, pool analyze
+std::span<const Command> ServerCommands();  // apply, events, status
+
+}  // namespace shadow

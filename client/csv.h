@@ -1,0 +1,27 @@
+// Demand as CSV: samples in, forecasts out.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "shadow/v1/usage.pb.h"
+
+namespace shadow {
+
+inline constexpr std::size_t kCsvBytesMax = std::size_t{256} << 20U;
+inline constexpr std::size_t kCsvSamplesMax = 5'000'000;
+
+// Header `timestamp,value`, then one sample a line: ISO 8601 (no zone: UTC) or Unix seconds, and a
+// finite value that is not negative, in the pool's demand unit. An empty value is a missing sample
+// and is skipped. Times ascend. Blank lines, CR LF, surrounding spaces, quotes and a byte order
+// mark are taken. `source` is the file's name for messages. kInvalidArgument: "<source>: line N:
+// ..." with what was wanted; nothing of the text is used.
+absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
+                                                        std::string_view source);
+
+// Header `timestamp,history,q0.05,...`; history rows first, then one row a forecast step.
+std::string ForecastCsv(const v1::Forecast& forecast);
+
+}  // namespace shadow

@@ -1,0 +1,61 @@
+// Probabilistic forecasts of one demand series.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace shadow {
+
+enum class ForecastTrust { kTrusted, kTooLittleData, kWorseThanNaive, kStale };
+
+struct TrustVerdict {
+  ForecastTrust trust = ForecastTrust::kTooLittleData;
+  std::string reason;  // For people, with the numbers.
+};
+
+// Not thread-safe: one owner at a time. No thread, clock, log or I/O inside.
+class Forecaster {
+ public:
+  struct Options {
+    absl::Duration step;                         // 1 s to 1 h.
+    std::vector<absl::Duration> season_lengths;  // Shortest first, multiples of `step`.
+  };
+
+  virtual ~Forecaster() = default;
+
+  // The mean demand of the step that begins at `step_start` (a multiple of `step` since the Unix epoch);
+  // `value` finite and not negative, or NaN: missing. Steps that are left out count as missing.
+  // kInvalidArgument: not on the grid, or a negative or infinite value. kOutOfRange: not after the last one.
+  virtual absl::Status Update(absl::Time step_start, double value) = 0;
+
+  // Quantile paths for the `steps` steps after the last update. One row per step; columns as `quantiles`
+  // (in (0, 1), ascending); values not negative, and never falling within a row. Pool's unit.
+  // kFailedPrecondition: no value was seen yet. kInvalidArgument: steps < 1 or > 2016, bad quantiles.
+  virtual absl::StatusOr<std::vector<std::vector<double>>> Forecast(
+      int steps, const std::vector<double>& quantiles) const = 0;
+
+  virtual TrustVerdict Trust() const = 0;
+
+  // Start of the last step that Update was given; absl::InfinitePast() before the first.
+  virtual absl::Time LastStep() const = 0;
+
+  // Steps of history that hold a value.
+  virtual int64_t SampleCount() const = 0;
+
+  // Everything, as bytes that Restore of the same options understands.
+  virtual std::string Save() const = 0;
+
+  // kInvalidArgument: not from Save, or for other options; nothing is changed then.
+  virtual absl::Status Restore(std::string_view saved) = 0;
+};
+
+// `options` must be valid: CompilePool checks them.
+std::unique_ptr<Forecaster> MakeForecaster(const Forecaster::Options& options);
+
+}  // namespace shadow

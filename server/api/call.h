@@ -1,0 +1,96 @@
+// What every unary handler does: guard, authorise, post to the control thread, answer.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/api/caller.h"
+#include "server/api/status_map.h"
+#include "server/control_thread.h"
+#include "server/core/error.h"
+
+namespace shadow {
+
+// Finishes with what `body` returns. An exception would reach the client as UNIMPLEMENTED without a
+// word.
+template <typename F>
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::Status status;
+  try {
+    status = body();
+  } catch (const std::exception& error) {
+    status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
+  }
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+// Posts `request` and fills `response` with the answer. `precheck` runs first, on the caller's
+// thread.
+template <typename Req, typename Resp>
+grpc::ServerUnaryReactor* Ask(
+    grpc::CallbackServerContext* context, ControlThread& control, const Req& request,
+    Resp* response,
+    const std::function<absl::Status()>& precheck = [] { return absl::OkStatus(); }) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::Status status;
+  try {
+    status = precheck();
+    if (status.ok()) {
+      status = control.Post(request, [reactor, response](Answer answer) {
+        if (answer.ok()) response->Swap(static_cast<Resp*>(answer->get()));
+        reactor->Finish(ToGrpc(answer.status()));
+      });
+    }
+  } catch (const std::exception& error) {
+    status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
+  }
+  if (!status.ok()) reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+inline constexpr int kPageSizeDefault = 100;
+inline constexpr int kPageSizeMax = 1000;
+
+// kInvalidArgument: negative. 0: the default; more than the maximum: the maximum (AIP-158).
+inline absl::StatusOr<int> PageSize(int asked) {
+  if (asked < 0) return FieldError("page_size", absl::StrCat(asked, " is negative"));
+  return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
+}
+
+// Tokens are the key of the last element, in hex: opaque, and checked.
+inline std::string ToToken(const std::string& key) { return absl::BytesToHexString(key); }
+inline absl::StatusOr<std::string> FromToken(const std::string& token) {
+  std::string key = absl::HexStringToBytes(token);
+  if (absl::BytesToHexString(key) == token) return key;
+  return FieldError("page_token", "is not a next_page_token of this method");
+}
+
+// One page of a map in key order; `add(value)` for each that `keep(key, value)` takes.
+template <typename Map, typename Keep, typename Add>
+absl::StatusOr<std::string> ListPage(const Map& map, int page_size, const std::string& page_token,
+                                     Keep keep, Add add) {
+  const auto size = PageSize(page_size);
+  if (!size.ok()) return size.status();
+  const auto after = FromToken(page_token);
+  if (!after.ok()) return after.status();
+  int added = 0;
+  std::string last;
+  for (auto entry = map.upper_bound(*after); entry != map.end(); ++entry) {
+    if (!keep(entry->first, entry->second)) continue;
+    if (added == *size) return ToToken(last);
+    add(entry->second);
+    last = entry->first;
+    ++added;
+  }
+  return std::string();
+}
+
+}  // namespace shadow

@@ -1,0 +1,72 @@
+#include "server/api/services.h"
+
+namespace shadow {
+
+absl::Status CheckSupported(const Adapters& adapters, const v1::Dna& dna) {
+  const auto compiled = CompileDna(dna);
+  if (!compiled.ok()) return absl::OkStatus();
+  absl::Status refusal;
+  for (const auto& [name, provider] : adapters.providers) {
+    const absl::Status supported = provider->Supports(*compiled);
+    if (supported.ok()) return supported;
+    refusal.Update(supported);
+  }
+  return refusal;
+}
+
+DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
+                                                   const v1::CreateDnaRequest* request,
+                                                   v1::Dna* response) {
+  return Ask(context, api_.control, *request, response, [&] {
+    const absl::Status admin = RequireAdmin(*context, "CreateDna");
+    return admin.ok() ? CheckSupported(api_.adapters, request->dna()) : admin;
+  });
+}
+
+DnaServiceImpl::Reactor* DnaServiceImpl::GetDna(Context* context, const v1::GetDnaRequest* request,
+                                                v1::Dna* response) {
+  return Reply(context, [&] {
+    const auto name = ParseDnaName(request->name(), "name");
+    if (!name.ok()) return name.status();
+    const auto snapshot = api_.control.snapshot();
+    const auto found = snapshot->dnas->find(request->name());
+    if (found == snapshot->dnas->end()) {
+      return ReasonError(absl::StatusCode::kNotFound, "DNA_NOT_FOUND",
+                         absl::StrCat(request->name(), " does not exist"));
+    }
+    *response = found->second;
+    return absl::OkStatus();
+  });
+}
+
+DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
+                                                  const v1::ListDnasRequest* request,
+                                                  v1::ListDnasResponse* response) {
+  return Reply(context, [&] {
+    const auto snapshot = api_.control.snapshot();
+    const auto next = ListPage(
+        *snapshot->dnas, request->page_size(), request->page_token(),
+        [](const std::string& key, const v1::Dna&) { return key.find('@') == std::string::npos; },
+        [&](const v1::Dna& dna) { *response->add_dnas() = dna; });
+    if (next.ok()) response->set_next_page_token(*next);
+    return next.status();
+  });
+}
+
+DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
+                                                   const v1::UpdateDnaRequest* request,
+                                                   v1::Dna* response) {
+  return Ask(context, api_.control, *request, response, [&] {
+    const absl::Status admin = RequireAdmin(*context, "UpdateDna");
+    return admin.ok() ? CheckSupported(api_.adapters, request->dna()) : admin;
+  });
+}
+
+DnaServiceImpl::Reactor* DnaServiceImpl::DeleteDna(Context* context,
+                                                   const v1::DeleteDnaRequest* request,
+                                                   google::protobuf::Empty* response) {
+  return Ask(context, api_.control, *request, response,
+             [&] { return RequireAdmin(*context, "DeleteDna"); });
+}
+
+}  // namespace shadow

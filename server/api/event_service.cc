@@ -1,0 +1,183 @@
+#include <memory>
+#include <vector>
+
+#include "grpcpp/alarm.h"
+#include "server/api/services.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+constexpr absl::Duration kBookmarkInterval = absl::Seconds(10);
+constexpr size_t kPageMax = 256;  // Events taken from the hub or the store at a time.
+
+absl::Status TooSlow(int64_t revision) {
+  return ReasonError(absl::StatusCode::kResourceExhausted, "SLOW_WATCHER",
+                     absl::StrCat("this watcher is more than ", EventHub::kEventsMax,
+                                  " events behind; resume from revision ", revision));
+}
+
+// One stream. A write is under way, or it is woken by the hub or the bookmark alarm. `mutex_`
+// guards all. Shared, because an alarm that has fired may still be running when gRPC is done with
+// the stream.
+class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
+                           public std::enable_shared_from_this<WatchReactor> {
+ public:
+  WatchReactor(ApiContext& api, const v1::WatchRequest& request)
+      : api_(api),
+        prefix_(request.name_prefix()),
+        revision_(request.has_since_revision() ? request.since_revision()
+                                               : api.hub.last_revision()) {}
+
+  // The stream owns itself until OnDone.
+  void Start() {
+    self_ = shared_from_this();
+    wake_ = api_.hub.Subscribe([this] { Pump(false); });
+    {
+      const std::lock_guard lock(mutex_);
+      SetAlarmLocked();
+    }
+    Pump(false);
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (!ok) return FinishLocked(absl::CancelledError("the watcher is gone"));
+    }
+    Pump(false);
+  }
+
+  void OnCancel() override {
+    const std::lock_guard lock(mutex_);
+    FinishLocked(absl::CancelledError("cancelled"));
+  }
+
+  void OnDone() override {
+    api_.hub.Unsubscribe(wake_);
+    alarm_.Cancel();
+    self_.reset();  // Perhaps the end of this.
+  }
+
+ private:
+  void SetAlarmLocked() {
+    alarm_.Set(absl::ToChronoTime(api_.clock.Now().wall + kBookmarkInterval),
+               [self = shared_from_this()](bool fired) {
+                 if (!fired) return;
+                 self->Pump(true);
+                 const std::lock_guard lock(self->mutex_);
+                 if (!self->finished_) self->SetAlarmLocked();
+               });
+  }
+
+  void FinishLocked(const absl::Status& status) {
+    if (std::exchange(finished_, true)) return;
+    Finish(ToGrpc(status));
+  }
+
+  // Writes the next event, if there is one; else, where `bookmark`, that there is none.
+  void Pump(bool bookmark) {
+    const std::lock_guard lock(mutex_);
+    if (writing_ || finished_) return;
+    if (next_ == page_.size()) {
+      const absl::Status filled = Fill();
+      if (!filled.ok()) return FinishLocked(filled);
+    }
+    if (next_ < page_.size()) {
+      current_ = page_[next_++];
+      revision_ = current_->revision();
+    } else if (bookmark) {
+      auto event = std::make_shared<v1::Event>();
+      event->set_kind(v1::Event::BOOKMARK);
+      event->set_revision(revision_);
+      *event->mutable_time() = ToProto(api_.clock.Now().wall);
+      current_ = std::move(event);
+    } else {
+      return;
+    }
+    writing_ = true;
+    StartWrite(current_.get());
+  }
+
+  // The next page, perhaps empty.
+  absl::Status Fill() {
+    page_.clear();
+    next_ = 0;
+    EventHub::Page page = api_.hub.After(revision_, prefix_, kPageMax);
+    if (!page.gap) {
+      reading_store_ = false;
+      page_ = std::move(page.events);
+      if (page_.empty()) revision_ = page.last_revision;
+      return absl::OkStatus();
+    }
+    if (!reading_store_) return TooSlow(revision_);
+    const auto events = api_.store.ReadEvents(revision_, prefix_, kPageMax);
+    if (!events.ok()) return events.status();
+    for (const v1::Event& event : *events) page_.push_back(std::make_shared<v1::Event>(event));
+    if (page_.empty()) {  // Nothing of this prefix up to where the hub begins.
+      revision_ = std::max(revision_, api_.hub.dropped_revision());
+      return Fill();
+    }
+    return absl::OkStatus();
+  }
+
+  ApiContext& api_;
+  const std::string prefix_;
+  std::mutex mutex_;
+  int64_t revision_;  // Of the last event that was written, or looked at.
+  int64_t wake_ = 0;
+  std::vector<std::shared_ptr<const v1::Event>> page_;
+  size_t next_ = 0;
+  std::shared_ptr<const v1::Event> current_;  // Being written: shared with the hub, not copied.
+  bool reading_store_ =
+      true;  // What is only there is read once; afterwards a watcher has to keep up.
+  bool writing_ = false;
+  bool finished_ = false;
+  grpc::Alarm alarm_;
+  std::shared_ptr<WatchReactor> self_;
+};
+
+absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
+  if (request.since_revision() < 0) {
+    return FieldError("since_revision", absl::StrCat(request.since_revision(), " is negative"));
+  }
+  if (request.page_token().empty()) return request.since_revision();
+  int64_t after = 0;
+  const auto key = FromToken(request.page_token());
+  if (key.ok() && absl::SimpleAtoi(*key, &after) && after >= 0) return after;
+  return FieldError("page_token", "is not a next_page_token of this method");
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
+                                                       const v1::ListEventsRequest* request,
+                                                       v1::ListEventsResponse* response) {
+  return Reply(context, [&]() -> absl::Status {
+    const auto size = PageSize(request->page_size());
+    if (!size.ok()) return size.status();
+    const auto after = EventsAfter(*request);
+    if (!after.ok()) return after.status();
+    const auto events = api_.store.ReadEvents(*after, request->name_prefix(), *size + 1);
+    if (!events.ok()) return events.status();
+    for (const v1::Event& event : *events) {
+      if (response->events_size() == *size) {
+        response->set_next_page_token(
+            ToToken(absl::StrCat(response->events(*size - 1).revision())));
+        break;
+      }
+      *response->add_events() = event;
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerWriteReactor<v1::Event>* EventServiceImpl::Watch(Context* /*context*/,
+                                                             const v1::WatchRequest* request) {
+  const auto reactor = std::make_shared<WatchReactor>(api_, *request);
+  reactor->Start();
+  return reactor.get();
+}
+
+}  // namespace shadow

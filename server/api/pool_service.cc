@@ -1,0 +1,57 @@
+#include "server/api/services.h"
+
+namespace shadow {
+
+PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
+                                                      const v1::CreatePoolRequest* request,
+                                                      v1::Pool* response) {
+  return Ask(context, api_.control, *request, response,
+             [&] { return RequireAdmin(*context, "CreatePool"); });
+}
+
+PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
+                                                   const v1::GetPoolRequest* request,
+                                                   v1::Pool* response) {
+  return Reply(context, [&] {
+    const auto name = ParsePoolName(request->name(), "name");
+    if (!name.ok()) return name.status();
+    const auto snapshot = api_.control.snapshot();
+    const auto found = snapshot->pools.find(request->name());
+    if (found == snapshot->pools.end()) {
+      return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                         absl::StrCat(request->name(), " does not exist"));
+    }
+    *response = found->second->pool;
+    return absl::OkStatus();
+  });
+}
+
+PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
+                                                     const v1::ListPoolsRequest* request,
+                                                     v1::ListPoolsResponse* response) {
+  return Reply(context, [&] {
+    const auto snapshot = api_.control.snapshot();
+    const auto next = ListPage(
+        snapshot->pools, request->page_size(), request->page_token(),
+        [](const auto&, const auto&) { return true; },
+        [&](const auto& pool) { *response->add_pools() = pool->pool; });
+    if (next.ok()) response->set_next_page_token(*next);
+    return next.status();
+  });
+}
+
+PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
+                                                      const v1::UpdatePoolRequest* request,
+                                                      v1::Pool* response) {
+  return Ask(context, api_.control, *request, response,
+             [&] { return RequireAdmin(*context, "UpdatePool"); });
+}
+
+PoolServiceImpl::Reactor* PoolServiceImpl::DeletePool(Context* context,
+                                                      const v1::DeletePoolRequest* request,
+                                                      v1::Pool* response) {
+  return Ask(context, api_.control, *request, response,
+             [&] { return RequireAdmin(*context, "DeletePool"); });
+}
+
+}  // namespace shadow

@@ -1,0 +1,30 @@
+#include <unistd.h>
+
+#include "server/api/services.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+
+grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
+    grpc::CallbackServerContext* context, const v1::GetServerStatusRequest* /*request*/,
+    v1::ServerStatus* response) {
+  return Reply(context, [&] {
+    const auto snapshot = api_.control.snapshot();
+    response->set_version(SHADOWD_VERSION);
+    response->set_store_id(snapshot->store_id);
+    *response->mutable_start_time() = ToProto(api_.start_time);
+    response->set_revision(snapshot->revision);
+    response->set_schema_version(Store::SchemaVersion());
+    response->set_pools(static_cast<int>(snapshot->pools.size()));
+    for (const auto& [name, pool] : snapshot->pools) {
+      response->set_shadow_pools(response->shadow_pools() + static_cast<int>(pool->shadows.size()));
+      response->set_instances(response->instances() + static_cast<int>(pool->instances.size()));
+    }
+    *response->mutable_last_tick_duration() = ToProto(snapshot->last_tick_duration);
+    *response->mutable_longest_tick_duration() = ToProto(snapshot->longest_tick_duration);
+    response->set_pid(static_cast<uint32_t>(getpid()));
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace shadow

@@ -1,0 +1,127 @@
+// The gRPC services: translate, validate, authorise, post to the control thread. Reads are answered
+// from its snapshot or the store.
+#pragma once
+
+#include "absl/time/time.h"
+#include "server/api/call.h"
+#include "server/core/names.h"
+#include "server/effect_runner.h"
+#include "server/event_hub.h"
+#include "shadow/v1/dna_service.grpc.pb.h"
+#include "shadow/v1/event_service.grpc.pb.h"
+#include "shadow/v1/pool_service.grpc.pb.h"
+#include "shadow/v1/server_service.grpc.pb.h"
+#include "shadow/v1/shadow_pool_service.grpc.pb.h"
+#include "shadow/v1/usage_service.grpc.pb.h"
+#include "storage/store.h"
+
+namespace shadow {
+
+// Everything that services borrow; all of it must outlive them.
+struct ApiContext {
+  ControlThread& control;
+  Store& store;
+  EventHub& hub;
+  Adapters& adapters;
+  Clock& clock;
+  absl::Time start_time;
+};
+
+// Whether some provider of this daemon can enforce `dna`; kFailedPrecondition, naming the first
+// field, if none can. Malformed DNAs are left to the control loop.
+absl::Status CheckSupported(const Adapters& adapters, const v1::Dna& dna);
+
+class DnaServiceImpl final : public v1::DnaService::CallbackService {
+ public:
+  explicit DnaServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  Reactor* CreateDna(Context*, const v1::CreateDnaRequest*, v1::Dna*) override;
+  Reactor* GetDna(Context*, const v1::GetDnaRequest*, v1::Dna*) override;
+  Reactor* ListDnas(Context*, const v1::ListDnasRequest*, v1::ListDnasResponse*) override;
+  Reactor* UpdateDna(Context*, const v1::UpdateDnaRequest*, v1::Dna*) override;
+  Reactor* DeleteDna(Context*, const v1::DeleteDnaRequest*, google::protobuf::Empty*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+class PoolServiceImpl final : public v1::PoolService::CallbackService {
+ public:
+  explicit PoolServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  Reactor* CreatePool(Context*, const v1::CreatePoolRequest*, v1::Pool*) override;
+  Reactor* GetPool(Context*, const v1::GetPoolRequest*, v1::Pool*) override;
+  Reactor* ListPools(Context*, const v1::ListPoolsRequest*, v1::ListPoolsResponse*) override;
+  Reactor* UpdatePool(Context*, const v1::UpdatePoolRequest*, v1::Pool*) override;
+  Reactor* DeletePool(Context*, const v1::DeletePoolRequest*, v1::Pool*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+class ShadowPoolServiceImpl final : public v1::ShadowPoolService::CallbackService {
+ public:
+  explicit ShadowPoolServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  Reactor* CreateShadowPool(Context*, const v1::CreateShadowPoolRequest*, v1::ShadowPool*) override;
+  Reactor* GetShadowPool(Context*, const v1::GetShadowPoolRequest*, v1::ShadowPool*) override;
+  Reactor* ListShadowPools(Context*, const v1::ListShadowPoolsRequest*,
+                           v1::ListShadowPoolsResponse*) override;
+  Reactor* UpdateShadowPool(Context*, const v1::UpdateShadowPoolRequest*, v1::ShadowPool*) override;
+  Reactor* ActivateShadowPool(Context*, const v1::ActivateShadowPoolRequest*,
+                              v1::ShadowPool*) override;
+  Reactor* DeleteShadowPool(Context*, const v1::DeleteShadowPoolRequest*, v1::ShadowPool*) override;
+  Reactor* ListInstances(Context*, const v1::ListInstancesRequest*,
+                         v1::ListInstancesResponse*) override;
+  Reactor* ReleaseHold(Context*, const v1::ReleaseHoldRequest*, v1::ReleaseHoldResponse*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+class UsageServiceImpl final : public v1::UsageService::CallbackService {
+ public:
+  explicit UsageServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  grpc::ServerReadReactor<v1::ReportUsageRequest>* ReportUsage(Context*,
+                                                               v1::ReportUsageResponse*) override;
+  Reactor* ReportUsageBatch(Context*, const v1::ReportUsageBatchRequest*,
+                            v1::ReportUsageBatchResponse*) override;
+  Reactor* AnalyzePoolUsage(Context*, const v1::AnalyzePoolUsageRequest*,
+                            v1::AnalyzePoolUsageResponse*) override;
+  Reactor* GetForecast(Context*, const v1::GetForecastRequest*, v1::Forecast*) override;
+  Reactor* ListDecisions(Context*, const v1::ListDecisionsRequest*,
+                         v1::ListDecisionsResponse*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+class EventServiceImpl final : public v1::EventService::CallbackService {
+ public:
+  explicit EventServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  grpc::ServerUnaryReactor* ListEvents(Context*, const v1::ListEventsRequest*,
+                                       v1::ListEventsResponse*) override;
+  grpc::ServerWriteReactor<v1::Event>* Watch(Context*, const v1::WatchRequest*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+class ServerServiceImpl final : public v1::ServerService::CallbackService {
+ public:
+  explicit ServerServiceImpl(ApiContext& api) : api_(api) {}
+  grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext*,
+                                            const v1::GetServerStatusRequest*,
+                                            v1::ServerStatus*) override;
+
+ private:
+  ApiContext& api_;
+};
+
+}  // namespace shadow

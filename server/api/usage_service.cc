@@ -1,0 +1,169 @@
+#include <vector>
+
+#include "server/api/services.h"
+#include "server/core/loop/demand.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+// Reads a message, has it made durable, reads the next: one is in flight, so a stream holds at most
+// one message in memory.
+class ReportUsageReactor final : public grpc::ServerReadReactor<v1::ReportUsageRequest> {
+ public:
+  ReportUsageReactor(ApiContext& api, const absl::Status& allowed,
+                     v1::ReportUsageResponse* response)
+      : api_(api), response_(response) {
+    if (allowed.ok()) {
+      StartRead(&request_);
+    } else {
+      Finish(ToGrpc(allowed));
+    }
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {  // The client has half-closed, or is gone.
+      Finish(grpc::Status::OK);
+      return;
+    }
+    const absl::Status posted =
+        api_.control.Post(std::move(request_), [this](const Answer& answer) {
+          if (!answer.ok()) {
+            Finish(ToGrpc(answer.status()));
+            return;
+          }
+          const auto& part = static_cast<const v1::ReportUsageResponse&>(**answer);
+          response_->set_accepted_samples(response_->accepted_samples() + part.accepted_samples());
+          request_.Clear();
+          StartRead(&request_);
+        });
+    if (!posted.ok()) Finish(ToGrpc(posted));
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  ApiContext& api_;
+  v1::ReportUsageResponse* response_;
+  v1::ReportUsageRequest request_;
+};
+
+// Step means of `samples`, which ascend.
+void AddStepMeans(const std::vector<v1::Sample>& samples, absl::Duration step,
+                  v1::Forecast& forecast) {
+  double sum = 0;
+  int64_t count = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const absl::Time start = StepStart(FromProto(samples[i].time()), step);
+    sum += samples[i].value();
+    ++count;
+    const bool last =
+        i + 1 == samples.size() || StepStart(FromProto(samples[i + 1].time()), step) != start;
+    if (!last) continue;
+    v1::Sample& mean = *forecast.add_history();
+    *mean.mutable_time() = ToProto(start);
+    mean.set_value(sum / static_cast<double>(count));
+    sum = 0;
+    count = 0;
+  }
+}
+
+constexpr int64_t kHistorySamplesMax = 200'000;
+
+// The samples of the `history_steps` steps before the present one. Empty where the request is at
+// fault: the control loop says how.
+absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
+                                                    const v1::GetForecastRequest& request) {
+  const auto snapshot = api.control.snapshot();
+  const auto pool = snapshot->pools.find(request.pool());
+  if (pool == snapshot->pools.end() || request.history_steps() <= 0 ||
+      request.history_steps() > kForecastStepsMax) {
+    return std::vector<v1::Sample>();
+  }
+  const absl::Duration step = FromProto(pool->second->pool.step());
+  const absl::Time until = StepStart(api.clock.Now().wall, step);
+  return api.store.ReadSamples(request.pool(),
+                               until - request.history_steps() * step - absl::Nanoseconds(1),
+                               until - absl::Nanoseconds(1), kHistorySamplesMax);
+}
+
+absl::StatusOr<int64_t> DecisionBefore(const std::string& page_token) {
+  if (page_token.empty()) return 0;
+  int64_t before = 0;
+  const auto key = FromToken(page_token);
+  if (key.ok() && absl::SimpleAtoi(*key, &before) && before > 0) return before;
+  return FieldError("page_token", "is not a next_page_token of this method");
+}
+
+}  // namespace
+
+grpc::ServerReadReactor<v1::ReportUsageRequest>* UsageServiceImpl::ReportUsage(
+    Context* context, v1::ReportUsageResponse* response) {
+  return new ReportUsageReactor(api_, RequireAdmin(*context, "ReportUsage"), response);
+}
+
+UsageServiceImpl::Reactor* UsageServiceImpl::ReportUsageBatch(
+    Context* context, const v1::ReportUsageBatchRequest* request,
+    v1::ReportUsageBatchResponse* response) {
+  return Ask(context, api_.control, *request, response,
+             [&] { return RequireAdmin(*context, "ReportUsageBatch"); });
+}
+
+UsageServiceImpl::Reactor* UsageServiceImpl::AnalyzePoolUsage(
+    Context* context, const v1::AnalyzePoolUsageRequest* request,
+    v1::AnalyzePoolUsageResponse* response) {
+  return Ask(context, api_.control, *request, response, [&] {
+    return request->validate_only() ? absl::OkStatus() : RequireAdmin(*context, "AnalyzePoolUsage");
+  });
+}
+
+UsageServiceImpl::Reactor* UsageServiceImpl::GetForecast(Context* context,
+                                                         const v1::GetForecastRequest* request,
+                                                         v1::Forecast* response) {
+  Reactor* reactor = context->DefaultReactor();
+  // Read here, not where the answer is made: the control thread does no I/O.
+  auto history = ReadHistory(api_, *request);
+  if (!history.ok()) {
+    reactor->Finish(ToGrpc(history.status()));
+    return reactor;
+  }
+  const absl::Status posted = api_.control.Post(
+      *request, [reactor, response, history = *std::move(history)](const Answer& answer) {
+        if (answer.ok()) {
+          response->Swap(static_cast<v1::Forecast*>(answer->get()));
+          AddStepMeans(history, FromProto(response->step()), *response);
+        }
+        reactor->Finish(ToGrpc(answer.status()));
+      });
+  if (!posted.ok()) reactor->Finish(ToGrpc(posted));
+  return reactor;
+}
+
+UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
+                                                           const v1::ListDecisionsRequest* request,
+                                                           v1::ListDecisionsResponse* response) {
+  return Reply(context, [&]() -> absl::Status {
+    const auto name = ParsePoolName(request->pool(), "pool");
+    if (!name.ok()) return name.status();
+    if (!api_.control.snapshot()->pools.contains(request->pool())) {
+      return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                         absl::StrCat(request->pool(), " does not exist"));
+    }
+    const auto size = PageSize(request->page_size());
+    if (!size.ok()) return size.status();
+    const auto before = DecisionBefore(request->page_token());
+    if (!before.ok()) return before.status();
+    const auto decisions = api_.store.ReadDecisions(request->pool(), *before, *size + 1);
+    if (!decisions.ok()) return decisions.status();
+    for (const v1::Decision& decision : *decisions) {
+      if (response->decisions_size() == *size) {
+        response->set_next_page_token(ToToken(absl::StrCat(response->decisions(*size - 1).id())));
+        break;
+      }
+      *response->add_decisions() = decision;
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace shadow

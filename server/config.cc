@@ -1,0 +1,115 @@
+#include "server/config.h"
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/text_format.h"
+#include "server/core/error.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+constexpr std::string_view kUnixScheme = "unix:";
+constexpr char kDefaultListen[] = "unix:/run/shadowd/shadowd.sock";
+constexpr char kDefaultStateDir[] = "/var/lib/shadowd";
+constexpr absl::Duration kRetentionMin = absl::Hours(1);
+constexpr absl::Duration kRetentionMax = absl::Hours(24 * 3660);
+constexpr int64_t kLogBytesMin = 4096;
+constexpr int64_t kLogBytesMax = int64_t{1} << 30;
+
+// Keeps the first error, with its place.
+class FirstError final : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit FirstError(const std::string& path) : path_(path) {}
+  void AddError(int line, int column, const std::string& message) override {
+    if (!text_.empty()) return;
+    text_ = absl::StrCat(path_, ":", line + 1, ":", column + 1, ": ", message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  const std::string& path_;
+  std::string text_;
+};
+
+absl::StatusOr<absl::Duration> Retention(const char* field, bool given,
+                                         const google::protobuf::Duration& value,
+                                         absl::Duration otherwise) {
+  if (!given) return otherwise;
+  const absl::Duration retention = FromProto(value);
+  if (retention >= kRetentionMin && retention <= kRetentionMax) return retention;
+  return FieldError(
+      field, absl::StrCat(absl::FormatDuration(retention), " is not between 1 h and 3660 days"));
+}
+
+absl::Status CheckRange(const char* field, int64_t value, int64_t minimum, int64_t maximum) {
+  if (value >= minimum && value <= maximum) return absl::OkStatus();
+  return FieldError(field, absl::StrCat(value, " is not between ", minimum, " and ", maximum));
+}
+
+absl::Status ResolvePaths(const v1::DaemonConfig& file, Config& config) {
+  const std::string listen = file.listen().empty() ? kDefaultListen : file.listen();
+  if (!listen.starts_with(kUnixScheme) || listen.size() == kUnixScheme.size()) {
+    return FieldError(
+        "listen",
+        absl::StrCat("\"", listen, "\" is not unix:PATH; there is no TCP in this release"));
+  }
+  config.socket_path = listen.substr(kUnixScheme.size());
+  config.state_dir = file.state_dir().empty() ? kDefaultStateDir : file.state_dir();
+  config.log_level = file.log_level().empty() ? "info" : file.log_level();
+  const std::set<std::string> levels = {"trace", "debug", "info", "warning", "error"};
+  if (levels.contains(config.log_level)) return absl::OkStatus();
+  return FieldError("log_level", absl::StrCat("\"", config.log_level,
+                                              "\" is not trace, debug, info, warning or error"));
+}
+
+}  // namespace
+
+absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  std::stringstream text;
+  text << file.rdbuf();
+  v1::DaemonConfig config;
+  FirstError error(path);
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (parser.ParseFromString(text.str(), &config)) return config;
+  return absl::InvalidArgumentError(error.text());
+}
+
+absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
+  Config config;
+  if (absl::Status paths = ResolvePaths(file, config); !paths.ok()) return paths;
+  config.admin_uids.insert(file.admin_uids().begin(), file.admin_uids().end());
+  const auto samples = Retention("sample_retention", file.has_sample_retention(),
+                                 file.sample_retention(), absl::Hours(24 * 35));
+  const auto decisions = Retention("decision_retention", file.has_decision_retention(),
+                                   file.decision_retention(), absl::Hours(24 * 7));
+  const auto events = Retention("event_retention", file.has_event_retention(),
+                                file.event_retention(), absl::Hours(24 * 7));
+  for (const auto* retention : {&samples, &decisions, &events}) {
+    if (!retention->ok()) return retention->status();
+  }
+  config.sample_retention = *samples;
+  config.decision_retention = *decisions;
+  config.event_retention = *events;
+  config.effect_workers = file.has_effect_workers() ? file.effect_workers() : 8;
+  config.instances_max = file.has_instances_max() ? file.instances_max() : 1000;
+  config.instance_log_max_bytes =
+      file.instance_log_max_bytes() == 0 ? 1 << 20 : file.instance_log_max_bytes();
+  config.enable_reflection = file.enable_reflection();
+  absl::Status status = CheckRange("effect_workers", config.effect_workers, 1, 64);
+  status.Update(CheckRange("instances_max", config.instances_max, 1, 100'000));
+  status.Update(CheckRange("instance_log_max_bytes", config.instance_log_max_bytes, kLogBytesMin,
+                           kLogBytesMax));
+  if (!status.ok()) return status;
+  return config;
+}
+
+}  // namespace shadow

@@ -1,0 +1,38 @@
+// The daemon's settings: flags over the configuration file over the defaults.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "shadow/v1/config.pb.h"
+
+namespace shadow {
+
+struct Config {
+  std::string socket_path;  // Of `listen`, without "unix:".
+  std::string state_dir;
+  std::set<uid_t> admin_uids;
+  absl::Duration sample_retention;
+  absl::Duration decision_retention;
+  absl::Duration event_retention;
+  int effect_workers = 0;
+  int instances_max = 0;
+  int64_t instance_log_max_bytes = 0;
+  std::string log_level;
+  bool enable_reflection = false;
+};
+
+// Reads the text protobuf `path`. kInvalidArgument: "PATH:LINE:COLUMN: ..." for what is no field or
+// no value, or not UTF-8 text; kNotFound, kPermissionDenied: the file.
+absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path);
+
+// Fills in the defaults. kInvalidArgument: a FieldError that names the field.
+absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& config);
+
+}  // namespace shadow

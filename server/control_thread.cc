@@ -1,0 +1,113 @@
+#include "server/control_thread.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace shadow {
+
+ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters, EventHub& hub,
+                             Clock& clock, int effect_workers,
+                             std::function<void(absl::Status)> failed)
+    : loop_(loop),
+      store_(store),
+      hub_(hub),
+      clock_(clock),
+      failed_(std::move(failed)),
+      mailbox_(kCommandsMax, clock),
+      snapshot_(loop.TakeSnapshot({}, {})),
+      runner_(std::make_unique<EffectRunner>(adapters, effect_workers, [this](EffectResult result) {
+        mailbox_.PostEvent(std::move(result));
+      })) {}
+
+absl::Status ControlThread::Post(Request request, std::function<void(Answer)> done) {
+  return mailbox_.PostCommand({.request = std::move(request), .done = std::move(done)});
+}
+
+std::shared_ptr<const Snapshot> ControlThread::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
+}
+
+void ControlThread::Run() {
+  Carry(loop_.Recover(clock_.Now()), nullptr);
+  Publish();
+  while (true) {
+    auto contents = mailbox_.Take(loop_.NextTick());
+    // Results first: they are what the commands' effects wait for.
+    for (const EffectResult& result : contents.events) {
+      Carry(loop_.OnResult(result, clock_.Now()), nullptr);
+    }
+    for (Command& command : contents.commands) Handle(std::move(command));
+    const Instant begin = clock_.Now();
+    if (loop_.NextTick() <= begin.mono) {
+      Carry(loop_.Tick(begin), nullptr);
+      last_tick_ = clock_.Now().mono - begin.mono;
+      longest_tick_ = std::max(longest_tick_, last_tick_);
+    }
+    Publish();
+    if (contents.closed) break;
+    AwaitCommits(kCommitsMax);
+  }
+  runner_.reset();
+  Carry(loop_.Close(clock_.Now()), nullptr);
+  AwaitCommits(0);
+}
+
+void ControlThread::Handle(Command command) {
+  ControlLoop::Handled handled = loop_.Handle(command.request, clock_.Now());
+  Publish();  // Who has the answer reads at least that.
+  auto answer = std::make_shared<Answer>(std::move(handled.answer));
+  Carry(std::move(handled.ready),
+        [answer, done = std::move(command.done)](const absl::Status& durable) {
+          done(durable.ok() ? std::move(*answer) : Answer(durable));
+        });
+}
+
+void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> then) {
+  if (ready.batch.ByteSizeLong() == 0) {
+    if (runner_) {
+      for (Effect& effect : ready.effects) runner_->Submit(std::move(effect));
+    }
+    if (then) then(absl::OkStatus());
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++commits_;
+  }
+  std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
+  auto carried = [this, effects = std::move(ready.effects), events = std::move(events),
+                  then = std::move(then)](const absl::Status& durable) mutable {
+    if (durable.ok()) {
+      hub_.Publish(std::move(events));
+      if (runner_) {
+        for (Effect& effect : effects) runner_->Submit(std::move(effect));
+      }
+    }
+    if (then) then(durable);
+    bool first = false;
+    {
+      const std::lock_guard lock(mutex_);
+      --commits_;
+      first = !durable.ok() && !std::exchange(store_failed_, true);
+    }
+    durable_.notify_all();
+    if (first) failed_(durable);
+  };
+  store_.Commit(std::move(ready.batch),
+                [carried = std::move(carried)](absl::Status durable) mutable { carried(durable); });
+}
+
+void ControlThread::AwaitCommits(int at_most) {
+  std::unique_lock lock(mutex_);
+  durable_.wait(lock, [&] { return commits_ <= at_most; });
+}
+
+void ControlThread::Publish() {
+  auto snapshot = loop_.TakeSnapshot(last_tick_, longest_tick_);
+  const std::lock_guard lock(mutex_);
+  snapshot_ = std::move(snapshot);
+}
+
+}  // namespace shadow

@@ -1,0 +1,70 @@
+// Drives the control loop: the one thread that owns it.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "server/core/clock.h"
+#include "server/core/loop/control_loop.h"
+#include "server/core/mailbox.h"
+#include "server/effect_runner.h"
+#include "server/event_hub.h"
+#include "storage/store.h"
+
+namespace shadow {
+
+class ControlThread {
+ public:
+  static constexpr size_t kCommandsMax = 1024;
+  static constexpr int kCommitsMax = 1024;  // Not yet durable; the loop waits beyond it.
+
+  // All references must outlive it. `loop` is loaded. `failed` is called once, on the store's
+  // thread, when a write could not be made durable: the daemon has to end.
+  ControlThread(ControlLoop& loop, Store& store, Adapters& adapters, EventHub& hub, Clock& clock,
+                int effect_workers, std::function<void(absl::Status)> failed);
+
+  // Runs until Close; then saves what Close of the loop saves.
+  void Run();
+
+  // The rest is thread-safe.
+  void Close() { mailbox_.Close(); }
+
+  // `done` is called with the answer when it is durable, on another thread; or, if this returns an
+  // error (kResourceExhausted, kUnavailable), never.
+  absl::Status Post(Request request, std::function<void(Answer)> done);
+
+  std::shared_ptr<const Snapshot> snapshot() const;
+
+ private:
+  struct Command {
+    Request request;
+    std::function<void(Answer)> done;
+  };
+
+  // Makes it durable, then runs its effects and `then`.
+  void Carry(Ready ready, std::function<void(const absl::Status&)> then);
+  void Publish();
+  void AwaitCommits(int at_most);
+  void Handle(Command command);
+
+  ControlLoop& loop_;
+  Store& store_;
+  EventHub& hub_;
+  Clock& clock_;
+  const std::function<void(absl::Status)> failed_;
+  Mailbox<Command, EffectResult> mailbox_;
+
+  mutable std::mutex mutex_;  // Guards what follows.
+  std::condition_variable durable_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  int commits_ = 0;
+  bool store_failed_ = false;
+
+  absl::Duration last_tick_;
+  absl::Duration longest_tick_;
+  std::unique_ptr<EffectRunner> runner_;  // Last: its workers post to the mailbox.
+};
+
+}  // namespace shadow

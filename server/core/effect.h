@@ -1,0 +1,58 @@
+// What the core wants done, as data, and what came of it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/core/ports.h"
+
+namespace shadow {
+
+struct Effect {
+  enum class Kind {
+    // On one instance.
+    kCreate,
+    kAwaitReady,  // Inspect, and the ready check once it runs.
+    kVerify,      // Inspect with facts.
+    kSuspend,
+    kResume,
+    kWarmUp,
+    kDestroy,  // Then Inspect.
+    kKill,     // The same by force.
+    // On one member of a balancer, by `address`.
+    kAdd,
+    kSetWeight,
+    kDrain,
+    kRemove,
+    // Looks at the world.
+    kListInstances,  // Of one provider.
+    kListBalancer,   // Of one pool.
+    kReadUsage,      // Of one pool, samples after `since`.
+  };
+  uint64_t id = 0;
+  Kind kind = Kind::kCreate;
+  std::string provider;
+  std::shared_ptr<const CompiledPool>
+      pool;  // Its balancer and usage sources; unset: kListInstances.
+  InstanceSpec instance;
+  std::string address;
+  int weight_percent = 0;
+  absl::Time since;
+};
+
+struct EffectResult {
+  uint64_t id = 0;
+  absl::Status status;
+  bool ready = false;                      // kAwaitReady: it runs and its check passed.
+  std::optional<Observation> observation;  // kAwaitReady, kVerify, kDestroy, kKill.
+  std::vector<Observation> instances;      // kListInstances.
+  BalancerView balancer;                   // kListBalancer.
+  UsageReading usage;                      // kReadUsage.
+};
+
+}  // namespace shadow

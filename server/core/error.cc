@@ -1,0 +1,37 @@
+#include "server/core/error.h"
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace shadow {
+namespace {
+
+constexpr char kFieldPayload[] = "shadowd/field";
+constexpr char kReasonPayload[] = "shadowd/reason";
+
+// Debian's Abseil has its own string_view; ours is std's.
+absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
+
+std::string Payload(const absl::Status& status, const char* url) {
+  const auto payload = status.GetPayload(url);
+  return payload.has_value() ? std::string(*payload) : std::string();
+}
+
+}  // namespace
+
+absl::Status FieldError(std::string_view field, std::string_view problem, absl::StatusCode code) {
+  absl::Status status(code, absl::StrCat(Absl(field), ": ", Absl(problem)));
+  status.SetPayload(kFieldPayload, absl::Cord(Absl(field)));
+  return status;
+}
+
+absl::Status ReasonError(absl::StatusCode code, std::string_view reason, std::string_view message) {
+  absl::Status status(code, Absl(message));
+  status.SetPayload(kReasonPayload, absl::Cord(Absl(reason)));
+  return status;
+}
+
+std::string ErrorField(const absl::Status& status) { return Payload(status, kFieldPayload); }
+std::string ErrorReason(const absl::Status& status) { return Payload(status, kReasonPayload); }
+
+}  // namespace shadow

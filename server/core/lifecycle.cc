@@ -1,0 +1,184 @@
+#include "server/core/lifecycle.h"
+
+#include <iterator>
+
+namespace shadow {
+namespace {
+
+using E = InstanceEvent;
+using G = Guard;
+using I = v1::Instance;
+using T = InstanceTask;
+
+constexpr Transition kTable[] = {
+    {I::CREATING, E::kCreated, G::kAlways, I::CREATING, T::kAwaitReady},
+    {I::CREATING, E::kReady, G::kAlways, I::VERIFYING, T::kVerify},
+    {I::CREATING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::CREATING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::CREATING, E::kRecovered, G::kAlways, I::CREATING, T::kCreate},
+
+    {I::VERIFYING, E::kVerified, G::kServe, I::WARMING, T::kWarmUp},
+    {I::VERIFYING, E::kVerified, G::kRest, I::SUSPENDING, T::kSuspend},
+    {I::VERIFYING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::VERIFYING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::VERIFYING, E::kRecovered, G::kAlways, I::VERIFYING, T::kVerify},
+
+    {I::SUSPENDING, E::kSuspended, G::kServe, I::RESUMING, T::kResume},
+    {I::SUSPENDING, E::kSuspended, G::kRest, I::SUSPENDED, T::kNone},
+    {I::SUSPENDING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::SUSPENDING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::SUSPENDING, E::kRecovered, G::kAlways, I::SUSPENDING, T::kSuspend},
+
+    {I::SUSPENDED, E::kWantActive, G::kAlways, I::RESUMING, T::kResume},
+    {I::SUSPENDED, E::kRunning, G::kAlways, I::SUSPENDING, T::kSuspend},
+    {I::SUSPENDED, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::SUSPENDED, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::SUSPENDED, E::kRecovered, G::kAlways, I::SUSPENDED, T::kNone},
+
+    {I::RESUMING, E::kResumed, G::kServe, I::WARMING, T::kWarmUp},
+    // Only after a crash in WARMING can the balancer know a resuming one.
+    {I::RESUMING, E::kResumed, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::RESUMING, E::kResumed, G::kRest, I::SUSPENDING, T::kSuspend},
+    {I::RESUMING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
+    {I::RESUMING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::RESUMING, E::kWantGone, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::RESUMING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::RESUMING, E::kRecovered, G::kAlways, I::RESUMING, T::kResume},
+
+    {I::WARMING, E::kWarmedUp, G::kServeBalanced, I::WARMING, T::kAdd},
+    {I::WARMING, E::kWarmedUp, G::kServeDirect, I::ACTIVE, T::kNone},
+    {I::WARMING, E::kWarmedUp, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWarmedUp, G::kRest, I::SUSPENDING, T::kSuspend},
+    {I::WARMING, E::kAdded, G::kServe, I::WARMING, T::kCanaryWeight},
+    {I::WARMING, E::kAdded, G::kAlways, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWeightSet, G::kServe, I::WARMING, T::kJudge},
+    {I::WARMING, E::kWeightSet, G::kAlways, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kCanaryPassed, G::kAlways, I::ACTIVE, T::kFullWeight},
+    {I::WARMING, E::kLost, G::kAlways, I::WARMING, T::kAdd},
+    {I::WARMING, E::kWantSuspended, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWantSuspended, G::kAlways, I::SUSPENDING, T::kSuspend},
+    {I::WARMING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
+    {I::WARMING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::WARMING, E::kWantGone, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    // The stage is not on disk: begin again, with a resume in case that was never done.
+    {I::WARMING, E::kRecovered, G::kAlways, I::RESUMING, T::kResume},
+
+    {I::ACTIVE, E::kWeightSet, G::kAlways, I::ACTIVE, T::kNone},
+    {I::ACTIVE, E::kLost, G::kAlways, I::ACTIVE, T::kAdd},
+    {I::ACTIVE, E::kAdded, G::kAlways, I::ACTIVE, T::kFullWeight},
+    {I::ACTIVE, E::kWantSuspended, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::ACTIVE, E::kWantSuspended, G::kAlways, I::SUSPENDING, T::kSuspend},
+    {I::ACTIVE, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
+    {I::ACTIVE, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::ACTIVE, E::kWantGone, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::ACTIVE, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    // The next look at the balancer mends what differs (kLost).
+    {I::ACTIVE, E::kRecovered, G::kAlways, I::ACTIVE, T::kNone},
+
+    {I::DRAINING, E::kDrainBegun, G::kServe, I::ACTIVE, T::kFullWeight},
+    {I::DRAINING, E::kDrainBegun, G::kAlways, I::DRAINING, T::kAwaitDrained},
+    {I::DRAINING, E::kWantActive, G::kAlways, I::ACTIVE, T::kFullWeight},
+    {I::DRAINING, E::kDrained, G::kAlways, I::DRAINING, T::kRemove},
+    {I::DRAINING, E::kRemoved, G::kServe, I::WARMING, T::kWarmUp},
+    {I::DRAINING, E::kRemoved, G::kRest, I::SUSPENDING, T::kSuspend},
+    {I::DRAINING, E::kRemoved, G::kGone, I::DELETING, T::kDestroy},
+    {I::DRAINING, E::kFailed, G::kAlways, I::FAILED, T::kRemove},
+    {I::DRAINING, E::kRecovered, G::kAlways, I::DRAINING, T::kDrain},
+
+    {I::FAILED, E::kRemoved, G::kAlways, I::FAILED, T::kDestroy},
+    {I::FAILED, E::kDestroyed, G::kAlways, I::FAILED, T::kNone},
+    {I::FAILED, E::kWantGone, G::kBalanced, I::DELETING, T::kRemove},
+    {I::FAILED, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
+    {I::FAILED, E::kRecovered, G::kBalanced, I::FAILED, T::kRemove},
+    {I::FAILED, E::kRecovered, G::kAlways, I::FAILED, T::kDestroy},
+
+    {I::DELETING, E::kRemoved, G::kAlways, I::DELETING, T::kDestroy},
+    {I::DELETING, E::kDestroyed, G::kAlways, I::DELETING, T::kForget},
+    {I::DELETING, E::kRecovered, G::kBalanced, I::DELETING, T::kRemove},
+    {I::DELETING, E::kRecovered, G::kAlways, I::DELETING, T::kDestroy},
+};
+
+bool Holds(Guard guard, const InstanceFacts& facts) {
+  const bool serve = facts.want == v1::InstanceRecord::WANT_ACTIVE;
+  switch (guard) {
+    case Guard::kAlways:
+      return true;
+    case Guard::kServe:
+      return serve;
+    case Guard::kServeBalanced:
+      return serve && facts.has_balancer;
+    case Guard::kServeDirect:
+      return serve && !facts.has_balancer;
+    case Guard::kRest:
+      return facts.want == v1::InstanceRecord::WANT_SUSPENDED;
+    case Guard::kGone:
+      return facts.want == v1::InstanceRecord::WANT_GONE;
+    case Guard::kBalanced:
+      return facts.balanced;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const Transition> LifecycleTable() { return kTable; }
+
+const Transition* NextTransition(InstanceState state, InstanceEvent event,
+                                 const InstanceFacts& facts) {
+  for (const Transition& row : kTable) {
+    if (row.from == state && row.event == event && Holds(row.guard, facts)) return &row;
+  }
+  return nullptr;
+}
+
+v1::InstanceRecord::Intent IntentOf(InstanceTask task) {
+  using R = v1::InstanceRecord;
+  switch (task) {
+    case T::kCreate:
+      return R::CREATE;
+    case T::kSuspend:
+      return R::SUSPEND;
+    case T::kResume:
+      return R::RESUME;
+    case T::kAdd:
+      return R::ADD;
+    case T::kCanaryWeight:
+    case T::kFullWeight:
+      return R::SET_WEIGHT;
+    case T::kDrain:
+      return R::DRAIN;
+    case T::kRemove:
+      return R::REMOVE;
+    case T::kDestroy:
+      return R::DESTROY;
+    case T::kNone:
+    case T::kAwaitReady:
+    case T::kVerify:
+    case T::kWarmUp:
+    case T::kJudge:
+    case T::kAwaitDrained:
+    case T::kForget:
+      return R::INTENT_UNSPECIFIED;
+  }
+  return R::INTENT_UNSPECIFIED;
+}
+
+std::string_view TaskName(InstanceTask task) {
+  constexpr std::string_view kNames[] = {"none",          "create", "await ready", "verify",
+                                         "suspend",       "resume", "warm up",     "add",
+                                         "canary weight", "judge",  "full weight", "drain",
+                                         "await drained", "remove", "destroy",     "forget"};
+  return kNames[static_cast<size_t>(task)];
+}
+
+std::string_view EventName(InstanceEvent event) {
+  constexpr std::string_view kNames[] = {
+      "created",   "ready",       "verified",       "suspended",     "resumed",
+      "warmed up", "added",       "weight set",     "canary passed", "drain begun",
+      "drained",   "removed",     "destroyed",      "lost",          "running",
+      "failed",    "want active", "want suspended", "want gone",     "recovered"};
+  return kNames[static_cast<size_t>(event)];
+}
+
+}  // namespace shadow

@@ -1,0 +1,101 @@
+// The life of an instance, as one table. Pure: no I/O, no clock. No other code sets a state.
+//
+//   CREATING -> VERIFYING -> SUSPENDING -> SUSPENDED -> RESUMING -> WARMING -> ACTIVE -> DRAINING
+//                    |             ^                                  ^                     |
+//                    |             +------------- reuse --------------|---------------------+
+//                    +--- BASE, or already wanted --------------------+
+//   any but DELETING -> FAILED;  any -> DELETING -> gone;  a DRAINING one that is wanted -> ACTIVE
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "shadow/v1/record.pb.h"
+
+namespace shadow {
+
+using InstanceState = v1::Instance::State;
+
+// What happened to an instance, or what is now wanted of it.
+enum class InstanceEvent {
+  kCreated,   // The provider has begun to start it.
+  kReady,     // Its ready check passed.
+  kVerified,  // What runs is what the DNA says.
+  kSuspended,
+  kResumed,
+  kWarmedUp,  // The warm-up requests were answered as the DNA asks.
+  kAdded,     // The balancer knows it, at weight 0.
+  kWeightSet,
+  kCanaryPassed,
+  kDrainBegun,
+  kDrained,    // Nothing in flight, or the drain's deadline has passed.
+  kRemoved,    // The balancer has forgotten it.
+  kDestroyed,  // Nothing of it is left.
+  kLost,       // It should be in the balancer at full weight and is not.
+  kRunning,    // It should be suspended and is not.
+  kFailed,     // It died, timed out, mismatched or was judged bad.
+  kWantActive,
+  kWantSuspended,
+  kWantGone,
+  kRecovered,  // The daemon started: nothing is known to be in flight.
+};
+
+// What is to be done next for it; one at a time. Those with an intent change the world.
+enum class InstanceTask {
+  kNone,
+  kCreate,
+  kAwaitReady,
+  kVerify,
+  kSuspend,
+  kResume,
+  kWarmUp,
+  kAdd,
+  kCanaryWeight,
+  kJudge,  // Watch the canary's numbers.
+  kFullWeight,
+  kDrain,
+  kAwaitDrained,
+  kRemove,
+  kDestroy,
+  kForget,  // Erase the record: it is gone.
+};
+
+// What a guard may look at.
+struct InstanceFacts {
+  v1::InstanceRecord::Want want = v1::InstanceRecord::WANT_UNSPECIFIED;
+  bool has_balancer = false;  // The pool has a balancer that must be told.
+  bool balanced = false;      // The balancer may know it.
+};
+
+enum class Guard {
+  kAlways,
+  kServe,          // Wanted active.
+  kServeBalanced,  // Wanted active, and there is a balancer.
+  kServeDirect,    // Wanted active, no balancer.
+  kRest,           // Wanted suspended.
+  kGone,           // Wanted gone.
+  kBalanced,       // The balancer may know it.
+};
+
+struct Transition {
+  InstanceState from;
+  InstanceEvent event;
+  Guard guard;
+  InstanceState to;
+  InstanceTask task;
+};
+
+// All of it, for tests and documentation; the first row that matches is the one.
+std::span<const Transition> LifecycleTable();
+
+// The row for `event` in `state`, or nullptr: the event means nothing there and is dropped.
+const Transition* NextTransition(InstanceState state, InstanceEvent event,
+                                 const InstanceFacts& facts);
+
+// The intent that must be on disk before `task` is done; INTENT_UNSPECIFIED: it changes nothing.
+v1::InstanceRecord::Intent IntentOf(InstanceTask task);
+
+std::string_view TaskName(InstanceTask task);     // "warm up"
+std::string_view EventName(InstanceEvent event);  // "warmed up"
+
+}  // namespace shadow

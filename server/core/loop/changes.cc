@@ -1,0 +1,210 @@
+#include "server/core/loop/changes.h"
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "server/core/planner.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using I = v1::Instance;
+using S = v1::ShadowPool;
+
+S::State StateOf(const v1::ShadowRecord& record, int members, int serving, int resting, int moving,
+                 int failures) {
+  const S& shadow = record.shadow();
+  const int active = ActiveCount(shadow.target_instances(), shadow.target_activation_level());
+  if (record.deleting()) return S::DELETING;
+  if (members < shadow.target_instances() && moving == 0 && failures > 0) return S::FAILED;
+  if (serving > active) return S::DEACTIVATING;
+  if (active > 0) return serving < active ? S::ACTIVATING : S::ACTIVE;
+  if (resting == shadow.target_instances() && resting == members) return S::SUSPENDED;
+  return S::CREATING;
+}
+
+}  // namespace
+
+void DeriveShadow(const PoolEntry& pool, ShadowEntry& entry) {
+  S& shadow = *entry.record.mutable_shadow();
+  int members = 0;
+  int serving = 0;
+  int leaving = 0;
+  int resting = 0;
+  int failed = 0;
+  int moving = 0;
+  for (const auto& [id, member] : pool.members) {
+    if (!member.shadow.empty() && shadow.name().ends_with("/" + member.shadow)) {
+      const I::State state = member.record.instance().state();
+      failed += state == I::FAILED;
+      serving += state == I::ACTIVE;
+      leaving += state == I::DRAINING;
+      resting += state == I::SUSPENDED;
+      const bool counts = state != I::FAILED && state != I::DELETING;
+      members += counts;
+      moving += counts && state != I::ACTIVE && state != I::SUSPENDED;
+    }
+  }
+  shadow.set_serving_instances(serving);
+  shadow.set_suspended_instances(resting);
+  shadow.set_failed_instances(failed);
+  shadow.set_state(StateOf(entry.record, members, serving + leaving, resting, moving,
+                           entry.backoff.consecutive_failures));
+  shadow.set_reconciling(shadow.state() != S::SUSPENDED && shadow.state() != S::ACTIVE);
+}
+
+void DerivePool(PoolEntry& pool) {
+  int serving = 0;
+  bool moving = false;
+  for (const auto& [id, member] : pool.members) {
+    if (!member.shadow.empty()) continue;
+    serving += member.record.instance().state() == I::ACTIVE;
+    moving |= member.record.instance().state() != I::ACTIVE &&
+              member.record.instance().state() != I::FAILED;
+  }
+  v1::Pool& proto = *pool.record.mutable_pool();
+  proto.set_serving_base_instances(serving);
+  proto.set_reconciling(proto.state() == v1::Pool::DELETING || moving ||
+                        serving < proto.managed_instances());
+}
+
+v1::Event& Changes::AddEvent(v1::Event::Kind kind, std::string_view name,
+                             std::string_view message) {
+  v1::Event& event = *ready_.batch.add_events();
+  event.set_revision(++world_.revision);
+  *event.mutable_time() = ToProto(now_.wall);
+  event.set_kind(kind);
+  event.set_name(std::string(name));
+  event.set_request_id(request_id_);
+  event.set_message(std::string(message));
+  return event;
+}
+
+void Changes::Put(const v1::Dna& dna, v1::Event::Kind kind, std::string_view message) {
+  *AddEvent(kind, dna.name(), message).mutable_dna() = dna;
+  *ready_.batch.add_put_dnas()->mutable_dna() = dna;
+  world_.dnas_dirty = true;
+}
+
+void Changes::Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message) {
+  *pool.record.mutable_pool()->mutable_update_time() = ToProto(now_.wall);
+  DerivePool(pool);
+  v1::Event& event = AddEvent(kind, pool.record.pool().name(), message);
+  *event.mutable_pool() = pool.record.pool();
+  Keep(pool);
+}
+
+void Changes::Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind,
+                  std::string_view message) {
+  v1::ShadowPool& proto = *shadow.record.mutable_shadow();
+  *proto.mutable_update_time() = ToProto(now_.wall);
+  DeriveShadow(pool, shadow);
+  *AddEvent(kind, proto.name(), message).mutable_shadow_pool() = proto;
+  kept_shadows_.emplace(pool.id, proto.name().substr(proto.name().rfind('/') + 1));
+  pools_.insert(pool.id);
+}
+
+void Changes::Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::string_view message) {
+  *AddEvent(kind, member.record.instance().name(), message).mutable_instance() =
+      member.record.instance();
+  Keep(pool, member);
+}
+
+void Changes::Keep(PoolEntry& pool) {
+  kept_pools_.insert(pool.id);
+  pools_.insert(pool.id);
+}
+
+void Changes::Keep(PoolEntry& pool, const Member& member) {
+  kept_members_.emplace(pool.id, member.id);
+  pools_.insert(pool.id);
+}
+
+void Changes::Erase(const v1::Dna& revision) {
+  ready_.batch.add_erase(absl::StrCat(revision.name(), "@", revision.revision()));
+  world_.dnas_dirty = true;
+}
+
+void Changes::Erase(PoolEntry& pool) {
+  *AddEvent(v1::Event::DELETED, pool.record.pool().name(), "deleted").mutable_pool() =
+      pool.record.pool();
+  ready_.batch.add_erase(pool.record.pool().name());
+  kept_pools_.erase(pool.id);
+  pools_.erase(pool.id);
+}
+
+void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
+  const v1::ShadowPool& proto = shadow.record.shadow();
+  *AddEvent(v1::Event::DELETED, proto.name(), "deleted").mutable_shadow_pool() = proto;
+  ready_.batch.add_erase(proto.name());
+  kept_shadows_.erase({pool.id, proto.name().substr(proto.name().rfind('/') + 1)});
+  pools_.insert(pool.id);
+}
+
+void Changes::Erase(PoolEntry& pool, const Member& member) {
+  const v1::Instance& instance = member.record.instance();
+  *AddEvent(v1::Event::DELETED, instance.name(), "gone").mutable_instance() = instance;
+  ready_.batch.add_erase(instance.name());
+  kept_members_.erase({pool.id, member.id});
+  pools_.insert(pool.id);
+}
+
+void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
+  decision.set_id(++world_.decision_id);
+  *ready_.batch.add_decisions() = decision;
+  if (differs) {
+    *AddEvent(v1::Event::DECIDED, pool.record.pool().name(), decision.explanation())
+         .mutable_decision() = decision;
+  }
+  pool.dirty = true;
+}
+
+void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view message) {
+  AddEvent(kind, name, message);
+}
+
+uint64_t Changes::Run(Effect effect) {
+  effect.id = ++world_.effect_id;
+  ready_.effects.push_back(std::move(effect));
+  return world_.effect_id;
+}
+
+void Changes::Derive(PoolEntry& pool) {
+  for (auto& [id, shadow] : pool.shadows) {
+    const v1::ShadowPool before = shadow.record.shadow();
+    DeriveShadow(pool, shadow);
+    if (MessageDifferencer::Equals(before, shadow.record.shadow())) continue;
+    const S::State now = shadow.record.shadow().state();
+    const std::string message = before.state() == now ? std::string("members changed")
+                                                      : absl::StrCat(S::State_Name(before.state()),
+                                                                     " -> ", S::State_Name(now));
+    Put(pool, shadow, v1::Event::UPDATED, message);
+  }
+  const v1::Pool before = pool.record.pool();
+  DerivePool(pool);
+  if (!MessageDifferencer::Equals(before, pool.record.pool())) {
+    Put(pool, v1::Event::UPDATED, "base changed");
+  }
+  pool.dirty = true;
+}
+
+Ready Changes::Finish() {
+  for (const std::string& id : std::set<std::string>(pools_)) {
+    const auto pool = world_.pools.find(id);
+    if (pool != world_.pools.end()) Derive(pool->second);
+  }
+  for (const std::string& id : kept_pools_) {
+    const auto pool = world_.pools.find(id);
+    if (pool != world_.pools.end()) *ready_.batch.add_put_pools() = pool->second.record;
+  }
+  for (const auto& [pool, shadow] : kept_shadows_) {
+    *ready_.batch.add_put_shadows() = world_.pools.at(pool).shadows.at(shadow).record;
+  }
+  for (const auto& [pool, member] : kept_members_) {
+    *ready_.batch.add_put_instances() = world_.pools.at(pool).members.at(member).record;
+  }
+  return std::move(ready_);
+}
+
+}  // namespace shadow

@@ -1,0 +1,82 @@
+// What one input of the control loop leads to: gathered while it is handled, handed out as data.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+#include "server/core/loop/world.h"
+
+namespace shadow {
+
+// First `batch` must be durable, then the effects run and the reply is sent.
+struct Ready {
+  v1::WriteBatch batch;
+  std::vector<Effect> effects;
+};
+
+// Control thread only; `world` must outlive it. Every change of the world that is to be kept is
+// told here.
+class Changes {
+ public:
+  Changes(World& world, Instant now, std::string request_id = "")
+      : world_(world), now_(now), request_id_(std::move(request_id)) {}
+
+  World& world() { return world_; }
+  const Instant& now() const { return now_; }
+  const std::string& request_id() const { return request_id_; }
+
+  // Keep the resource as it is when the input has been handled, and tell watchers now.
+  void Put(const v1::Dna& dna, v1::Event::Kind kind, std::string_view message);
+  void Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message);
+  void Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind, std::string_view message);
+  void Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::string_view message);
+  // Keep it, without an event: only internal fields changed.
+  void Keep(PoolEntry& pool);
+  void Keep(PoolEntry& pool, const Member& member);
+
+  // Erase the record; the world's entry is the caller's to erase, afterwards.
+  void Erase(const v1::Dna& revision);
+  void Erase(PoolEntry& pool);
+  void Erase(PoolEntry& pool, const ShadowEntry& shadow);
+  void Erase(PoolEntry& pool, const Member& member);
+
+  // Gives `decision` its id. An event only where `differs`.
+  void Record(PoolEntry& pool, v1::Decision& decision, bool differs);
+  void Note(v1::Event::Kind kind, std::string_view name, std::string_view message);
+
+  v1::WriteBatch& batch() { return ready_.batch; }
+
+  // Short names of the pools of which something was put or erased so far.
+  std::set<std::string> touched() const { return pools_; }
+
+  // Returns the id that its result will carry.
+  uint64_t Run(Effect effect);
+
+  // Recomputes what follows from the members, and returns it all. Nothing may be called after it.
+  Ready Finish();
+
+ private:
+  v1::Event& AddEvent(v1::Event::Kind kind, std::string_view name, std::string_view message);
+  void Derive(PoolEntry& pool);
+
+  World& world_;
+  const Instant now_;
+  const std::string request_id_;
+  Ready ready_;
+  std::set<std::string> pools_;  // Touched: derived fields may have changed.
+  std::set<std::string> kept_pools_;
+  std::set<std::pair<std::string, std::string>> kept_shadows_;
+  std::set<std::pair<std::string, std::string>> kept_members_;
+};
+
+// Sets the output-only fields that follow from target and members: state, counts, reconciling.
+void DeriveShadow(const PoolEntry& pool, ShadowEntry& shadow);
+void DerivePool(PoolEntry& pool);
+
+}  // namespace shadow

@@ -1,0 +1,208 @@
+#include "server/core/loop/control_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/core/loop/demand.h"
+#include "server/core/loop/instances.h"
+#include "server/core/loop/mutations.h"
+#include "server/core/loop/planning.h"
+#include "server/core/loop/request_ids.h"
+#include "server/core/loop/results.h"
+#include "server/core/loop/settle.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+std::shared_ptr<const DnaMap> DnasOf(const World& world) {
+  auto dnas = std::make_shared<DnaMap>();
+  for (const auto& [id, entry] : world.dnas) {
+    for (const auto& [revision, dna] : entry.revisions) {
+      (*dnas)[dna.name() + "@" + revision] = dna;
+    }
+    const v1::Dna& newest = entry.revisions.at(entry.newest);
+    (*dnas)[newest.name()] = newest;
+  }
+  return dnas;
+}
+
+std::shared_ptr<const PoolSnapshot> SnapshotOf(const PoolEntry& pool) {
+  auto snapshot = std::make_shared<PoolSnapshot>();
+  snapshot->pool = pool.record.pool();
+  for (const auto& [id, shadow] : pool.shadows) {
+    snapshot->shadows[shadow.record.shadow().name()] = shadow.record.shadow();
+  }
+  for (const auto& [id, member] : pool.members) {
+    snapshot->instances[member.record.instance().name()] = member.record.instance();
+  }
+  return snapshot;
+}
+
+}  // namespace
+
+Ready ControlLoop::Finish(Changes& changes) {
+  Ready ready = changes.Finish();
+  for (const Effect& effect : ready.effects) {
+    in_flight_[effect.id] = {.kind = effect.kind,
+                             .pool = effect.pool ? PoolId(*effect.pool) : std::string(),
+                             .member = effect.instance.id,
+                             .provider = effect.provider,
+                             .asked = changes.now().mono};
+  }
+  return ready;
+}
+
+std::string ControlLoop::PoolId(const CompiledPool& pool) {
+  return pool.pool.name().substr(pool.pool.name().find('/') + 1);
+}
+
+void ControlLoop::SettleTouched(Changes& changes) {
+  for (const std::string& id : changes.touched()) {
+    const auto pool = world_.pools.find(id);
+    if (pool != world_.pools.end()) Settle(changes, pool->second, options_.instances_max);
+  }
+}
+
+void ControlLoop::ListProviders(Changes& changes) {
+  for (auto& [name, provider] : world_.providers) {
+    if (provider.effect.has_value() || changes.now().mono < provider.next_list) continue;
+    Effect effect;
+    effect.kind = Effect::Kind::kListInstances;
+    effect.provider = name;
+    provider.effect = changes.Run(std::move(effect));
+  }
+}
+
+Ready ControlLoop::Recover(Instant now) {
+  Changes changes(world_, now);
+  changes.Note(v1::Event::RECOVERED, "", "the daemon started");
+  for (auto& [id, pool] : world_.pools) {
+    for (auto& [member_id, member] : pool.members) {
+      Apply(changes, pool, member, InstanceEvent::kRecovered);
+    }
+    CloseSteps(pool, now.wall);
+  }
+  for (const std::string& name : options_.providers) world_.providers[name].next_list = now.mono;
+  ListProviders(changes);
+  SettleTouched(changes);
+  return Finish(changes);
+}
+
+bool ControlLoop::recovered() const {
+  return !world_.providers.empty() &&
+         std::all_of(world_.providers.begin(), world_.providers.end(),
+                     [](const auto& entry) { return entry.second.listed; });
+}
+
+ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
+  const std::string request_id = RequestIdOf(request);
+  const absl::Status checked = CheckRequestId(request_id);
+  if (!checked.ok()) return {.ready = {}, .answer = checked};
+  const bool validate_only = ValidateOnly(request);
+  if (auto first = Remembered(world_, request, request_id); first.has_value()) {
+    return {.ready = {}, .answer = *std::move(first)};
+  }
+  Changes changes(world_, now, request_id);
+  Answer answer =
+      std::visit([&changes](const auto& message) { return Execute(changes, message); }, request);
+  if (answer.ok() && !validate_only) {
+    if (!request_id.empty()) Remember(changes, request, request_id, **answer);
+    SettleTouched(changes);
+  }
+  return {.ready = Finish(changes), .answer = std::move(answer)};
+}
+
+void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight& asked,
+                               const EffectResult& result) {
+  switch (asked.kind) {
+    case Effect::Kind::kListBalancer:
+      pool.view_effect.reset();
+      OnBalancerView(changes, pool, asked.asked, result);
+      break;
+    case Effect::Kind::kReadUsage: {
+      pool.usage_effect.reset();
+      Samples samples(result.usage.samples.begin(), result.usage.samples.end());
+      const bool good =
+          result.status.ok() && CheckSamples(pool, samples, changes.now().wall, "usage").ok();
+      if (good) Ingest(changes, pool, samples);
+      DecideAndAct(changes, pool, v1::Decision::LEVEL);
+      break;
+    }
+    default: {
+      const auto member = pool.members.find(asked.member);
+      if (member == pool.members.end() || member->second.effect != result.id) return;
+      OnInstanceResult(changes, pool, member->second, result);
+    }
+  }
+  Settle(changes, pool, options_.instances_max);
+}
+
+Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
+  const auto found = in_flight_.find(result.id);
+  if (found == in_flight_.end()) return {};
+  const InFlight asked = std::move(found->second);
+  in_flight_.erase(found);
+  Changes changes(world_, now);
+  if (asked.kind == Effect::Kind::kListInstances) {
+    ProviderEntry& provider = world_.providers.at(asked.provider);
+    provider.effect.reset();
+    provider.next_list = now.mono + kListInterval;
+    OnInstanceList(changes, asked.provider, asked.asked, result);
+    SettleTouched(changes);
+  } else if (const auto pool = world_.pools.find(asked.pool); pool != world_.pools.end()) {
+    OnPoolResult(changes, pool->second, asked, result);
+  }
+  return Finish(changes);
+}
+
+Ready ControlLoop::Tick(Instant now) {
+  Changes changes(world_, now);
+  ListProviders(changes);
+  for (auto pool = world_.pools.begin(); pool != world_.pools.end();) {
+    PoolEntry& entry = (pool++)->second;  // TickPool may erase it.
+    if (entry.due <= now.mono) TickPool(changes, entry, options_.instances_max);
+  }
+  if (now.mono >= next_forget_) {
+    next_forget_ = now.mono + kForgetInterval;
+    ForgetOldRequests(world_, now.wall);
+  }
+  return Finish(changes);
+}
+
+absl::Duration ControlLoop::NextTick() const {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const auto& [name, provider] : world_.providers) {
+    if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
+  }
+  for (const auto& [id, pool] : world_.pools) next = std::min(next, pool.due);
+  return next;
+}
+
+Ready ControlLoop::Close(Instant now) {
+  Changes changes(world_, now);
+  for (const auto& [id, pool] : world_.pools) SaveForecaster(changes, pool);
+  return Finish(changes);
+}
+
+std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot(absl::Duration last_tick,
+                                                          absl::Duration longest_tick) {
+  auto next = std::make_shared<Snapshot>();
+  if (snapshot_) *next = *snapshot_;
+  next->store_id = world_.store_id;
+  next->revision = world_.revision;
+  next->recovered = recovered();
+  next->last_tick_duration = last_tick;
+  next->longest_tick_duration = longest_tick;
+  if (std::exchange(world_.dnas_dirty, false)) next->dnas = DnasOf(world_);
+  std::erase_if(next->pools, [this](const auto& entry) {
+    return !world_.pools.contains(entry.first.substr(entry.first.find('/') + 1));
+  });
+  for (auto& [id, pool] : world_.pools) {
+    if (std::exchange(pool.dirty, false)) next->pools[pool.record.pool().name()] = SnapshotOf(pool);
+  }
+  snapshot_ = std::move(next);
+  return snapshot_;
+}
+
+}  // namespace shadow

@@ -1,0 +1,96 @@
+// The control loop as a state machine: inputs in, `Ready` out. No thread, no I/O, no clock: its
+// driver (server/control_thread, or a test on a manual clock) makes batches durable, runs effects,
+// and hands their results back.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/core/loop/changes.h"
+#include "server/core/loop/request.h"
+#include "server/core/loop/snapshot.h"
+#include "server/core/loop/world.h"
+
+namespace shadow {
+
+// Control thread only, as everything in this folder.
+class ControlLoop {
+ public:
+  struct Options {
+    std::vector<std::string> providers = {"process"};
+    int instances_max = 1000;
+  };
+
+  explicit ControlLoop(Options options) : options_(std::move(options)) {}
+
+  // Takes over what the store holds. First call. kDataLoss, naming the record: it does not make
+  // sense.
+  absl::Status Load(const v1::StoreContents& contents, Instant now);
+
+  // History of a loaded pool since its saved forecaster, oldest first; any number of calls before
+  // Recover.
+  void Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples);
+  // Where the replay has to begin.
+  absl::Time ReplayFrom(const std::string& pool_name) const;
+
+  // Second: finishes or undoes what was under way when the last daemon ended.
+  Ready Recover(Instant now);
+
+  // True once every provider has listed its instances since Recover.
+  bool recovered() const;
+
+  // One request. The answer is to be sent when the batch is durable.
+  struct Handled {
+    Ready ready;
+    Answer answer;
+  };
+  Handled Handle(const Request& request, Instant now);
+
+  Ready OnResult(const EffectResult& result, Instant now);
+
+  // Everything that is due at `now`.
+  Ready Tick(Instant now);
+
+  // When Tick has something to do next, on the monotonic clock.
+  absl::Duration NextTick() const;
+
+  // Saves what is otherwise saved now and then; for a clean end.
+  Ready Close(Instant now);
+
+  // The present state, sharing with the last snapshot what has not changed. The durations are how
+  // long ticks took, as its driver has measured them.
+  std::shared_ptr<const Snapshot> TakeSnapshot(absl::Duration last_tick,
+                                               absl::Duration longest_tick);
+
+  const World& world() const { return world_; }
+
+ private:
+  struct InFlight {
+    Effect::Kind kind;
+    std::string pool;    // Short.
+    std::string member;  // Id.
+    std::string provider;
+    absl::Duration asked;
+  };
+
+  static std::string PoolId(const CompiledPool& pool);
+  Ready Finish(Changes& changes);
+  void ListProviders(Changes& changes);
+  void SettleTouched(Changes& changes);
+  void OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight& asked,
+                    const EffectResult& result);
+
+  const Options options_;
+  World world_;
+  std::map<uint64_t, InFlight> in_flight_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  absl::Duration next_forget_;
+};
+
+inline constexpr absl::Duration kListInterval = absl::Seconds(2);
+inline constexpr absl::Duration kForgetInterval = absl::Minutes(1);  // Of old request ids.
+
+}  // namespace shadow

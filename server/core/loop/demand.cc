@@ -1,0 +1,169 @@
+#include "server/core/loop/demand.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/core/error.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+v1::Trust ToProto(ForecastTrust trust) {
+  switch (trust) {
+    case ForecastTrust::kTrusted:
+      return v1::TRUSTED;
+    case ForecastTrust::kTooLittleData:
+      return v1::TOO_LITTLE_DATA;
+    case ForecastTrust::kWorseThanNaive:
+      return v1::WORSE_THAN_NAIVE;
+    case ForecastTrust::kStale:
+      return v1::STALE;
+  }
+  return v1::TRUST_UNSPECIFIED;
+}
+
+// Steps between the forecaster's last one and the one that holds `now`; at least 1.
+int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
+  const absl::Duration gap = StepStart(now, pool.spec->step) - pool.forecaster->LastStep();
+  return std::max<int64_t>(1, gap / pool.spec->step);
+}
+
+// Rows from the step that holds `now`. kFailedPrecondition: nothing, or nothing recent enough.
+absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, absl::Time now,
+                                                      int64_t steps,
+                                                      const std::vector<double>& quantiles) {
+  if (pool.forecaster->LastStep() == absl::InfinitePast()) {
+    return ReasonError(
+        absl::StatusCode::kFailedPrecondition, "NO_HISTORY",
+        absl::StrCat(pool.record.pool().name(), " has no complete step of usage yet"));
+  }
+  const int64_t skipped = StepsSinceLast(pool, now) - 1;
+  if (skipped + steps > kForecastStepsMax) {
+    return ReasonError(
+        absl::StatusCode::kFailedPrecondition, "HISTORY_TOO_OLD",
+        absl::StrCat("the last usage of ", pool.record.pool().name(), " is ", skipped,
+                     " steps old; a forecast reaches ", kForecastStepsMax, " steps from there"));
+  }
+  auto rows = pool.forecaster->Forecast(static_cast<int>(skipped + steps), quantiles);
+  if (!rows.ok()) return rows.status();
+  rows->erase(rows->begin(), rows->begin() + skipped);
+  return rows;
+}
+
+}  // namespace
+
+absl::Time StepStart(absl::Time time, absl::Duration step) {
+  return absl::UnixEpoch() + absl::Floor(time - absl::UnixEpoch(), step);
+}
+
+absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
+                          const std::string& field) {
+  absl::Time last = pool.last_sample;
+  const absl::Time limit = now + pool.spec->step;
+  for (int i = 0; i < samples.size(); ++i) {
+    const v1::Sample& sample = samples[i];
+    const absl::Time time = FromProto(sample.time());
+    if (!std::isfinite(sample.value()) || sample.value() < 0) {
+      return FieldError(
+          absl::StrCat(field, "[", i, "].value"),
+          absl::StrFormat("%g is not a demand; a finite number of at least 0 is", sample.value()));
+    }
+    if (!sample.has_time() || time <= last) {
+      return FieldError(absl::StrCat(field, "[", i, "].time"),
+                        sample.has_time()
+                            ? absl::StrCat(absl::FormatTime(time, absl::UTCTimeZone()),
+                                           " is not after the sample before it, ",
+                                           absl::FormatTime(last, absl::UTCTimeZone()))
+                            : std::string("is missing"));
+    }
+    if (time > limit) {
+      return FieldError(absl::StrCat(field, "[", i, "].time"),
+                        absl::StrCat(absl::FormatTime(time, absl::UTCTimeZone()),
+                                     " is more than a step ahead of the daemon's clock"));
+    }
+    last = time;
+  }
+  return absl::OkStatus();
+}
+
+void CloseSteps(PoolEntry& pool, absl::Time now) {
+  OpenStep& open = pool.open_step;
+  if (open.count == 0 || StepStart(now, pool.spec->step) <= open.start) return;
+  // Refused only if it was closed before, which late samples of a step are.
+  pool.forecaster->Update(open.start, open.sum / static_cast<double>(open.count)).IgnoreError();
+  open = {};
+}
+
+void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored) {
+  if (samples.empty()) return;
+  for (const v1::Sample& sample : samples) {
+    const absl::Time time = FromProto(sample.time());
+    CloseSteps(pool, time);
+    OpenStep& open = pool.open_step;
+    open.start = StepStart(time, pool.spec->step);
+    open.sum += sample.value();
+    ++open.count;
+  }
+  const v1::Sample& last = *samples.rbegin();
+  pool.last_sample = FromProto(last.time());
+  pool.demand = last.value();
+  pool.dirty = true;
+  if (stored) return;
+  v1::SampleBatch& batch = *changes.batch().add_samples();
+  batch.set_pool(pool.record.pool().name());
+  *batch.mutable_samples() = samples;
+}
+
+v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
+  v1::Usage usage;
+  usage.set_stale(!pool.demand.has_value() || now - pool.last_sample > pool.spec->usage_max_age);
+  if (pool.demand.has_value()) {
+    usage.set_demand(*pool.demand);
+    *usage.mutable_sample_time() = shadow::ToProto(pool.last_sample);
+  }
+  if (pool.view.has_value()) {
+    if (pool.view->errors_per_second) usage.set_errors_per_second(*pool.view->errors_per_second);
+    if (pool.view->queued_requests) usage.set_queued_requests(*pool.view->queued_requests);
+    if (pool.view->response_time_ms) usage.set_response_time_ms(*pool.view->response_time_ms);
+  }
+  usage.set_sample_count(pool.forecaster->SampleCount());
+  return usage;
+}
+
+v1::Trust TrustNow(const PoolEntry& pool) { return ToProto(pool.forecaster->Trust().trust); }
+
+std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
+                                      double quantile) {
+  const absl::Duration step = pool.spec->step;
+  const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
+  const auto rows = Rows(pool, now, std::min<int64_t>(steps, kForecastStepsMax / 2), {quantile});
+  if (!rows.ok()) return std::nullopt;
+  double highest = 0;
+  for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);
+  return highest;
+}
+
+absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,
+                                          const std::vector<double>& quantiles) {
+  const auto rows = Rows(pool, now, steps, quantiles);
+  if (!rows.ok()) return rows.status();
+  v1::Forecast forecast;
+  for (const double quantile : quantiles) forecast.add_quantiles(quantile);
+  absl::Time time = StepStart(now, pool.spec->step);
+  for (const std::vector<double>& row : *rows) {
+    v1::Forecast::Point& point = *forecast.add_points();
+    *point.mutable_time() = shadow::ToProto(time);
+    point.mutable_values()->Add(row.begin(), row.end());
+    time += pool.spec->step;
+  }
+  *forecast.mutable_step() = shadow::ToProto(pool.spec->step);
+  const TrustVerdict verdict = pool.forecaster->Trust();
+  forecast.set_trust(ToProto(verdict.trust));
+  forecast.set_trust_reason(verdict.reason);
+  return forecast;
+}
+
+}  // namespace shadow

@@ -1,0 +1,48 @@
+// A pool's demand: samples in, steps closed, forecasts read. Control thread only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/repeated_field.h"
+#include "server/core/loop/changes.h"
+
+namespace shadow {
+
+using Samples = google::protobuf::RepeatedPtrField<v1::Sample>;
+
+// kInvalidArgument, a FieldError below `field` that names the first bad one: not finite, negative,
+// not after the sample before it or the last one of the pool, or more than a step ahead of `now`.
+absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
+                          const std::string& field);
+
+// Takes checked samples: closes the steps before the last one, feeds the forecaster, and gives them
+// to the store unless `stored` already.
+void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored = false);
+
+// Closes the open step if it ended before `now`. A step without a sample stays missing.
+void CloseSteps(PoolEntry& pool, absl::Time now);
+
+// Start of the step that holds `time`: multiples of `step` since the Unix epoch.
+absl::Time StepStart(absl::Time time, absl::Duration step);
+
+// What is known of the demand now; stale by the policy's usage_max_age.
+v1::Usage UsageNow(const PoolEntry& pool, absl::Time now);
+
+v1::Trust TrustNow(const PoolEntry& pool);
+
+// The highest `quantile` of the steps from the one that holds `now` through the one that holds
+// `now + ahead`; unset: no forecast.
+std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
+                                      double quantile);
+
+// Paths from the step that holds `now`, `steps` of them. kFailedPrecondition: no history.
+absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,
+                                          const std::vector<double>& quantiles);
+
+inline constexpr int kForecastStepsMax = 2016;
+
+}  // namespace shadow

@@ -1,0 +1,296 @@
+#include "server/core/loop/instances.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+using R = v1::InstanceRecord;
+using E = InstanceEvent;
+using T = InstanceTask;
+
+Backoff& BackoffOf(PoolEntry& pool, const Member& member) {
+  return member.shadow.empty() ? pool.base_backoff : pool.shadows.at(member.shadow).backoff;
+}
+
+void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
+  Backoff& backoff = BackoffOf(pool, member);
+  const absl::Duration now = changes.now().mono;
+  if (now > backoff.not_before + 2 * kReplaceMax) backoff.consecutive_failures = 0;
+  const int doublings = std::min(backoff.consecutive_failures++, 10);
+  backoff.not_before = now + std::min(kReplaceMin * (1 << doublings), kReplaceMax);
+  if (member.shadow.empty()) return;
+  pool.shadows.at(member.shadow)
+      .record.mutable_shadow()
+      ->set_failure_reason(member.record.instance().reason());
+}
+
+void AddLead(google::protobuf::RepeatedPtrField<google::protobuf::Duration>& leads,
+             absl::Duration lead) {
+  if (lead < absl::ZeroDuration()) return;  // The wall clock was set back.
+  if (leads.size() >= kLeadsMax) leads.DeleteSubrange(0, leads.size() - kLeadsMax + 1);
+  *leads.Add() = ToProto(lead);
+}
+
+void MeasureProvisioning(Changes& changes, PoolEntry& pool, Member& member) {
+  if (member.provisioned) return;
+  member.provisioned = true;
+  AddLead(*pool.record.mutable_provisioning_leads(),
+          changes.now().wall - FromProto(member.record.instance().create_time()));
+  changes.Keep(pool);
+}
+
+void MeasureActivation(Changes& changes, PoolEntry& pool, Member& member) {
+  I& instance = *member.record.mutable_instance();
+  if (instance.has_first_serve_time() || !instance.has_need_time()) return;
+  *instance.mutable_first_serve_time() = ToProto(changes.now().wall);
+  if (!instance.woken()) return;
+  AddLead(*pool.record.mutable_activation_leads(),
+          changes.now().wall - FromProto(instance.need_time()));
+  changes.Keep(pool);
+}
+
+absl::Duration DeadlineOf(const PoolEntry& pool, const Member& member, absl::Duration now) {
+  switch (member.task) {
+    case T::kCreate:
+      return now + member.dna->start_timeout;
+    case T::kVerify:
+      return now + kVerifyTimeout;
+    case T::kSuspend:
+    case T::kResume:
+      return now + kSuspendTimeout;
+    case T::kAwaitDrained:
+      return now + pool.spec->drain_timeout;
+    case T::kRemove:
+      return now + kRemoveTimeout;
+    case T::kDestroy:
+      return now + (member.dna ? member.dna->stop_timeout : absl::ZeroDuration());
+    default:
+      return absl::InfiniteDuration();
+  }
+}
+
+void SetTask(const PoolEntry& pool, Member& member, T task, absl::Duration now) {
+  // The start timeout runs from the creation until ready.
+  const bool same_deadline = task == T::kAwaitReady;
+  member.task = task;
+  member.record.set_intent(IntentOf(task));
+  member.task_since = now;
+  member.not_before = now;
+  member.tries = 0;
+  member.effect_stale = member.effect.has_value();
+  if (!same_deadline) member.deadline = DeadlineOf(pool, member, now);
+}
+
+// What an event tells of the instance, beside its state.
+void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finished) {
+  I& instance = *member.record.mutable_instance();
+  switch (event) {
+    case E::kVerified:
+      if (instance.role() == I::BASE) MeasureProvisioning(changes, pool, member);
+      break;
+    case E::kSuspended:
+      MeasureProvisioning(changes, pool, member);
+      break;
+    case E::kWeightSet:
+      instance.set_weight_percent(
+          finished == T::kFullWeight ? 100 : pool.spec->pool.policy().canary().weight_percent());
+      MeasureActivation(changes, pool, member);
+      break;
+    case E::kDrainBegun:
+      instance.set_weight_percent(0);
+      break;
+    case E::kRemoved:
+      instance.set_weight_percent(0);
+      member.record.set_balanced(false);
+      break;
+    default:
+      break;
+  }
+}
+
+void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
+  I& instance = *member.record.mutable_instance();
+  *instance.mutable_state_time() = ToProto(changes.now().wall);
+  member.unhealthy_since.reset();
+  if (instance.state() == I::FAILED) CountFailure(changes, pool, member);
+  if (instance.state() != I::ACTIVE) return;
+  BackoffOf(pool, member) = {};
+  if (!pool.spec->pool.balancer().has_haproxy()) {
+    instance.set_weight_percent(100);
+    MeasureActivation(changes, pool, member);
+  }
+}
+
+Effect::Kind KindOf(const Member& member, absl::Duration now) {
+  switch (member.task) {
+    case T::kCreate:
+      return Effect::Kind::kCreate;
+    case T::kAwaitReady:
+      return Effect::Kind::kAwaitReady;
+    case T::kVerify:
+      return Effect::Kind::kVerify;
+    case T::kSuspend:
+      return Effect::Kind::kSuspend;
+    case T::kResume:
+      return Effect::Kind::kResume;
+    case T::kWarmUp:
+      return Effect::Kind::kWarmUp;
+    case T::kAdd:
+      return Effect::Kind::kAdd;
+    case T::kCanaryWeight:
+    case T::kFullWeight:
+      return Effect::Kind::kSetWeight;
+    case T::kDrain:
+      return Effect::Kind::kDrain;
+    case T::kRemove:
+      return Effect::Kind::kRemove;
+    default:
+      return now < member.deadline ? Effect::Kind::kDestroy : Effect::Kind::kKill;
+  }
+}
+
+bool HasEffect(T task) {
+  return task != T::kNone && task != T::kJudge && task != T::kAwaitDrained && task != T::kForget;
+}
+
+void Issue(Changes& changes, const PoolEntry& pool, Member& member) {
+  const I& instance = member.record.instance();
+  Effect effect;
+  effect.kind = KindOf(member, changes.now().mono);
+  effect.provider = pool.spec->pool.provider();
+  effect.pool = pool.spec;
+  effect.instance = {.id = member.id,
+                     .name = instance.name(),
+                     .pool = pool.id,
+                     .shadow = member.shadow,
+                     .dna = member.dna};
+  effect.address = instance.address();
+  effect.weight_percent =
+      member.task == T::kFullWeight ? 100 : pool.spec->pool.policy().canary().weight_percent();
+  member.effect = changes.Run(std::move(effect));
+  member.effect_stale = false;
+}
+
+void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
+  switch (member.task) {
+    case T::kAwaitDrained:
+      Apply(changes, pool, member, E::kDrained, "drain timeout");
+      break;
+    case T::kRemove:  // The balancer cannot be reached: what it may still know is mended later.
+      Apply(changes, pool, member, E::kRemoved);
+      break;
+    case T::kDestroy:  // From now on by force.
+      break;
+    default:
+      Apply(changes, pool, member, E::kFailed,
+            absl::StrCat(std::string(TaskName(member.task)), ": not done within ",
+                         absl::FormatDuration(member.deadline - member.task_since)));
+  }
+}
+
+}  // namespace
+
+Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow, bool serve) {
+  World& world = changes.world();
+  Member member;
+  // The event below takes the next revision, which is never used again: a unique id.
+  member.id = absl::StrCat("i", world.revision + 1);
+  member.shadow = std::string(shadow);
+  I& instance = *member.record.mutable_instance();
+  const std::string parent = shadow.empty() ? pool.record.pool().name()
+                                            : pool.shadows.at(member.shadow).record.shadow().name();
+  instance.set_name(absl::StrCat(parent, "/instances/", member.id));
+  instance.set_role(shadow.empty() ? I::BASE : I::SHADOW);
+  instance.set_state(I::CREATING);
+  instance.set_dna_revision(shadow.empty()
+                                ? pool.record.pool().dna_revision()
+                                : pool.shadows.at(member.shadow).record.shadow().dna_revision());
+  *instance.mutable_create_time() = ToProto(changes.now().wall);
+  *instance.mutable_state_time() = ToProto(changes.now().wall);
+  if (serve) *instance.mutable_need_time() = ToProto(changes.now().wall);
+  member.record.set_want(serve ? R::WANT_ACTIVE : R::WANT_SUSPENDED);
+  member.dna = world.compiled.at(instance.dna_revision());
+  SetTask(pool, member, T::kCreate, changes.now().mono);
+  ++world.instances;
+  Member& entry = pool.members.emplace(member.id, std::move(member)).first->second;
+  changes.Put(pool, entry, v1::Event::CREATED, "CREATING");
+  return entry;
+}
+
+void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::string_view reason) {
+  I& instance = *member.record.mutable_instance();
+  const InstanceFacts facts{.want = member.record.want(),
+                            .has_balancer = pool.spec->pool.balancer().has_haproxy(),
+                            .balanced = member.record.balanced()};
+  const Transition* row = NextTransition(instance.state(), event, facts);
+  if (row == nullptr) return;
+  Learn(changes, pool, member, event, member.task);
+  const bool moves = row->to != row->from;
+  if (!reason.empty()) instance.set_reason(std::string(reason));
+  if (moves && reason.empty()) instance.clear_reason();
+  instance.set_state(row->to);
+  SetTask(pool, member, row->task, changes.now().mono);
+  if (row->task == T::kAdd) member.record.set_balanced(true);
+  if (!moves) {
+    changes.Keep(pool, member);
+    return;
+  }
+  OnEntry(changes, pool, member);
+  std::string message = absl::StrCat(I::State_Name(row->from), " -> ", I::State_Name(row->to));
+  if (!instance.reason().empty()) absl::StrAppend(&message, ": ", instance.reason());
+  changes.Put(pool, member, v1::Event::UPDATED, message);
+}
+
+void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
+  I& instance = *member.record.mutable_instance();
+  if (member.record.want() == want) return;
+  member.record.set_want(want);
+  changes.Keep(pool, member);
+  if (want == R::WANT_ACTIVE) {
+    *instance.mutable_need_time() = ToProto(changes.now().wall);
+    instance.clear_first_serve_time();
+    instance.set_woken(instance.state() == I::SUSPENDED || instance.state() == I::SUSPENDING);
+    Apply(changes, pool, member, E::kWantActive);
+  } else {
+    Apply(changes, pool, member, want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended);
+  }
+}
+
+bool Advance(Changes& changes, PoolEntry& pool, Member& member) {
+  const absl::Duration now = changes.now().mono;
+  if (!member.effect.has_value() && now >= member.deadline) OnDeadline(changes, pool, member);
+  if (member.task == T::kForget) {
+    changes.Erase(pool, member);
+    --changes.world().instances;
+    const std::string id = member.id;
+    pool.members.erase(id);
+    return false;
+  }
+  if (HasEffect(member.task) && !member.effect.has_value() && now >= member.not_before) {
+    Issue(changes, pool, member);
+  }
+  return true;
+}
+
+absl::Duration DueTime(const Member& member) {
+  if (member.effect.has_value()) return absl::InfiniteDuration();
+  // Past its deadline a task that is being destroyed goes on by force: only the poll counts.
+  const absl::Duration deadline =
+      member.task == T::kDestroy ? absl::InfiniteDuration() : member.deadline;
+  return HasEffect(member.task) ? std::min(member.not_before, deadline) : deadline;
+}
+
+void RetryLater(Changes& changes, PoolEntry& pool, Member& member, std::string_view reason) {
+  const int doublings = std::min(member.tries++, 10);
+  member.not_before = changes.now().mono + std::min(kRetryMin * (1 << doublings), kRetryMax);
+  if (reason.empty() || member.record.instance().reason() == reason) return;
+  member.record.mutable_instance()->set_reason(std::string(reason));
+  changes.Put(pool, member, v1::Event::UPDATED, reason);
+}
+
+}  // namespace shadow

@@ -1,0 +1,135 @@
+// ControlLoop::Load and its replay: from what the store holds to the world.
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/loop/control_loop.h"
+#include "server/core/loop/demand.h"
+#include "server/core/loop/settle.h"
+#include "server/core/names.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+absl::Status Damaged(std::string_view name, std::string_view problem) {
+  return absl::DataLossError(
+      absl::StrCat("the store's record of ", std::string(name), ": ", std::string(problem)));
+}
+
+absl::Status LoadDna(World& world, const v1::Dna& dna) {
+  auto compiled = CompileDna(dna);
+  if (!compiled.ok()) return Damaged(dna.name(), compiled.status().ToString());
+  if (compiled->dna.revision() != dna.revision()) {
+    return Damaged(dna.name(), absl::StrCat("revision ", dna.revision(), " has the content of ",
+                                            compiled->dna.revision()));
+  }
+  compiled->dna = dna;
+  DnaEntry& entry = world.dnas[dna.name().substr(dna.name().find('/') + 1)];
+  const auto newest = entry.revisions.find(entry.newest);
+  if (newest == entry.revisions.end() ||
+      FromProto(newest->second.update_time()) < FromProto(dna.update_time())) {
+    entry.newest = dna.revision();
+  }
+  entry.revisions[dna.revision()] = dna;
+  const std::string name = compiled->revision_name;
+  world.compiled[name] = std::make_shared<const CompiledDna>(*std::move(compiled));
+  return absl::OkStatus();
+}
+
+absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
+  const std::string& name = record.pool().name();
+  auto compiled = CompilePool(record.pool());
+  if (!compiled.ok()) return Damaged(name, compiled.status().ToString());
+  if (!world.compiled.contains(record.pool().dna_revision())) {
+    return Damaged(name, absl::StrCat("there is no ", record.pool().dna_revision()));
+  }
+  PoolEntry& pool = world.pools[name.substr(name.find('/') + 1)];
+  pool.id = name.substr(name.find('/') + 1);
+  pool.record = record;
+  pool.spec = std::make_shared<const CompiledPool>(*std::move(compiled));
+  OpenPool(pool, now);
+  return absl::OkStatus();
+}
+
+absl::Status LoadShadow(World& world, const v1::ShadowRecord& record) {
+  const auto name = ParseShadowName(record.shadow().name(), "name");
+  if (!name.ok()) return Damaged(record.shadow().name(), name.status().ToString());
+  const auto pool = world.pools.find(name->pool);
+  if (pool == world.pools.end()) return Damaged(record.shadow().name(), "its pool is not there");
+  pool->second.shadows[name->shadow].record = record;
+  return absl::OkStatus();
+}
+
+// pools/{pool}/instances/{id} or pools/{pool}/shadowPools/{shadow}/instances/{id}
+absl::Status LoadInstance(World& world, const v1::InstanceRecord& record) {
+  const std::string& name = record.instance().name();
+  constexpr std::string_view kInstances = "/instances/";
+  const size_t at = name.rfind(kInstances);
+  int64_t order = 0;
+  if (at == std::string::npos ||
+      !absl::SimpleAtoi(name.substr(std::min(name.size(), at + kInstances.size() + 1)), &order)) {
+    return Damaged(name, "not the name of an instance");
+  }
+  Member member;
+  member.id = name.substr(at + kInstances.size());
+  member.record = record;
+  member.provisioned = true;  // How long it took while the daemon was away is not known.
+  const std::string parent = name.substr(0, at);
+  std::string pool_name = parent;
+  if (const auto shadow = ParseShadowName(parent, "name"); shadow.ok()) {
+    member.shadow = shadow->shadow;
+    pool_name = PoolName(shadow->pool);
+  }
+  const auto pool = world.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  if (pool == world.pools.end() ||
+      (!member.shadow.empty() && !pool->second.shadows.contains(member.shadow))) {
+    return Damaged(name, "its pool or shadow pool is not there");
+  }
+  const auto dna = world.compiled.find(record.instance().dna_revision());
+  if (dna == world.compiled.end()) {
+    return Damaged(name, absl::StrCat("there is no ", record.instance().dna_revision()));
+  }
+  member.dna = dna->second;
+  ++world.instances;
+  const std::string id = member.id;
+  pool->second.members.emplace(id, std::move(member));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
+  world_.store_id = contents.store_id();
+  world_.revision = contents.last_revision();
+  world_.decision_id = contents.last_decision_id();
+  absl::Status status;
+  for (const auto& record : contents.dnas()) status.Update(LoadDna(world_, record.dna()));
+  for (const auto& record : contents.pools()) status.Update(LoadPool(world_, record, now));
+  for (const auto& record : contents.shadows()) status.Update(LoadShadow(world_, record));
+  for (const auto& record : contents.instances()) status.Update(LoadInstance(world_, record));
+  for (const auto& record : contents.requests()) world_.requests[record.request_id()] = record;
+  if (!status.ok()) return status;
+  for (const auto& record : contents.forecasters()) {
+    const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
+    if (pool == world_.pools.end()) continue;
+    // One that cannot be read is learned again from the samples.
+    pool->second.forecaster->Restore(record.state()).IgnoreError();
+  }
+  return absl::OkStatus();
+}
+
+absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
+  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  if (pool == world_.pools.end()) return absl::InfiniteFuture();
+  const absl::Time last = pool->second.forecaster->LastStep();
+  return last == absl::InfinitePast() ? last
+                                      : last + pool->second.spec->step - absl::Nanoseconds(1);
+}
+
+void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
+  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  if (pool == world_.pools.end()) return;
+  Changes unused(world_, Instant{});
+  Ingest(unused, pool->second, Samples(samples.begin(), samples.end()), /*stored=*/true);
+}
+
+}  // namespace shadow

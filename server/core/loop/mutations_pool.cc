@@ -1,0 +1,213 @@
+// Pools: create, update, delete; and what all mutations share.
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/field_mask.pb.h"
+#include "google/protobuf/util/field_mask_util.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "server/core/error.h"
+#include "server/core/loop/mutations.h"
+#include "server/core/loop/planning.h"
+#include "server/core/loop/settle.h"
+#include "server/core/names.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+constexpr size_t kPoolsMax = 10'000;
+
+// The full name of the revision that `dna` names now.
+absl::StatusOr<std::string> ResolveDna(const World& world, const std::string& dna) {
+  const auto name = ParseDnaName(dna, "pool.dna");
+  if (!name.ok()) return name.status();
+  const auto found = world.dnas.find(name->dna);
+  if (found == world.dnas.end()) {
+    return FieldError("pool.dna", absl::StrCat(dna, " does not exist; create it first"),
+                      absl::StatusCode::kNotFound);
+  }
+  const std::string& revision = name->revision.empty() ? found->second.newest : name->revision;
+  if (!found->second.revisions.contains(revision)) {
+    return FieldError("pool.dna", absl::StrCat("dnas/", name->dna, " has no revision ", revision),
+                      absl::StatusCode::kNotFound);
+  }
+  return absl::StrCat("dnas/", name->dna, "@", revision);
+}
+
+// The output-only fields of `from`, kept over an update of the spec.
+void KeepOutput(const v1::Pool& from, v1::Pool& pool) {
+  pool.set_state(from.state());
+  pool.set_serving_base_instances(from.serving_base_instances());
+  if (from.has_hold_until_time()) *pool.mutable_hold_until_time() = from.hold_until_time();
+  *pool.mutable_create_time() = from.create_time();
+}
+
+absl::Status CheckUpdate(const PoolEntry& pool, const CompiledPool& update) {
+  const v1::Pool& old = pool.spec->pool;
+  if (pool.record.pool().state() == v1::Pool::DELETING) {
+    return ReasonError(absl::StatusCode::kFailedPrecondition, "POOL_DELETING",
+                       absl::StrCat(old.name(), " is DELETING; an update needs READY"));
+  }
+  if (update.step != pool.spec->step || update.season_lengths != pool.spec->season_lengths) {
+    return FieldError(update.step != pool.spec->step ? "pool.step" : "pool.season_lengths",
+                      "cannot be changed: the history is kept on this grid; delete the pool and "
+                      "create it anew",
+                      absl::StatusCode::kFailedPrecondition);
+  }
+  if (pool.members.empty()) return absl::OkStatus();
+  if (update.pool.provider() != old.provider() ||
+      !MessageDifferencer::Equals(update.pool.balancer(), old.balancer())) {
+    return FieldError(update.pool.provider() != old.provider() ? "pool.provider" : "pool.balancer",
+                      "cannot be changed while the pool has instances",
+                      absl::StatusCode::kFailedPrecondition);
+  }
+  return absl::OkStatus();
+}
+
+void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
+             const std::string& dna_revision) {
+  v1::Pool& proto = *pool.record.mutable_pool();
+  const v1::Pool before = proto;
+  proto = compiled.pool;
+  KeepOutput(before, proto);
+  proto.set_dna_revision(dna_revision);
+  proto.set_etag(absl::StrCat(changes.world().revision + 1));
+  pool.spec = std::make_shared<const CompiledPool>(std::move(compiled));
+  *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
+  *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
+}
+
+}  // namespace
+
+absl::StatusOr<PoolEntry*> FindPool(World& world, std::string_view name, std::string_view field) {
+  const auto id = ParsePoolName(name, field);
+  if (!id.ok()) return id.status();
+  const auto found = world.pools.find(*id);
+  if (found == world.pools.end()) {
+    return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                       absl::StrCat(std::string(name), " does not exist"));
+  }
+  return &found->second;
+}
+
+absl::Status CheckEtag(std::string_view given, std::string_view current, std::string_view name) {
+  if (given.empty() || given == current) return absl::OkStatus();
+  return ReasonError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                     absl::StrCat(std::string(name), " was changed meanwhile: its etag is \"",
+                                  std::string(current), "\"; read it again"));
+}
+
+absl::Status MergeMasked(const google::protobuf::Message& update,
+                         const google::protobuf::FieldMask& mask,
+                         google::protobuf::Message& message) {
+  if (mask.paths().empty()) {
+    message.CopyFrom(update);
+    return absl::OkStatus();
+  }
+  const auto* descriptor = message.GetDescriptor();
+  for (const std::string& path : mask.paths()) {
+    const auto* field = descriptor->FindFieldByName(path);
+    if (field == nullptr) {
+      return FieldError("update_mask",
+                        absl::StrCat("\"", path, "\" is no field of ", descriptor->name()));
+    }
+    message.GetReflection()->ClearField(&message, field);
+  }
+  google::protobuf::util::FieldMaskUtil::MergeOptions options;
+  options.set_replace_message_fields(true);
+  options.set_replace_repeated_fields(true);
+  google::protobuf::util::FieldMaskUtil::MergeMessageTo(update, mask, options, &message);
+  return absl::OkStatus();
+}
+
+Answer Execute(Changes& changes, const v1::CreatePoolRequest& request) {
+  World& world = changes.world();
+  auto compiled = CompilePool(request.pool());
+  if (!compiled.ok()) return compiled.status();
+  const auto id = ParsePoolName(request.pool().name(), "pool.name");
+  if (!id.ok()) return id.status();
+  const auto found = world.pools.find(*id);
+  if (found != world.pools.end()) {
+    return ReasonError(
+        absl::StatusCode::kAlreadyExists, "POOL_EXISTS",
+        absl::StrCat(
+            request.pool().name(), " already exists",
+            found->second.record.pool().state() == v1::Pool::DELETING ? " and is DELETING" : ""));
+  }
+  if (world.pools.size() >= kPoolsMax) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_POOLS",
+                       absl::StrCat("there are ", kPoolsMax, " pools already"));
+  }
+  const auto dna = ResolveDna(world, compiled->pool.dna());
+  if (!dna.ok()) return dna.status();
+  if (request.validate_only()) return AnswerWith(compiled->pool);
+  PoolEntry& pool = world.pools[*id];
+  pool.id = *id;
+  pool.record.mutable_pool()->set_state(v1::Pool::READY);
+  *pool.record.mutable_pool()->mutable_create_time() = ToProto(changes.now().wall);
+  SetSpec(changes, pool, *std::move(compiled), *dna);
+  OpenPool(pool, changes.now());
+  changes.Put(pool, v1::Event::CREATED, "created");
+  return AnswerWith(pool.record.pool());
+}
+
+Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
+  World& world = changes.world();
+  const auto found = FindPool(world, request.pool().name(), "pool.name");
+  if (absl::IsNotFound(found.status()) && request.allow_missing()) {
+    v1::CreatePoolRequest create;
+    *create.mutable_pool() = request.pool();
+    create.set_validate_only(request.validate_only());
+    return Execute(changes, create);
+  }
+  if (!found.ok()) return found.status();
+  PoolEntry& pool = **found;
+  const v1::Pool& current = pool.record.pool();
+  const absl::Status etag = CheckEtag(request.pool().etag(), current.etag(), current.name());
+  if (!etag.ok()) return etag;
+  v1::Pool merged = current;
+  const absl::Status masked = MergeMasked(request.pool(), request.update_mask(), merged);
+  if (!masked.ok()) return masked;
+  auto compiled = CompilePool(merged);
+  if (!compiled.ok()) return compiled.status();
+  const absl::Status allowed = CheckUpdate(pool, *compiled);
+  if (!allowed.ok()) return allowed;
+  const auto dna = ResolveDna(world, compiled->pool.dna());
+  if (!dna.ok()) return dna.status();
+  if (MessageDifferencer::Equals(compiled->pool, pool.spec->pool)) return AnswerWith(current);
+  if (request.validate_only()) return AnswerWith(compiled->pool);
+  SetSpec(changes, pool, *std::move(compiled), *dna);
+  pool.next_activation = changes.now().mono;
+  changes.Put(pool, v1::Event::UPDATED, "updated");
+  return AnswerWith(pool.record.pool());
+}
+
+Answer Execute(Changes& changes, const v1::DeletePoolRequest& request) {
+  const auto found = FindPool(changes.world(), request.name(), "name");
+  if (!found.ok()) return found.status();
+  PoolEntry& pool = **found;
+  const v1::Pool& current = pool.record.pool();
+  const absl::Status etag = CheckEtag(request.etag(), current.etag(), current.name());
+  if (!etag.ok()) return etag;
+  for (const auto& [id, shadow] : pool.shadows) {
+    const v1::ShadowPool& proto = shadow.record.shadow();
+    const bool serves =
+        proto.serving_instances() > 0 || proto.state() == v1::ShadowPool::DEACTIVATING;
+    if (serves || (proto.target_activation_level() > 0 && !shadow.record.deleting())) {
+      return ReasonError(
+          absl::StatusCode::kFailedPrecondition, "SHADOW_ACTIVE",
+          absl::StrCat(current.name(), " has the active ", proto.name(),
+                       "; set its level to 0 or delete it, and wait until nothing serves"));
+    }
+  }
+  if (request.validate_only() || current.state() == v1::Pool::DELETING) return AnswerWith(current);
+  pool.record.mutable_pool()->set_state(v1::Pool::DELETING);
+  for (auto& [id, shadow] : pool.shadows) shadow.record.set_deleting(true);
+  changes.Put(pool, v1::Event::UPDATED, "DELETING");
+  for (auto& [id, shadow] : pool.shadows) {
+    changes.Put(pool, shadow, v1::Event::UPDATED, "its pool is deleted");
+  }
+  return AnswerWith(pool.record.pool());
+}
+
+}  // namespace shadow

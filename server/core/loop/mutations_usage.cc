@@ -1,0 +1,149 @@
+// Demand by hand: samples in, analysis and forecasts out.
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/error.h"
+#include "server/core/loop/demand.h"
+#include "server/core/loop/mutations.h"
+#include "server/core/loop/planning.h"
+#include "server/core/planner.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+constexpr int kStreamSamplesMax = 10'000;
+constexpr int kBatchSamplesMax = 100'000;
+constexpr int kQuantilesMax = 32;
+const std::vector<double>& DefaultQuantiles() {
+  static const std::vector<double> kDefault = {0.05, 0.5, 0.95, 0.99};
+  return kDefault;
+}
+
+absl::Status Take(Changes& changes, const std::string& pool_name, const Samples& samples,
+                  int samples_max, bool validate_only) {
+  const auto found = FindPool(changes.world(), pool_name, "pool");
+  if (!found.ok()) return found.status();
+  if (samples.size() > samples_max) {
+    return FieldError(
+        "samples",
+        absl::StrCat(samples.size(), " are too many for one message; at most ", samples_max));
+  }
+  const absl::Status checked = CheckSamples(**found, samples, changes.now().wall, "samples");
+  if (!checked.ok()) return checked;
+  if (!validate_only) Ingest(changes, **found, samples);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<double>> QuantilesOf(const v1::GetForecastRequest& request) {
+  if (request.quantiles().empty()) return DefaultQuantiles();
+  if (request.quantiles_size() > kQuantilesMax) {
+    return FieldError("quantiles", absl::StrCat(request.quantiles_size(), " are too many; at most ",
+                                                kQuantilesMax));
+  }
+  double last = 0;
+  for (int i = 0; i < request.quantiles_size(); ++i) {
+    const double quantile = request.quantiles(i);
+    if (!(quantile > last && quantile < 1)) {
+      return FieldError(absl::StrCat("quantiles[", i, "]"),
+                        absl::StrCat(quantile, " is not ascending within (0, 1)"));
+    }
+    last = quantile;
+  }
+  return std::vector<double>(request.quantiles().begin(), request.quantiles().end());
+}
+
+absl::StatusOr<int> StepsOf(const PoolEntry& pool, const v1::GetForecastRequest& request) {
+  const absl::Duration step = pool.spec->step;
+  const absl::Duration horizon = request.has_horizon() ? FromProto(request.horizon())
+                                                       : std::min(pool.spec->season_lengths.front(),
+                                                                  kForecastStepsMax / 2 * step);
+  const int64_t steps = absl::Ceil(horizon, step) / step;
+  if (steps < 1 || steps > kForecastStepsMax) {
+    return FieldError(
+        "horizon", absl::StrCat(absl::FormatDuration(horizon), " is not 1 to ", kForecastStepsMax,
+                                " steps of ", absl::FormatDuration(step)));
+  }
+  return static_cast<int>(steps);
+}
+
+// The last actual against the median that was forecast for its step.
+std::optional<double> Deviation(const PoolEntry& pool, const v1::Forecast& forecast) {
+  const auto median = std::find(forecast.quantiles().begin(), forecast.quantiles().end(), 0.5);
+  if (!pool.demand.has_value() || forecast.points().empty() ||
+      median == forecast.quantiles().end()) {
+    return std::nullopt;
+  }
+  const double expected =
+      forecast.points(0).values(static_cast<int>(median - forecast.quantiles().begin()));
+  if (expected <= 0) return std::nullopt;
+  return (*pool.demand - expected) / expected;
+}
+
+}  // namespace
+
+Answer Execute(Changes& changes, const v1::ReportUsageRequest& request) {
+  const absl::Status taken =
+      Take(changes, request.pool(), request.samples(), kStreamSamplesMax, false);
+  if (!taken.ok()) return taken;
+  v1::ReportUsageResponse response;
+  response.set_accepted_samples(request.samples_size());
+  return AnswerWith(response);
+}
+
+Answer Execute(Changes& changes, const v1::ReportUsageBatchRequest& request) {
+  const absl::Status taken =
+      Take(changes, request.pool(), request.samples(), kBatchSamplesMax, request.validate_only());
+  if (!taken.ok()) return taken;
+  v1::ReportUsageBatchResponse response;
+  response.set_accepted_samples(request.samples_size());
+  return AnswerWith(response);
+}
+
+Answer Execute(Changes& changes, const v1::AnalyzePoolUsageRequest& request) {
+  const auto found = FindPool(changes.world(), request.pool(), "pool");
+  if (!found.ok()) return found.status();
+  PoolEntry& pool = **found;
+  const absl::Time now = changes.now().wall;
+  v1::AnalyzePoolUsageResponse response;
+  CloseSteps(pool, now);
+  *response.mutable_usage() = UsageNow(pool, now);
+  const int steps = static_cast<int>(
+      std::clamp<int64_t>(absl::Ceil(pool.spec->look_ahead, pool.spec->step) / pool.spec->step, 1,
+                          kForecastStepsMax / 2));
+  auto forecast = ForecastFrom(pool, now, steps, DefaultQuantiles());
+  if (forecast.ok()) {
+    const auto deviation = Deviation(pool, *forecast);
+    if (deviation.has_value()) response.set_deviation(*deviation);
+    *response.mutable_forecast() = *std::move(forecast);
+  }
+  if (request.validate_only()) {
+    v1::Decision decision = Decide(v1::Decision::SIZE, InputsNow(pool, now), now);
+    decision.set_pool(request.pool());
+    *response.mutable_decision() = std::move(decision);
+  } else {
+    *response.mutable_decision() = DecideAndAct(changes, pool, v1::Decision::SIZE, true);
+    DecideAndAct(changes, pool, v1::Decision::LEVEL);
+  }
+  return AnswerWith(std::move(response));
+}
+
+Answer Execute(Changes& changes, const v1::GetForecastRequest& request) {
+  const auto found = FindPool(changes.world(), request.pool(), "pool");
+  if (!found.ok()) return found.status();
+  const auto quantiles = QuantilesOf(request);
+  if (!quantiles.ok()) return quantiles.status();
+  const auto steps = StepsOf(**found, request);
+  if (!steps.ok()) return steps.status();
+  if (request.history_steps() < 0 || request.history_steps() > kForecastStepsMax) {
+    return FieldError("history_steps",
+                      absl::StrCat(request.history_steps(), " is not 0 to ", kForecastStepsMax));
+  }
+  CloseSteps(**found, changes.now().wall);
+  auto forecast = ForecastFrom(**found, changes.now().wall, *steps, *quantiles);
+  if (!forecast.ok()) return forecast.status();
+  return AnswerWith(*std::move(forecast));
+}
+
+}  // namespace shadow

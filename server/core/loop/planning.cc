@@ -1,0 +1,202 @@
+#include "server/core/loop/planning.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/loop/demand.h"
+#include "server/core/names.h"
+#include "server/core/planner.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using D = v1::Decision;
+
+absl::Duration Percentile95(
+    const google::protobuf::RepeatedPtrField<google::protobuf::Duration>& leads,
+    absl::Duration otherwise) {
+  if (leads.empty()) return otherwise;
+  std::vector<absl::Duration> sorted;
+  for (const auto& lead : leads) sorted.push_back(FromProto(lead));
+  std::sort(sorted.begin(), sorted.end());
+  const auto rank = static_cast<size_t>(std::ceil(0.95 * static_cast<double>(sorted.size())));
+  return sorted[rank - 1];
+}
+
+bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
+
+// Shadows of older revisions go once the present one has taken over, or none is wanted.
+void RetireOld(Changes& changes, PoolEntry& pool, const D& decision) {
+  const ShadowEntry* current = CurrentShadow(pool);
+  const bool taken_over = current == nullptr ? decision.target_instances() == 0
+                                             : !current->record.shadow().reconciling();
+  if (!taken_over) return;
+  for (auto& [id, shadow] : pool.shadows) {
+    const bool held = shadow.record.shadow().has_hold_until_time();
+    if (&shadow == current || shadow.record.deleting() || held) continue;
+    shadow.record.set_deleting(true);
+    changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
+  }
+}
+
+void Act(Changes& changes, PoolEntry& pool, D& decision) {
+  decision.set_acted(true);
+  ShadowEntry* shadow = CurrentShadow(pool);
+  if (decision.target_instances() == 0) {
+    if (shadow != nullptr && !shadow->record.deleting()) {
+      shadow->record.set_deleting(true);
+      changes.Put(pool, *shadow, v1::Event::UPDATED, decision.explanation());
+    }
+  } else {
+    const bool adds = shadow == nullptr;
+    if (adds) shadow = &AddShadow(changes, pool);
+    shadow->record.set_deleting(false);
+    const v1::ShadowPool& proto = shadow->record.shadow();
+    if (adds || proto.target_instances() != decision.target_instances() ||
+        proto.target_activation_level() != decision.target_activation_level()) {
+      SetTarget(changes, pool, *shadow,
+                {.instances = decision.target_instances(),
+                 .level = decision.target_activation_level(),
+                 .kind = adds ? v1::Event::CREATED : v1::Event::UPDATED},
+                decision.explanation());
+    }
+  }
+  if (decision.kind() == D::SIZE) RetireOld(changes, pool, decision);
+}
+
+bool Differs(const PoolEntry& pool, const D& decision) {
+  const auto last = pool.last_decisions.find(decision.kind());
+  if (last == pool.last_decisions.end()) return true;
+  return last->second.target_instances() != decision.target_instances() ||
+         last->second.target_active() != decision.target_active() ||
+         last->second.acted() != decision.acted() ||
+         !std::equal(last->second.reasons().begin(), last->second.reasons().end(),
+                     decision.reasons().begin(), decision.reasons().end());
+}
+
+void FillPolicy(const PoolEntry& pool, D::Inputs& in) {
+  const v1::Policy& policy = pool.spec->pool.policy();
+  in.set_service_level(policy.service_level());
+  in.set_base_capacity(pool.spec->base_capacity_per_spec);
+  in.set_instance_capacity(pool.spec->pool.instance_capacity());
+  in.set_headroom(policy.headroom());
+  in.set_min_predicted_increase(policy.min_predicted_increase());
+  in.set_min_shadow_instances(policy.min_shadow_instances());
+  in.set_max_shadow_instances(policy.max_shadow_instances());
+  in.set_mode(policy.mode());
+  in.set_sizing(policy.sizing());
+  *in.mutable_look_ahead() = ToProto(pool.spec->look_ahead);
+  *in.mutable_stabilization_window() = ToProto(pool.spec->stabilization_window);
+}
+
+void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
+  const ShadowEntry* shadow = CurrentShadow(pool);
+  if (shadow != nullptr && !shadow->record.deleting()) {
+    const v1::ShadowPool& proto = shadow->record.shadow();
+    in.set_current_instances(proto.target_instances());
+    in.set_current_active(ActiveCount(proto.target_instances(), proto.target_activation_level()));
+    in.set_serving_active(proto.serving_instances());
+    if (proto.has_hold_until_time()) {
+      *in.mutable_hold_until_time() = proto.hold_until_time();
+    }
+  } else if (pool.record.pool().has_hold_until_time()) {
+    *in.mutable_hold_until_time() = pool.record.pool().hold_until_time();
+  }
+  const WindowWants window =
+      HighestWants(pool.record.planner(), now, pool.spec->stabilization_window);
+  in.set_window_instances(window.instances);
+  in.set_window_active(window.active);
+}
+
+void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
+  const double level = in.service_level();
+  const absl::Duration activation = ActivationLead(pool);
+  const absl::Duration provisioning = ProvisioningLead(pool);
+  *in.mutable_provisioning_lead() = ToProto(provisioning);
+  *in.mutable_activation_lead() = ToProto(activation);
+  in.set_trust(TrustNow(pool));
+  if (in.trust() != v1::TRUSTED) return;
+  const auto lead = HighestQuantile(pool, now, provisioning + activation, level);
+  const auto soon = HighestQuantile(pool, now, activation, level);
+  const auto ahead = HighestQuantile(pool, now, pool.spec->look_ahead, level);
+  if (lead.has_value()) in.set_lead_quantile(*lead);
+  if (soon.has_value()) in.set_activation_quantile(*soon);
+  if (ahead.has_value()) in.set_look_ahead_quantile(*ahead);
+  if (!lead.has_value() || !ahead.has_value()) in.set_trust(v1::STALE);
+}
+
+}  // namespace
+
+absl::Duration ProvisioningLead(const PoolEntry& pool) {
+  return pool.spec->provisioning_lead.value_or(
+      Percentile95(pool.record.provisioning_leads(), kDefaultProvisioningLead));
+}
+
+absl::Duration ActivationLead(const PoolEntry& pool) {
+  return pool.spec->activation_lead.value_or(
+      Percentile95(pool.record.activation_leads(), kDefaultActivationLead));
+}
+
+ShadowEntry* CurrentShadow(PoolEntry& pool) {
+  for (auto& [id, shadow] : pool.shadows) {
+    if (shadow.record.shadow().dna_revision() == pool.record.pool().dna_revision()) return &shadow;
+  }
+  return nullptr;
+}
+
+ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
+  const std::string& revision = pool.record.pool().dna_revision();
+  // "r" and the revision: an id begins with a letter.
+  const std::string id = absl::StrCat("r", revision.substr(revision.find('@') + 1));
+  ShadowEntry& shadow = pool.shadows[id];
+  v1::ShadowPool& proto = *shadow.record.mutable_shadow();
+  proto.set_name(ShadowPoolName(pool.id, id));
+  proto.set_dna_revision(revision);
+  *proto.mutable_create_time() = ToProto(changes.now().wall);
+  return shadow;
+}
+
+void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
+               std::string_view why) {
+  v1::ShadowPool& proto = *shadow.record.mutable_shadow();
+  proto.set_target_instances(target.instances);
+  proto.set_target_activation_level(target.level);
+  proto.set_etag(absl::StrCat(changes.world().revision + 1));
+  changes.Put(pool, shadow, target.kind, why);
+}
+
+D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
+  D::Inputs in;
+  FillPolicy(pool, in);
+  FillShadow(pool, now, in);
+  *in.mutable_usage() = UsageNow(pool, now);
+  FillForecast(pool, now, in);
+  in.set_errors_rising(pool.rise.rising());
+  return in;
+}
+
+D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
+  const absl::Time now = changes.now().wall;
+  if (kind == D::LEVEL && pool.view.has_value()) {
+    pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
+  }
+  const D::Inputs inputs = InputsNow(pool, now);
+  const WindowWants wants = WantsNow(inputs);
+  RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
+               wants.instances, wants.active);
+  D decision = Decide(kind, inputs, now);
+  decision.set_pool(pool.record.pool().name());
+  const bool held = decision.reasons_size() > 0 && decision.reasons(0) == D::HELD;
+  if (inputs.mode() == v1::Policy::AUTOMATIC && !held && !Deleting(pool)) {
+    Act(changes, pool, decision);
+  }
+  const bool differs = Differs(pool, decision);
+  if (differs || always_record) changes.Record(pool, decision, differs);
+  pool.last_decisions[kind] = decision;
+  return decision;
+}
+
+}  // namespace shadow

@@ -1,0 +1,38 @@
+// Lets the planner decide for a pool, and carries the targets out. Control thread only.
+#pragma once
+
+#include "server/core/loop/changes.h"
+
+namespace shadow {
+
+// The planner's inputs as they are now.
+v1::Decision::Inputs InputsNow(PoolEntry& pool, absl::Time now);
+
+// One decision: recorded if it differs from the last of its kind or `always_record`; carried out
+// where the mode allows it.
+v1::Decision DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind kind,
+                          bool always_record = false);
+
+// Nearest-rank p95 of what was measured, the policy's fixed value, or the default.
+absl::Duration ProvisioningLead(const PoolEntry& pool);
+absl::Duration ActivationLead(const PoolEntry& pool);
+
+// The pool's shadow of its present DNA revision, or nullptr.
+ShadowEntry* CurrentShadow(PoolEntry& pool);
+
+// A new shadow pool of the present revision; SetTarget is to follow.
+ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool);
+
+// What a shadow pool is to be; `kind` CREATED for a new one. `why`: for watchers.
+struct ShadowTarget {
+  int instances = 0;
+  int level = 0;
+  v1::Event::Kind kind = v1::Event::UPDATED;
+};
+void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
+               std::string_view why);
+
+inline constexpr absl::Duration kDefaultProvisioningLead = absl::Seconds(30);
+inline constexpr absl::Duration kDefaultActivationLead = absl::Seconds(2);
+
+}  // namespace shadow

@@ -1,0 +1,253 @@
+#include "server/core/loop/settle.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/loop/demand.h"
+#include "server/core/loop/instances.h"
+#include "server/core/loop/planning.h"
+#include "server/core/planner.h"
+#include "server/core/reconciler.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+using R = v1::InstanceRecord;
+
+bool HasPolledUsage(const PoolEntry& pool) {
+  return std::any_of(pool.spec->pool.usage_sources().begin(), pool.spec->pool.usage_sources().end(),
+                     [](const v1::UsageSource& source) { return source.has_haproxy(); });
+}
+
+// The members of one group, and which of its failed ones are to be forgotten.
+std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shadow,
+                                  const std::string& dna_revision, absl::Time now) {
+  std::vector<MemberView> views;
+  std::vector<std::pair<int64_t, size_t>> failed;  // Creation order, index.
+  for (const auto& [id, member] : pool.members) {
+    if (member.shadow != shadow) continue;
+    const I& instance = member.record.instance();
+    MemberView view{.id = id,
+                    .state = instance.state(),
+                    .want = member.record.want(),
+                    .order = std::stoll(id.substr(1)),
+                    .outdated = instance.dna_revision() != dna_revision};
+    if (view.state == I::FAILED && member.task == InstanceTask::kNone) {
+      view.expired = now - FromProto(instance.state_time()) > kFailedRetention;
+      failed.emplace_back(view.order, views.size());
+    }
+    views.push_back(std::move(view));
+  }
+  std::sort(failed.rbegin(), failed.rend());
+  for (size_t i = kFailedKept; i < failed.size(); ++i) views[failed[i].second].expired = true;
+  return views;
+}
+
+int CreatesMax(const World& world, const Backoff& backoff, const std::vector<MemberView>& views,
+               absl::Duration now, int instances_max) {
+  if (now < backoff.not_before) return 0;
+  const auto creating = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
+    return view.state == I::CREATING || view.state == I::VERIFYING;
+  });
+  // After a failure one at a time, until one has served.
+  const int at_once = backoff.consecutive_failures > 0 ? 1 : kCreatesPerCycle;
+  return std::min(at_once - static_cast<int>(creating), instances_max - world.instances);
+}
+
+struct Group {
+  const std::string& shadow;  // Short; empty: the base.
+  const std::string& dna_revision;
+  int instances;
+  int active;
+  Backoff& backoff;
+};
+
+void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group, int instances_max) {
+  const std::vector<MemberView> views =
+      ViewGroup(pool, group.shadow, group.dna_revision, changes.now().wall);
+  const GroupTarget target{.instances = group.instances,
+                           .active = group.active,
+                           .creates_max = CreatesMax(changes.world(), group.backoff, views,
+                                                     changes.now().mono, instances_max)};
+  Reconciliation result = Reconcile(target, views);
+  if (group.instances == 0) {  // Also the failed ones go, and nobody waits for them.
+    for (const MemberView& view : views) {
+      if (view.state == I::FAILED && view.want != R::WANT_GONE) {
+        result.wants.emplace_back(view.id, R::WANT_GONE);
+      }
+    }
+  }
+  for (const auto& [id, want] : result.wants) SetWant(changes, pool, pool.members.at(id), want);
+  if (result.creates == 0) return;
+  const auto live = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
+    return view.state != I::FAILED && view.state != I::DELETING && view.want != R::WANT_GONE &&
+           !view.outdated;
+  });
+  for (int i = 0; i < result.creates; ++i) {
+    CreateMember(changes, pool, group.shadow, static_cast<int>(live) + i < group.active);
+  }
+}
+
+void SettleShadows(Changes& changes, PoolEntry& pool, int instances_max) {
+  for (auto shadow = pool.shadows.begin(); shadow != pool.shadows.end();) {
+    const bool deleting = shadow->second.record.deleting();
+    const v1::ShadowPool& proto = shadow->second.record.shadow();
+    SettleGroup(
+        changes, pool,
+        {.shadow = shadow->first,
+         .dna_revision = proto.dna_revision(),
+         .instances = deleting ? 0 : proto.target_instances(),
+         .active =
+             deleting ? 0 : ActiveCount(proto.target_instances(), proto.target_activation_level()),
+         .backoff = shadow->second.backoff},
+        instances_max);
+    const bool empty =
+        std::none_of(pool.members.begin(), pool.members.end(),
+                     [&](const auto& member) { return member.second.shadow == shadow->first; });
+    if (deleting && empty) {
+      changes.Erase(pool, shadow->second);
+      shadow = pool.shadows.erase(shadow);
+    } else {
+      ++shadow;
+    }
+  }
+}
+
+bool Moving(const PoolEntry& pool) {
+  return std::any_of(pool.members.begin(), pool.members.end(), [](const auto& entry) {
+    return entry.second.task == InstanceTask::kJudge ||
+           entry.second.task == InstanceTask::kAwaitDrained;
+  });
+}
+
+bool Balanced(const PoolEntry& pool) { return pool.spec->pool.balancer().has_haproxy(); }
+
+absl::Duration DueTime(const PoolEntry& pool, Instant now) {
+  absl::Duration due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
+  if (Balanced(pool) && !pool.view_effect.has_value()) due = std::min(due, pool.next_view);
+  for (const auto& [id, member] : pool.members) due = std::min(due, DueTime(member));
+  const auto consider = [&](const Backoff& backoff) {
+    if (backoff.not_before > now.mono) due = std::min(due, backoff.not_before);
+  };
+  consider(pool.base_backoff);
+  for (const auto& [id, shadow] : pool.shadows) consider(shadow.backoff);
+  return due;
+}
+
+void LookAtBalancer(Changes& changes, PoolEntry& pool) {
+  const bool moving = Moving(pool);
+  const absl::Duration now = changes.now().mono;
+  if (moving) pool.next_view = std::min(pool.next_view, now + kViewIntervalMoving);
+  if (!Balanced(pool) || pool.view_effect.has_value() || now < pool.next_view) return;
+  Effect effect;
+  effect.kind = Effect::Kind::kListBalancer;
+  effect.pool = pool.spec;
+  pool.view_effect = changes.Run(std::move(effect));
+  pool.view_asked = now;
+  pool.next_view = now + (moving ? kViewIntervalMoving
+                                 : std::max(kViewIntervalMin, pool.spec->activation_interval));
+}
+
+void ExpireHolds(Changes& changes, PoolEntry& pool) {
+  const absl::Time now = changes.now().wall;
+  v1::Pool& proto = *pool.record.mutable_pool();
+  if (proto.has_hold_until_time() && FromProto(proto.hold_until_time()) <= now) {
+    proto.clear_hold_until_time();
+    changes.Put(pool, v1::Event::UPDATED, "hold expired");
+  }
+  for (auto& [id, shadow] : pool.shadows) {
+    v1::ShadowPool& held = *shadow.record.mutable_shadow();
+    if (!held.has_hold_until_time() || FromProto(held.hold_until_time()) > now) continue;
+    held.clear_hold_until_time();
+    changes.Put(pool, shadow, v1::Event::UPDATED, "hold expired");
+  }
+}
+
+void TickActivation(Changes& changes, PoolEntry& pool) {
+  pool.next_activation = changes.now().mono + pool.spec->activation_interval;
+  ExpireHolds(changes, pool);
+  if (!HasPolledUsage(pool)) {
+    DecideAndAct(changes, pool, v1::Decision::LEVEL);
+  } else if (!pool.usage_effect.has_value()) {  // Its result decides the level.
+    Effect effect;
+    effect.kind = Effect::Kind::kReadUsage;
+    effect.pool = pool.spec;
+    effect.since = pool.last_sample;
+    pool.usage_effect = changes.Run(std::move(effect));
+  }
+}
+
+void TickStep(Changes& changes, PoolEntry& pool) {
+  const Instant& now = changes.now();
+  pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
+  CloseSteps(pool, now.wall);
+  v1::Pool& proto = *pool.record.mutable_pool();
+  *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
+  *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
+  DecideAndAct(changes, pool, v1::Decision::SIZE);
+  changes.Keep(pool);  // What the planner remembers.
+  if (now.mono < pool.next_save) return;
+  pool.next_save = now.mono + kForecasterSaveInterval;
+  SaveForecaster(changes, pool);
+}
+
+}  // namespace
+
+void SaveForecaster(Changes& changes, const PoolEntry& pool) {
+  v1::ForecasterRecord& record = *changes.batch().add_put_forecasters();
+  record.set_pool(pool.record.pool().name());
+  record.set_state(pool.forecaster->Save());
+}
+
+void OpenPool(PoolEntry& pool, Instant now) {
+  pool.forecaster =
+      MakeForecaster({.step = pool.spec->step, .season_lengths = pool.spec->season_lengths});
+  pool.next_activation = now.mono;
+  pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
+  pool.next_view = now.mono;
+  pool.next_save = now.mono + kForecasterSaveInterval;
+  pool.due = now.mono;
+}
+
+void TickPool(Changes& changes, PoolEntry& pool, int instances_max) {
+  if (pool.record.pool().state() != v1::Pool::DELETING) {
+    if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+    if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
+  } else {
+    pool.next_activation = absl::InfiniteDuration();
+    pool.next_size = absl::InfiniteFuture();
+  }
+  LookAtBalancer(changes, pool);
+  Settle(changes, pool, instances_max);
+}
+
+bool Settle(Changes& changes, PoolEntry& pool, int instances_max) {
+  const bool deleting = pool.record.pool().state() == v1::Pool::DELETING;
+  const std::string no_shadow;
+  const int base = deleting ? 0 : pool.spec->pool.managed_instances();
+  const std::string dna_revision = pool.record.pool().dna_revision();
+  SettleGroup(changes, pool,
+              {.shadow = no_shadow,
+               .dna_revision = dna_revision,
+               .instances = base,
+               .active = base,
+               .backoff = pool.base_backoff},
+              instances_max);
+  SettleShadows(changes, pool, instances_max);
+  for (auto member = pool.members.begin(); member != pool.members.end();) {
+    Member& entry = (member++)->second;  // Advance may erase it.
+    Advance(changes, pool, entry);
+  }
+  if (deleting && pool.members.empty() && pool.shadows.empty()) {
+    changes.Erase(pool);
+    changes.world().pools.erase(pool.id);
+    return false;
+  }
+  pool.due = DueTime(pool, changes.now());
+  return true;
+}
+
+}  // namespace shadow

@@ -1,0 +1,30 @@
+// Keeps a pool on its way: timers, targets, tasks. Control thread only.
+#pragma once
+
+#include "server/core/loop/changes.h"
+
+namespace shadow {
+
+// Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
+void OpenPool(PoolEntry& pool, Instant now);
+
+// What time alone brings: usage reads and levels every activation interval, sizes every step, looks
+// at the balancer, expired holds.
+void TickPool(Changes& changes, PoolEntry& pool, int instances_max);
+
+// Writes the forecaster's state with the rest.
+void SaveForecaster(Changes& changes, const PoolEntry& pool);
+
+// Brings its members towards its targets and issues due tasks; sets `pool.due`. Returns false if
+// the pool is gone now: it has been erased.
+bool Settle(Changes& changes, PoolEntry& pool, int instances_max);
+
+inline constexpr absl::Duration kViewIntervalMin = absl::Seconds(1);  // While nothing moves.
+inline constexpr absl::Duration kViewIntervalMoving =
+    absl::Milliseconds(50);  // A canary or a drain.
+inline constexpr absl::Duration kFailedRetention = absl::Minutes(10);
+inline constexpr int kFailedKept = 3;        // Of a group; older ones are forgotten at once.
+inline constexpr int kCreatesPerCycle = 16;  // Of a group, at one time in CREATING.
+inline constexpr absl::Duration kForecasterSaveInterval = absl::Minutes(15);
+
+}  // namespace shadow

@@ -1,0 +1,36 @@
+// What readers see: immutable, shared, replaced as a whole.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "shadow/v1/dna.pb.h"
+#include "shadow/v1/pool.pb.h"
+#include "shadow/v1/shadow_pool.pb.h"
+
+namespace shadow {
+
+struct PoolSnapshot {
+  v1::Pool pool;
+  std::map<std::string, v1::ShadowPool> shadows;  // By full name.
+  std::map<std::string, v1::Instance> instances;  // By full name.
+};
+
+using DnaMap = std::map<std::string, v1::Dna>;  // By "dnas/x" (the newest) and "dnas/x@revision".
+
+// Parts are shared between snapshots: only what changed is copied, and no part is ever written
+// again.
+struct Snapshot {
+  std::shared_ptr<const DnaMap> dnas;
+  std::map<std::string, std::shared_ptr<const PoolSnapshot>> pools;  // By full name.
+  std::string store_id;
+  int64_t revision = 0;
+  bool recovered = false;
+  absl::Duration last_tick_duration;
+  absl::Duration longest_tick_duration;
+};
+
+}  // namespace shadow

@@ -1,0 +1,113 @@
+// Everything the control thread owns. No locks: nobody else sees it; readers get a Snapshot.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "forecast/forecaster.h"
+#include "server/core/clock.h"
+#include "server/core/effect.h"
+#include "server/core/lifecycle.h"
+#include "server/core/rise_detector.h"
+#include "server/core/spec.h"
+#include "shadow/v1/record.pb.h"
+
+namespace shadow {
+
+// Durations here are instants of the monotonic clock.
+struct Member {
+  std::string id;
+  std::string shadow;  // Short; empty for BASE.
+  v1::InstanceRecord record;
+  std::shared_ptr<const CompiledDna> dna;
+
+  InstanceTask task = InstanceTask::kNone;
+  std::optional<uint64_t> effect;  // In flight; one at a time.
+  bool effect_stale = false;       // It was for a task that has been left since: drop its result.
+  absl::Duration task_since;
+  absl::Duration not_before;                           // Of the next try of `task`.
+  absl::Duration deadline = absl::InfiniteDuration();  // Of `task`.
+  int tries = 0;                                       // Of `task`, failed ones.
+  bool provisioned = false;                            // Its provisioning lead was measured.
+  std::optional<absl::Duration> unhealthy_since;       // At the balancer, while ACTIVE.
+};
+
+// Back-off of a group's creations after failures. Group: the base, or one shadow pool.
+struct Backoff {
+  int consecutive_failures = 0;
+  absl::Duration not_before;
+};
+
+struct ShadowEntry {
+  v1::ShadowRecord record;
+  Backoff backoff;
+  std::string request_id;  // Of the last mutation.
+};
+
+// The mean of the samples of the step that is being filled.
+struct OpenStep {
+  absl::Time start = absl::InfinitePast();
+  double sum = 0;
+  int64_t count = 0;
+};
+
+struct PoolEntry {
+  std::string id;  // "web"
+  v1::PoolRecord record;
+  std::shared_ptr<const CompiledPool> spec;
+  std::unique_ptr<Forecaster> forecaster;
+  std::map<std::string, ShadowEntry> shadows;  // By short name.
+  std::map<std::string, Member> members;       // By id.
+  Backoff base_backoff;
+
+  OpenStep open_step;
+  absl::Time last_sample = absl::InfinitePast();
+  std::optional<double> demand;  // Of the last sample.
+  std::optional<BalancerView> view;
+  RiseDetector rise;
+  std::map<v1::Decision::Kind, v1::Decision> last_decisions;
+  std::map<std::string, int>
+      strangers;  // Balancer members that are nobody's: views that showed them.
+
+  absl::Duration next_activation;               // Read usage, decide the level.
+  absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
+  absl::Duration next_view;                     // Look at the balancer.
+  absl::Duration view_asked;                    // When the last look was asked for.
+  absl::Duration next_save;                     // Of the forecaster.
+  absl::Duration due;                           // The earliest of all of this pool's timers.
+  std::optional<uint64_t> view_effect;
+  std::optional<uint64_t> usage_effect;
+  bool dirty = true;  // Its snapshot is out of date.
+};
+
+struct DnaEntry {
+  std::map<std::string, v1::Dna> revisions;  // By 12 hex digits.
+  std::string newest;
+};
+
+struct ProviderEntry {
+  absl::Duration next_list;
+  std::optional<uint64_t> effect;
+  bool listed = false;                 // Completely, since the start.
+  std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
+};
+
+struct World {
+  std::string store_id;
+  std::map<std::string, DnaEntry> dnas;    // By short name.
+  std::map<std::string, PoolEntry> pools;  // By short name.
+  std::map<std::string, ProviderEntry> providers;
+  std::map<std::string, v1::RequestRecord> requests;  // By request_id; kRequestsMax at most.
+  std::map<std::string, std::shared_ptr<const CompiledDna>> compiled;  // By revision name.
+  int64_t revision = 0;                                                // Of the newest event.
+  int64_t decision_id = 0;
+  uint64_t effect_id = 0;
+  int instances = 0;
+  bool dnas_dirty = true;
+};
+
+}  // namespace shadow

@@ -1,0 +1,34 @@
+// Resource names: parse and build. Our own ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?, foreign names (a
+// HAProxy backend, a metric) match [A-Za-z0-9_.:-]{1,127}; both are safe everywhere after.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace shadow {
+
+bool IsId(std::string_view id);
+bool IsForeignName(std::string_view name);
+
+struct DnaName {
+  std::string dna;       // "web"
+  std::string revision;  // 12 hex digits, or empty: the newest.
+};
+
+struct ShadowName {
+  std::string pool;    // "web"
+  std::string shadow;  // "r0123456789ab"
+};
+
+// kInvalidArgument: a FieldError for `field` that says what was wanted.
+absl::StatusOr<DnaName> ParseDnaName(std::string_view name, std::string_view field);
+absl::StatusOr<std::string> ParsePoolName(std::string_view name, std::string_view field);
+absl::StatusOr<ShadowName> ParseShadowName(std::string_view name, std::string_view field);
+
+std::string PoolName(std::string_view pool);                              // pools/web
+std::string ShadowPoolName(std::string_view pool, std::string_view shadow);  // pools/web/shadowPools/x
+
+}  // namespace shadow

@@ -1,0 +1,258 @@
+#include "server/core/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using D = v1::Decision;
+
+// Instances for what is beyond the base.
+int InstancesFor(const D::Inputs& in, double need) {
+  const double beyond = need - in.base_capacity();
+  if (!(beyond > 0) || !(in.instance_capacity() > 0)) return 0;
+  return static_cast<int>(
+      std::min<double>(std::ceil(beyond / in.instance_capacity()), kInstancesMax));
+}
+
+bool HasUsage(const D::Inputs& in) { return in.usage().has_demand() && !in.usage().stale(); }
+
+bool Predictive(const D::Inputs& in) { return in.sizing() != v1::Policy::REACTIVE; }
+
+bool Trusted(const D::Inputs& in) { return Predictive(in) && in.trust() == v1::TRUSTED; }
+
+double ReactiveNeed(const D::Inputs& in) {
+  return HasUsage(in) ? in.usage().demand() * in.headroom() : 0;
+}
+
+double SizeNeed(const D::Inputs& in) {
+  const double predicted = Trusted(in) && in.has_lead_quantile() ? in.lead_quantile() : 0;
+  return std::max(ReactiveNeed(in), predicted);
+}
+
+double LevelNeed(const D::Inputs& in) {
+  const double predicted =
+      Trusted(in) && in.has_activation_quantile() ? in.activation_quantile() : 0;
+  return std::max(ReactiveNeed(in), predicted);
+}
+
+// One decision in the making.
+struct Draft {
+  const D::Inputs& in;
+  D decision;
+  int instances;
+  int active;
+
+  void Because(D::Reason reason) { decision.add_reasons(reason); }
+};
+
+void Bound(Draft& draft) {
+  const int maximum = draft.in.max_shadow_instances();
+  const int minimum = std::min(draft.in.min_shadow_instances(), maximum);
+  if (draft.instances > maximum) {
+    draft.instances = maximum;
+    draft.Because(D::AT_MAXIMUM);
+  }
+  if (draft.instances < minimum) {
+    draft.instances = minimum;
+    draft.Because(D::AT_MINIMUM);
+  }
+  draft.active = std::clamp(draft.active, 0, draft.instances);
+}
+
+// A shadow is wanted and there is none, or a larger one.
+void Grow(Draft& draft, int wanted) {
+  const D::Inputs& in = draft.in;
+  const int reactive = InstancesFor(in, ReactiveNeed(in));
+  if (reactive > in.current_instances()) {
+    draft.Because(D::REACTIVE_NEED);
+    draft.instances = std::max(reactive, Trusted(in) ? wanted : reactive);
+    return;
+  }
+  const double increase = in.lead_quantile() - in.usage().demand();
+  if (in.current_instances() == 0 && increase < in.min_predicted_increase()) {
+    draft.Because(D::BELOW_THRESHOLD);
+    return;
+  }
+  draft.Because(D::PREDICTED_INCREASE);
+  draft.instances = wanted;
+}
+
+// A smaller one would do now: only if nothing speaks against it for the whole look-ahead.
+void Shrink(Draft& draft, int wanted) {
+  const D::Inputs& in = draft.in;
+  if (in.errors_rising()) {
+    draft.Because(D::ERRORS_RISING);
+    return;
+  }
+  if (Predictive(in) && !Trusted(in)) {
+    draft.Because(D::FORECAST_UNTRUSTED);
+    return;
+  }
+  const int window = std::max(wanted, in.window_instances());
+  const int ahead = Predictive(in) ? InstancesFor(in, in.look_ahead_quantile()) : 0;
+  const int keep = std::max({window, ahead, in.current_active()});
+  if (keep < in.current_instances()) {
+    draft.instances = keep;
+    draft.Because(D::NO_NEED_AHEAD);
+  } else {
+    draft.Because(ahead >= window ? D::NEED_WITHIN_LOOK_AHEAD : D::WAITING_TO_STABILIZE);
+  }
+}
+
+void DecideSize(Draft& draft) {
+  const D::Inputs& in = draft.in;
+  draft.decision.set_ready_need(SizeNeed(in));
+  if (!HasUsage(in)) {
+    draft.Because(D::USAGE_STALE);
+    return;
+  }
+  const int wanted = InstancesFor(in, SizeNeed(in));
+  if (wanted > in.current_instances()) {
+    Grow(draft, wanted);
+  } else if (wanted < in.current_instances()) {
+    Shrink(draft, wanted);
+  } else {
+    draft.Because(D::NO_CHANGE);
+  }
+  if (Predictive(in) && !Trusted(in)) draft.Because(D::FORECAST_UNTRUSTED);
+}
+
+void DecideLevel(Draft& draft) {
+  const D::Inputs& in = draft.in;
+  draft.decision.set_ready_need(LevelNeed(in));
+  if (!HasUsage(in)) {
+    draft.Because(D::USAGE_STALE);
+    return;
+  }
+  const int wanted = InstancesFor(in, LevelNeed(in));
+  if (wanted > in.current_instances()) {
+    draft.instances = wanted;
+    draft.Because(D::REACTIVE_NEED);
+  }
+  if (wanted > in.current_active()) {
+    draft.active = wanted;
+    draft.Because(D::DEMAND_ROSE);
+  } else if (wanted < in.current_active()) {
+    const int keep = std::max(wanted, in.window_active());
+    if (in.errors_rising()) {
+      draft.Because(D::ERRORS_RISING);
+    } else if (keep < in.current_active()) {
+      draft.active = keep;
+      draft.Because(D::DEMAND_FELL);
+    } else {
+      draft.Because(D::WAITING_TO_STABILIZE);
+    }
+  } else {
+    draft.Because(D::NO_CHANGE);
+  }
+}
+
+std::string Explain(const Draft& draft) {
+  const D::Inputs& in = draft.in;
+  std::string text = draft.decision.kind() == D::SIZE ? "size: " : "level: ";
+  absl::StrAppend(&text, HasUsage(in) ? absl::StrFormat("demand is %.6g", in.usage().demand())
+                                      : std::string("demand is unknown or stale"));
+  const bool size = draft.decision.kind() == D::SIZE;
+  const bool known = size ? in.has_lead_quantile() : in.has_activation_quantile();
+  if (Trusted(in) && known) {
+    const double quantile = size ? in.lead_quantile() : in.activation_quantile();
+    const auto& lead = size ? in.provisioning_lead() : in.activation_lead();
+    absl::StrAppendFormat(&text, ", its %.6g quantile over the next %s is %.6g", in.service_level(),
+                          absl::FormatDuration(FromProto(lead)), quantile);
+  } else if (Predictive(in)) {
+    absl::StrAppend(&text, ", the forecast is not trusted (", v1::Trust_Name(in.trust()), ")");
+  }
+  absl::StrAppendFormat(
+      &text, "; the base carries %.6g, an instance %.6g: %d of %d shadow instances are to serve",
+      in.base_capacity(), in.instance_capacity(), draft.active, draft.instances);
+  absl::StrAppendFormat(&text, " (before: %d of %d)", in.current_active(), in.current_instances());
+  const char* separator = " because ";
+  for (const int reason : draft.decision.reasons()) {
+    absl::StrAppend(&text, separator, D::Reason_Name(static_cast<D::Reason>(reason)));
+    separator = ", ";
+  }
+  return text;
+}
+
+}  // namespace
+
+int ActiveCount(int instances, int level) {
+  return static_cast<int>((static_cast<int64_t>(instances) * level + 99) / 100);
+}
+
+int LevelFor(int instances, int active) {
+  if (instances <= 0 || active <= 0) return 0;
+  int level = static_cast<int>(static_cast<int64_t>(active - 1) * 100 / instances);
+  while (level < 100 && ActiveCount(instances, level) < active) ++level;
+  return level;
+}
+
+int SizeByHand(double demand, double increase, double base_capacity, double instance_capacity) {
+  const double need = std::ceil((demand + increase - base_capacity) / instance_capacity);
+  return static_cast<int>(std::clamp<double>(need, 1, kInstancesMax));
+}
+
+v1::Decision Decide(D::Kind kind, const D::Inputs& inputs, absl::Time now) {
+  Draft draft{inputs, {}, inputs.current_instances(), inputs.current_active()};
+  draft.decision.set_kind(kind);
+  *draft.decision.mutable_time() = ToProto(now);
+  const bool held = inputs.has_hold_until_time() && now < FromProto(inputs.hold_until_time());
+  if (held) {
+    draft.decision.set_ready_need(kind == D::SIZE ? SizeNeed(inputs) : LevelNeed(inputs));
+    draft.Because(D::HELD);
+  } else {
+    kind == D::SIZE ? DecideSize(draft) : DecideLevel(draft);
+    // Nothing waits suspended where no forecast is used.
+    if (!Predictive(inputs)) draft.active = draft.instances;
+    Bound(draft);
+  }
+  if (inputs.mode() != v1::Policy::AUTOMATIC) draft.Because(D::OBSERVING);
+  draft.decision.set_target_instances(draft.instances);
+  draft.decision.set_target_active(draft.active);
+  draft.decision.set_target_activation_level(LevelFor(draft.instances, draft.active));
+  *draft.decision.mutable_inputs() = inputs;
+  draft.decision.set_explanation(Explain(draft));
+  return std::move(draft.decision);
+}
+
+WindowWants WantsNow(const D::Inputs& inputs) {
+  return {.instances = InstancesFor(inputs, SizeNeed(inputs)),
+          .active = InstancesFor(inputs, LevelNeed(inputs))};
+}
+
+void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
+                  int active) {
+  auto& wants = *state.mutable_wants();
+  // A later want that is at least as high in both hides the earlier one.
+  while (!wants.empty() && wants.rbegin()->instances() <= instances &&
+         wants.rbegin()->active() <= active) {
+    wants.RemoveLast();
+  }
+  int expired = 0;
+  while (expired < wants.size() && FromProto(wants[expired].time()) + window < now) ++expired;
+  expired = std::max(expired, wants.size() - kWantsMax + 1);
+  if (expired > 0) wants.DeleteSubrange(0, expired);
+  v1::PlannerState::Want& want = *state.add_wants();
+  *want.mutable_time() = ToProto(now);
+  want.set_instances(instances);
+  want.set_active(active);
+}
+
+WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window) {
+  WindowWants highest;
+  for (const auto& want : state.wants()) {
+    if (FromProto(want.time()) + window < now) continue;
+    highest.instances = std::max(highest.instances, want.instances());
+    highest.active = std::max(highest.active, want.active());
+  }
+  return highest;
+}
+
+}  // namespace shadow

@@ -1,0 +1,54 @@
+// How much must be ready, and how much of it must serve. Pure: the same inputs give the same
+// decision.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "shadow/v1/record.pb.h"
+#include "shadow/v1/usage.pb.h"
+
+namespace shadow {
+
+// ceil(instances x level / 100): how many serve at an activation level.
+// e.g. ActiveCount(3, 34) = 2, ActiveCount(3, 33) = 1.
+int ActiveCount(int instances, int level);
+
+// The lowest level at which `active` of `instances` serve. e.g. LevelFor(3, 2) = 34.
+int LevelFor(int instances, int active);
+
+// max(1, ceil((demand + increase - base_capacity) / instance_capacity)): the size of a shadow that
+// a person asks for, bounded by kInstancesMax. e.g. (80, 150, 100, 50) -> 3.
+int SizeByHand(double demand, double increase, double base_capacity, double instance_capacity);
+
+inline constexpr int kInstancesMax = 100000;  // Keeps the arithmetic in range, whatever the inputs.
+
+// One decision, all of it from `inputs`; `id`, `pool`, `acted` are the caller's. ARCHITECTURE.md
+// holds the rules and a worked example. The two kinds:
+//  SIZE   ready_need = max(lead_quantile if trusted, demand x headroom); the shadow covers what is
+//  beyond
+//         the base. Shrinks only if actual, look-ahead and the stabilisation window all agree.
+//  LEVEL  need = max(demand x headroom, activation_quantile if trusted). Up at once, growing the
+//  shadow if
+//         it is too small; down after the stabilisation window.
+v1::Decision Decide(v1::Decision::Kind kind, const v1::Decision::Inputs& inputs, absl::Time now);
+
+// Notes what a decision wanted, so that later ones see the highest wants of `window`: a queue that
+// keeps, newest last, only wants that no later one exceeds in both counts; at most kWantsMax of
+// them.
+void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
+                  int active);
+
+inline constexpr int kWantsMax = 1024;
+
+// The highest wants remembered within `window` before `now`.
+struct WindowWants {
+  int instances = 0;
+  int active = 0;
+};
+WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window);
+
+// What the inputs alone want now, before windows, holds and modes: what RememberWant is fed.
+WindowWants WantsNow(const v1::Decision::Inputs& inputs);
+
+}  // namespace shadow

@@ -1,0 +1,79 @@
+#include "server/core/reconciler.h"
+
+#include <algorithm>
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+using R = v1::InstanceRecord;
+
+// How near it is to serving; members that do not count are 0.
+int Nearness(InstanceState state) {
+  switch (state) {
+    case I::ACTIVE:
+      return 8;
+    case I::WARMING:
+      return 7;
+    case I::RESUMING:
+      return 6;
+    case I::DRAINING:
+      return 5;
+    case I::SUSPENDED:
+      return 4;
+    case I::SUSPENDING:
+      return 3;
+    case I::VERIFYING:
+      return 2;
+    case I::CREATING:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+bool Nearer(const MemberView* a, const MemberView* b) {
+  const int nearness_a = Nearness(a->state);
+  const int nearness_b = Nearness(b->state);
+  return nearness_a != nearness_b ? nearness_a > nearness_b : a->order < b->order;
+}
+
+}  // namespace
+
+Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView>& members) {
+  Reconciliation result;
+  const auto want = [&result](const MemberView& member, R::Want wanted) {
+    if (member.want != wanted) result.wants.emplace_back(member.id, wanted);
+  };
+
+  std::vector<const MemberView*> current;
+  std::vector<const MemberView*> outdated;
+  int serving = 0;
+  for (const MemberView& member : members) {
+    if (member.state == I::FAILED && member.expired) want(member, R::WANT_GONE);
+    if (Nearness(member.state) == 0 || member.want == R::WANT_GONE) continue;
+    (member.outdated ? outdated : current).push_back(&member);
+    if (!member.outdated && member.state == I::ACTIVE) ++serving;
+  }
+  std::sort(current.begin(), current.end(), Nearer);
+  std::sort(outdated.begin(), outdated.end(), Nearer);
+
+  for (size_t i = 0; i < current.size(); ++i) {
+    const int rank = static_cast<int>(i);
+    if (rank >= target.instances) {
+      want(*current[i], R::WANT_GONE);
+    } else {
+      want(*current[i], rank < target.active ? R::WANT_ACTIVE : R::WANT_SUSPENDED);
+    }
+  }
+  const int stand_ins = std::max(0, target.active - serving);
+  for (size_t i = 0; i < outdated.size(); ++i) {
+    const bool stays = static_cast<int>(i) < stand_ins && outdated[i]->state == I::ACTIVE;
+    want(*outdated[i], stays ? R::WANT_ACTIVE : R::WANT_GONE);
+  }
+  result.creates = std::clamp(target.instances - static_cast<int>(current.size()), 0,
+                              std::max(0, target.creates_max));
+  return result;
+}
+
+}  // namespace shadow

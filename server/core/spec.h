@@ -1,0 +1,57 @@
+// The compiled form of a spec: validated and with its defaults, made once on entry.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "shadow/v1/dna.pb.h"
+#include "shadow/v1/pool.pb.h"
+#include "shadow/v1/usage.pb.h"
+
+namespace shadow {
+
+struct CompiledDna {
+  v1::Dna dna;                // As given; output-only fields set.
+  std::string revision_name;  // "dnas/web@0123456789ab"
+  absl::Duration start_timeout;
+  absl::Duration stop_timeout;
+  absl::Duration ready_interval;
+  absl::Duration ready_timeout;
+  absl::Duration warm_up_timeout;
+  std::optional<absl::Duration> warm_up_latency_max;
+  int stop_signal = 0;  // e.g. SIGTERM
+  int port_min = 0;
+  int port_max = 0;
+};
+
+struct CompiledPool {
+  v1::Pool pool;  // With every default filled in.
+  absl::Duration step;
+  std::vector<absl::Duration> season_lengths;
+  double base_capacity_per_spec = 0;  // Demand units that the base carries when all of it serves.
+  absl::Duration activation_interval;
+  absl::Duration stabilization_window;
+  absl::Duration look_ahead;
+  absl::Duration usage_max_age;
+  std::optional<absl::Duration> provisioning_lead;
+  std::optional<absl::Duration> activation_lead;
+  absl::Duration canary_timeout;
+  absl::Duration latency_slack;
+  absl::Duration drain_timeout;
+};
+
+// Validate and compile. kInvalidArgument: a FieldError whose path begins with "dna." or "pool.".
+// The revision of the result is computed here.
+absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna);
+absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool);
+
+// JSON of the content fields, keys sorted, no spaces, unset fields left out.
+std::string CanonicalJson(const v1::Dna& dna);
+
+}  // namespace shadow

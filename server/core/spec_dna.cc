@@ -1,0 +1,253 @@
+// CompileDna: every field of a DNA, in the order of dna.proto.
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/canonical.h"
+#include "server/core/dna_rules.h"
+#include "server/core/field_checker.h"
+#include "server/core/names.h"
+#include "server/core/spec.h"
+
+namespace shadow {
+namespace {
+
+constexpr int64_t kDnaMaxBytes = 256 * 1024;
+constexpr size_t kImageMaxBytes = 512;
+constexpr FieldChecker::Limits kCpuMillis = {.min = 1, .max = 1'024'000};
+constexpr FieldChecker::Limits kMemoryBytes = {.min = int64_t{1} << 20, .max = int64_t{1} << 46};
+constexpr FieldChecker::Limits kTasks = {.min = 1, .max = 4'194'304};
+constexpr FieldChecker::Limits kOpenFiles = {.min = 1, .max = 1'048'576};
+
+// linux/capability.h, in its order.
+constexpr std::array<std::string_view, 41> kCapabilities = {"CAP_CHOWN",
+                                                            "CAP_DAC_OVERRIDE",
+                                                            "CAP_DAC_READ_SEARCH",
+                                                            "CAP_FOWNER",
+                                                            "CAP_FSETID",
+                                                            "CAP_KILL",
+                                                            "CAP_SETGID",
+                                                            "CAP_SETUID",
+                                                            "CAP_SETPCAP",
+                                                            "CAP_LINUX_IMMUTABLE",
+                                                            "CAP_NET_BIND_SERVICE",
+                                                            "CAP_NET_BROADCAST",
+                                                            "CAP_NET_ADMIN",
+                                                            "CAP_NET_RAW",
+                                                            "CAP_IPC_LOCK",
+                                                            "CAP_IPC_OWNER",
+                                                            "CAP_SYS_MODULE",
+                                                            "CAP_SYS_RAWIO",
+                                                            "CAP_SYS_CHROOT",
+                                                            "CAP_SYS_PTRACE",
+                                                            "CAP_SYS_PACCT",
+                                                            "CAP_SYS_ADMIN",
+                                                            "CAP_SYS_BOOT",
+                                                            "CAP_SYS_NICE",
+                                                            "CAP_SYS_RESOURCE",
+                                                            "CAP_SYS_TIME",
+                                                            "CAP_SYS_TTY_CONFIG",
+                                                            "CAP_MKNOD",
+                                                            "CAP_LEASE",
+                                                            "CAP_AUDIT_WRITE",
+                                                            "CAP_AUDIT_CONTROL",
+                                                            "CAP_SETFCAP",
+                                                            "CAP_MAC_OVERRIDE",
+                                                            "CAP_MAC_ADMIN",
+                                                            "CAP_SYSLOG",
+                                                            "CAP_WAKE_ALARM",
+                                                            "CAP_BLOCK_SUSPEND",
+                                                            "CAP_AUDIT_READ",
+                                                            "CAP_PERFMON",
+                                                            "CAP_BPF",
+                                                            "CAP_CHECKPOINT_RESTORE"};
+
+using dna_rules::At;
+using dna_rules::kEntriesMax;
+using dna_rules::kShortTextMaxBytes;
+
+bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// Lower-case letters, digits, ".", "_" and "-", as os-release(5) asks of ID and VERSION_ID.
+void CheckOsRelease(const char* field, const std::string& value, FieldChecker& check) {
+  if (value.empty()) return;
+  check.Text(field, value, kShortTextMaxBytes);
+  if (!std::all_of(value.begin(), value.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || IsDigit(c) || c == '.' || c == '_' || c == '-';
+      })) {
+    check.Fail(field, absl::StrCat(Quoted(value), " does not match [a-z0-9._-]+"));
+  }
+}
+
+void CheckOperatingSystem(const v1::OperatingSystem& os, FieldChecker& check) {
+  if (!os.root_directory().empty()) {
+    check.Path("dna.operating_system.root_directory", os.root_directory());
+  }
+  if (!os.image().empty()) {
+    check.Word("dna.operating_system.image", os.image(), kImageMaxBytes);
+    if (!os.root_directory().empty()) {
+      check.Fail("dna.operating_system.image", "is set beside root_directory; choose one");
+    }
+    check.Sha256("dna.operating_system.image_digest", os.image_digest(), "sha256:");
+  } else if (!os.image_digest().empty()) {
+    check.Fail("dna.operating_system.image_digest", "is set without an image");
+  }
+  CheckOsRelease("dna.operating_system.id", os.id(), check);
+  CheckOsRelease("dna.operating_system.version_id", os.version_id(), check);
+}
+
+void CheckSoftware(const v1::Dna& dna, FieldChecker& check) {
+  constexpr char kField[] = "dna.software";
+  check.Count(kField, dna.software_size(), kEntriesMax);
+  std::set<std::string> names;
+  for (int i = 0; check.ok() && i < dna.software_size(); ++i) {
+    const v1::Software& software = dna.software(i);
+    check.Text(At(kField, i, ".name"), software.name(), kShortTextMaxBytes);
+    if (!names.insert(software.name()).second) {
+      check.Fail(At(kField, i, ".name"), absl::StrCat(Quoted(software.name()), " is there twice"));
+    }
+    check.Word(At(kField, i, ".version"), software.version(), kShortTextMaxBytes);
+    dna_rules::CheckArgv(At(kField, i, ".verify_argv"), software.verify_argv(), check);
+  }
+}
+
+void CheckDataSets(const v1::Dna& dna, FieldChecker& check) {
+  constexpr char kField[] = "dna.data_sets";
+  check.Count(kField, dna.data_sets_size(), kEntriesMax);
+  std::set<std::string> names;
+  std::set<std::string> places;
+  for (int i = 0; check.ok() && i < dna.data_sets_size(); ++i) {
+    const v1::DataSet& data = dna.data_sets(i);
+    check.Foreign(At(kField, i, ".name"), data.name());
+    if (!names.insert(data.name()).second) {
+      check.Fail(At(kField, i, ".name"), absl::StrCat(Quoted(data.name()), " is there twice"));
+    }
+    check.Path(At(kField, i, ".source"), data.source());
+    if (!data.mount_path().empty()) check.Path(At(kField, i, ".mount_path"), data.mount_path());
+    const std::string& place = data.mount_path().empty() ? data.source() : data.mount_path();
+    if (!places.insert(place).second) {
+      check.Fail(At(kField, i, ".mount_path"),
+                 absl::StrCat("another data set is at ", Quoted(place), " already"));
+    }
+    check.Sha256(At(kField, i, ".sha256"), data.sha256(), "");
+  }
+}
+
+bool IsUser(const std::string& user) {
+  constexpr size_t kNameMaxBytes = 32;            // useradd(8)
+  constexpr uint64_t kUidMax = 4'294'967'294ULL;  // (uid_t)-1 means "no change" to the kernel.
+  if (user.empty() || user.size() > kNameMaxBytes) return false;
+  if (std::all_of(user.begin(), user.end(), IsDigit)) {
+    constexpr size_t kUidMaxDigits = 10;
+    return user.size() <= kUidMaxDigits && std::stoull(user) <= kUidMax;
+  }
+  return (IsAlpha(user.front()) || user.front() == '_') &&
+         std::all_of(user.begin(), user.end(), [](char c) {
+           return IsAlpha(c) || IsDigit(c) || c == '_' || c == '.' || c == '-';
+         });
+}
+
+void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
+  constexpr char kField[] = "dna.security.secrets";
+  const auto& secrets = dna.security().secrets();
+  check.Count(kField, secrets.size(), kEntriesMax);
+  std::set<std::string> variables;
+  for (int i = 0; check.ok() && i < secrets.size(); ++i) {
+    const std::string& variable = secrets[i].environment_variable();
+    dna_rules::CheckVariable(At(kField, i, ".environment_variable"), variable, check);
+    if (!variables.insert(variable).second || dna.process().environment().contains(variable)) {
+      check.Fail(At(kField, i, ".environment_variable"),
+                 absl::StrCat(Quoted(variable), " is set twice"));
+    }
+    check.Path(At(kField, i, ".source_file"), secrets[i].source_file());
+  }
+}
+
+void CheckSecurity(const v1::Dna& dna, FieldChecker& check) {
+  const v1::Security& security = dna.security();
+  if (!security.user().empty() && !IsUser(security.user())) {
+    check.Fail("dna.security.user",
+               absl::StrCat(Quoted(security.user()), " is neither a user name nor a user number"));
+  }
+  std::set<std::string_view> seen;
+  for (int i = 0; check.ok() && i < security.capabilities_size(); ++i) {
+    const std::string& name = security.capabilities(i);
+    if (std::find(kCapabilities.begin(), kCapabilities.end(), name) == kCapabilities.end()) {
+      check.Fail(At("dna.security.capabilities", i),
+                 absl::StrCat(Quoted(name), " is not a capability such as CAP_NET_BIND_SERVICE"));
+    } else if (!seen.insert(name).second) {
+      check.Fail(At("dna.security.capabilities", i), absl::StrCat(name, " is there twice"));
+    }
+  }
+  check.Count("dna.security.read_only_paths", security.read_only_paths_size(), kEntriesMax);
+  for (int i = 0; check.ok() && i < security.read_only_paths_size(); ++i) {
+    check.Path(At("dna.security.read_only_paths", i), security.read_only_paths(i));
+  }
+  CheckSecrets(dna, check);
+}
+
+void CheckResources(const v1::Resources& resources, FieldChecker& check) {
+  if (resources.has_cpu_millis()) {
+    check.Range("dna.resources.cpu_millis", resources.cpu_millis(), kCpuMillis);
+  }
+  if (resources.has_memory_max_bytes()) {
+    check.Range("dna.resources.memory_max_bytes", resources.memory_max_bytes(), kMemoryBytes);
+  }
+  if (resources.has_tasks_max()) {
+    check.Range("dna.resources.tasks_max", resources.tasks_max(), kTasks);
+  }
+  if (resources.has_open_files_max()) {
+    check.Range("dna.resources.open_files_max", resources.open_files_max(), kOpenFiles);
+  }
+}
+
+void CheckName(const v1::Dna& dna, FieldChecker& check) {
+  const auto name = ParseDnaName(dna.name(), "dna.name");
+  if (!name.ok()) return check.Add(name.status());
+  if (!name->revision.empty()) {
+    check.Fail("dna.name", absl::StrCat(Quoted(dna.name()),
+                                        " names a revision; revisions are made from the content"));
+  }
+}
+
+void ClearOutputOnly(v1::Dna& dna) {
+  dna.clear_revision();
+  dna.clear_revisions();
+  dna.clear_create_time();
+  dna.clear_update_time();
+  dna.clear_etag();
+}
+
+}  // namespace
+
+absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna) {
+  FieldChecker check;
+  CompiledDna compiled;
+  compiled.dna = dna;
+  ClearOutputOnly(compiled.dna);
+  const auto bytes = static_cast<int64_t>(compiled.dna.ByteSizeLong());
+  if (bytes > kDnaMaxBytes) {
+    check.Fail("dna", absl::StrCat("has ", bytes, " bytes; at most ", kDnaMaxBytes, " fit"));
+  }
+  if (check.ok()) check.WellFormed(compiled.dna, "dna");
+  if (!check.ok()) return check.status();
+  CheckName(compiled.dna, check);
+  CheckOperatingSystem(compiled.dna.operating_system(), check);
+  CheckSoftware(compiled.dna, check);
+  CheckDataSets(compiled.dna, check);
+  CheckSecurity(compiled.dna, check);
+  CheckResources(compiled.dna.resources(), check);
+  dna_rules::CompileNetwork(compiled, check);
+  dna_rules::CompileProcess(compiled, check);
+  dna_rules::CompileWarmUp(compiled, check);
+  if (!check.ok()) return check.status();
+  compiled.dna.set_revision(RevisionOf(compiled.dna));
+  compiled.revision_name = absl::StrCat(compiled.dna.name(), "@", compiled.dna.revision());
+  return compiled;
+}
+
+}  // namespace shadow

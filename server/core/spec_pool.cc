@@ -1,0 +1,167 @@
+// CompilePool: every field of a pool, with the defaults of pool.proto.
+#include <google/protobuf/duration.pb.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/field_checker.h"
+#include "server/core/names.h"
+#include "server/core/policy_rules.h"
+#include "server/core/spec.h"
+
+namespace shadow {
+namespace {
+
+constexpr int64_t kPoolMaxBytes = 64 * 1024;
+constexpr size_t kUnitMaxBytes = 64;
+constexpr size_t kSocketPathMaxBytes = 107;  // sun_path of unix(7) without its NUL.
+constexpr int kUsageSourcesMax = 8;
+constexpr int kSeasonsMax = 3;
+constexpr int64_t kSeasonMinSteps = 2;
+constexpr int64_t kSeasonMaxSteps = 40'320;  // Four weeks of minutes.
+constexpr double kDemandMax = 1e15;
+constexpr FieldChecker::Limits kManagedInstances = {.min = 0, .max = 1000};
+
+void CheckNames(v1::Pool& pool, FieldChecker& check) {
+  check.Add(ParsePoolName(pool.name(), "pool.name").status());
+  check.Add(ParseDnaName(pool.dna(), "pool.dna").status());
+  if (pool.provider().empty()) pool.set_provider("process");
+  if (pool.provider() != "process") {
+    check.Fail("pool.provider",
+               absl::StrCat(Quoted(pool.provider()), " is not known; known: \"process\""));
+  }
+  if (!pool.demand_unit().empty())
+    check.Text("pool.demand_unit", pool.demand_unit(), kUnitMaxBytes);
+}
+
+void CheckSocket(const std::string& field, const std::string& path, FieldChecker& check) {
+  check.Text(field, path, kSocketPathMaxBytes);
+  check.Path(field, path);
+}
+
+void CompileBalancer(v1::Pool& pool, FieldChecker& check) {
+  v1::Balancer& balancer = *pool.mutable_balancer();
+  if (balancer.kind_case() == v1::Balancer::KIND_NOT_SET) balancer.mutable_none();
+  if (!balancer.has_haproxy()) return;
+  v1::HaproxyBalancer& haproxy = *balancer.mutable_haproxy();
+  CheckSocket("pool.balancer.haproxy.socket_path", haproxy.socket_path(), check);
+  check.Foreign("pool.balancer.haproxy.backend", haproxy.backend());
+  if (haproxy.slot_prefix().empty()) haproxy.set_slot_prefix("slot");
+  check.Foreign("pool.balancer.haproxy.slot_prefix", haproxy.slot_prefix());
+}
+
+void CompileUsageSources(v1::Pool& pool, FieldChecker& check) {
+  constexpr char kField[] = "pool.usage_sources";
+  check.Count(kField, pool.usage_sources_size(), kUsageSourcesMax);
+  int haproxy_sources = 0;
+  for (int i = 0; check.ok() && i < pool.usage_sources_size(); ++i) {
+    const std::string field = absl::StrCat(kField, "[", i, "]");
+    v1::UsageSource& source = *pool.mutable_usage_sources(i);
+    if (source.kind_case() == v1::UsageSource::KIND_NOT_SET) {
+      check.Fail(field, "has neither pushed nor haproxy");
+    }
+    if (!source.has_haproxy()) continue;
+    if (++haproxy_sources > 1) {
+      check.Fail(field, "is a second haproxy source; arrivals would be counted twice");
+    }
+    v1::HaproxyUsage& haproxy = *source.mutable_haproxy();
+    CheckSocket(absl::StrCat(field, ".haproxy.socket_path"), haproxy.socket_path(), check);
+    check.Foreign(absl::StrCat(field, ".haproxy.frontend"), haproxy.frontend());
+    if (haproxy.metric() == v1::HaproxyUsage::METRIC_UNSPECIFIED) {
+      haproxy.set_metric(v1::HaproxyUsage::REQUESTS);
+    }
+  }
+}
+
+void CompileSeason(const std::string& field, const google::protobuf::Duration& season,
+                   CompiledPool& compiled, FieldChecker& check) {
+  const absl::Duration length = check.Duration(
+      field, season,
+      {.min = kSeasonMinSteps * compiled.step, .max = kSeasonMaxSteps * compiled.step});
+  if (length % compiled.step != absl::ZeroDuration()) {
+    check.Fail(field, absl::StrCat(absl::FormatDuration(length), " is not a multiple of the step, ",
+                                   absl::FormatDuration(compiled.step)));
+  }
+  if (!compiled.season_lengths.empty() && length <= compiled.season_lengths.back()) {
+    check.Fail(field, absl::StrCat(absl::FormatDuration(length),
+                                   " is not longer than the one "
+                                   "before it, ",
+                                   absl::FormatDuration(compiled.season_lengths.back())));
+  }
+  compiled.season_lengths.push_back(length);
+}
+
+void CompileGrid(CompiledPool& compiled, FieldChecker& check) {
+  v1::Pool& pool = compiled.pool;
+  if (!pool.has_step()) pool.mutable_step()->set_seconds(60);
+  compiled.step =
+      check.Duration("pool.step", pool.step(), {.min = absl::Seconds(1), .max = absl::Hours(1)});
+  if (check.ok() && pool.step().nanos() != 0) {
+    check.Fail("pool.step",
+               absl::StrCat(absl::FormatDuration(compiled.step), " is not a whole second"));
+  }
+  if (pool.season_lengths().empty()) {  // A day and a week.
+    pool.add_season_lengths()->set_seconds(absl::ToInt64Seconds(absl::Hours(24)));
+    pool.add_season_lengths()->set_seconds(absl::ToInt64Seconds(absl::Hours(168)));
+  }
+  check.Count("pool.season_lengths", pool.season_lengths_size(), kSeasonsMax);
+  for (int i = 0; check.ok() && i < pool.season_lengths_size(); ++i) {
+    CompileSeason(absl::StrCat("pool.season_lengths[", i, "]"), pool.season_lengths(i), compiled,
+                  check);
+  }
+}
+
+void CompileCapacity(CompiledPool& compiled, FieldChecker& check) {
+  v1::Pool& pool = compiled.pool;
+  if (pool.base_case() == v1::Pool::BASE_NOT_SET) pool.set_managed_instances(0);
+  check.Real("pool.instance_capacity", pool.instance_capacity(),
+             {.min = std::numeric_limits<double>::min(), .max = kDemandMax});
+  if (pool.has_external_capacity()) {
+    check.Real("pool.external_capacity", pool.external_capacity(), {.min = 0, .max = kDemandMax});
+    compiled.base_capacity_per_spec = pool.external_capacity();
+  } else {
+    check.Range("pool.managed_instances", pool.managed_instances(), kManagedInstances);
+    compiled.base_capacity_per_spec = pool.managed_instances() * pool.instance_capacity();
+  }
+}
+
+void ClearOutputOnly(v1::Pool& pool) {
+  pool.clear_state();
+  pool.clear_dna_revision();
+  pool.clear_serving_base_instances();
+  pool.clear_hold_until_time();
+  pool.clear_create_time();
+  pool.clear_update_time();
+  pool.clear_etag();
+  pool.clear_reconciling();
+  pool.clear_provisioning_lead();
+  pool.clear_activation_lead();
+}
+
+}  // namespace
+
+absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool) {
+  FieldChecker check;
+  CompiledPool compiled;
+  compiled.pool = pool;
+  ClearOutputOnly(compiled.pool);
+  const auto bytes = static_cast<int64_t>(compiled.pool.ByteSizeLong());
+  if (bytes > kPoolMaxBytes) {
+    check.Fail("pool", absl::StrCat("has ", bytes, " bytes; at most ", kPoolMaxBytes, " fit"));
+  }
+  if (check.ok()) check.WellFormed(compiled.pool, "pool");
+  if (!check.ok()) return check.status();
+  CheckNames(compiled.pool, check);
+  CompileBalancer(compiled.pool, check);
+  CompileUsageSources(compiled.pool, check);
+  CompileGrid(compiled, check);
+  CompileCapacity(compiled, check);
+  if (!check.ok()) return check.status();
+  policy_rules::CompilePolicy(compiled, check);
+  if (!check.ok()) return check.status();
+  return compiled;
+}
+
+}  // namespace shadow

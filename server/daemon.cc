@@ -1,0 +1,140 @@
+#include "server/daemon.h"
+
+#include <pthread.h>
+#include <systemd/sd-daemon.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/api/api_server.h"
+#include "server/balancers/haproxy_balancer.h"
+#include "server/balancers/none_balancer.h"
+#include "server/control_thread.h"
+#include "server/providers/http_prober.h"
+#include "server/providers/process_provider.h"
+#include "server/usage/haproxy_usage.h"
+#include "spdlog/spdlog.h"
+#include "storage/state_lock.h"
+#include "storage/store.h"
+
+namespace shadow {
+namespace {
+
+constexpr int64_t kReplayPage = 100'000;  // Samples read at a time.
+constexpr absl::Duration kPruneInterval = absl::Minutes(5);
+constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
+
+absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& store_id,
+                                      Clock& clock) {
+  Adapters adapters;
+  auto process = ProcessProvider::Open({.state_dir = config.state_dir,
+                                        .store_id = store_id,
+                                        .log_max_bytes = config.instance_log_max_bytes,
+                                        .clock = clock});
+  if (!process.ok()) return process.status();
+  adapters.providers["process"] = *std::move(process);
+  adapters.prober = std::make_unique<HttpProber>(clock);
+  adapters.make_balancer = [&clock](const v1::Balancer& spec) -> std::unique_ptr<Balancer> {
+    if (spec.has_haproxy()) return std::make_unique<HaproxyBalancer>(spec.haproxy(), clock);
+    return std::make_unique<NoneBalancer>();
+  };
+  adapters.make_usage_source =
+      [&clock](const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
+    if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
+    return nullptr;  // Pushed.
+  };
+  return adapters;
+}
+
+// Feeds the forecasters what came after they were last saved.
+absl::Status ReplayHistory(Store& store, ControlLoop& loop, absl::Time now) {
+  for (const auto& [id, pool] : loop.world().pools) {
+    const std::string& name = pool.record.pool().name();
+    absl::Time after = loop.ReplayFrom(name);
+    while (true) {
+      const auto samples = store.ReadSamples(name, after, now, kReplayPage);
+      if (!samples.ok()) return samples.status();
+      if (samples->empty()) break;
+      loop.Replay(name, *samples);
+      after = pool.last_sample;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
+void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& clock,
+               const std::atomic<bool>& failed) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  const timespec interval = absl::ToTimespec(kHousekeepingInterval);
+  bool serving = false;
+  absl::Duration next_prune = clock.Now().mono + kPruneInterval;
+  while (!failed) {
+    const int signal = sigtimedwait(&ends, nullptr, serving ? nullptr : &interval);
+    if (signal > 0) return;
+    if (!serving && control.snapshot()->recovered) {
+      serving = true;
+      server.SetServing(true);
+      sd_notify(0, "READY=1");
+      spdlog::info("serving");
+    }
+    if (clock.Now().mono < next_prune) continue;
+    next_prune = clock.Now().mono + kPruneInterval;
+    store.Prune(clock.Now().wall);
+  }
+}
+
+}  // namespace
+
+absl::Status RunDaemon(const Config& config) {
+  auto lock = StateLock::Take(config.state_dir);
+  if (!lock.ok()) return lock.status();
+  SystemClock clock;
+  auto store = Store::Open(config.state_dir, {.sample_retention = config.sample_retention,
+                                              .decision_retention = config.decision_retention,
+                                              .event_retention = config.event_retention});
+  if (!store.ok()) return store.status();
+  auto contents = (*store)->Load();
+  if (!contents.ok()) return contents.status();
+  auto adapters = MakeAdapters(config, contents->store_id(), clock);
+  if (!adapters.ok()) return adapters.status();
+
+  ControlLoop loop({.instances_max = config.instances_max});
+  absl::Status status = loop.Load(*contents, clock.Now());
+  if (status.ok()) status = ReplayHistory(**store, loop, clock.Now().wall);
+  if (!status.ok()) return status;
+
+  std::atomic<bool> failed = false;
+  EventHub hub(contents->last_revision());
+  const pthread_t self = pthread_self();
+  ControlThread control(loop, **store, *adapters, hub, clock, config.effect_workers,
+                        [&failed, self](const absl::Status& error) {
+                          spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
+                          failed = true;
+                          pthread_kill(self, SIGTERM);
+                        });
+  ApiContext api{control, **store, hub, *adapters, clock, clock.Now().wall};
+  auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
+                                       .admin_uids = config.admin_uids,
+                                       .enable_reflection = config.enable_reflection});
+  if (!server.ok()) return server.status();
+  spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
+               contents->pools_size());
+  std::thread control_thread([&control] { control.Run(); });
+  KeepHouse(control, **server, **store, clock, failed);
+  sd_notify(0, "STOPPING=1");
+  spdlog::info("stopping; instances go on");
+  (*server)->SetServing(false);
+  (*server)->Shutdown();
+  control.Close();
+  control_thread.join();
+  return failed ? absl::DataLossError("the store failed") : absl::OkStatus();
+}
+
+}  // namespace shadow

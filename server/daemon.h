@@ -1,0 +1,17 @@
+// The daemon, put together: the one place that names concrete adapters.
+#pragma once
+
+#include <csignal>
+
+#include "absl/status/status.h"
+#include "server/config.h"
+
+namespace shadow {
+
+// Takes the state, recovers, serves until one of SIGTERM and SIGINT comes, and ends in order. These
+// signals must be blocked in every thread. Instances go on without it. kAlreadyExists: another
+// daemon holds the state or the socket. Other errors: it could not start, or its store failed
+// (start it again: it recovers).
+absl::Status RunDaemon(const Config& config);
+
+}  // namespace shadow

@@ -1,0 +1,193 @@
+#include "server/effect_runner.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/message_differencer.h"
+
+namespace shadow {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
+  if (!MessageDifferencer::Equals(a.balancer(), b.balancer())) return false;
+  if (a.usage_sources_size() != b.usage_sources_size()) return false;
+  for (int i = 0; i < a.usage_sources_size(); ++i) {
+    if (!MessageDifferencer::Equals(a.usage_sources(i), b.usage_sources(i))) return false;
+  }
+  return true;
+}
+
+// Inspect, and the ready check once it runs.
+void AwaitReady(const Effect& effect, Provider& provider, Prober& prober, EffectResult& result) {
+  auto seen = provider.Inspect(effect.instance, Provider::Depth::kLife);
+  result.status = seen.status();
+  if (!seen.ok()) return;
+  if (seen->life == Life::kRunning) {
+    result.ready = prober.Check(*effect.instance.dna, seen->address).ok();
+  }
+  result.observation = *std::move(seen);
+}
+
+void Destroy(const Effect& effect, Provider& provider, EffectResult& result) {
+  const auto stop =
+      effect.kind == Effect::Kind::kKill ? Provider::Stop::kForce : Provider::Stop::kGraceful;
+  result.status = provider.Destroy(effect.instance, stop);
+  if (!result.status.ok()) return;
+  auto seen = provider.Inspect(effect.instance, Provider::Depth::kLife);
+  result.status = seen.status();
+  if (seen.ok()) result.observation = *std::move(seen);
+}
+
+}  // namespace
+
+EffectRunner::EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done)
+    : adapters_(adapters), done_(std::move(done)) {
+  for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
+}
+
+EffectRunner::~EffectRunner() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+    queue_.clear();
+  }
+  filled_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void EffectRunner::Submit(Effect effect) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (stopping_) return;
+    queue_.push_back(std::move(effect));
+  }
+  filled_.notify_one();
+}
+
+void EffectRunner::Work() {
+  while (true) {
+    Effect effect;
+    {
+      std::unique_lock lock(queue_mutex_);
+      filled_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      effect = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    EffectResult result = Run(effect);
+    result.id = effect.id;
+    done_(std::move(result));
+  }
+}
+
+EffectResult EffectRunner::Run(const Effect& effect) {
+  EffectResult result;
+  switch (effect.kind) {
+    case Effect::Kind::kAdd:
+    case Effect::Kind::kSetWeight:
+    case Effect::Kind::kDrain:
+    case Effect::Kind::kRemove:
+    case Effect::Kind::kListBalancer:
+      RunAtBalancer(effect, result);
+      return result;
+    case Effect::Kind::kReadUsage:
+      ReadUsage(effect, result);
+      return result;
+    default:
+      break;
+  }
+  const auto provider = adapters_.providers.find(effect.provider);
+  if (provider == adapters_.providers.end()) {
+    result.status = absl::FailedPreconditionError(
+        absl::StrCat("there is no provider \"", effect.provider, "\""));
+  } else {
+    RunOnInstance(effect, *provider->second, result);
+  }
+  return result;
+}
+
+void EffectRunner::RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result) {
+  switch (effect.kind) {
+    case Effect::Kind::kCreate:
+      result.status = provider.Create(effect.instance);
+      break;
+    case Effect::Kind::kAwaitReady:
+      AwaitReady(effect, provider, *adapters_.prober, result);
+      break;
+    case Effect::Kind::kVerify: {
+      auto seen = provider.Inspect(effect.instance, Provider::Depth::kFacts);
+      result.status = seen.status();
+      if (seen.ok()) result.observation = *std::move(seen);
+      break;
+    }
+    case Effect::Kind::kSuspend:
+      result.status = provider.Suspend(effect.instance);
+      break;
+    case Effect::Kind::kResume:
+      result.status = provider.Resume(effect.instance);
+      break;
+    case Effect::Kind::kWarmUp:
+      result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address).status();
+      break;
+    case Effect::Kind::kListInstances: {
+      auto instances = provider.List();
+      result.status = instances.status();
+      if (instances.ok()) result.instances = *std::move(instances);
+      break;
+    }
+    default:
+      Destroy(effect, provider, result);
+  }
+}
+
+void EffectRunner::RunAtBalancer(const Effect& effect, EffectResult& result) {
+  Balancer& balancer = *AdaptersOf(effect).balancer;
+  switch (effect.kind) {
+    case Effect::Kind::kAdd:
+      result.status = balancer.Add(effect.address);
+      break;
+    case Effect::Kind::kSetWeight:
+      result.status = balancer.SetWeight(effect.address, effect.weight_percent);
+      break;
+    case Effect::Kind::kDrain:
+      result.status = balancer.Drain(effect.address);
+      break;
+    case Effect::Kind::kRemove:
+      result.status = balancer.Remove(effect.address);
+      break;
+    default: {
+      auto view = balancer.List();
+      result.status = view.status();
+      if (view.ok()) result.balancer = *std::move(view);
+    }
+  }
+}
+
+void EffectRunner::ReadUsage(const Effect& effect, EffectResult& result) {
+  for (const auto& source : AdaptersOf(effect).usage_sources) {
+    auto reading = source->Read(effect.pool->pool.name(), effect.since);
+    result.status = reading.status();
+    if (reading.ok()) result.usage = *std::move(reading);
+  }
+}
+
+EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
+  const std::lock_guard lock(pools_mutex_);
+  PoolAdapters& entry = pools_[effect.pool->pool.name()];
+  if (entry.pool == effect.pool) return entry;
+  const bool same = entry.pool && SameAdapters(entry.pool->pool, effect.pool->pool);
+  entry.pool = effect.pool;
+  if (same) return entry;
+  entry.balancer = adapters_.make_balancer(effect.pool->pool.balancer());
+  entry.usage_sources.clear();
+  for (const v1::UsageSource& source : effect.pool->pool.usage_sources()) {
+    if (auto made = adapters_.make_usage_source(source)) {
+      entry.usage_sources.push_back(std::move(made));
+    }
+  }
+  return entry;
+}
+
+}  // namespace shadow

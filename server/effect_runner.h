@@ -1,0 +1,69 @@
+// Carries effects out: a fixed set of workers that call providers, balancers, usage sources and the
+// prober.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/core/effect.h"
+#include "server/core/ports.h"
+
+namespace shadow {
+
+// What the seams are made of here; filled by daemon.cc.
+struct Adapters {
+  std::map<std::string, std::unique_ptr<Provider>> providers;  // By the name that pools use.
+  std::unique_ptr<Prober> prober;
+  std::function<std::unique_ptr<Balancer>(const v1::Balancer&)> make_balancer;
+  // nullptr: this kind is not polled.
+  std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
+};
+
+// Thread-safe. The queue is bounded by the control loop: one effect for each instance and a few for
+// each pool are in flight.
+class EffectRunner {
+ public:
+  // `adapters` must outlive it. `done` is called on a worker, once for each effect.
+  EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done);
+
+  // Waits for the effects that have begun; those that have not are dropped.
+  ~EffectRunner();
+
+  void Submit(Effect effect);
+
+ private:
+  // The balancer and usage sources of one pool; kept while their specs stay the same, as they hold
+  // counters.
+  struct PoolAdapters {
+    std::shared_ptr<const CompiledPool> pool;
+    std::shared_ptr<Balancer> balancer;
+    std::vector<std::shared_ptr<UsageSource>> usage_sources;
+  };
+
+  void Work();
+  EffectResult Run(const Effect& effect);
+  void RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result);
+  void RunAtBalancer(const Effect& effect, EffectResult& result);
+  void ReadUsage(const Effect& effect, EffectResult& result);
+  PoolAdapters AdaptersOf(const Effect& effect);
+
+  Adapters& adapters_;
+  const std::function<void(EffectResult)> done_;
+  std::mutex pools_mutex_;
+  std::map<std::string, PoolAdapters> pools_;  // By pool name.
+
+  std::mutex queue_mutex_;
+  std::condition_variable filled_;
+  std::deque<Effect> queue_;
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace shadow

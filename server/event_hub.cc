@@ -1,0 +1,71 @@
+#include "server/event_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace shadow {
+
+bool Concerns(const v1::Event& event, const std::string& prefix) {
+  const std::string& name = event.name();
+  return prefix.empty() || name == prefix ||
+         (name.starts_with(prefix) && name[prefix.size()] == '/');
+}
+
+void EventHub::Publish(std::vector<v1::Event> events) {
+  if (events.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    for (v1::Event& event : events) {
+      last_revision_ = event.revision();
+      events_.push_back(std::make_shared<const v1::Event>(std::move(event)));
+    }
+    while (events_.size() > kEventsMax) {
+      dropped_revision_ = events_.front()->revision();
+      events_.pop_front();
+    }
+  }
+  const std::lock_guard lock(wakes_mutex_);
+  for (const auto& [id, wake] : wakes_) wake();
+}
+
+EventHub::Page EventHub::After(int64_t revision, const std::string& prefix, size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  Page page{.events = {}, .last_revision = std::max(revision, last_revision_)};
+  page.gap = revision < dropped_revision_;
+  if (page.gap) return page;
+  auto event = std::upper_bound(
+      events_.begin(), events_.end(), revision,
+      [](int64_t wanted, const auto& candidate) { return wanted < candidate->revision(); });
+  for (; event != events_.end(); ++event) {
+    if (!Concerns(**event, prefix)) continue;
+    if (page.events.size() == limit) {
+      page.last_revision = page.events.back()->revision();
+      break;
+    }
+    page.events.push_back(*event);
+  }
+  return page;
+}
+
+int64_t EventHub::last_revision() const {
+  const std::lock_guard lock(mutex_);
+  return last_revision_;
+}
+
+int64_t EventHub::dropped_revision() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_revision_;
+}
+
+int64_t EventHub::Subscribe(std::function<void()> wake) {
+  const std::lock_guard lock(wakes_mutex_);
+  wakes_.emplace(++next_wake_, std::move(wake));
+  return next_wake_;
+}
+
+void EventHub::Unsubscribe(int64_t id) {
+  const std::lock_guard lock(wakes_mutex_);
+  wakes_.erase(id);
+}
+
+}  // namespace shadow

@@ -1,0 +1,93 @@
+// Flags, logging and exit codes; everything else is in daemon.cc.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+
+#include "server/config.h"
+#include "server/daemon.h"
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace {
+
+// sysexits.h: EX_CONFIG and EX_TEMPFAIL.
+constexpr int kExitConfig = 78;
+constexpr int kExitTempFail = 75;
+
+constexpr char kDefaultConfig[] = "/etc/shadowd/shadowd.textproto";
+
+struct Flags {
+  std::string config_path = kDefaultConfig;
+  std::string state_dir;
+  std::string listen;
+  bool check_config = false;
+};
+
+absl::StatusOr<shadow::Config> ConfigOf(const Flags& flags, bool config_given) {
+  shadow::v1::DaemonConfig file;
+  // Without the flag the default file may be missing.
+  if (config_given || std::filesystem::exists(flags.config_path)) {
+    auto read = shadow::ReadConfig(flags.config_path);
+    if (!read.ok()) return read.status();
+    file = *std::move(read);
+  }
+  if (!flags.state_dir.empty()) file.set_state_dir(flags.state_dir);
+  if (!flags.listen.empty()) file.set_listen(flags.listen);
+  return shadow::ResolveConfig(file);
+}
+
+void StartLog(const std::string& level) {
+  auto log = spdlog::stderr_color_mt("shadowd");
+  // systemd's journal has its own time.
+  log->set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
+                                                            : "%Y-%m-%dT%H:%M:%S.%e %l: %v");
+  log->set_level(spdlog::level::from_str(level));
+  spdlog::set_default_logger(log);
+}
+
+void BlockSignals() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+int Fail(const absl::Status& status, int exit_code) {
+  std::cerr << "shadowd: " << status.message() << "\n";
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("shadowd has tomorrow's capacity ready before tomorrow's demand arrives.");
+  Flags flags;
+  const auto* config_flag = app.add_option("--config", flags.config_path,
+                                           "Configuration file, text protobuf (DaemonConfig)")
+                                ->capture_default_str();
+  app.add_option("--state-dir", flags.state_dir, "Where the state is kept");
+  app.add_option("--listen", flags.listen, "unix:PATH of the API");
+  app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
+  app.set_version_flag("--version", "shadowd " SHADOWD_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto config = ConfigOf(flags, config_flag->count() > 0);
+  if (!config.ok()) return Fail(config.status(), kExitConfig);
+  if (flags.check_config) {
+    std::cout << "configuration is good\n";
+    return 0;
+  }
+  BlockSignals();
+  StartLog(config->log_level);
+  const absl::Status status = shadow::RunDaemon(*config);
+  if (status.ok()) return 0;
+  return Fail(status, absl::IsAlreadyExists(status) ? kExitTempFail : 1);
+}

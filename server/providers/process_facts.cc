@@ -1,0 +1,274 @@
+#include "server/providers/process_facts.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/core/verify.h"
+#include "server/providers/data_set_digest.h"
+#include "server/providers/process_access.h"
+#include "server/providers/process_credentials.h"
+#include "server/providers/process_plan.h"
+#include "server/providers/process_signals.h"
+
+namespace shadow {
+namespace {
+
+constexpr int kThreads = 2;
+constexpr size_t kMaxWaiting = 4096;
+constexpr absl::Duration kVerifyTimeout = absl::Seconds(10);
+constexpr size_t kVerifyOutputMaxBytes = 4096;
+constexpr size_t kConnectionTableMaxBytes = 64 << 20;  // Some 400,000 connections.
+constexpr char kEstablished[] = "01";                  // TCP_ESTABLISHED in /proc/net/tcp.
+
+std::vector<std::string> Lines(const std::string& text) { return absl::StrSplit(text, '\n'); }
+
+std::vector<std::string> Words(const std::string& text) {
+  return absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+}
+
+void ReadOsRelease(Facts& facts) {
+  auto text = ReadSmallFile("/etc/os-release");
+  if (!text.ok()) text = ReadSmallFile("/usr/lib/os-release");
+  for (const std::string& line : Lines(text.value_or(""))) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits('=', 1));
+    std::string value(absl::StripAsciiWhitespace(parts.second));
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+        value.back() == value.front()) {
+      value = value.substr(1, value.size() - 2);
+    }
+    if (parts.first == "ID") facts.os_id = value;
+    if (parts.first == "VERSION_ID") facts.os_version_id = value;
+  }
+}
+
+// "Max open files            1024                 4096                 files" -> the soft limit.
+void ReadLimits(pid_t pid, Facts& facts) {
+  constexpr std::array<std::pair<const char*, const char*>, 3> kRows = {
+      {{"Max address space", "memory_max_bytes"},
+       {"Max processes", "tasks_max"},
+       {"Max open files", "open_files_max"}}};
+  const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/limits"));
+  for (const std::string& line : Lines(text.value_or(""))) {
+    for (const auto& [row, name] : kRows) {
+      if (!line.starts_with(row)) continue;
+      const std::vector<std::string> words = Words(line.substr(std::string_view(row).size()));
+      int64_t hard = 0;
+      if (words.size() >= 2 && absl::SimpleAtoi(words[1], &hard)) facts.limits[name] = hard;
+    }
+  }
+}
+
+// The one form of an address: what inet_ntop writes, and IPv4 where it is IPv4 in IPv6.
+std::string CanonicalEnd(const std::string& host, int port) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  in6_addr six{};
+  in_addr four{};
+  if (inet_pton(AF_INET6, host.c_str(), &six) == 1) {
+    if (IN6_IS_ADDR_V4MAPPED(&six)) {
+      std::copy_n(&six.s6_addr[12], 4, reinterpret_cast<uint8_t*>(&four));
+      inet_ntop(AF_INET, &four, text.data(), text.size());
+      return RemoteEnd(text.data(), port);
+    }
+    inet_ntop(AF_INET6, &six, text.data(), text.size());
+    return RemoteEnd(text.data(), port);
+  }
+  if (inet_pton(AF_INET, host.c_str(), &four) == 1) {
+    inet_ntop(AF_INET, &four, text.data(), text.size());
+    return RemoteEnd(text.data(), port);
+  }
+  return RemoteEnd(host, port);
+}
+
+// "0100007F:1F90" or the same with 32 digits: words in the host's order. Empty: not understood.
+std::string ParseRemote(const std::string& text) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  uint32_t port = 0;
+  std::array<uint32_t, 4> words{};
+  const size_t count = parts.first.size() / 8;
+  if (!absl::SimpleHexAtoi(parts.second, &port) || (count != 1 && count != 4)) return "";
+  for (size_t i = 0; i < count; ++i) {
+    if (!absl::SimpleHexAtoi(parts.first.substr(8 * i, 8), &words[i])) return "";
+  }
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  inet_ntop(count == 1 ? AF_INET : AF_INET6, words.data(), host.data(), host.size());
+  return CanonicalEnd(host.data(), static_cast<int>(port));
+}
+
+void AddSockets(pid_t pid, std::set<std::string>& inodes) {
+  const std::string path = absl::StrCat("/proc/", pid, "/fd");
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) return;
+  constexpr std::string_view kPrefix = "socket:[";
+  while (const dirent* entry = readdir(directory)) {
+    std::array<char, 64> target{};
+    const ssize_t length =
+        readlinkat(dirfd(directory), entry->d_name, target.data(), target.size());
+    const std::string_view link(target.data(), static_cast<size_t>(std::max<ssize_t>(length, 0)));
+    if (!link.starts_with(kPrefix) || !link.ends_with(']')) continue;
+    inodes.emplace(link.substr(kPrefix.size(), link.size() - kPrefix.size() - 1));
+  }
+  closedir(directory);
+}
+
+void ReadConnections(const std::vector<ProcessStat>& processes, pid_t leader, Facts& facts) {
+  constexpr size_t kRemote = 2;
+  constexpr size_t kState = 3;
+  constexpr size_t kInode = 9;
+  std::set<std::string> inodes;
+  for (const ProcessStat& process : processes) AddSockets(process.id.pid, inodes);
+  if (inodes.empty()) return;
+  for (const char* const table : {"tcp", "tcp6"}) {
+    const auto text =
+        ReadSmallFile(absl::StrCat("/proc/", leader, "/net/", table), kConnectionTableMaxBytes);
+    for (const std::string& line : Lines(text.value_or(""))) {
+      const std::vector<std::string> words = Words(line);
+      if (words.size() <= kInode || words[kState] != kEstablished) continue;
+      if (!inodes.contains(words[kInode])) continue;
+      if (std::string remote = ParseRemote(words[kRemote]); !remote.empty()) {
+        facts.connections.insert(std::move(remote));
+      }
+    }
+  }
+}
+
+void ReadSecurity(const v1::Dna& dna, const ProcessPrivileges& running, Facts& facts) {
+  facts.uid = running.uid;
+  const auto wanted = ResolveCredentials(dna.security());
+  if (wanted.ok()) facts.wanted_uid = wanted->uid;
+  facts.capabilities = CapabilityNames(running.effective);
+  facts.no_new_privileges = running.no_new_privileges;
+}
+
+void ReadFiles(const v1::Dna& dna, const ProcessPrivileges& running, const std::stop_token& stop,
+               Facts& facts) {
+  Writer writer{.uid = running.uid, .groups = running.groups, .capabilities = running.permitted};
+  writer.groups.push_back(running.gid);
+  for (const v1::DataSet& set : dna.data_sets()) {
+    Facts::DataSetFact& fact = facts.data_sets[set.name()];
+    const auto digest = DataSetDigest(set.source(), stop);
+    if (digest.ok()) {
+      fact.sha256 = *digest;
+    } else {
+      fact.error = std::string(digest.status().message());
+    }
+    fact.writable = CanWrite(writer, set.source()).value_or(true);
+  }
+  for (const std::string& path : dna.security().read_only_paths()) {
+    if (CanWrite(writer, path).value_or(true)) facts.writable_paths.insert(path);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRecord& record,
+                                   const std::string& store_id, Clock& clock,
+                                   const std::stop_token& stop) {
+  const v1::Dna& dna = compiled.dna;
+  Facts facts;
+  ReadOsRelease(facts);
+  for (const v1::Software& software : dna.software()) {
+    if (software.verify_argv().empty()) continue;
+    auto plan = PlanVerification(dna, software, record.port);
+    if (!plan.ok()) return plan.status();
+    const auto output =
+        RunToEnd(*std::move(plan), clock, kVerifyTimeout, kVerifyOutputMaxBytes, stop);
+    if (absl::IsCancelled(output.status())) return output.status();
+    // No words of the error's own: a path in them may hold the wanted version.
+    facts.software_output[software.name()] = output.ok() ? *output
+                                             : absl::IsDeadlineExceeded(output.status())
+                                                 ? "(its verify command did not end in time)"
+                                                 : "(its verify command cannot be executed)";
+  }
+  const pid_t leader = record.leader.pid;
+  const auto running = ReadPrivileges(leader);
+  if (!running.ok()) return running.status();
+  ReadSecurity(dna, *running, facts);
+  ReadFiles(dna, *running, stop, facts);
+  ReadLimits(leader, facts);
+  if (!dna.network().connections().empty()) {
+    const auto table = ReadProcessTable();
+    if (!table.ok()) return table.status();
+    ReadConnections(InstanceProcesses(*table, record, store_id), leader, facts);
+    // In the DNA's spelling too, as that is what they are compared with.
+    for (const v1::Connection& wanted : dna.network().connections()) {
+      if (!facts.connections.contains(CanonicalEnd(wanted.host(), wanted.port()))) continue;
+      facts.connections.insert(RemoteEnd(wanted.host(), wanted.port()));
+    }
+  }
+  // What was read was read of this process if it is still there.
+  const auto now = ReadProcessStat(leader);
+  if (!now.ok() || now->id != record.leader || now->IsDead()) {
+    return absl::NotFoundError("it has ended meanwhile");
+  }
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  return facts;
+}
+
+FactsCollector::FactsCollector(std::string store_id, Clock& clock)
+    : store_id_(std::move(store_id)), clock_(clock) {
+  for (int i = 0; i < kThreads; ++i) {
+    threads_.emplace_back([this](const std::stop_token& stop) { Run(stop); });
+  }
+}
+
+FactsCollector::~FactsCollector() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+absl::StatusOr<std::optional<Facts>> FactsCollector::Take(const ProcessRecord& record,
+                                                          std::shared_ptr<const CompiledDna> dna) {
+  const std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(record.id);
+  if (found != jobs_.end()) {
+    if (!found->second.result.has_value()) return std::nullopt;
+    absl::StatusOr<Facts> result = *std::move(found->second.result);
+    jobs_.erase(found);
+    if (!result.ok()) return result.status();
+    return *std::move(result);
+  }
+  if (waiting_.size() >= kMaxWaiting) {
+    return absl::ResourceExhaustedError("too many instances wait to be verified");
+  }
+  jobs_[record.id] = Job{
+      .number = next_number_++, .record = record, .dna = std::move(dna), .result = std::nullopt};
+  waiting_.push_back(record.id);
+  work_.notify_one();
+  return std::nullopt;
+}
+
+void FactsCollector::Forget(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  jobs_.erase(id);
+  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
+}
+
+void FactsCollector::Run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (work_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
+    if (stop.stop_requested()) return;
+    const std::string id = waiting_.front();
+    waiting_.pop_front();
+    const auto found = jobs_.find(id);
+    if (found == jobs_.end()) continue;
+    const Job job = found->second;
+    lock.unlock();
+    absl::StatusOr<Facts> facts = CollectFacts(*job.dna, job.record, store_id_, clock_, stop);
+    lock.lock();
+    const auto now = jobs_.find(id);
+    if (now != jobs_.end() && now->second.number == job.number) {
+      now->second.result = std::move(facts);
+    }
+  }
+}
+
+}  // namespace shadow

@@ -1,0 +1,396 @@
+#include "server/providers/process_provider.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/error.h"
+#include "server/providers/process_log.h"
+#include "server/providers/process_plan.h"
+#include "server/providers/process_signals.h"
+#include "server/providers/process_table.h"
+
+namespace shadow {
+namespace {
+
+using Durability = RecordDirectory::Durability;
+
+constexpr absl::Duration kStopTimeout = absl::Milliseconds(1500);  // Of the seam's 2 s.
+constexpr int kSuspendedNice = 19;
+constexpr absl::Duration kKillTimeout = absl::Milliseconds(500);
+
+absl::Status Gone(const std::string& id) {
+  return absl::NotFoundError(absl::StrCat("instance ", id, " is gone"));
+}
+
+Observation Absent(const std::string& id) {
+  Observation nothing;
+  nothing.id = id;
+  return nothing;
+}
+
+// As a server binds it: a port in TIME_WAIT is free.
+bool IsFree(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const absl::Cleanup close_fd = [fd] { close(fd); };
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+         listen(fd, 1) == 0;
+}
+
+// The leader, if it is there, be it as a zombie.
+std::optional<ProcessStat> ReadLeader(const ProcessRecord& record) {
+  if (record.leader.pid <= 0 || record.boot_id != BootId()) return std::nullopt;
+  const auto stat = ReadProcessStat(record.leader.pid);
+  if (!stat.ok() || stat->id != record.leader) return std::nullopt;
+  return *stat;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ProcessProvider>> ProcessProvider::Open(const Options& options) {
+  auto records = RecordDirectory::Open(options.state_dir);
+  if (!records.ok()) return records.status();
+  return std::unique_ptr<ProcessProvider>(new ProcessProvider(options, *std::move(records)));
+}
+
+ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records)
+    : options_(options), records_(std::move(records)), facts_(options.store_id, options.clock) {}
+
+absl::Status ProcessProvider::Supports(const CompiledDna& dna) { return CheckEnforceable(dna.dna); }
+
+absl::Status ProcessProvider::Create(const InstanceSpec& instance) {
+  const auto found = Find(instance.id);
+  if (found.ok()) return absl::OkStatus();
+  if (!absl::IsNotFound(found.status())) return found.status();
+  if (absl::Status status = CheckEnforceable(instance.dna->dna); !status.ok()) return status;
+  const auto port = TakePort(*instance.dna);
+  if (!port.ok()) return port.status();
+  absl::Status started = Start(instance, *port);
+  ReturnPort(*port);  // It is in a record now, or free again.
+  return started;
+}
+
+absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
+  const absl::Time create_time = options_.clock.Now().wall;  // Before the secrets are read.
+  auto plan = PlanInstance(instance, port, options_.store_id);
+  if (!plan.ok()) return plan.status();
+  const auto log = OpenLog(records_.LogPath(instance.id));
+  if (!log.ok()) return log.status();
+  const absl::Cleanup close_log = [&log] { close(*log); };
+  plan->output_fd = *log;
+
+  auto held = HeldProcess::Spawn(*plan);
+  ProcessRecord record;
+  record.id = instance.id;
+  record.name = instance.name;
+  record.pool = instance.pool;
+  record.shadow = instance.shadow;
+  record.boot_id = BootId();
+  record.port = port;
+  record.create_time_unix_ns = absl::ToUnixNanos(create_time);
+  record.has_secrets = !instance.dna->dna.security().secrets().empty();
+  absl::Status status = held.status();
+  if (status.ok()) {
+    record.leader = held->id();
+    // The record is on disk before the program runs: no crash leaves an instance that nobody knows.
+    status = records_.Write(record, Durability::kPowerLoss);
+  }
+  if (status.ok()) status = held->Release();
+  if (!status.ok()) {
+    if (absl::Status removed = records_.Remove(instance.id); !removed.ok()) return removed;
+  }
+  return status;
+}
+
+absl::StatusOr<int> ProcessProvider::TakePort(const CompiledDna& dna) {
+  const std::lock_guard lock(port_mutex_);
+  const auto ids = records_.Ids();
+  if (!ids.ok()) return ids.status();
+  std::set<int> taken = ports_in_creation_;
+  for (const std::string& id : *ids) {
+    if (const auto record = records_.Read(id); record.ok()) taken.insert(record->port);
+  }
+  // Not all stores of a host begin with the same port.
+  const int count = dna.port_max - dna.port_min + 1;
+  const size_t first = std::hash<std::string>()(options_.store_id) % static_cast<size_t>(count);
+  for (int i = 0; i < count; ++i) {
+    const int port = dna.port_min + (static_cast<int>(first) + i) % count;
+    if (taken.contains(port) || !IsFree(port)) continue;
+    ports_in_creation_.insert(port);
+    return port;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no free port in ", dna.port_min, " to ", dna.port_max));
+}
+
+void ProcessProvider::ReturnPort(int port) {
+  const std::lock_guard lock(port_mutex_);
+  ports_in_creation_.erase(port);
+}
+
+absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {
+  auto record = records_.Read(id);
+  const bool damaged = record.ok() && record->leader.pid == 0;
+  if (!damaged && !absl::IsNotFound(record.status())) return record;
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  const auto tagged = FindTagged(*table, options_.store_id);
+  const auto found = tagged.find(id);
+  if (found == tagged.end()) {
+    if (damaged) return record;
+    return Gone(id);
+  }
+  absl::Status written = records_.Write(found->second, Durability::kPowerLoss);
+  if (!written.ok()) return written;
+  return found->second;
+}
+
+absl::StatusOr<ProcessRecord> ProcessProvider::FindAlive(const std::string& id) {
+  auto record = Find(id);
+  if (!record.ok()) return record;
+  const auto leader = ReadLeader(*record);
+  if (!leader || leader->IsDead()) return Gone(id);
+  if (record->stopping) {
+    return absl::FailedPreconditionError(absl::StrCat("instance ", id, " is being destroyed"));
+  }
+  return record;
+}
+
+absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
+  auto record = FindAlive(instance.id);
+  if (!record.ok()) return record.status();
+  auto stopped = StopAll(*record, options_.store_id, options_.clock, kStopTimeout);
+  if (!stopped.ok()) return stopped.status();
+  if (record->suspended && record->stopped == *stopped) return absl::OkStatus();
+  if (!record->suspended) {
+    record->nice = getpriority(PRIO_PROCESS, 0);
+    record->niced = LowerablePriority(*stopped, record->nice);
+  }
+  record->suspended = true;
+  record->stopped = *std::move(stopped);
+  absl::Status written = records_.Write(*record, Durability::kProcessCrash);
+  // What is to be undone is written down first.
+  if (written.ok()) SetPriority(record->niced, kSuspendedNice);
+  return written;
+}
+
+absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
+  auto record = FindAlive(instance.id);
+  if (!record.ok()) return record.status();
+  const auto leader = ReadLeader(*record);
+  if (!record->suspended && leader && leader->state != 'T') return absl::OkStatus();
+  // No scan for what Suspend has written down: nothing that is stopped starts another process.
+  SetPriority(record->niced, record->nice);
+  absl::Status status = ContinueAll(*record, record->stopped, options_.store_id);
+  if (!status.ok()) return status;
+  record->suspended = false;
+  record->stopped.clear();
+  record->niced.clear();
+  return records_.Write(*record, Durability::kProcessCrash);
+}
+
+absl::Status ProcessProvider::Resize(const InstanceSpec& instance) {
+  const auto record = FindAlive(instance.id);
+  if (!record.ok()) return record.status();
+  if (absl::Status status = CheckEnforceable(instance.dna->dna); !status.ok()) return status;
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  const auto processes = InstanceProcesses(*table, *record, options_.store_id);
+  for (const ProcessStat& process : processes) {
+    if (process.IsDead()) continue;
+    absl::Status status = ApplyLimits(instance.dna->dna.resources(), process.id.pid);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProcessProvider::Destroy(const InstanceSpec& instance, Stop stop) {
+  facts_.Forget(instance.id);
+  auto record = Find(instance.id);
+  if (absl::IsNotFound(record.status())) return records_.Remove(instance.id);
+  if (!record.ok()) return record.status();
+  absl::Status status = stop == Stop::kForce
+                            ? KillAll(*record, options_.store_id, options_.clock, kKillTimeout)
+                            : StopGracefully(instance, *record);
+  if (!status.ok()) return status;
+  const auto done = RemoveIfGone(*record);
+  if (!done.ok() || *done || record->stopping) return done.status();
+  record->stopping = true;
+  return records_.Write(*record, Durability::kProcessCrash);
+}
+
+absl::Status ProcessProvider::StopGracefully(const InstanceSpec& instance, ProcessRecord& record) {
+  const int signal =
+      instance.dna && instance.dna->stop_signal > 0 ? instance.dna->stop_signal : SIGTERM;
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  const auto processes = InstanceProcesses(*table, record, options_.store_id);
+  const ProcessStat* const leader = FindProcess(*table, record.leader);
+  const bool leader_lives = leader != nullptr && !leader->IsDead();
+  for (const ProcessStat& process : processes) {
+    // The leader's group hears of it once; what outlives the leader, each time.
+    const bool wanted =
+        leader_lives ? !record.stopping && process.group == record.leader.pid : true;
+    if (!wanted || process.IsDead()) continue;
+    const absl::Status sent = SendSignal(process.id, signal);
+    if (!sent.ok() && !absl::IsNotFound(sent)) return sent;
+  }
+  const bool stopped = std::any_of(processes.begin(), processes.end(),
+                                   [](const ProcessStat& process) { return process.state == 'T'; });
+  if (!stopped) return absl::OkStatus();
+  SetPriority(record.niced, record.nice);
+  return ContinueAll(record, {}, options_.store_id);
+}
+
+absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  const auto left = InstanceProcesses(*table, record, options_.store_id);
+  ReapOrphans(left, record.leader);
+  const bool alive = std::any_of(left.begin(), left.end(),
+                                 [](const ProcessStat& process) { return !process.IsDead(); });
+  if (alive) return false;
+  // Until now its zombie has kept the session's number from being used again.
+  if (ExitOfChild(record.leader.pid).has_value()) waitpid(record.leader.pid, nullptr, WNOHANG);
+  if (absl::Status removed = records_.Remove(record.id); !removed.ok()) return removed;
+  return true;
+}
+
+absl::Status ProcessProvider::Reap(ProcessRecord& record) {
+  const auto reason = ExitOfChild(record.leader.pid);
+  if (!reason.has_value()) return absl::OkStatus();
+  record.exit_reason = *reason;
+  absl::Status written = records_.Write(record, Durability::kProcessCrash);
+  if (!written.ok()) return written;
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  const auto left = InstanceProcesses(*table, record, options_.store_id);
+  // While others of its session live, the zombie keeps the number theirs.
+  const bool alone = std::all_of(left.begin(), left.end(),
+                                 [](const ProcessStat& process) { return process.IsDead(); });
+  if (alone) waitpid(record.leader.pid, nullptr, WNOHANG);
+  return absl::OkStatus();
+}
+
+Observation ProcessProvider::Observe(const ProcessRecord& record) const {
+  Observation seen;
+  seen.id = record.id;
+  seen.address = record.Address();
+  seen.handle = absl::StrCat("pid ", record.leader.pid);
+  const auto leader = ReadLeader(record);
+  if (!leader || leader->IsDead()) {
+    seen.life = record.stopping ? Life::kStopping : Life::kExited;
+    if (seen.life == Life::kExited) {
+      seen.exit_reason = !record.exit_reason.empty()
+                             ? record.exit_reason
+                             : ExitOfChild(record.leader.pid).value_or("exited");
+    }
+  } else if (record.stopping) {
+    seen.life = Life::kStopping;
+  } else {
+    const bool stopped = leader->state == 'T' || leader->state == 't';
+    seen.life = record.suspended && stopped ? Life::kSuspended : Life::kRunning;
+  }
+  return seen;
+}
+
+std::string ProcessProvider::WithLastOutput(const std::string& reason, const ProcessRecord& record,
+                                            const CompiledDna* dna) const {
+  std::vector<std::string> secrets;
+  if (record.has_secrets) {
+    auto known = dna == nullptr ? std::nullopt
+                                : SecretsGivenAt(dna->dna.security(),
+                                                 absl::FromUnixNanos(record.create_time_unix_ns));
+    if (!known) return reason + "; last output withheld: it may show a secret";
+    secrets = *std::move(known);
+  }
+  const std::string output = LastOutput(records_.LogPath(record.id), secrets);
+  return output.empty() ? reason : absl::StrCat(reason, "; last output: ", output);
+}
+
+void ProcessProvider::CapLog(const std::string& id) {
+  const std::lock_guard lock(log_mutex_);
+  // A log that cannot be cut is no reason to know nothing of the instance; the next look tries
+  // again.
+  shadow::CapLog(records_.LogPath(id), options_.log_max_bytes).IgnoreError();
+}
+
+absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instance, Depth depth) {
+  auto record = Find(instance.id);
+  if (absl::IsNotFound(record.status())) return Absent(instance.id);
+  if (!record.ok()) return record.status();
+  CapLog(instance.id);
+  Observation seen = Observe(*record);
+  if (record->stopping) {
+    const auto leader = ReadLeader(*record);
+    if (leader && !leader->IsDead()) return seen;
+    const auto done = RemoveIfGone(*record);
+    if (!done.ok()) return done.status();
+    return *done ? Absent(instance.id) : seen;
+  }
+  if (seen.life == Life::kExited) {
+    if (absl::Status reaped = Reap(*record); !reaped.ok()) return reaped;
+    seen.exit_reason = WithLastOutput(seen.exit_reason, *record, instance.dna.get());
+    return seen;
+  }
+  if (depth == Depth::kFacts && instance.dna) {
+    auto facts = facts_.Take(*record, instance.dna);
+    // kNotFound: it ended meanwhile, which the next look sees.
+    if (!facts.ok() && !absl::IsNotFound(facts.status())) return facts.status();
+    if (facts.ok()) seen.facts = *std::move(facts);
+  }
+  return seen;
+}
+
+absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
+  const auto ids = records_.Ids();
+  if (!ids.ok()) return ids.status();
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  auto tagged = FindTagged(*table, options_.store_id);
+  std::vector<Observation> all;
+  for (const std::string& id : *ids) {
+    auto record = records_.Read(id);
+    if (absl::IsNotFound(record.status()))
+      continue;  // Removed meanwhile, or a log without a record.
+    if (!record.ok()) return record.status();
+    if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
+    tagged.erase(id);
+    CapLog(id);
+    Observation seen = Observe(*record);
+    if (seen.life == Life::kExited) {
+      seen.exit_reason = WithLastOutput(seen.exit_reason, *record, nullptr);
+    }
+    all.push_back(std::move(seen));
+  }
+  // Without a record: they are found by their tag, and Find writes one once they are asked for.
+  for (const auto& [id, record] : tagged) {
+    // Its record may have been written since the directory was read, or it has been destroyed
+    // since.
+    if (const auto written = records_.Read(id); written.ok()) {
+      all.push_back(Observe(*written));
+    } else if (ReadLeader(record).has_value()) {
+      all.push_back(Observe(record));
+    }
+  }
+  return all;
+}
+
+}  // namespace shadow

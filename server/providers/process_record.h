@@ -1,0 +1,72 @@
+// What the process provider knows of its instances: one small text file each, DIR/instances/ID.pid.
+//
+//   shadowd-instance 1
+//   name pools/web/instances/b7
+//   pid 4711
+//   stopped 4711:88123          (one line for each process that Suspend stopped)
+//   ...
+//
+// Written whole under another name, then renamed: a reader sees the old one or the new one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/providers/process_table.h"
+
+namespace shadow {
+
+struct ProcessRecord {
+  std::string id;
+  std::string name;  // Of the resource.
+  std::string pool;
+  std::string shadow;  // Empty for BASE.
+  ProcessId leader;    // Leads the instance's session. pid 0: the record was damaged.
+  std::string boot_id;
+  int port = 0;
+  int64_t create_time_unix_ns = 0;
+  bool has_secrets = false;  // Its output may show them.
+  bool stopping = false;     // Destroy was called.
+  bool suspended = false;    // Suspend went through, for every process in `stopped`.
+  std::vector<ProcessId> stopped;
+  std::vector<ProcessId> niced;  // Of those, the ones that were given nice 19 instead of `nice`.
+  int nice = 0;
+  std::string exit_reason;  // "exit status 3": its leader was reaped.
+
+  std::string Address() const;  // "127.0.0.1:PORT"
+};
+
+// The files of one directory. Thread-safe for different ids.
+class RecordDirectory {
+ public:
+  // Makes `state_dir`/instances, mode 0700. kFailedPrecondition: it is not a directory of our own
+  // user.
+  static absl::StatusOr<RecordDirectory> Open(const std::string& state_dir);
+
+  enum class Durability { kProcessCrash, kPowerLoss };  // kPowerLoss: fsync of file and directory.
+  absl::Status Write(const ProcessRecord& record, Durability durability) const;
+
+  // kNotFound: there is none. One that cannot be parsed comes back with pid 0.
+  absl::StatusOr<ProcessRecord> Read(const std::string& id) const;
+
+  // The record and the log. OK if they are not there.
+  absl::Status Remove(const std::string& id) const;
+
+  // Every id that has a record or a log, ascending; Read may say kNotFound for it.
+  absl::StatusOr<std::vector<std::string>> Ids() const;
+
+  std::string LogPath(const std::string& id) const;
+
+ private:
+  explicit RecordDirectory(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;  // .../instances
+};
+
+}  // namespace shadow

@@ -1,0 +1,64 @@
+// Reads of /proc: which processes there are, and what they are.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace shadow {
+
+// A process for good: the number alone is used again, with another start time.
+struct ProcessId {
+  pid_t pid = 0;
+  uint64_t start_ticks = 0;  // Clock ticks since boot, field 22 of /proc/PID/stat.
+
+  friend auto operator<=>(const ProcessId&, const ProcessId&) = default;
+};
+
+struct ProcessStat {
+  ProcessId id;
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;  // 0: a kernel thread.
+  char state = '?';   // Of its first thread: R, S, D, T, Z, ...
+  int threads = 0;
+  int nice = 0;
+
+  // Has ended and only waits to be reaped. (One whose first thread ended while others run is
+  // alive.)
+  bool IsDead() const { return (state == 'Z' || state == 'X') && threads <= 1; }
+};
+
+// kNotFound: there is none.
+absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid);
+
+// Every process, by pid; those that end meanwhile are left out.
+absl::StatusOr<std::vector<ProcessStat>> ReadProcessTable();
+
+// True if every thread of it is stopped or has ended.
+bool IsStopped(pid_t pid);
+
+// The numbers of its threads, empty if it is gone.
+std::vector<pid_t> ReadThreads(pid_t pid);
+
+// The environment that it was started with, "NAME=VALUE\0..."; empty if it is gone or may not be
+// read.
+std::string ReadEnvironment(pid_t pid);
+
+// The value of `name` in such a block; empty if it is not there.
+std::string_view EnvironmentValue(std::string_view environment, std::string_view name);
+
+// A UUID that is new with every boot of the host.
+std::string BootId();
+
+// A file, at most the first `max_bytes` (and a little more) of it. kNotFound, kPermissionDenied,
+// ...
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes = 1 << 20);
+
+}  // namespace shadow

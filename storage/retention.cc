@@ -1,0 +1,81 @@
+#include "storage/retention.h"
+
+#include "storage/tables.h"
+
+namespace shadow::storage {
+namespace {
+
+constexpr char kRemoveSamples[] =
+    "DELETE FROM samples WHERE (time_ns, series) IN "
+    "(SELECT time_ns, series FROM samples WHERE time_ns < ?1 ORDER BY time_ns, series LIMIT ?2)";
+constexpr char kRemoveRequests[] =
+    "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
+
+constexpr char kFindEvents[] =
+    "SELECT max(revision) FROM (SELECT revision, time_ns FROM events ORDER BY revision LIMIT ?2) "
+    "WHERE time_ns < ?1";
+constexpr char kRemoveEvents[] = "DELETE FROM events WHERE revision <= ?1";
+constexpr char kNoteEvents[] = "UPDATE meta SET value = ?1 WHERE key = 'events_removed'";
+
+constexpr char kFindDecisions[] =
+    "SELECT max(id) FROM (SELECT id, time_ns FROM decisions ORDER BY id LIMIT ?2) "
+    "WHERE time_ns < ?1";
+constexpr char kRemoveDecisions[] = "DELETE FROM decisions WHERE id <= ?1";
+constexpr char kNoteDecisions[] = "UPDATE meta SET value = ?1 WHERE key = 'decisions_removed'";
+
+absl::Status RunWith(Connection& connection, const char* sql, int64_t number) {
+  absl::StatusOr<Statement> statement = connection.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  statement->Bind(1, number);
+  return statement->Run();
+}
+
+// Rows of a table whose order of removal does not matter.
+absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl::Time before) {
+  absl::StatusOr<Statement> statement = connection.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  statement->Bind(1, ToNanos(before));
+  statement->Bind(2, kSliceRowsMax);
+  if (absl::Status status = statement->Run(); !status.ok()) return status;
+  const absl::StatusOr<int64_t> removed = connection.QueryInteger("SELECT changes()");
+  if (!removed.ok()) return removed.status();
+  return *removed > 0;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Retention::RemoveSlice(absl::Time now) {
+  absl::StatusOr<bool> removed =
+      RemoveExpired(metrics_, kRemoveSamples, now - options_.sample_retention);
+  if (!removed.ok() || *removed) return removed;
+  removed = RemoveNumbered(kFindEvents, kRemoveEvents, kNoteEvents, now - options_.event_retention);
+  if (!removed.ok() || *removed) return removed;
+  removed = RemoveNumbered(kFindDecisions, kRemoveDecisions, kNoteDecisions,
+                           now - options_.decision_retention);
+  if (!removed.ok() || *removed) return removed;
+  return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention);
+}
+
+absl::StatusOr<bool> Retention::RemoveNumbered(const char* find, const char* remove,
+                                               const char* note, absl::Time before) {
+  int64_t last = 0;
+  {
+    absl::StatusOr<Statement> oldest = state_.Prepare(find);
+    if (!oldest.ok()) return oldest.status();
+    oldest->Bind(1, ToNanos(before));
+    oldest->Bind(2, kSliceRowsMax);
+    const absl::StatusOr<bool> row = oldest->Next();
+    if (!row.ok()) return row.status();
+    if (!*row || oldest->IsNull(0)) return false;
+    last = oldest->Integer(0);
+  }
+  Transaction transaction(state_);
+  absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
+  if (status.ok()) status = RunWith(state_, remove, last);
+  if (status.ok()) status = RunWith(state_, note, last);
+  if (status.ok()) status = transaction.Commit();
+  if (!status.ok()) return status;
+  return true;
+}
+
+}  // namespace shadow::storage

@@ -1,0 +1,228 @@
+#include "storage/schema.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace shadow::storage {
+namespace {
+
+constexpr mode_t kFileMode = 0600;
+
+// `resources` holds every record of a resource under its name; ids keep the order of creation. The
+// *_removed rows of `meta` say how far retention has come.
+constexpr const char* kStateMigrations[] = {
+    R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE resources(
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE TABLE events(
+  revision INTEGER PRIMARY KEY,
+  time_ns INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE TABLE decisions(
+  id INTEGER PRIMARY KEY,
+  pool TEXT NOT NULL,
+  time_ns INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX decisions_by_pool ON decisions(pool, id);
+CREATE TABLE requests(
+  request_id TEXT PRIMARY KEY,
+  time_ns INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX requests_by_time ON requests(time_ns);
+INSERT INTO meta(key, value) VALUES('events_removed', 0), ('decisions_removed', 0);
+INSERT INTO meta(key, value)
+  SELECT 'store_id', substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-4' || substr(hex, 14, 3) ||
+    '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex, 18, 3) || '-' || substr(hex, 21, 12)
+  FROM (SELECT lower(hex(randomblob(16))) AS hex);
+)sql",
+};
+
+constexpr const char* kMetricsMigrations[] = {
+    R"sql(
+CREATE TABLE series(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE samples(
+  time_ns INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY(time_ns, series)
+) STRICT, WITHOUT ROWID;
+)sql",
+};
+
+// NORMAL loses nothing when the process is killed, and at most the last samples when the power is
+// cut; the registry may lose nothing even then.
+constexpr Schema kState = {
+    .application_id = 0x53484453,  // "SHDS"
+    .migrations = kStateMigrations,
+    .pragmas = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;",
+};
+constexpr Schema kMetrics = {
+    .application_id = 0x5348444d,  // "SHDM"
+    .migrations = kMetricsMigrations,
+    .pragmas = "PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;",
+};
+
+absl::Status FileError(const std::string& path, const char* action) {
+  return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot ", action));
+}
+
+bool Exists(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0;
+}
+
+absl::Status Sync(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FileError(path, "open");
+  absl::Status status = fsync(fd) == 0 ? absl::OkStatus() : FileError(path, "fsync");
+  close(fd);
+  return status;
+}
+
+// An empty file of our mode in place of whatever was there, with the files that belong to it.
+absl::Status StartFile(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const std::string old = absl::StrCat(path, suffix);
+    if (unlink(old.c_str()) != 0 && errno != ENOENT) return FileError(old, "remove");
+  }
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
+  if (fd < 0) return FileError(path, "create");
+  close(fd);
+  return absl::OkStatus();
+}
+
+// Gives a finished file its name, durably.
+absl::Status FinishFile(const std::string& from, const std::string& path) {
+  if (absl::Status status = Sync(from); !status.ok()) return status;
+  if (rename(from.c_str(), path.c_str()) != 0) return FileError(path, "rename");
+  return Sync(std::filesystem::path(path).parent_path().string());
+}
+
+absl::Status Backup(Connection& connection, const std::string& path, int64_t version) {
+  const std::string target = absl::StrCat(path, ".v", version, ".backup");
+  const std::string unfinished = absl::StrCat(target, ".new");
+  if (absl::Status status = StartFile(unfinished); !status.ok()) return status;
+  constexpr char kBackup[] = "VACUUM INTO ?1";
+  absl::StatusOr<Statement> statement = connection.Prepare(kBackup);
+  if (!statement.ok()) return statement.status();
+  statement->BindText(1, unfinished);
+  if (absl::Status status = statement->Run(); !status.ok()) return status;
+  return FinishFile(unfinished, target);
+}
+
+absl::Status Migrate(Connection& connection, const std::string& path, const Schema& schema) {
+  const absl::StatusOr<int64_t> version = connection.QueryInteger("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  const auto wanted = static_cast<int64_t>(schema.migrations.size());
+  if (*version >= wanted) return absl::OkStatus();
+  if (*version > 0) {
+    if (absl::Status status = Backup(connection, path, *version); !status.ok()) return status;
+  }
+  Transaction transaction(connection);
+  if (absl::Status status = transaction.Begin(Transaction::Kind::kWrite); !status.ok()) {
+    return status;
+  }
+  for (const char* sql : schema.migrations.subspan(static_cast<size_t>(*version))) {
+    if (absl::Status status = connection.Execute(sql); !status.ok()) return status;
+  }
+  absl::Status status = connection.Execute(absl::StrCat(
+      "PRAGMA application_id=", schema.application_id, "; PRAGMA user_version=", wanted));
+  return status.ok() ? transaction.Commit() : status;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> OpenAndMigrate(const std::string& path,
+                                                           const Schema& schema) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      Connection::Open(path, Connection::Access::kReadWrite);
+  if (!connection.ok()) return connection;
+  Connection& database = **connection;
+  const absl::StatusOr<std::string> journal = database.QueryText("PRAGMA journal_mode=WAL");
+  if (!journal.ok()) return journal.status();
+  if (*journal != "wal") {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": its file system cannot hold a WAL (journal mode ", *journal, ")"));
+  }
+  absl::Status status =
+      database.Execute(absl::StrCat(schema.pragmas, "PRAGMA journal_size_limit=", kWalBytesMax));
+  if (status.ok()) status = database.OwnCheckpoints();
+  if (status.ok()) status = Migrate(database, path, schema);
+  if (!status.ok()) return status;
+  return connection;
+}
+
+absl::Status QuickCheck(Connection& connection, const std::string& path) {
+  const absl::StatusOr<std::string> found = connection.QueryText("PRAGMA quick_check(1)");
+  if (!found.ok()) return found.status();
+  if (*found == "ok") return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(path, " is damaged and was left as it is; restore it from a backup: ", *found));
+}
+
+}  // namespace
+
+const Schema& StateSchema() { return kState; }
+const Schema& MetricsSchema() { return kMetrics; }
+
+absl::Status CheckDatabase(const std::string& path, const Schema& schema) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT) return FileError(path, "stat");
+    const std::string wal = absl::StrCat(path, "-wal");
+    if (!Exists(wal)) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(path, " is missing, but ", wal, " is there"));
+  }
+  if (info.st_size == 0) return absl::DataLossError(absl::StrCat(path, " is empty"));
+  const absl::StatusOr<std::unique_ptr<Connection>> connection =
+      Connection::Open(path, Connection::Access::kReadWrite);
+  if (!connection.ok()) return connection.status();
+  (*connection)->KeepWalOnClose();
+  const absl::StatusOr<int64_t> id = (*connection)->QueryInteger("PRAGMA application_id");
+  if (!id.ok()) return id.status();
+  if (*id != schema.application_id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is not a shadowd store: its SQLite application_id is ", *id, ", not ",
+                     schema.application_id));
+  }
+  const absl::StatusOr<int64_t> version = (*connection)->QueryInteger("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  const auto known = static_cast<int64_t>(schema.migrations.size());
+  if (*version > known) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " has schema version ", *version, ", but this shadowd knows versions up to ", known,
+        "; start the newer shadowd or restore a backup"));
+  }
+  return QuickCheck(**connection, path);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path,
+                                                         const Schema& schema) {
+  if (!Exists(path)) {
+    const std::string unfinished = absl::StrCat(path, ".new");
+    if (absl::Status status = StartFile(unfinished); !status.ok()) return status;
+    // Closing the connection moves everything from the WAL into the file.
+    const absl::Status status = OpenAndMigrate(unfinished, schema).status();
+    if (!status.ok()) return status;
+    if (absl::Status finish = FinishFile(unfinished, path); !finish.ok()) return finish;
+  }
+  if (chmod(path.c_str(), kFileMode) != 0) return FileError(path, "chmod");
+  return OpenAndMigrate(path, schema);
+}
+
+}  // namespace shadow::storage

@@ -1,0 +1,57 @@
+#include "storage/state_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace shadow {
+namespace {
+
+// What the holder wrote: digits, or empty while it is only about to write.
+std::string ReadPid(int fd) {
+  char text[32];
+  const ssize_t size = pread(fd, text, sizeof text, 0);
+  if (size <= 0) return "unknown";
+  return std::string(absl::StripAsciiWhitespace({text, static_cast<size_t>(size)}));
+}
+
+absl::Status WritePid(int fd, const std::string& path) {
+  const std::string text = absl::StrCat(getpid(), "\n");
+  if (ftruncate(fd, 0) != 0 ||
+      pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write the pid"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StateLock>> StateLock::Take(const std::string& directory) {
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(directory, ": cannot create the directory"));
+  }
+  const std::string path = absl::StrCat(directory, "/lock");
+  // Close-on-exec: an instance that inherited it would hold the lock after us.
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open"));
+  auto lock = std::make_unique<StateLock>(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": flock"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(directory, " is in use by another process, pid ", ReadPid(fd)));
+  }
+  if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
+  return lock;
+}
+
+StateLock::~StateLock() { close(fd_); }
+
+}  // namespace shadow

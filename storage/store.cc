@@ -1,0 +1,245 @@
+#include "storage/store.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/reader_pool.h"
+#include "storage/schema.h"
+#include "storage/sqlite.h"
+#include "storage/tables.h"
+#include "storage/writer.h"
+
+namespace shadow {
+namespace {
+
+using storage::Connection;
+using storage::ReaderPool;
+using storage::ResourceKind;
+using storage::Statement;
+using storage::Transaction;
+
+constexpr char kStoreId[] = "SELECT value FROM meta WHERE key = 'store_id'";
+constexpr char kLastRevision[] =
+    "SELECT max(ifnull((SELECT max(revision) FROM events), 0), value) "
+    "FROM meta WHERE key = 'events_removed'";
+constexpr char kLastDecision[] =
+    "SELECT max(ifnull((SELECT max(id) FROM decisions), 0), value) "
+    "FROM meta WHERE key = 'decisions_removed'";
+constexpr char kResources[] = "SELECT kind, data FROM resources ORDER BY id";
+constexpr char kRequests[] = "SELECT data FROM requests ORDER BY rowid";
+
+constexpr char kSamples[] =
+    "SELECT time_ns, value FROM samples "
+    "WHERE series = (SELECT id FROM series WHERE name = ?1) AND time_ns > ?2 AND time_ns <= ?3 "
+    "ORDER BY time_ns LIMIT ?4";
+constexpr char kDecisions[] =
+    "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+
+constexpr char kEventsRemoved[] = "SELECT value FROM meta WHERE key = 'events_removed'";
+constexpr char kAllEvents[] =
+    "SELECT data FROM events WHERE revision > ?1 ORDER BY revision LIMIT ?2";
+// '0' follows '/': the names that begin with ?3 and '/'.
+constexpr char kEventsBelow[] =
+    "SELECT data FROM events WHERE revision > ?1 "
+    "AND (name = ?3 OR (name > ?3 || '/' AND name < ?3 || '0')) ORDER BY revision LIMIT ?2";
+
+absl::Status ParseInto(std::string_view bytes, google::protobuf::MessageLite& message) {
+  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("a stored ", message.GetTypeName(), " cannot be parsed"));
+}
+
+// Every row's first column as a message. `statement` is bound.
+template <typename Message>
+absl::StatusOr<std::vector<Message>> ReadMessages(Statement& statement) {
+  std::vector<Message> messages;
+  while (true) {
+    const absl::StatusOr<bool> row = statement.Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return messages;
+    if (absl::Status status = ParseInto(statement.Bytes(0), messages.emplace_back());
+        !status.ok()) {
+      return status;
+    }
+  }
+}
+
+google::protobuf::MessageLite* AddResource(ResourceKind kind, v1::StoreContents& contents) {
+  switch (kind) {
+    case ResourceKind::kDna:
+      return contents.add_dnas();
+    case ResourceKind::kPool:
+      return contents.add_pools();
+    case ResourceKind::kShadow:
+      return contents.add_shadows();
+    case ResourceKind::kInstance:
+      return contents.add_instances();
+    case ResourceKind::kForecaster:
+      return contents.add_forecasters();
+  }
+  return nullptr;
+}
+
+absl::Status LoadResources(Connection& state, v1::StoreContents& contents) {
+  absl::StatusOr<Statement> statement = state.Prepare(kResources);
+  if (!statement.ok()) return statement.status();
+  while (true) {
+    const absl::StatusOr<bool> row = statement->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    const int64_t kind = statement->Integer(0);
+    google::protobuf::MessageLite* record = AddResource(static_cast<ResourceKind>(kind), contents);
+    if (record == nullptr) {
+      return absl::DataLossError(absl::StrCat("a stored resource has the unknown kind ", kind));
+    }
+    if (absl::Status status = ParseInto(statement->Bytes(1), *record); !status.ok()) return status;
+  }
+}
+
+absl::Status LoadRequests(Connection& state, v1::StoreContents& contents) {
+  absl::StatusOr<Statement> statement = state.Prepare(kRequests);
+  if (!statement.ok()) return statement.status();
+  absl::StatusOr<std::vector<v1::RequestRecord>> requests =
+      ReadMessages<v1::RequestRecord>(*statement);
+  if (!requests.ok()) return requests.status();
+  for (v1::RequestRecord& request : *requests) *contents.add_requests() = std::move(request);
+  return absl::OkStatus();
+}
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(const std::string& state_path, const std::string& metrics_path,
+              std::unique_ptr<storage::Writer> writer)
+      : writer_(std::move(writer)), state_readers_(state_path), metrics_readers_(metrics_path) {}
+
+  // The last callbacks may still read.
+  ~SqliteStore() override { writer_->Stop(); }
+
+  void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) override {
+    writer_->Commit(std::move(batch), std::move(done));
+  }
+  void Prune(absl::Time now) override { writer_->Prune(now); }
+
+  absl::StatusOr<v1::StoreContents> Load() override;
+  absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
+                                                      absl::Time until, int64_t limit) override;
+  absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
+                                                          int64_t before_id,
+                                                          int64_t limit) override;
+  absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t after_revision,
+                                                    const std::string& name_prefix,
+                                                    int64_t limit) override;
+
+ private:
+  // Destroyed last, so that the writing connection closes last and takes the WAL with it.
+  const std::unique_ptr<storage::Writer> writer_;
+  ReaderPool state_readers_;
+  ReaderPool metrics_readers_;
+};
+
+absl::StatusOr<v1::StoreContents> SqliteStore::Load() {
+  absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
+  if (!state.ok()) return state.status();
+  Transaction snapshot(**state);
+  if (absl::Status status = snapshot.Begin(Transaction::Kind::kRead); !status.ok()) return status;
+  v1::StoreContents contents;
+  absl::StatusOr<std::string> store_id = (*state)->QueryText(kStoreId);
+  if (!store_id.ok()) return store_id.status();
+  contents.set_store_id(*std::move(store_id));
+  const absl::StatusOr<int64_t> revision = (*state)->QueryInteger(kLastRevision);
+  if (!revision.ok()) return revision.status();
+  contents.set_last_revision(*revision);
+  const absl::StatusOr<int64_t> decision = (*state)->QueryInteger(kLastDecision);
+  if (!decision.ok()) return decision.status();
+  contents.set_last_decision_id(*decision);
+  absl::Status status = LoadResources(**state, contents);
+  if (status.ok()) status = LoadRequests(**state, contents);
+  if (!status.ok()) return status;
+  return contents;
+}
+
+absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::string& pool,
+                                                                 absl::Time after, absl::Time until,
+                                                                 int64_t limit) {
+  absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
+  if (!metrics.ok()) return metrics.status();
+  absl::StatusOr<Statement> statement = (*metrics)->Prepare(kSamples);
+  if (!statement.ok()) return statement.status();
+  statement->BindText(1, pool);
+  statement->Bind(2, storage::ToNanos(after));
+  statement->Bind(3, storage::ToNanos(until));
+  statement->Bind(4, std::max<int64_t>(limit, 0));  // SQLite takes a negative one for none.
+  std::vector<v1::Sample> samples;
+  while (true) {
+    const absl::StatusOr<bool> row = statement->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return samples;
+    v1::Sample& sample = samples.emplace_back();
+    *sample.mutable_time() = storage::FromNanos(statement->Integer(0));
+    sample.set_value(statement->Real(1));
+  }
+}
+
+absl::StatusOr<std::vector<v1::Decision>> SqliteStore::ReadDecisions(const std::string& pool,
+                                                                     int64_t before_id,
+                                                                     int64_t limit) {
+  absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
+  if (!state.ok()) return state.status();
+  absl::StatusOr<Statement> statement = (*state)->Prepare(kDecisions);
+  if (!statement.ok()) return statement.status();
+  statement->BindText(1, pool);
+  statement->Bind(2, before_id == 0 ? std::numeric_limits<int64_t>::max() : before_id);
+  statement->Bind(3, std::max<int64_t>(limit, 0));
+  return ReadMessages<v1::Decision>(*statement);
+}
+
+absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_revision,
+                                                               const std::string& name_prefix,
+                                                               int64_t limit) {
+  absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
+  if (!state.ok()) return state.status();
+  // One snapshot, so that retention cannot come between the check and the reading.
+  Transaction snapshot(**state);
+  if (absl::Status status = snapshot.Begin(Transaction::Kind::kRead); !status.ok()) return status;
+  const absl::StatusOr<int64_t> removed = (*state)->QueryInteger(kEventsRemoved);
+  if (!removed.ok()) return removed.status();
+  if (after_revision != 0 && after_revision < *removed) {
+    return absl::OutOfRangeError(
+        absl::StrCat("events up to revision ", *removed, " were removed by retention; revision ",
+                     after_revision, " is before that: list everything anew"));
+  }
+  absl::StatusOr<Statement> statement =
+      (*state)->Prepare(name_prefix.empty() ? kAllEvents : kEventsBelow);
+  if (!statement.ok()) return statement.status();
+  statement->Bind(1, after_revision);
+  statement->Bind(2, std::max<int64_t>(limit, 0));
+  if (!name_prefix.empty()) statement->BindText(3, name_prefix);
+  return ReadMessages<v1::Event>(*statement);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
+                                                   const Options& options) {
+  const std::string state_path = absl::StrCat(directory, "/state.db");
+  const std::string metrics_path = absl::StrCat(directory, "/metrics.db");
+  // Both are checked before one is changed.
+  absl::Status status = storage::CheckDatabase(state_path, storage::StateSchema());
+  if (status.ok()) status = storage::CheckDatabase(metrics_path, storage::MetricsSchema());
+  if (!status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<Connection>> metrics =
+      storage::OpenDatabase(metrics_path, storage::MetricsSchema());
+  if (!metrics.ok()) return metrics.status();
+  absl::StatusOr<std::unique_ptr<Connection>> state =
+      storage::OpenDatabase(state_path, storage::StateSchema());
+  if (!state.ok()) return state.status();
+  absl::StatusOr<std::unique_ptr<storage::Writer>> writer =
+      storage::Writer::Start(*std::move(state), *std::move(metrics), options);
+  if (!writer.ok()) return writer.status();
+  return std::make_unique<SqliteStore>(state_path, metrics_path, *std::move(writer));
+}
+
+int Store::SchemaVersion() { return static_cast<int>(storage::StateSchema().migrations.size()); }
+
+}  // namespace shadow

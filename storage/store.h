@@ -1,0 +1,76 @@
+// The store: registry, decisions and events in state.db, samples in metrics.db.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "shadow/v1/record.pb.h"
+
+namespace shadow {
+
+// Thread-safe. One writer thread owns every write and every checkpoint; reads go through
+// connections of their own and see what is committed. All methods but Commit block.
+class Store {
+ public:
+  struct Options {
+    absl::Duration sample_retention = absl::Hours(24 * 35);
+    absl::Duration decision_retention = absl::Hours(24 * 7);
+    absl::Duration event_retention = absl::Hours(24 * 7);
+    absl::Duration request_retention = absl::Hours(24);
+  };
+
+  // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
+  // them. kFailedPrecondition: a newer schema, or not a shadowd store. kDataLoss: quick_check found
+  // damage; nothing is changed then. Takes no lock: see StateLock.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
+                                                     const Options& options);
+  virtual ~Store() = default;
+
+  // Everything but samples, decisions and events; each kind in the order of its first put.
+  virtual absl::StatusOr<v1::StoreContents> Load() = 0;
+
+  // Applies `batch` atomically (its samples in a transaction of their own, in metrics.db, first);
+  // puts come before erasures. Batches are applied in the order of the calls, many in one
+  // transaction (group commit). `done` may be empty. It runs on the writer thread, in the same
+  // order, after the commit is on disk, or with the error that kept it from it.
+  // kResourceExhausted: 4096 batches or 1,000,000 samples are waiting; only then `done` runs in the
+  // call itself. kInvalidArgument: this batch alone cannot be stored, for it has a record without a
+  // name, a sample that is not finite, or a revision or decision id that is there already. After
+  // any other error (I/O, full disk: kUnavailable, damage: kDataLoss) every further Commit fails
+  // with it.
+  virtual void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) = 0;
+
+  // Removes what is older than its retention, in slices of at most 10,000 rows, on the writer
+  // thread, between commits. `now` is the wall clock. Returns when all is removed, so it must not
+  // be called from a `done`. Samples of an erased pool also stay until their retention ends.
+  virtual void Prune(absl::Time now) = 0;
+
+  // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest
+  // ones).
+  virtual absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool,
+                                                              absl::Time after, absl::Time until,
+                                                              int64_t limit) = 0;
+
+  // Newest first, ids below `before_id` (0: from the newest).
+  virtual absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
+                                                                  int64_t before_id,
+                                                                  int64_t limit) = 0;
+
+  // Oldest first, revisions above `after_revision`; `name_prefix` empty: all, else the resource of
+  // that name and those below it. kOutOfRange: events above `after_revision` were removed by
+  // retention (not for 0).
+  virtual absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t after_revision,
+                                                            const std::string& name_prefix,
+                                                            int64_t limit) = 0;
+
+  // The schema that this build writes, `PRAGMA user_version`.
+  static int SchemaVersion();
+};
+
+}  // namespace shadow

@@ -1,0 +1,102 @@
+// The one thread that writes: group commit, retention and checkpoints.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "shadow/v1/record.pb.h"
+#include "storage/retention.h"
+#include "storage/schema.h"
+#include "storage/sqlite.h"
+#include "storage/store.h"
+#include "storage/tables.h"
+
+namespace shadow::storage {
+
+inline constexpr size_t kWaitingBatchesMax = 4096;
+// About 100 MB of messages. One batch of more is taken when no other sample is waiting.
+inline constexpr int64_t kWaitingSamplesMax = 1'000'000;
+// Of one transaction, so that it stays below a second; what is beyond goes into the next one.
+inline constexpr int64_t kGroupSamplesMax = 200'000;
+// From here on a checkpoint waits for the readers, so that the WAL cannot grow for ever.
+inline constexpr int64_t kWalBytesUrgent = 4 * kWalBytesMax;
+
+// Thread-safe. Blocked while there is nothing to do. After an error that was not a batch's own it
+// only answers, with that error.
+class Writer {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  static absl::StatusOr<std::unique_ptr<Writer>> Start(std::unique_ptr<Connection> state,
+                                                       std::unique_ptr<Connection> metrics,
+                                                       const Store::Options& options);
+  ~Writer() { Stop(); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // As in Store.
+  void Commit(v1::WriteBatch batch, Done done);
+  void Prune(absl::Time now);
+
+  // Writes what is waiting, ends a Prune at its next slice, then the thread. Afterwards only Stop
+  // may be called.
+  void Stop();
+
+ private:
+  struct Entry {
+    v1::WriteBatch batch;
+    Done done;
+    int64_t samples = 0;
+    absl::Status status;
+  };
+  // What one turn of the thread does.
+  struct Work {
+    std::vector<Entry> group;
+    bool prune = false;
+    absl::Time prune_now;
+    uint64_t prune_ticket = 0;
+  };
+
+  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
+         StateTables state_tables, SampleTables sample_tables, const Store::Options& options);
+
+  void Run();
+  bool NextWork(Work& work);  // False: stopped, and nothing is left.
+  void CommitGroup(std::vector<Entry>& group);
+  absl::Status WriteSamples(std::vector<Entry>& group);
+  absl::Status WriteState(std::vector<Entry>& group);
+  void PruneSlice(const Work& work);
+  void CheckpointIfDue(Connection& connection);
+
+  // The thread's own.
+  const std::unique_ptr<Connection> state_;
+  const std::unique_ptr<Connection> metrics_;
+  StateTables state_tables_;
+  SampleTables sample_tables_;
+  Retention retention_;
+  absl::Status broken_;  // Not OK: why nothing is written any more.
+
+  // Everybody's, under `mutex_`.
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable pruned_;
+  std::deque<Entry> waiting_;
+  int64_t waiting_samples_ = 0;
+  absl::Time prune_now_ = absl::InfinitePast();
+  uint64_t prune_asked_ = 0;
+  uint64_t prune_finished_ = 0;  // Calls of Prune up to this one are served.
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace shadow::storage

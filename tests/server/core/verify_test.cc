@@ -1,0 +1,172 @@
+#include "server/core/verify.h"
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "tests/fakes/fake_provider.h"
+#include "tests/fakes/test_dna.h"
+
+namespace shadow {
+namespace {
+
+const std::string kWantedDigest(64, 'a');
+const std::string kOtherDigest(64, 'b');
+
+// A DNA that speaks of everything that can be verified.
+CompiledDna FullDna() {
+  CompiledDna compiled = TestDna();
+  v1::Dna& dna = compiled.dna;
+  dna.mutable_operating_system()->set_id("debian");
+  dna.mutable_operating_system()->set_version_id("12");
+  v1::Software& software = *dna.add_software();
+  software.set_name("python");
+  software.set_version("3.11.2");
+  software.add_verify_argv("/usr/bin/python3");
+  v1::DataSet& set = *dna.add_data_sets();
+  set.set_name("catalog");
+  set.set_source("/srv/catalog");
+  set.set_read_only(true);
+  set.set_sha256(kWantedDigest);
+  dna.mutable_security()->set_user("web");
+  dna.mutable_security()->add_capabilities("CAP_NET_BIND_SERVICE");
+  dna.mutable_security()->set_no_new_privileges(true);
+  dna.mutable_security()->add_read_only_paths("/etc");
+  dna.mutable_resources()->set_cpu_millis(500);
+  dna.mutable_resources()->set_memory_max_bytes(1 << 30);
+  dna.mutable_resources()->set_tasks_max(64);
+  dna.mutable_resources()->set_open_files_max(256);
+  v1::Connection& connection = *dna.mutable_network()->add_connections();
+  connection.set_host("10.0.0.1");
+  connection.set_port(5432);
+  return compiled;
+}
+
+TEST_CASE("an instance that is what its DNA says has no differences") {
+  const CompiledDna dna = FullDna();
+  CHECK(Differences(dna, MatchingFacts(dna)).empty());
+  CHECK(Differences(TestDna(), Facts{}).empty());
+}
+
+TEST_CASE("each difference names the field, what was wanted and what was found") {
+  struct Row {
+    const char* what;
+    std::function<void(Facts&)> change;
+    std::string sentence;
+  };
+  const std::vector<Row> rows = {
+      {"os id", [](Facts& f) { f.os_id = "ubuntu"; },
+       "dna.operating_system.id: wanted debian, found ubuntu"},
+      {"os version", [](Facts& f) { f.os_version_id = ""; },
+       "dna.operating_system.version_id: wanted 12, found nothing"},
+      {"software", [](Facts& f) { f.software_output["python"] = "Python 3.9.2\n"; },
+       "dna.software[python].version: wanted 3.11.2, found Python 3.9.2"},
+      {"no software", [](Facts& f) { f.software_output.clear(); },
+       "dna.software[python].version: wanted 3.11.2, found nothing"},
+      {"digest", [](Facts& f) { f.data_sets["catalog"].sha256 = kOtherDigest; },
+       "dna.data_sets[catalog].sha256: wanted " + kWantedDigest + ", found " + kOtherDigest},
+      {"unreadable",
+       [](Facts& f) {
+         f.data_sets["catalog"] = {.sha256 = "", .error = "cannot open it", .writable = false};
+       },
+       "dna.data_sets[catalog].sha256: wanted " + kWantedDigest + ", found cannot open it"},
+      {"writable", [](Facts& f) { f.data_sets["catalog"].writable = true; },
+       "dna.data_sets[catalog].read_only: wanted read-only, found that the instance can write it"},
+      {"user", [](Facts& f) { f.uid = 0; },
+       "dna.security.user: wanted web (uid 1000), found uid 0"},
+      {"no such user", [](Facts& f) { f.uid = f.wanted_uid = -1; },
+       "dna.security.user: wanted web (no such user on this host), found uid -1"},
+      {"capabilities", [](Facts& f) { f.capabilities = {"CAP_SYS_ADMIN"}; },
+       "dna.security.capabilities: wanted CAP_NET_BIND_SERVICE, found CAP_SYS_ADMIN"},
+      {"no capabilities", [](Facts& f) { f.capabilities.clear(); },
+       "dna.security.capabilities: wanted CAP_NET_BIND_SERVICE, found none"},
+      {"privileges", [](Facts& f) { f.no_new_privileges = false; },
+       "dna.security.no_new_privileges: wanted true, found false"},
+      {"path", [](Facts& f) { f.writable_paths = {"/etc"}; },
+       "dna.security.read_only_paths[/etc]: wanted read-only, found that the instance can write "
+       "it"},
+      {"cpu", [](Facts& f) { f.limits.erase("cpu_millis"); },
+       "dna.resources.cpu_millis: wanted 500, found no limit"},
+      {"memory", [](Facts& f) { f.limits["memory_max_bytes"] = 5; },
+       "dna.resources.memory_max_bytes: wanted 1073741824, found 5"},
+      {"tasks", [](Facts& f) { f.limits["tasks_max"] = 65; },
+       "dna.resources.tasks_max: wanted 64, found 65"},
+      {"files", [](Facts& f) { f.limits["open_files_max"] = 1; },
+       "dna.resources.open_files_max: wanted 256, found 1"},
+      {"connection", [](Facts& f) { f.connections = {"10.0.0.2:5432"}; },
+       "dna.network.connections: wanted an established connection to 10.0.0.1:5432, found "
+       "10.0.0.2:5432"},
+  };
+  const CompiledDna dna = FullDna();
+  for (const Row& row : rows) {
+    INFO(row.what);
+    Facts facts = MatchingFacts(dna);
+    row.change(facts);
+    CHECK(Differences(dna, facts) == std::vector<std::string>{row.sentence});
+  }
+}
+
+TEST_CASE("all differences are told, in the order of the DNA") {
+  const CompiledDna dna = FullDna();
+  Facts facts = MatchingFacts(dna);
+  facts.os_id = "alpine";
+  facts.connections.clear();
+  const auto differences = Differences(dna, facts);
+  REQUIRE(differences.size() == 2);
+  CHECK(differences[0].starts_with("dna.operating_system.id"));
+  CHECK(differences[1].starts_with("dna.network.connections"));
+}
+
+TEST_CASE("an instance without user must run as the daemon's own") {
+  Facts facts = MatchingFacts(TestDna());
+  facts.uid = 0;
+  CHECK(Differences(TestDna(), facts) ==
+        std::vector<std::string>{
+            "dna.security.user: wanted the daemon's own user (uid 1000), found uid 0"});
+}
+
+TEST_CASE("the host's text is shortened and made printable") {
+  const CompiledDna dna = FullDna();
+  Facts facts = MatchingFacts(dna);
+  facts.software_output["python"] = "\x01\xff" + std::string(1000, 'x');
+  const auto differences = Differences(dna, facts);
+  REQUIRE(differences.size() == 1);
+  CHECK(differences[0].find("found ??xxx") != std::string::npos);
+  CHECK(differences[0].size() < 250);
+}
+
+TEST_CASE("a version must be a word of its own") {
+  struct Row {
+    const char* output;
+    const char* version;
+    bool found;
+  };
+  const std::vector<Row> rows = {
+      {"Python 3.11.2\n", "3.11.2", true},
+      {"nginx version: nginx/1.22.1", "1.22.1", true},
+      {"nginx-1.22.1", "1.22.1", true},
+      {"it is 3.11.", "3.11", true},
+      {"(3.11)", "3.11", true},
+      {"3.11.2 and 3.11", "3.11", true},
+      {"OpenSSL 3.0.11 19 Sep 2023", "3.0.11", true},
+      {"Python 3.11.2", "3.11", false},
+      {"13.11", "3.11", false},
+      {"1.3.11", "3.11", false},
+      {"3.110", "3.11", false},
+      {"3.11-rc1", "3.11", false},
+      {"3.11~beta", "3.11", false},
+      {"v3.11", "3.11", false},
+      {"", "3.11", false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.output << " / " << row.version);
+    CHECK(HasWholeWord(row.output, row.version) == row.found);
+  }
+}
+
+TEST_CASE("a remote end is written with its port") {
+  CHECK(RemoteEnd("10.0.0.1", 5432) == "10.0.0.1:5432");
+  CHECK(RemoteEnd("::1", 80) == "[::1]:80");
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,163 @@
+// What a provider needs to be tested: a place, and an end of everything in it.
+#pragma once
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "server/core/clock.h"
+#include "server/providers/process_provider.h"
+#include "server/providers/process_table.h"
+#include "tests/fakes/fake_provider.h"
+#include "tests/fakes/poll.h"
+#include "tests/fakes/test_dna.h"
+
+namespace shadow {
+
+inline constexpr absl::Duration kPatience = absl::Seconds(20);
+
+// A directory that others can enter, removed with its owner.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = std::filesystem::temp_directory_path() / "shadowd-test-XXXXXX";
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+    std::filesystem::permissions(path_, std::filesystem::perms(0755));
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::trunc) << text;
+}
+
+inline std::string ReadText(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// The process provider on a store of its own. At its end nothing of that store is left.
+class ProcessWorld {
+ public:
+  ProcessWorld() { Reopen(); }
+  ~ProcessWorld() {
+    const auto all = provider_->List();
+    if (!all.ok()) return;
+    for (const Observation& seen : *all) {
+      const InstanceSpec instance{.id = seen.id, .name = "", .pool = "", .shadow = "", .dna = {}};
+      PollUntil(kPatience, [&] {
+        (void)provider_->Destroy(instance, Provider::Stop::kForce);
+        const auto now = provider_->Inspect(instance, Provider::Depth::kLife);
+        return now.ok() && now->life == Life::kAbsent;
+      });
+    }
+  }
+
+  Provider& provider() { return *provider_; }
+
+  // As after a restart of the daemon: another object, which knows what is on disk and in /proc.
+  Provider& Reopen() {
+    auto opened = ProcessProvider::Open(options());
+    REQUIRE(opened.ok());
+    provider_ = *std::move(opened);
+    return *provider_;
+  }
+
+  ProcessProvider::Options options() {
+    return {.state_dir = directory_.path(),
+            .store_id = store_id_,
+            .log_max_bytes = log_max_bytes,
+            .clock = clock_};
+  }
+
+  static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
+
+  const TemporaryDirectory& directory() const { return directory_; }
+  const std::string& store_id() const { return store_id_; }
+  std::string LogPath(const std::string& id) const {
+    return directory_ / ("instances/" + id + ".log");
+  }
+  std::string RecordPath(const std::string& id) const {
+    return directory_ / ("instances/" + id + ".pid");
+  }
+
+  int64_t log_max_bytes = 1 << 20;
+
+ private:
+  TemporaryDirectory directory_;
+  std::string store_id_ = "store-of-" + directory_.path();
+  SystemClock clock_;
+  std::unique_ptr<ProcessProvider> provider_;
+};
+
+class FakeWorld {
+ public:
+  Provider& provider() { return provider_; }
+  Provider& Reopen() { return provider_; }
+  static CompiledDna Dna() { return TestDna(); }
+
+ private:
+  FakeProvider provider_;
+};
+
+// One look; an error fails the test.
+inline Observation Look(Provider& provider, const InstanceSpec& instance) {
+  const auto seen = provider.Inspect(instance, Provider::Depth::kLife);
+  REQUIRE(seen.ok());
+  return *seen;
+}
+
+inline bool Becomes(Provider& provider, const InstanceSpec& instance, Life life) {
+  return PollUntil(kPatience, [&] {
+    const auto seen = provider.Inspect(instance, Provider::Depth::kLife);
+    return seen.ok() && seen->life == life;
+  });
+}
+
+inline std::optional<Facts> FactsOf(Provider& provider, const InstanceSpec& instance) {
+  std::optional<Facts> facts;
+  PollUntil(kPatience, [&] {
+    auto seen = provider.Inspect(instance, Provider::Depth::kFacts);
+    if (seen.ok()) facts = std::move(seen->facts);
+    return facts.has_value();
+  });
+  return facts;
+}
+
+// "pid 4711" -> 4711
+inline pid_t PidOf(const Observation& seen) { return std::atoi(seen.handle.c_str() + 4); }
+
+// R, S, T, ... of a process; 'X' if there is none.
+inline char StateOf(pid_t pid) {
+  const auto stat = ReadProcessStat(pid);
+  return stat.ok() ? stat->state : 'X';
+}
+
+// Neither running nor a zombie of ours.
+inline bool IsGone(pid_t pid) {
+  const auto stat = ReadProcessStat(pid);
+  return !stat.ok() || (stat->IsDead() && stat->parent != getpid());
+}
+
+}  // namespace shadow

@@ -1,0 +1,210 @@
+#include "server/usage/haproxy_usage.h"
+
+#include <catch2/catch.hpp>
+#include <mutex>
+
+#include "server/core/time_proto.h"
+#include "tests/fakes/haproxy_process.h"
+#include "tests/fakes/http_load.h"
+#include "tests/fakes/http_origin.h"
+#include "tests/fakes/poll.h"
+#include "tests/server/balancers/unix_peer.h"
+
+namespace shadow {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+// Stands still until it is moved. One thread.
+class SteppedClock final : public Clock {
+ public:
+  Instant Now() const override { return now_; }
+  void WaitUntil(std::unique_lock<std::mutex>&, std::condition_variable&,
+                 absl::Duration mono) override {
+    now_.mono = std::max(now_.mono, mono);
+  }
+  void Advance(absl::Duration duration) {
+    now_.wall += duration;
+    now_.mono += duration;
+  }
+
+ private:
+  Instant now_ = {.wall = absl::FromUnixSeconds(1'700'000'000), .mono = absl::Seconds(10)};
+};
+
+// A HAProxy that says what it is told.
+struct Script {
+  std::string Reply() {
+    const std::lock_guard lock(mutex);
+    return "# pxname,svname,stot,req_tot\nfront,FRONTEND," + std::to_string(sessions) + "," +
+           requests + "\n\nPid: " + std::to_string(pid) + "\nStart_time_sec: 1\n\n";
+  }
+  void Set(int64_t new_pid, std::string new_requests, int64_t new_sessions) {
+    const std::lock_guard lock(mutex);
+    pid = new_pid;
+    requests = std::move(new_requests);
+    sessions = new_sessions;
+  }
+  std::mutex mutex;
+  int64_t pid = 1;
+  std::string requests = "1200";
+  int64_t sessions = 100;
+};
+
+struct Scripted {
+  explicit Scripted(v1::HaproxyUsage::Metric metric)
+      : peer([this](const UnixPeer&, const TestSocket& socket, const std::string&) {
+          SendAll(socket, script.Reply());
+        }),
+        usage(Spec(metric), clock) {}
+
+  v1::HaproxyUsage Spec(v1::HaproxyUsage::Metric metric) const {
+    v1::HaproxyUsage spec;
+    spec.set_socket_path(peer.path());
+    spec.set_frontend("front");
+    spec.set_metric(metric);
+    return spec;
+  }
+  // Rates only.
+  std::vector<double> Read() {
+    const auto reading = usage.Read("web", absl::InfinitePast());
+    REQUIRE(reading.ok());
+    std::vector<double> rates;
+    for (const v1::Sample& sample : reading->samples) rates.push_back(sample.value());
+    return rates;
+  }
+
+  Script script;
+  SteppedClock clock;
+  UnixPeer peer;
+  HaproxyUsage usage;
+};
+
+using Rates = std::vector<double>;
+
+TEST_CASE("1200 and then 1500 requests 2.5 s later are 120/s, stamped with the second read") {
+  Scripted site(v1::HaproxyUsage::METRIC_UNSPECIFIED);
+  CHECK(site.Read().empty());
+  site.script.Set(1, "1500", 100);
+  site.clock.Advance(absl::Milliseconds(2500));
+  const auto reading = site.usage.Read("web", absl::InfinitePast());
+  REQUIRE(reading.ok());
+  REQUIRE(reading->samples.size() == 1);
+  CHECK(reading->samples[0].value() == 120);
+  CHECK(FromProto(reading->samples[0].time()) == site.clock.Now().wall);
+}
+
+TEST_CASE("sessions are counted where they are asked for") {
+  Scripted site(v1::HaproxyUsage::SESSIONS);
+  CHECK(site.Read().empty());
+  site.script.Set(1, "", 130);
+  site.clock.Advance(absl::Seconds(10));
+  CHECK(site.Read() == Rates{3});
+}
+
+TEST_CASE("no requests are a rate of zero: that is known") {
+  Scripted site(v1::HaproxyUsage::REQUESTS);
+  CHECK(site.Read().empty());
+  site.clock.Advance(absl::Seconds(1));
+  CHECK(site.Read() == Rates{0});
+}
+
+TEST_CASE("a restart gives no sample, whether the counter fell or already passed the old value") {
+  for (const char* after : {"10", "5000"}) {
+    Scripted site(v1::HaproxyUsage::REQUESTS);
+    CHECK(site.Read().empty());
+    site.clock.Advance(absl::Seconds(1));
+    site.script.Set(2, after, 1);
+    CHECK(site.Read().empty());
+    site.clock.Advance(absl::Seconds(2));
+    site.script.Set(2, std::to_string(std::stoi(after) + 8), 1);
+    CHECK(site.Read() == Rates{4});
+  }
+}
+
+TEST_CASE("a counter that fell within one process gives no sample either") {
+  Scripted site(v1::HaproxyUsage::REQUESTS);
+  CHECK(site.Read().empty());
+  site.clock.Advance(absl::Seconds(1));
+  site.script.Set(1, "0", 0);  // `clear counters all`
+  CHECK(site.Read().empty());
+}
+
+TEST_CASE("reads in quick succession wait for a longer interval instead of a wild rate") {
+  Scripted site(v1::HaproxyUsage::REQUESTS);
+  CHECK(site.Read().empty());
+  site.script.Set(1, "1201", 100);
+  site.clock.Advance(absl::Milliseconds(1));
+  CHECK(site.Read().empty());
+  site.clock.Advance(absl::Milliseconds(999));
+  CHECK(site.Read() == Rates{1});
+}
+
+TEST_CASE("a frontend without the metric, and garbage, are errors and no sample") {
+  Scripted site(v1::HaproxyUsage::REQUESTS);
+  site.script.Set(1, "", 5);
+  const absl::Status tcp = site.usage.Read("web", absl::InfinitePast()).status();
+  CHECK(tcp.code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(std::string(tcp.message()).find("SESSIONS") != std::string::npos);
+  for (const char* text : {"", "garbage\n\n\n", "# pxname,svname,stot\n\nPid: 1\n\n",
+                           "# pxname,svname,req_tot\nfront,FRONTEND,5\n\nno pid\n\n"}) {
+    INFO(text);
+    const UnixPeer peer(UnixPeer::Answer(text));
+    v1::HaproxyUsage spec;
+    spec.set_socket_path(peer.path());
+    spec.set_frontend("front");
+    CHECK_FALSE(HaproxyUsage(spec, site.clock).Read("web", absl::InfinitePast()).ok());
+  }
+}
+
+TEST_CASE("a real HAProxy: arrivals, also those that get no good answer") {
+  SystemClock clock;
+  HaproxyProcess haproxy;  // No server at all: every request is answered 503.
+  v1::HaproxyUsage spec;
+  spec.set_socket_path(haproxy.socket_path());
+  spec.set_frontend("front");
+  HaproxyUsage usage(spec, clock);
+  HttpClient client(haproxy.frontend_port());
+  REQUIRE(client.Get("/"));
+
+  const absl::Duration begin = clock.Now().mono;
+  REQUIRE(usage.Read("web", absl::InfinitePast())->samples.empty());
+  constexpr int kRequests = 40;
+  for (int i = 0; i < kRequests; ++i) REQUIRE(client.Get("/"));
+  std::vector<v1::Sample> samples;
+  REQUIRE(PollUntil(kPatience, [&] {
+    samples = usage.Read("web", absl::InfinitePast())->samples;
+    return !samples.empty();
+  }));
+  const double seconds = absl::ToDoubleSeconds(clock.Now().mono - begin);
+  CHECK(samples[0].value() >= kRequests / seconds);
+  CHECK(samples[0].value() <= kRequests / 0.1 + 1);
+
+  haproxy.Restart();
+  CHECK(usage.Read("web", absl::InfinitePast())->samples.empty());
+}
+
+TEST_CASE("a frontend that is none is a failed precondition that names it") {
+  SystemClock clock;
+  HaproxyProcess haproxy;
+  v1::HaproxyUsage spec;
+  spec.set_socket_path(haproxy.socket_path());
+  for (const char* name : {"shop", "web"}) {  // None at all; a backend.
+    spec.set_frontend(name);
+    const absl::Status status =
+        HaproxyUsage(spec, clock).Read("web", absl::InfinitePast()).status();
+    CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
+    CHECK(std::string(status.message()).find("\"" + std::string(name) + "\"") != std::string::npos);
+  }
+  spec.set_frontend("front;quit");
+  CHECK(HaproxyUsage(spec, clock).Read("web", absl::InfinitePast()).status().code() ==
+        absl::StatusCode::kInvalidArgument);
+  spec.set_socket_path("/nonexistent/haproxy.sock");
+  spec.set_frontend("front");
+  const absl::Status absent = HaproxyUsage(spec, clock).Read("web", absl::InfinitePast()).status();
+  CHECK(absent.code() == absl::StatusCode::kUnavailable);
+  CHECK(std::string(absent.message()).find("/nonexistent/haproxy.sock") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,327 @@
+#include "storage/store.h"
+
+#include <sys/stat.h>
+
+#include <limits>
+#include <regex>
+
+#include "google/protobuf/util/message_differencer.h"
+#include "tests/storage/temp_directory.h"
+
+namespace shadow {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+// One of each record, with some of its fields set.
+v1::WriteBatch EveryKind() {
+  v1::WriteBatch batch;
+  v1::Dna* dna = batch.add_put_dnas()->mutable_dna();
+  dna->set_name("dnas/web");
+  dna->set_revision("0123456789ab");
+  dna->mutable_process()->add_argv("/usr/bin/web");
+  v1::PoolRecord* pool = batch.add_put_pools();
+  pool->mutable_pool()->set_name("pools/web");
+  pool->mutable_pool()->set_managed_instances(3);
+  pool->mutable_planner()->add_wants()->set_instances(4);
+  pool->add_activation_leads()->set_nanos(40'000'000);
+  v1::ShadowRecord* shadow = batch.add_put_shadows();
+  shadow->mutable_shadow()->set_name("pools/web/shadowPools/r0123456789ab");
+  shadow->mutable_shadow()->set_target_instances(7);
+  shadow->set_consecutive_failures(2);
+  v1::InstanceRecord* instance = batch.add_put_instances();
+  instance->mutable_instance()->set_name("pools/web/instances/a1");
+  instance->mutable_instance()->set_state(v1::Instance::ACTIVE);
+  instance->set_intent(v1::InstanceRecord::SET_WEIGHT);
+  AddEvent(batch, 1, "pools/web")->set_message("\xfe made");
+  AddDecision(batch, 1, "pools/web")->set_ready_need(12.5);
+  v1::RequestRecord* request = batch.add_requests();
+  request->set_request_id("r-1");
+  request->set_response("answer");
+  *request->mutable_time() = At(1000);
+  v1::SampleBatch* samples = batch.add_samples();
+  samples->set_pool("pools/web");
+  AddSample(*samples, 1000, 1.25);
+  AddSample(*samples, 1060, 0, 999'999'999);
+  return batch;
+}
+
+void RequireEveryKind(Store& store, const v1::WriteBatch& batch) {
+  const absl::StatusOr<v1::StoreContents> contents = store.Load();
+  REQUIRE(contents.ok());
+  REQUIRE(contents->dnas_size() == 1);
+  CHECK(MessageDifferencer::Equals(contents->dnas(0), batch.put_dnas(0)));
+  REQUIRE(contents->pools_size() == 1);
+  CHECK(MessageDifferencer::Equals(contents->pools(0), batch.put_pools(0)));
+  REQUIRE(contents->shadows_size() == 1);
+  CHECK(MessageDifferencer::Equals(contents->shadows(0), batch.put_shadows(0)));
+  REQUIRE(contents->instances_size() == 1);
+  CHECK(MessageDifferencer::Equals(contents->instances(0), batch.put_instances(0)));
+  REQUIRE(contents->requests_size() == 1);
+  CHECK(MessageDifferencer::Equals(contents->requests(0), batch.requests(0)));
+  CHECK(contents->last_revision() == 1);
+  CHECK(contents->last_decision_id() == 1);
+
+  const auto events = store.ReadEvents(0, "", 10);
+  REQUIRE(events.ok());
+  REQUIRE(events->size() == 1);
+  CHECK(MessageDifferencer::Equals(events->front(), batch.events(0)));
+  const auto decisions = store.ReadDecisions("pools/web", 0, 10);
+  REQUIRE(decisions.ok());
+  REQUIRE(decisions->size() == 1);
+  CHECK(MessageDifferencer::Equals(decisions->front(), batch.decisions(0)));
+  const auto samples =
+      store.ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 10);
+  REQUIRE(samples.ok());
+  REQUIRE(samples->size() == 2);
+  CHECK(MessageDifferencer::Equals((*samples)[0], batch.samples(0).samples(0)));
+  CHECK(MessageDifferencer::Equals((*samples)[1], batch.samples(0).samples(1)));
+}
+
+TEST_CASE("every kind of record comes back as it was written, also after a restart") {
+  const TempDirectory directory;
+  const v1::WriteBatch batch = EveryKind();
+  std::string store_id;
+  {
+    const std::unique_ptr<Store> store = OpenStore(directory.path());
+    REQUIRE(CommitAndWait(*store, batch).ok());
+    RequireEveryKind(*store, batch);
+    store_id = store->Load()->store_id();
+  }
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  RequireEveryKind(*store, batch);
+  CHECK(store->Load()->store_id() == store_id);
+}
+
+TEST_CASE("a new store is empty and has a random UUID of its own") {
+  const TempDirectory one;
+  const TempDirectory other;
+  const auto contents = OpenStore(one.path())->Load();
+  REQUIRE(contents.ok());
+  CHECK(contents->last_revision() == 0);
+  CHECK(contents->last_decision_id() == 0);
+  CHECK(contents->pools_size() == 0);
+  const std::regex uuid("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
+  CHECK(std::regex_match(contents->store_id(), uuid));
+  CHECK(OpenStore(other.path())->Load()->store_id() != contents->store_id());
+}
+
+TEST_CASE("the store's files are for its user alone") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  REQUIRE(CommitAndWait(*store, EveryKind()).ok());
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    struct stat info;
+    REQUIRE(stat(entry.path().c_str(), &info) == 0);
+    INFO(entry.path());
+    CHECK((info.st_mode & 0777) == 0600);
+    ++files;
+  }
+  CHECK(files == 6);  // Both files, each with its WAL and the WAL's index.
+}
+
+TEST_CASE("a put replaces the record, an erasure removes that name only") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch first;
+  for (const char* name : {"pools/web", "pools/web2", "pools/db"}) {
+    first.add_put_pools()->mutable_pool()->set_name(name);
+  }
+  for (const char* revision : {"00000000000b", "00000000000a"}) {
+    v1::Dna* dna = first.add_put_dnas()->mutable_dna();
+    dna->set_name("dnas/web");
+    dna->set_revision(revision);
+  }
+  REQUIRE(CommitAndWait(*store, first).ok());
+
+  v1::WriteBatch second;
+  second.add_put_pools()->mutable_pool()->set_name("pools/web2");
+  second.mutable_put_pools(0)->mutable_pool()->set_provider("other");
+  second.add_erase("pools/web");
+  second.add_erase("pools/never-there");
+  REQUIRE(CommitAndWait(*store, second).ok());
+  auto contents = store->Load();
+  REQUIRE(contents.ok());
+  REQUIRE(contents->pools_size() == 2);
+  CHECK(contents->pools(0).pool().name() == "pools/web2");
+  CHECK(contents->pools(0).pool().provider() == "other");
+  CHECK(contents->pools(1).pool().name() == "pools/db");
+  // Revisions come in the order of their first put, not by name.
+  REQUIRE(contents->dnas_size() == 2);
+  CHECK(contents->dnas(0).dna().revision() == "00000000000b");
+
+  v1::WriteBatch third;
+  third.add_erase("dnas/web@00000000000b");
+  REQUIRE(CommitAndWait(*store, third).ok());
+  contents = store->Load();
+  REQUIRE(contents.ok());
+  REQUIRE(contents->dnas_size() == 1);
+  CHECK(contents->dnas(0).dna().revision() == "00000000000a");
+}
+
+TEST_CASE("an erasure wins over a put of the same batch") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  batch.add_put_instances()->mutable_instance()->set_name("pools/web/instances/a1");
+  batch.add_erase("pools/web/instances/a1");
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  CHECK(store->Load()->instances_size() == 0);
+}
+
+TEST_CASE("a name prefix gives the resource and those below it, not its namesakes") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  const char* const names[] = {
+      "pools/web", "pools/web2", "pools/web-2",   "pools/web/instances",
+      "pools/we",  "dnas/web",   "pools/web/a/b", "pools/web0/instances/x"};
+  int64_t revision = 0;
+  for (const char* name : names) AddEvent(batch, ++revision, name);
+  REQUIRE(CommitAndWait(*store, batch).ok());
+
+  const auto revisions = [&](int64_t after, const std::string& prefix, int64_t limit) {
+    std::vector<int64_t> found;
+    const auto events = store->ReadEvents(after, prefix, limit);
+    REQUIRE(events.ok());
+    for (const v1::Event& event : *events) found.push_back(event.revision());
+    return found;
+  };
+  CHECK(revisions(0, "pools/web", 100) == std::vector<int64_t>{1, 4, 7});
+  CHECK(revisions(1, "pools/web", 100) == std::vector<int64_t>{4, 7});
+  CHECK(revisions(0, "pools/web", 2) == std::vector<int64_t>{1, 4});
+  CHECK(revisions(0, "pools", 100) == std::vector<int64_t>{1, 2, 3, 4, 5, 7, 8});
+  CHECK(revisions(6, "", 100) == std::vector<int64_t>{7, 8});
+  CHECK(revisions(8, "", 100).empty());
+  CHECK(revisions(0, "", 0).empty());
+  CHECK(revisions(0, "", -1).empty());
+}
+
+TEST_CASE("decisions are listed by pool, newest first, page by page") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  for (int64_t id = 1; id <= 9; ++id) AddDecision(batch, id, id % 3 == 0 ? "pools/b" : "pools/a");
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  const auto ids = [&](const std::string& pool, int64_t before, int64_t limit) {
+    std::vector<int64_t> found;
+    const auto decisions = store->ReadDecisions(pool, before, limit);
+    REQUIRE(decisions.ok());
+    for (const v1::Decision& decision : *decisions) found.push_back(decision.id());
+    return found;
+  };
+  CHECK(ids("pools/a", 0, 3) == std::vector<int64_t>{8, 7, 5});
+  CHECK(ids("pools/a", 5, 3) == std::vector<int64_t>{4, 2, 1});
+  CHECK(ids("pools/b", 0, 9) == std::vector<int64_t>{9, 6, 3});
+  CHECK(ids("pools/c", 0, 9).empty());
+}
+
+TEST_CASE("samples are read after one time up to another, the oldest first") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  for (const char* pool : {"pools/a", "pools/b"}) {
+    v1::SampleBatch* samples = batch.add_samples();
+    samples->set_pool(pool);
+    for (int64_t second = -2; second <= 5; ++second) {
+      AddSample(*samples, second, pool == std::string("pools/a") ? 1 : 2);
+    }
+  }
+  // Again, in a later batch: the last one stays.
+  v1::SampleBatch* again = batch.add_samples();
+  again->set_pool("pools/b");
+  AddSample(*again, 5, 7.5);
+  REQUIRE(CommitAndWait(*store, batch).ok());
+
+  const auto seconds = [&](absl::Time after, absl::Time until, int64_t limit) {
+    std::vector<int64_t> found;
+    const auto samples = store->ReadSamples("pools/a", after, until, limit);
+    REQUIRE(samples.ok());
+    for (const v1::Sample& sample : *samples) {
+      CHECK(sample.value() == 1);
+      found.push_back(sample.time().seconds());
+    }
+    return found;
+  };
+  const absl::Time epoch = absl::UnixEpoch();
+  CHECK(seconds(epoch, epoch + absl::Seconds(3), 100) == std::vector<int64_t>{1, 2, 3});
+  CHECK(seconds(epoch, absl::InfiniteFuture(), 2) == std::vector<int64_t>{1, 2});
+  CHECK(seconds(absl::InfinitePast(), epoch, 100) == std::vector<int64_t>{-2, -1, 0});
+  const auto last =
+      store->ReadSamples("pools/b", epoch + absl::Seconds(4), absl::InfiniteFuture(), 100);
+  REQUIRE(last.ok());
+  REQUIRE(last->size() == 1);
+  CHECK(last->front().value() == 7.5);
+  CHECK(store->ReadSamples("pools/c", absl::InfinitePast(), absl::InfiniteFuture(), 1)->empty());
+}
+
+TEST_CASE("a sample before the epoch keeps its nanoseconds") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  batch.add_samples()->set_pool("pools/a");
+  AddSample(*batch.mutable_samples(0), -1, 3, 250'000'000);  // A quarter second after -1 s.
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  const auto samples =
+      store->ReadSamples("pools/a", absl::InfinitePast(), absl::InfiniteFuture(), 1);
+  REQUIRE(samples.ok());
+  REQUIRE(samples->size() == 1);
+  CHECK(samples->front().time().seconds() == -1);
+  CHECK(samples->front().time().nanos() == 250'000'000);
+}
+
+TEST_CASE("a batch that cannot be stored is refused alone and leaves nothing behind") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch good;
+  AddEvent(good, 5, "pools/a");
+  AddDecision(good, 5, "pools/a");
+  REQUIRE(CommitAndWait(*store, good).ok());
+
+  v1::WriteBatch bad;
+  bad.add_put_pools()->mutable_pool()->set_name("pools/b");
+  SECTION("a revision that is there") { AddEvent(bad, 5, "pools/b"); }
+  SECTION("a decision that is there") { AddDecision(bad, 5, "pools/b"); }
+  SECTION("an event without a revision") { AddEvent(bad, 0, "pools/b"); }
+  SECTION("a decision without an id") { AddDecision(bad, 0, "pools/b"); }
+  SECTION("a pool without a name") { bad.add_put_pools(); }
+  SECTION("a shadow without a name") { bad.add_put_shadows(); }
+  SECTION("an instance without a name") { bad.add_put_instances(); }
+  SECTION("a DNA without a revision") { bad.add_put_dnas()->mutable_dna()->set_name("dnas/web"); }
+  SECTION("a request without an id") { bad.add_requests(); }
+  SECTION("samples of no pool") { bad.add_samples(); }
+  SECTION("a sample that is not a number") {
+    bad.add_samples()->set_pool("pools/b");
+    AddSample(*bad.mutable_samples(0), 1, std::numeric_limits<double>::quiet_NaN());
+  }
+  SECTION("an infinite sample") {
+    bad.add_samples()->set_pool("pools/b");
+    AddSample(*bad.mutable_samples(0), 1, std::numeric_limits<double>::infinity());
+  }
+  CHECK(CommitAndWait(*store, bad).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(store->Load()->pools_size() == 0);
+
+  v1::WriteBatch next;
+  AddEvent(next, 6, "pools/a");
+  CHECK(CommitAndWait(*store, next).ok());
+  CHECK(store->ReadEvents(0, "", 10)->size() == 2);
+}
+
+TEST_CASE("a request id that comes again replaces the first answer") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  for (const char* response : {"first", "second"}) {
+    v1::WriteBatch batch;
+    batch.add_requests()->set_request_id("r-1");
+    batch.mutable_requests(0)->set_response(response);
+    REQUIRE(CommitAndWait(*store, batch).ok());
+  }
+  const auto contents = store->Load();
+  REQUIRE(contents.ok());
+  REQUIRE(contents->requests_size() == 1);
+  CHECK(contents->requests(0).response() == "second");
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,57 @@
+#!/bin/bash
+# Installs BUILD_DIR below a temporary root and looks at the result: install_test.sh BUILD_DIR
+set -euo pipefail
+
+build="$1"
+root="$(mktemp -d)"
+trap 'rm -rf "$root"' EXIT
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# install_into PREFIX: as a packager would.
+install_into() {
+  DESTDIR="$root" cmake --install "$build" --prefix "$1" > "$root/log" || fail "$(< "$root/log")"
+}
+
+unit="$root/usr/lib/systemd/system/shadowd.service"
+config="$root/etc/shadowd/shadowd.textproto"
+install_into /usr
+user="$root/usr/lib/sysusers.d/shadowd.conf"
+for file in "$unit" "$config" "$user" "$root"/usr/bin/shadow{d,ctl}; do
+  [[ -s "$file" ]] || fail "not installed: $file"
+done
+grep -qx 'ExecStart=/usr/bin/shadowd --config /etc/shadowd/shadowd.textproto' "$unit" ||
+  fail "the unit starts something else: $(grep ExecStart "$unit")"
+
+echo '# Edited.' >> "$config"
+install_into /usr
+grep -q '^# Edited\.$' "$config" || fail "a second install overwrote the configuration"
+
+install_into /opt/shadowd
+grep -qx 'ExecStart=/opt/shadowd/bin/shadowd --config /opt/shadowd/etc/shadowd/shadowd.textproto' \
+  "$root/opt/shadowd/lib/systemd/system/shadowd.service" || fail "the unit ignores the prefix"
+
+if ! command -v systemd-analyze > /dev/null; then
+  echo "systemd is not installed here: its own checks of the unit and the user are left out"
+  exit 0
+fi
+
+# verify UNIT: systemd's own opinion, with the installed program where the unit expects it.
+verify() {
+  local copy="$root/verify/$1"
+  mkdir -p "$root/verify"
+  sed "s,=/usr/bin/shadowd,=$root/usr/bin/shadowd," "$2" > "$copy"
+  systemd-analyze verify --man=no "$copy" 2>&1
+}
+output="$(verify good.service "$unit")" || fail "systemd says: $output"
+[[ -z "$output" ]] || fail "systemd says: $output"
+
+sed 's/^KillMode=.*/KillMode=proces/' "$unit" > "$root/bad"
+output="$(verify bad.service "$root/bad")" || true
+[[ -n "$output" ]] || fail "systemd-analyze does not see a misspelt KillMode"
+
+systemd-sysusers --root="$root" > /dev/null || fail "systemd-sysusers refuses shadowd.conf"
+grep -q '^shadowd:' "$root/etc/passwd" || fail "no user shadowd was created"
