@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -50,15 +49,21 @@ std::vector<Command> AllCommands() {
   return commands;
 }
 
+Output OutputOf(const std::string& text) {
+  if (text == "json") return Output::kJson;
+  return text == "csv" ? Output::kCsv : Output::kTable;
+}
+
 void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
-  const std::map<std::string, Output> outputs = {
-      {"table", Output::kTable}, {"json", Output::kJson}, {"csv", Output::kCsv}};
   root.add_option("--address", arguments.address,
                   absl::StrCat("Socket of the daemon; default $SHADOWD_ADDRESS or ",
                                std::string(kDefaultAddress)))
       ->type_name("unix:PATH");
-  root.add_option("-o,--output", arguments.output, "table (default) or json; csv for a forecast")
-      ->transform(CLI::CheckedTransformer(outputs))
+  root.add_option_function<std::string>(
+          "-o,--output",
+          [&arguments](const std::string& text) { arguments.output = OutputOf(text); },
+          "table (default) or json; csv for a forecast")
+      ->check(CLI::IsMember({"table", "json", "csv"}))
       ->type_name("FORMAT");
   root.add_flag("--watch", arguments.watch,
                 "get, list, events: follow changes; with -o json one line each");

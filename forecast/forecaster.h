@@ -29,14 +29,16 @@ class Forecaster {
 
   virtual ~Forecaster() = default;
 
-  // The mean demand of the step that begins at `step_start` (a multiple of `step` since the Unix epoch);
-  // `value` finite and not negative, or NaN: missing. Steps that are left out count as missing.
-  // kInvalidArgument: not on the grid, or a negative or infinite value. kOutOfRange: not after the last one.
+  // The mean demand of the step that begins at `step_start` (a multiple of `step` since the Unix
+  // epoch); `value` finite and not negative, or NaN: missing. Steps that are left out count as
+  // missing. kInvalidArgument: not on the grid, or a negative or infinite value. kOutOfRange: not
+  // after the last one.
   virtual absl::Status Update(absl::Time step_start, double value) = 0;
 
-  // Quantile paths for the `steps` steps after the last update. One row per step; columns as `quantiles`
-  // (in (0, 1), ascending); values not negative, and never falling within a row. Pool's unit.
-  // kFailedPrecondition: no value was seen yet. kInvalidArgument: steps < 1 or > 2016, bad quantiles.
+  // Quantile paths for the `steps` steps after the last update. One row per step; columns as
+  // `quantiles` (in (0, 1), ascending); values not negative, and never falling within a row. Pool's
+  // unit. kFailedPrecondition: no value was seen yet. kInvalidArgument: steps < 1 or > 2016, bad
+  // quantiles.
   virtual absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const = 0;
 

@@ -1,4 +1,6 @@
 // shadowctl apply, events, status.
+#include <google/protobuf/util/message_differencer.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -24,13 +26,17 @@ template <typename Resource>
 struct Applied {
   Resource before;  // Empty: it was not there.
   Resource after;
+  const char* verb = "";
 };
 
-template <typename Resource>
-const char* Verb(const Applied<Resource>& applied) {
-  if (applied.before.name().empty()) return "created";
-  // An etag changes with every change; a dry run has no new one to compare.
-  return applied.before.etag() == applied.after.etag() ? "unchanged" : "configured";
+// Whether an update changed nothing. A DNA's revision is that of its content; a pool's etag is new
+// with every new spec, but a dry run has none, and answers with the whole pool as it would be.
+bool Same(const v1::Dna& before, const v1::Dna& after, bool /*dry_run*/) {
+  return before.revision() == after.revision();
+}
+bool Same(const v1::Pool& before, const v1::Pool& after, bool dry_run) {
+  if (dry_run) return google::protobuf::util::MessageDifferencer::Equals(before, after);
+  return before.etag() == after.etag();
 }
 
 // Gets what is there, then creates or updates it.
@@ -53,6 +59,8 @@ absl::StatusOr<Applied<Resource>> ApplyOne(
   absl::StatusOr<Resource> after = session.Call(stub, update, request);
   if (!after.ok()) return after.status();
   applied.after = *std::move(after);
+  const bool same = Same(applied.before, applied.after, session.arguments().dry_run);
+  applied.verb = applied.before.name().empty() ? "created" : same ? "unchanged" : "configured";
   return applied;
 }
 
@@ -61,7 +69,7 @@ void PrintApplied(Session& session, const std::string& name, const Applied<Resou
   if (session.json()) {
     session.console().out << JsonText(applied.after, {.layout = JsonLayout::kLine}) << '\n';
   } else {
-    session.console().out << name << ' ' << Verb(applied) << DryRunNote(session) << '\n';
+    session.console().out << name << ' ' << applied.verb << DryRunNote(session) << '\n';
   }
 }
 
@@ -85,11 +93,9 @@ absl::Status ApplyPool(Session& session, const v1::Pool& pool, std::size_t index
                           &v1::PoolService::Stub::UpdatePool, pool.name(), request);
   if (!applied.ok()) return applied.status();
   if (session.arguments().wait && !session.arguments().dry_run) {
-    const std::string etag = applied->after.etag();
     absl::StatusOr<v1::Pool> settled = WaitForPool(session, pool.name());
     if (!settled.ok()) return settled.status();
     applied->after = *std::move(settled);
-    applied->after.set_etag(etag);  // What was applied, whatever changed since.
   }
   PrintApplied(session, pool.name(), *applied);
   return absl::OkStatus();

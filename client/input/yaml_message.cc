@@ -133,22 +133,20 @@ absl::Status YamlReader::Fill(const YAML::Node& node, const std::string& path, M
           mark, field_path,
           absl::StrCat("only one of \"", other->name(), "\" and \"", key, "\" may be set"));
     }
-    if (absl::Status set = SetField(entry.second, field_path, *field, message); !set.ok()) {
-      return set;
+    if (entry.second.IsNull()) {  // Unset.
+      // `pushed:` alone looks like a choice, but choosing takes a value.
+      const bool choice = oneof != nullptr && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+      if (choice) return Error(mark, field_path, "wanted a map of fields, found nothing; write {}");
+      continue;
     }
+    absl::Status set = SetField(entry.second, field_path, *field, message);
+    if (!set.ok()) return set;
   }
   return absl::OkStatus();
 }
 
 absl::Status YamlReader::SetField(const YAML::Node& node, const std::string& path,
                                   const FieldDescriptor& field, Message& message) {
-  if (node.IsNull()) {
-    // `pushed:` alone looks like a choice, but null would leave it unset.
-    const bool choice = field.real_containing_oneof() != nullptr &&
-                        field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
-    return choice ? Error(node.Mark(), path, "wanted a map of fields, found nothing; write {}")
-                  : Visit(node, path);
-  }
   if (field.is_map()) return SetMap(node, path, field, message);
   if (field.is_repeated()) return SetList(node, path, field, message);
   return SetValue(node, path, field, message);

@@ -24,6 +24,11 @@ namespace shadow {
 // `level admin`; the errors of HaproxySocket::Run. kInternal quotes a reply that was not
 // understood.
 //
+// One limit, measured on 2.6.12: with `http-reuse never`, `send-proxy` or NTLM, HAProxy keeps a
+// server connection for the client it belongs to, shows it nowhere and closes it with that client
+// only; such a client goes on reaching who had the slot before. Backends of slots need HAProxy's
+// default, `safe`.
+//
 // Thread-safe. `clock` must outlive this and be a real one: HAProxy does not wait for a manual
 // clock.
 class HaproxyBalancer final : public Balancer {

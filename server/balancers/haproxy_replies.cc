@@ -152,15 +152,17 @@ absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view re
   return servers;
 }
 
-absl::StatusOr<std::map<std::string, HaproxyCounters>> ParseStat(std::string_view reply) {
+absl::StatusOr<std::map<std::string, HaproxyCounters>> ParseStat(std::string_view reply,
+                                                                 std::string_view backend) {
   absl::StatusOr<HaproxyTable> table = HaproxyTable::Parse(reply, HaproxyTable::Format::kCsv);
   if (!table.ok()) return table.status();
   for (const char* column :
-       {"svname", "qcur", "scur", "stot", "econ", "eresp", "wretr", "wredis"}) {
+       {"pxname", "svname", "qcur", "scur", "stot", "econ", "eresp", "wretr", "wredis"}) {
     if (!table->HasColumn(column)) return Malformed(reply);
   }
   std::map<std::string, HaproxyCounters> counters;
   for (size_t row = 0; row < table->rows(); ++row) {
+    if (table->Text(row, "pxname") != backend) continue;
     counters.emplace(table->Text(row, "svname"), CountersOf(*table, row));
   }
   return counters;

@@ -51,7 +51,7 @@ struct HaproxyServer {
 };
 absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view reply);
 
-// A line of `show stat BACKEND 6 -1`. Counters count since HAProxy started.
+// A line of `show stat -1 6 -1`. Counters count since HAProxy started.
 struct HaproxyCounters {
   int64_t in_flight = 0;  // scur + qcur
   int64_t queued = 0;     // qcur
@@ -61,7 +61,8 @@ struct HaproxyCounters {
   int64_t response_time_ms = 0;  // rtime: HAProxy's sliding average, rounded up.
 };
 
-// By svname; "BACKEND" is the whole backend.
+// Those of `backend`, by svname; "BACKEND" is the whole backend. All proxies are asked for and
+// filtered here: given a name, `show stat` would take a frontend of the same name instead.
 //
 // errors of a server = hrsp_5xx + econ + max(wretr, wredis, eresp). Measured on 2.6.12 with
 // `option redispatch 1`: a 5xx that `retry-on` retried counts in wretr and wredis, not in hrsp_5xx;
@@ -70,7 +71,8 @@ struct HaproxyCounters {
 // failed try once where one kind of failure prevails, never too many, and is 0 only if none failed.
 // errors of the backend = max(hrsp_5xx, econ + eresp) + max(wretr, wredis): there hrsp_5xx includes
 // the 502 to 504 that HAProxy made itself.
-absl::StatusOr<std::map<std::string, HaproxyCounters>> ParseStat(std::string_view reply);
+absl::StatusOr<std::map<std::string, HaproxyCounters>> ParseStat(std::string_view reply,
+                                                                 std::string_view backend);
 
 // A line of `show servers conn BACKEND`, by server: connections in use, and kept open while idle.
 struct HaproxyConnections {

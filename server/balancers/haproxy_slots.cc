@@ -73,13 +73,13 @@ absl::StatusOr<HaproxySlots::Snapshot> HaproxySlots::ReadSnapshot(absl::Duration
   Snapshot snapshot;
   snapshot.uses_before = Uses();
   const absl::StatusOr<std::vector<std::string>> replies =
-      Ask({"show servers state " + backend_, "show stat " + backend_ + " 6 -1",
+      Ask({"show servers state " + backend_, std::string("show stat -1 6 -1"),
            "show servers conn " + backend_, "show info"},
           deadline);
   if (!replies.ok()) return replies.status();
   absl::StatusOr<std::vector<HaproxyServer>> slots = ParseSlots((*replies)[0]);
   if (!slots.ok()) return slots.status();
-  auto counters = ParseStat((*replies)[1]);
+  auto counters = ParseStat((*replies)[1], backend_);
   if (!counters.ok()) return counters.status();
   auto connections = ParseServersConn((*replies)[2]);
   if (!connections.ok()) return connections.status();

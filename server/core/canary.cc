@@ -32,9 +32,11 @@ CanaryJudgement JudgeCanary(const CompiledPool& pool, const CanaryStats& canary,
   if (elapsed < pool.canary_timeout) return {};
   if (!canary.healthy) return {CanaryVerdict::kFail, "canary: the balancer's health check fails"};
   if (canary.requests > 0 && answered <= 0) {
+    // The first one may have come just now.
+    if (elapsed < 2 * pool.canary_timeout) return {};
     return {CanaryVerdict::kFail,
             absl::StrCat("canary: none of ", canary.requests, " requests was answered within ",
-                         absl::FormatDuration(pool.canary_timeout))};
+                         absl::FormatDuration(2 * pool.canary_timeout))};
   }
   return {CanaryVerdict::kPass, ""};
 }

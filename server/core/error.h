@@ -1,4 +1,5 @@
-// Errors that carry a field and a reason, so that the edge can attach BadRequest and ErrorInfo to them.
+// Errors that carry a field and a reason, so that the edge can attach BadRequest and ErrorInfo to
+// them.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The one way into the control thread. Two lanes: commands, which are refused when it is full, and events
-// (results of effects), which never are: their number is bounded by the effects in flight.
+// The one way into the control thread. Two lanes: commands, which are refused when it is full, and
+// events (results of effects), which never are: their number is bounded by the effects in flight.
 #pragma once
 
 #include <condition_variable>
@@ -57,7 +57,8 @@ class Mailbox {
     filled_.notify_one();
   }
 
-  // Waits until there is something, it is closed, or `until` on the monotonic clock; takes all there is.
+  // Waits until there is something, it is closed, or `until` on the monotonic clock; takes all
+  // there is.
   Contents Take(absl::Duration until) {
     std::unique_lock lock(mutex_);
     while (events_.empty() && commands_.empty() && !closed_ && clock_.Now().mono < until) {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
-#include "server/core/field_checker.h"
+#include "server/core/spec/field_checker.h"
 
 namespace shadow {
 namespace {

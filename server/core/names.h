@@ -1,5 +1,5 @@
-// Resource names: parse and build. Our own ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?, foreign names (a
-// HAProxy backend, a metric) match [A-Za-z0-9_.:-]{1,127}; both are safe everywhere after.
+// Resource names: parse and build. Our own ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?, foreign names
+// (a HAProxy backend, a metric) match [A-Za-z0-9_.:-]{1,127}; both are safe everywhere after.
 #pragma once
 
 #include <string>
@@ -28,7 +28,8 @@ absl::StatusOr<DnaName> ParseDnaName(std::string_view name, std::string_view fie
 absl::StatusOr<std::string> ParsePoolName(std::string_view name, std::string_view field);
 absl::StatusOr<ShadowName> ParseShadowName(std::string_view name, std::string_view field);
 
-std::string PoolName(std::string_view pool);                              // pools/web
-std::string ShadowPoolName(std::string_view pool, std::string_view shadow);  // pools/web/shadowPools/x
+std::string PoolName(std::string_view pool);  // pools/web
+std::string ShadowPoolName(std::string_view pool,
+                           std::string_view shadow);  // pools/web/shadowPools/x
 
 }  // namespace shadow

@@ -21,13 +21,13 @@
 
 namespace shadow {
 
-// One instance as providers are told of it. `id` is unique in the store, `[a-z0-9]{1,32}`, and never
-// used again.
+// One instance as providers are told of it. `id` is unique in the store, `[a-z0-9]{1,32}`, and
+// never used again.
 struct InstanceSpec {
   std::string id;
-  std::string name;    // Resource name.
-  std::string pool;    // Short: "web".
-  std::string shadow;  // Short; empty for BASE.
+  std::string name;                        // Resource name.
+  std::string pool;                        // Short: "web".
+  std::string shadow;                      // Short; empty for BASE.
   std::shared_ptr<const CompiledDna> dna;  // Shared by all instances of one revision.
 };
 
@@ -41,15 +41,17 @@ struct Facts {
   };
   std::string os_id;
   std::string os_version_id;
-  std::map<std::string, std::string> software_output;  // By Software.name: first 4 KiB, stdout and stderr.
-  std::map<std::string, DataSetFact> data_sets;        // By DataSet.name.
+  std::map<std::string, std::string>
+      software_output;  // By Software.name: first 4 KiB, stdout and stderr.
+  std::map<std::string, DataSetFact> data_sets;  // By DataSet.name.
   int64_t uid = -1;
   // What Security.user (unset: the daemon's own user) is on the instance's host; -1: no such user.
   int64_t wanted_uid = -1;
   std::set<std::string> capabilities;  // Effective, as "CAP_...".
   bool no_new_privileges = false;
-  std::set<std::string> writable_paths;  // Of Security.read_only_paths, those the instance can write.
-  std::set<std::string> connections;     // Established, remote ends: "10.0.0.1:5432", "[::1]:5432".
+  std::set<std::string>
+      writable_paths;                 // Of Security.read_only_paths, those the instance can write.
+  std::set<std::string> connections;  // Established, remote ends: "10.0.0.1:5432", "[::1]:5432".
   std::map<std::string, int64_t> limits;  // "memory_max_bytes", "tasks_max", ... as enforced now.
 };
 
@@ -58,9 +60,9 @@ enum class Life { kAbsent, kStarting, kRunning, kSuspended, kStopping, kExited }
 struct Observation {
   std::string id;
   Life life = Life::kAbsent;
-  std::string address;  // "127.0.0.1:20001", once it is known.
-  std::string handle;   // "pid 4711"
-  std::string exit_reason;  // kExited: for people, e.g. "exit status 3; last output: ...".
+  std::string address;         // "127.0.0.1:20001", once it is known.
+  std::string handle;          // "pid 4711"
+  std::string exit_reason;     // kExited: for people, e.g. "exit status 3; last output: ...".
   std::optional<Facts> facts;  // Only where asked for and already collected.
 };
 
@@ -71,12 +73,13 @@ class Provider {
 
   virtual ~Provider() = default;
 
-  // OK if every field of the DNA can be enforced here. kFailedPrecondition: a FieldError that names the
-  // first one that cannot, e.g. "dna.resources.cpu_millis: the process provider cannot limit ...".
+  // OK if every field of the DNA can be enforced here. kFailedPrecondition: a FieldError that names
+  // the first one that cannot, e.g. "dna.resources.cpu_millis: the process provider cannot limit
+  // ...".
   virtual absl::Status Supports(const CompiledDna& dna) = 0;
 
-  // Begins to start it; get-or-create by id. kFailedPrecondition: as Supports. kResourceExhausted: no
-  // free port or no more processes.
+  // Begins to start it; get-or-create by id. kFailedPrecondition: as Supports. kResourceExhausted:
+  // no free port or no more processes.
   virtual absl::Status Create(const InstanceSpec& instance) = 0;
 
   // All its processes stop running; memory stays. kNotFound: it is gone. Idempotent.
@@ -86,13 +89,13 @@ class Provider {
   // Applies the DNA's resources to a running instance. kUnimplemented where that cannot be.
   virtual absl::Status Resize(const InstanceSpec& instance) = 0;
 
-  // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kGraceful: the stop
-  // signal (also to a suspended one, which is resumed for it), kForce: SIGKILL to everything.
+  // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kGraceful: the
+  // stop signal (also to a suspended one, which is resumed for it), kForce: SIGKILL to everything.
   virtual absl::Status Destroy(const InstanceSpec& instance, Stop stop) = 0;
 
   // Never an error for an instance that is gone: that is kAbsent, or kExited while its remains (the
-  // exit reason, files) are kept; Destroy removes them. kFacts starts to collect what the DNA speaks of
-  // and leaves `facts` unset until all is there, so it is to be called again.
+  // exit reason, files) are kept; Destroy removes them. kFacts starts to collect what the DNA
+  // speaks of and leaves `facts` unset until all is there, so it is to be called again.
   virtual absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) = 0;
 
   // Every instance that carries this store's tag, also after a crash; complete or an error.
@@ -104,23 +107,23 @@ struct BalancerMember {
   int weight_percent = 0;  // Of a full weight; 0 while draining or not yet serving.
   bool healthy = false;    // By the balancer's own checks.
   bool draining = false;
-  int64_t in_flight = 0;   // Requests or connections being served or queued for it.
-  int64_t requests = 0;    // Since Add.
-  int64_t errors = 0;      // Since Add: 5xx, broken or refused connections, retries away from it.
+  int64_t in_flight = 0;  // Requests or connections being served or queued for it.
+  int64_t requests = 0;   // Since Add.
+  int64_t errors = 0;     // Since Add: 5xx, broken or refused connections, retries away from it.
   std::optional<double> response_time_ms;  // Mean since Add; unset: too few requests to say.
 };
 
 struct BalancerView {
-  std::string epoch;  // Changes when the balancer restarted or was reloaded.
-  std::vector<BalancerMember> members;  // Only those that Add brought in.
+  std::string epoch;                        // Changes when the balancer restarted or was reloaded.
+  std::vector<BalancerMember> members;      // Only those that Add brought in.
   std::optional<double> errors_per_second;  // Of the whole backend; unset: not known yet.
   std::optional<double> queued_requests;
   std::optional<double> response_time_ms;  // Mean of the backend.
 };
 
 // Members are known by their address. Never sends traffic before the first passed health check: the
-// caller adds an instance only after its own ready check passed (core/lifecycle), and weight is 0 until
-// SetWeight.
+// caller adds an instance only after its own ready check passed (core/lifecycle), and weight is 0
+// until SetWeight.
 class Balancer {
  public:
   virtual ~Balancer() = default;
@@ -135,7 +138,8 @@ class Balancer {
   // No new traffic, what is in flight goes on. OK if it is not there.
   virtual absl::Status Drain(const std::string& address) = 0;
 
-  // Afterwards nothing reaches it: also idle kept-alive connections are closed. OK if it is not there.
+  // Afterwards nothing reaches it: also idle kept-alive connections are closed. OK if it is not
+  // there.
   virtual absl::Status Remove(const std::string& address) = 0;
 
   virtual absl::StatusOr<BalancerView> List() = 0;
@@ -149,8 +153,8 @@ class UsageSource {
  public:
   virtual ~UsageSource() = default;
 
-  // Samples after `since`, in the pool's demand unit. An error or an empty reading where nothing is known:
-  // never a made-up zero.
+  // Samples after `since`, in the pool's demand unit. An error or an empty reading where nothing is
+  // known: never a made-up zero.
   virtual absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) = 0;
 };
 
@@ -168,7 +172,8 @@ class Prober {
 
   // The DNA's warm-up requests. kFailedPrecondition: answered, but not as expected or too slowly.
   // kUnavailable or kDeadlineExceeded: not answered.
-  virtual absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address) = 0;
+  virtual absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna,
+                                              const std::string& address) = 0;
 };
 
 }  // namespace shadow

@@ -176,6 +176,11 @@ absl::StatusOr<ProcessRecord> ProcessProvider::FindAlive(const std::string& id) 
 absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
   auto record = FindAlive(instance.id);
   if (!record.ok()) return record.status();
+  if (!record->suspended && !record->suspending) {
+    record->suspending = true;  // So that Resume continues what was stopped before a crash.
+    absl::Status written = records_.Write(*record, Durability::kProcessCrash);
+    if (!written.ok()) return written;
+  }
   auto stopped = StopAll(*record, options_.store_id, options_.clock, kStopTimeout);
   if (!stopped.ok()) return stopped.status();
   if (record->suspended && record->stopped == *stopped) return absl::OkStatus();
@@ -183,6 +188,7 @@ absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
     record->nice = getpriority(PRIO_PROCESS, 0);
     record->niced = LowerablePriority(*stopped, record->nice);
   }
+  record->suspending = false;
   record->suspended = true;
   record->stopped = *std::move(stopped);
   absl::Status written = records_.Write(*record, Durability::kProcessCrash);
@@ -195,15 +201,19 @@ absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   auto record = FindAlive(instance.id);
   if (!record.ok()) return record.status();
   const auto leader = ReadLeader(*record);
-  if (!record->suspended && leader && leader->state != 'T') return absl::OkStatus();
+  const bool stopped = leader && leader->state == 'T';
+  if (!record->suspended && !record->suspending && !stopped) return absl::OkStatus();
   // No scan for what Suspend has written down: nothing that is stopped starts another process.
   SetPriority(record->niced, record->nice);
   absl::Status status = ContinueAll(*record, record->stopped, options_.store_id);
   if (!status.ok()) return status;
+  record->suspending = false;
   record->suspended = false;
   record->stopped.clear();
   record->niced.clear();
-  return records_.Write(*record, Durability::kProcessCrash);
+  // It runs, and is seen to; a full disk is no reason to say otherwise.
+  records_.Write(*record, Durability::kProcessCrash).IgnoreError();
+  return absl::OkStatus();
 }
 
 absl::Status ProcessProvider::Resize(const InstanceSpec& instance) {
@@ -226,6 +236,10 @@ absl::Status ProcessProvider::Destroy(const InstanceSpec& instance, Stop stop) {
   auto record = Find(instance.id);
   if (absl::IsNotFound(record.status())) return records_.Remove(instance.id);
   if (!record.ok()) return record.status();
+  if (stop == Stop::kForce && !record->stopping) {
+    record->stopping = true;  // Nobody is to take its end for an exit. It ends also on a full disk.
+    records_.Write(*record, Durability::kProcessCrash).IgnoreError();
+  }
   absl::Status status = stop == Stop::kForce
                             ? KillAll(*record, options_.store_id, options_.clock, kKillTimeout)
                             : StopGracefully(instance, *record);
@@ -273,20 +287,17 @@ absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
   return true;
 }
 
-absl::Status ProcessProvider::Reap(ProcessRecord& record) {
+void ProcessProvider::Reap(ProcessRecord& record) {
   const auto reason = ExitOfChild(record.leader.pid);
-  if (!reason.has_value()) return absl::OkStatus();
+  if (!reason.has_value()) return;
   record.exit_reason = *reason;
-  absl::Status written = records_.Write(record, Durability::kProcessCrash);
-  if (!written.ok()) return written;
   const auto table = ReadProcessTable();
-  if (!table.ok()) return table.status();
+  if (!table.ok() || !records_.Write(record, Durability::kProcessCrash).ok()) return;
   const auto left = InstanceProcesses(*table, record, options_.store_id);
   // While others of its session live, the zombie keeps the number theirs.
   const bool alone = std::all_of(left.begin(), left.end(),
                                  [](const ProcessStat& process) { return process.IsDead(); });
   if (alone) waitpid(record.leader.pid, nullptr, WNOHANG);
-  return absl::OkStatus();
 }
 
 Observation ProcessProvider::Observe(const ProcessRecord& record) const {
@@ -346,7 +357,7 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
     return *done ? Absent(instance.id) : seen;
   }
   if (seen.life == Life::kExited) {
-    if (absl::Status reaped = Reap(*record); !reaped.ok()) return reaped;
+    Reap(*record);
     seen.exit_reason = WithLastOutput(seen.exit_reason, *record, instance.dna.get());
     return seen;
   }

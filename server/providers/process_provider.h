@@ -72,8 +72,9 @@ class ProcessProvider final : public Provider {
   absl::Status Start(const InstanceSpec& instance, int port);
   // Life, address, handle, and the exit status without any output.
   Observation Observe(const ProcessRecord& record) const;
-  // Reaps the leader if it is our child and has ended, after writing its exit reason down.
-  absl::Status Reap(ProcessRecord& record);
+  // Reaps the leader if it is a dead child of ours, after its exit reason was written down; else
+  // the zombie keeps the reason.
+  void Reap(ProcessRecord& record);
   // Removes the record and the log if no process of it is left. True: done.
   absl::StatusOr<bool> RemoveIfGone(ProcessRecord& record);
   absl::Status StopGracefully(const InstanceSpec& instance, ProcessRecord& record);

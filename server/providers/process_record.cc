@@ -27,8 +27,9 @@ std::string Serialize(const ProcessRecord& record) {
       kFirstLine, "\nname ", record.name, "\npool ", record.pool, "\nshadow ", record.shadow,
       "\npid ", record.leader.pid, "\nstart_ticks ", record.leader.start_ticks, "\nboot_id ",
       record.boot_id, "\nport ", record.port, "\ncreate_time_unix_ns ", record.create_time_unix_ns,
-      "\nhas_secrets ", record.has_secrets, "\nstopping ", record.stopping, "\nsuspended ",
-      record.suspended, "\nnice ", record.nice, "\nexit_reason ", record.exit_reason, "\n");
+      "\nhas_secrets ", record.has_secrets, "\nstopping ", record.stopping, "\nsuspending ",
+      record.suspending, "\nsuspended ", record.suspended, "\nnice ", record.nice, "\nexit_reason ",
+      record.exit_reason, "\n");
   for (const ProcessId& id : record.stopped) {
     absl::StrAppend(&text, "stopped ", id.pid, ":", id.start_ticks, "\n");
   }
@@ -67,6 +68,7 @@ bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& 
   if (key == "nice") return absl::SimpleAtoi(value, &record.nice);
   if (key == "has_secrets") return ParseFlag(value, record.has_secrets);
   if (key == "stopping") return ParseFlag(value, record.stopping);
+  if (key == "suspending") return ParseFlag(value, record.suspending);
   if (key == "suspended") return ParseFlag(value, record.suspended);
   if (key == "stopped") return ParseId(value, record.stopped);
   if (key == "niced") return ParseId(value, record.niced);

@@ -33,6 +33,7 @@ struct ProcessRecord {
   int64_t create_time_unix_ns = 0;
   bool has_secrets = false;  // Its output may show them.
   bool stopping = false;     // Destroy was called.
+  bool suspending = false;   // Suspend began: any of its processes may be stopped.
   bool suspended = false;    // Suspend went through, for every process in `stopped`.
   std::vector<ProcessId> stopped;
   std::vector<ProcessId> niced;  // Of those, the ones that were given nice 19 instead of `nice`.

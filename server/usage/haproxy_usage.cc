@@ -50,22 +50,22 @@ absl::StatusOr<UsageReading> HaproxyUsage::Read(const std::string& /*pool*/, abs
 
 absl::StatusOr<HaproxyUsage::Count> HaproxyUsage::ReadCount() const {
   if (absl::Status status = CheckHaproxyName("frontend", frontend_); !status.ok()) return status;
+  // All frontends: given a name, `show stat` may take a backend of the same name instead.
   const absl::StatusOr<std::vector<std::string>> replies =
-      socket_.Run({"show stat " + frontend_ + " 1 -1", "show info"}, socket_.Deadline());
+      socket_.Run({"show stat -1 1 -1", "show info"}, socket_.Deadline());
   if (!replies.ok()) return replies.status();
   Count count;
   count.mono = clock_.Now().mono;
   const std::string where = "haproxy socket " + socket_.path() + ": ";
-  if (replies->front().starts_with("No such proxy")) {
-    return absl::FailedPreconditionError(where + "there is no frontend \"" + frontend_ + "\"");
-  }
   absl::StatusOr<HaproxyTable> table =
       HaproxyTable::Parse(replies->front(), HaproxyTable::Format::kCsv);
   if (!table.ok()) return table.status();
-  if (table->rows() != 1 || table->Text(0, "svname") != "FRONTEND") {
-    return absl::FailedPreconditionError(where + "\"" + frontend_ + "\" is not a frontend");
+  size_t row = 0;
+  while (row < table->rows() && table->Text(row, "pxname") != frontend_) ++row;
+  if (row == table->rows()) {
+    return absl::FailedPreconditionError(where + "there is no frontend \"" + frontend_ + "\"");
   }
-  const std::optional<int64_t> arrivals = table->Number(0, column_);
+  const std::optional<int64_t> arrivals = table->Number(row, column_);
   if (!arrivals) {
     return absl::FailedPreconditionError(where + "frontend \"" + frontend_ + "\" has no " +
                                          column_ + "; in TCP mode only SESSIONS are counted");

@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -179,27 +179,25 @@ class HaproxyProcess {
   void Start() {
     const std::string config_path = directory_ + "/haproxy.cfg";
     std::ofstream(config_path) << Config();
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, LogPath().c_str(), O_CREAT | O_WRONLY | O_APPEND,
-                                     0600);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    const std::string log_path = LogPath();
     std::vector<std::string> arguments = {"haproxy",    "-W", "-db",      "-S",
                                           MasterPath(), "-f", config_path};
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    // Daemons are often not in the PATH of an ordinary user.
-    int error = posix_spawnp(&pid_, "haproxy", &actions, &attributes, argv.data(), environ);
-    if (error != 0) {
-      error = posix_spawn(&pid_, "/usr/sbin/haproxy", &actions, &attributes, argv.data(), environ);
+    pid_ = fork();
+    if (pid_ == 0) {
+      setpgid(0, 0);
+      prctl(PR_SET_PDEATHSIG, SIGTERM);  // Nothing is left behind by a test that is killed.
+      const int log = open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+      dup2(log, 1);
+      dup2(log, 2);
+      execvp("haproxy", argv.data());
+      execv("/usr/sbin/haproxy", argv.data());  // Not in the PATH of every user.
+      _exit(127);
     }
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) throw std::runtime_error("cannot run haproxy: is it installed?");
+    if (pid_ < 0) throw std::runtime_error("cannot fork");
+    setpgid(pid_, pid_);
     WaitUntilUp([this] { return !Epoch().empty(); });
   }
 
@@ -208,7 +206,7 @@ class HaproxyProcess {
     const bool up = PollUntil(kStartTimeout, [&] { return Exited() || condition(); });
     if (up && pid_ > 0) return;
     Stop();
-    throw std::runtime_error("haproxy does not come up: " + Log());
+    throw std::runtime_error("haproxy does not come up (is it installed?): " + Log());
   }
 
   bool Exited() {

@@ -25,17 +25,28 @@ ANY = r".+"
 
 _CORE = r"server/core/.+"
 _ADAPTER = r"server/(providers|balancers|usage)/.+"
+_THREADS = r"server/(?!daemon)\w+\.h"  # Control thread, effect runner, ...: what daemon.cc composes.
 
-# Includer (a regular expression on its path; the first that matches counts) -> our headers that it
-# may include, headers of others that it may include.
+# Includer (a regular expression on its path; the first that matches counts) -> our headers that
+# it may include, headers of others that it may include.
 TABLE = [
     (r"forecast/", [r"forecast/.+"], [STANDARD, EIGEN, ABSEIL]),
     (r"storage/", [r"storage/.+", MESSAGES], [STANDARD, POSIX, ABSEIL, PROTOBUF, SQLITE]),
-    (_CORE, [_CORE, r"forecast/.+", MESSAGES], [STANDARD, ABSEIL, PROTOBUF, OPENSSL]),
+    # arpa/inet.h: inet_pton only parses text.
+    (
+        _CORE,
+        [_CORE, r"forecast/.+", MESSAGES],
+        [STANDARD, ABSEIL, PROTOBUF, OPENSSL, r"arpa/inet\.h"],
+    ),
     (r"server/providers/", [r"server/providers/.+", _CORE, MESSAGES], [ANY]),
     (r"server/balancers/", [r"server/balancers/.+", _CORE, MESSAGES], [ANY]),
-    (r"server/usage/", [r"server/usage/.+", _CORE, MESSAGES], [ANY]),
-    (r"server/api/", [r"server/api/.+", _CORE, r"storage/.+", MESSAGES, STUBS], [ANY]),
+    # HAProxy is read over the same runtime socket that it is steered by.
+    (
+        r"server/usage/",
+        [r"server/usage/.+", r"server/balancers/haproxy_(socket|replies)\.h", _CORE, MESSAGES],
+        [ANY],
+    ),
+    (r"server/api/", [r"server/api/.+", _CORE, _THREADS, r"storage/.+", MESSAGES, STUBS], [ANY]),
     (r"server/web/", [r"server/web/.+", _CORE, MESSAGES], [ANY]),
     (r"server/daemon\.cc", [r"(server|storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"server/", [rf"(?!{_ADAPTER})server/.+", r"(storage|forecast)/.+", MESSAGES, STUBS], [ANY]),

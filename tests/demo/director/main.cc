@@ -118,8 +118,9 @@ class Demonstration {
         .predictive = predictive};
     auto stack = std::make_unique<Stack>(setup, bin_directory_, clock_, interrupt_);
     absl::Status status = stack->Start();
-    absl::StatusOr<ReplayResult> result = status;
-    if (status.ok()) result = RunReplay(plan, title, *stack, view_, clock_, interrupt_);
+    absl::StatusOr<ReplayResult> result =
+        status.ok() ? RunReplay(plan, title, *stack, view_, clock_, interrupt_)
+                    : absl::StatusOr<ReplayResult>(status);
     if (result.ok() && predictive && flags_.keep) {
       kept_ = std::move(stack);
       return result;

@@ -29,7 +29,7 @@ defaults
   retries 3
   retry-on conn-failure empty-response
 
-frontend web
+frontend public
   bind 127.0.0.1:$1
   default_backend web
 
@@ -113,7 +113,7 @@ std::string WebYaml(const Setup& setup, bool follow_haproxy) {
                        setup.worker_port_min + 2 * kSlots - 1, kWorkerCapacity, kPageSha256);
   const std::string source =
       follow_haproxy ? absl::StrCat("\n  - haproxy: {socket_path: ", setup.AdminSocket(),
-                                    ", frontend: web, metric: REQUESTS}")
+                                    ", frontend: public, metric: REQUESTS}")
                      : " []";
   absl::SubstituteAndAppend(&text, kPool, setup.AdminSocket(), source, kStepsPerDay, kStepsPerWeek,
                             kBaseInstances, kInstanceCapacity,

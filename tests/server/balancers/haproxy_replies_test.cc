@@ -52,9 +52,11 @@ TEST_CASE("a server's errors count each failed try once") {
   for (const Case& c : cases) {
     INFO(c.what);
     const auto counters = ParseStat(
-        "# svname,qcur,scur,stot,hrsp_5xx,econ,eresp,wretr,wredis,req_tot,rtime,last\n"
-        "slot1,2,3,100," +
-        std::string(c.row) + ",90,12,\"a, \"\"b\"\"\"\n");
+        "# pxname,svname,qcur,scur,stot,hrsp_5xx,econ,eresp,wretr,wredis,req_tot,rtime,last\n"
+        "web,FRONTEND,,,,,,,,,,,\nother,slot1,9,9,9,9,9,9,9,9,9,9,\n"
+        "web,slot1,2,3,100," +
+            std::string(c.row) + ",90,12,\"a, \"\"b\"\"\"\n",
+        "web");
     REQUIRE(counters.ok());
     const HaproxyCounters& slot = counters->at("slot1");
     CHECK(slot.errors == c.errors);
@@ -68,8 +70,9 @@ TEST_CASE("a server's errors count each failed try once") {
 
 TEST_CASE("a backend's errors are what users saw plus what was retried") {
   const auto counters = ParseStat(
-      "# svname,qcur,scur,stot,hrsp_5xx,econ,eresp,wretr,wredis\n"
-      "BACKEND,0,0,100,7,2,1,4,5\n");
+      "# pxname,svname,qcur,scur,stot,hrsp_5xx,econ,eresp,wretr,wredis\n"
+      "web,BACKEND,0,0,100,7,2,1,4,5\n",
+      "web");
   REQUIRE(counters.ok());
   CHECK(counters->at("BACKEND").errors == 12);
 }
@@ -94,8 +97,8 @@ TEST_CASE("what is cut off or foreign is an error, never a zero") {
   CHECK_FALSE(ParseServersState("1\n# srv_name srv_op_state\nslot1\n").ok());
   CHECK_FALSE(ParseServersState("1\n# srv_name srv_op_state\nslot1 2\n").ok());
   CHECK_FALSE(ParseServersState("No such backend.\n").ok());
-  CHECK_FALSE(ParseStat("# svname,scur\nslot1,0\n").ok());
-  CHECK_FALSE(ParseStat("").ok());
+  CHECK_FALSE(ParseStat("# pxname,svname,scur\nweb,slot1,0\n", "web").ok());
+  CHECK_FALSE(ParseStat("", "web").ok());
   CHECK_FALSE(ParseServersConn("# bkname/svname used_cur idle_cur\nweb/slot1 x 0\n").ok());
   CHECK_FALSE(ParseServersConn("# bkname/svname used_cur idle_cur\nslot1 0 0\n").ok());
 }

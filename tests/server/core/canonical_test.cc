@@ -1,4 +1,4 @@
-#include "server/core/canonical.h"
+#include "server/core/spec/canonical.h"
 
 #include <google/protobuf/text_format.h>
 

@@ -1,6 +1,8 @@
 // What every Provider keeps to; the fake and the real ones pass the same cases.
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "server/core/verify.h"
 #include "tests/server/providers/provider_world.h"
@@ -119,6 +121,49 @@ TEMPLATE_TEST_CASE("instances outlive the provider that made them", "", FakeWorl
   CHECK(Listed(next).size() == 2);
   REQUIRE(next.Resume(suspended).ok());
   CHECK(Becomes(next, suspended, Life::kRunning));
+}
+
+TEMPLATE_TEST_CASE("many instances can be worked on at once", "", FakeWorld, ProcessWorld) {
+  TestType world;
+  Provider& provider = world.provider();
+  constexpr int kThreads = 6;
+  constexpr int kRounds = 3;
+  std::atomic<int> failures = 0;
+  std::atomic<bool> done = false;
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int round = 0; round < kRounds; ++round) {
+        const InstanceSpec instance =
+            TestInstance("t" + std::to_string(thread) + "r" + std::to_string(round), world.Dna());
+        const auto gone = [&] {
+          const auto seen = provider.Inspect(instance, Depth::kLife);
+          return seen.ok() && seen->life == Life::kAbsent;
+        };
+        const bool good = provider.Create(instance).ok() && provider.Suspend(instance).ok() &&
+                          provider.Resume(instance).ok() &&
+                          provider.Destroy(instance, Stop::kForce).ok() &&
+                          PollUntil(kPatience, gone);
+        if (!good) ++failures;
+      }
+    });
+  }
+  std::jthread lister([&] {
+    while (!done) {
+      const auto all = provider.List();
+      if (!all.ok()) {
+        ++failures;
+        continue;
+      }
+      // What is being worked on is never taken for something that ended by itself.
+      for (const Observation& seen : *all) failures += seen.life == Life::kExited ? 1 : 0;
+    }
+  });
+  threads.clear();
+  done = true;
+  lister.join();
+  CHECK(failures == 0);
+  CHECK(Listed(provider).empty());
 }
 
 TEMPLATE_TEST_CASE("facts match the DNA they were made from", "", FakeWorld, ProcessWorld) {

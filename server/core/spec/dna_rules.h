@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-#include "server/core/field_checker.h"
+#include "server/core/spec/field_checker.h"
 #include "server/core/spec.h"
 
 namespace shadow::dna_rules {

@@ -1,7 +1,7 @@
 // The part of CompilePool (spec.h) that is about the policy. Private to spec_pool.cc.
 #pragma once
 
-#include "server/core/field_checker.h"
+#include "server/core/spec/field_checker.h"
 #include "server/core/spec.h"
 
 namespace shadow::policy_rules {

@@ -1,4 +1,4 @@
-// The rules that specs are checked by. Private to spec_dna.cc, spec_pool.cc and names.cc.
+// The rules that specs are checked by. Private to this folder and names.cc.
 #pragma once
 
 #include <google/protobuf/duration.pb.h>

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/field_checker.h"
+#include "server/core/spec/field_checker.h"
 #include "server/core/names.h"
-#include "server/core/policy_rules.h"
+#include "server/core/spec/policy_rules.h"
 #include "server/core/spec.h"
 
 namespace shadow {

@@ -1,7 +1,6 @@
-// Demand as CSV: samples in, forecasts out.
+// Samples of demand from a CSV file.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +19,5 @@ inline constexpr std::size_t kCsvSamplesMax = 5'000'000;
 // ..." with what was wanted; nothing of the text is used.
 absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
                                                         std::string_view source);
-
-// Header `timestamp,history,q0.05,...`; history rows first, then one row a forecast step.
-std::string ForecastCsv(const v1::Forecast& forecast);
 
 }  // namespace shadow

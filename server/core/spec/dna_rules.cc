@@ -1,4 +1,4 @@
-#include "server/core/dna_rules.h"
+#include "server/core/spec/dna_rules.h"
 
 #include <arpa/inet.h>
 

@@ -1,4 +1,4 @@
-#include "server/core/policy_rules.h"
+#include "server/core/spec/policy_rules.h"
 
 #include <google/protobuf/duration.pb.h>
 

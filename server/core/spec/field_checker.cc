@@ -1,4 +1,4 @@
-#include "server/core/field_checker.h"
+#include "server/core/spec/field_checker.h"
 
 #include <google/protobuf/descriptor.h>
 

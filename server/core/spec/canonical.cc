@@ -1,4 +1,4 @@
-#include "server/core/canonical.h"
+#include "server/core/spec/canonical.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>

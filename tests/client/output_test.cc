@@ -1,0 +1,218 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "client/output/columns.h"
+#include "client/output/explain.h"
+#include "client/output/json.h"
+#include "client/output/plot.h"
+#include "client/output/table.h"
+#include "client/proto_time.h"
+
+namespace shadow {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+v1::ShadowPool SomeShadow() {
+  v1::ShadowPool shadow;
+  shadow.set_name("pools/web/shadowPools/r1");
+  shadow.set_state(v1::ShadowPool::ACTIVE);
+  shadow.set_target_instances(3);
+  shadow.set_target_activation_level(50);
+  shadow.set_serving_instances(2);
+  shadow.set_suspended_instances(1);
+  return shadow;
+}
+
+TEST_CASE("JSON of a shadow pool has every promised field even when it is zero") {
+  const Json json = Json::parse(JsonText(v1::ShadowPool()));
+  for (const char* key : {"name", "state", "targetInstances", "targetActivationLevel",
+                          "servingInstances", "dnaRevision", "holdUntilTime"}) {
+    INFO(key);
+    CHECK(json.contains(key));
+  }
+  CHECK(json["holdUntilTime"].is_null());
+  CHECK(json["targetInstances"] == 0);
+  CHECK_FALSE(json.contains("createTime"));
+}
+
+TEST_CASE("JSON of lists, presence, times and 64-bit numbers is protobuf's") {
+  CHECK(Json::parse(JsonText(v1::Forecast()))["points"].is_array());
+  CHECK(Json::parse(JsonText(v1::Process()))["environment"].is_object());
+  v1::Usage usage;
+  CHECK_FALSE(Json::parse(JsonText(usage)).contains("demand"));
+  usage.set_demand(0);
+  usage.set_sample_count(1234567890123);
+  CHECK(Json::parse(JsonText(usage))["demand"] == 0);
+  CHECK(Json::parse(JsonText(usage))["sampleCount"] == "1234567890123");
+  v1::Pool pool;
+  pool.mutable_step()->set_seconds(60);
+  pool.mutable_activation_lead()->set_nanos(150'000'000);
+  pool.mutable_hold_until_time()->set_seconds(1777636800);
+  pool.set_external_capacity(100);
+  const Json json = Json::parse(JsonText(pool));
+  CHECK(json["step"] == "60s");
+  CHECK(json["activationLead"] == "0.150s");
+  CHECK(json["holdUntilTime"] == "2026-05-01T12:00:00Z");
+  CHECK(json["externalCapacity"] == 100);
+  CHECK_FALSE(json.contains("managedInstances"));
+}
+
+TEST_CASE("JSON of the host's bytes is readable text that cannot steer a terminal") {
+  v1::ShadowPool shadow;
+  shadow.set_failure_reason("exit 1: \xFF\x1b[2J caf\xC3\xA9 \x7F\xC2\x9B");
+  const std::string text = JsonText(shadow);
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK_THAT(text, Catch::Contains("exit 1: \xEF\xBF\xBD\\u001b[2J caf\xC3\xA9 \\u007f\\u009b"));
+  CHECK(Json::parse(text)["failureReason"] ==
+        "exit 1: \xEF\xBF\xBD\x1b[2J caf\xC3\xA9 \x7F\xC2\x9B");
+}
+
+TEST_CASE("a JSON line is one line and says when its resource is gone") {
+  const std::string line = JsonText(SomeShadow(), {.layout = JsonLayout::kLine, .deleted = true});
+  CHECK(line.find('\n') == std::string::npos);
+  CHECK_THAT(line, Catch::StartsWith(R"({"name":"pools/web/shadowPools/r1","state":"ACTIVE",)"));
+  CHECK_THAT(line, Catch::EndsWith(R"("deleted":true})"));
+}
+
+TEST_CASE("a table is aligned by what it shows and ends without spaces") {
+  const std::vector<TableColumn> columns = {
+      {"NAME"}, {"STATE", Cells::kState}, {"N", Cells::kNumber}, {"WHY"}};
+  const std::vector<TableRow> rows = {
+      {"größe", "ACTIVE", "5", ""}, {"b", "FAILED", "120", "exit\n1"}, {"c"}};
+  CHECK(RenderTable(columns, rows, false) ==
+        "NAME   STATE     N  WHY\n"
+        "größe  ACTIVE    5  -\n"
+        "b      FAILED  120  exit 1\n"
+        "c      -         -  -\n");
+  CHECK(RenderTable(std::vector<TableColumn>{{"STATE", Cells::kState}, {"X"}},
+                    std::vector<TableRow>{{"FAILED", "1"}},
+                    true) == "STATE   X\n\x1b[31mFAILED\x1b[0m  1\n");
+}
+
+TEST_CASE("shadow pools, pools and instances have their tables") {
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  v1::ShadowPool shadow = SomeShadow();
+  *shadow.mutable_hold_until_time() = ToProto(now + absl::Minutes(30));
+  CHECK(RenderMessages(ShadowColumns(), std::vector<v1::ShadowPool>{shadow}, now, false) ==
+        "NAME    STATE   TARGET  LEVEL  SERVING  SUSPENDED  FAILED  HOLD  REASON\n"
+        "web/r1  ACTIVE       3    50%        2          1       0  30m   -\n");
+
+  PoolRow row;
+  row.pool.set_name("pools/web");
+  row.pool.set_state(v1::Pool::READY);
+  row.pool.set_dna("dnas/web");
+  row.pool.set_managed_instances(2);
+  *row.pool.mutable_create_time() = ToProto(now - absl::Hours(2));
+  row.demand = "12 requests/s";
+  CHECK(RenderMessages(PoolColumns(), std::vector<PoolRow>{row}, now, false) ==
+        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         AGE\n"
+        "web   READY  OBSERVE  web  0/2   -       12 requests/s  2h\n");
+
+  v1::Instance instance;
+  instance.set_name("pools/web/shadowPools/r1/instances/i1");
+  instance.set_role(v1::Instance::SHADOW);
+  instance.set_state(v1::Instance::FAILED);
+  instance.set_reason("exit \x1b");
+  *instance.mutable_create_time() = ToProto(now - absl::Seconds(5));
+  CHECK(RenderMessages(InstanceColumns(), std::vector<v1::Instance>{instance}, now, false) ==
+        "NAME       ROLE    STATE   ADDRESS  WEIGHT  AGE  REASON\n"
+        "web/r1/i1  SHADOW  FAILED  -            0%  5s   exit ?\n");
+}
+
+v1::Forecast SomeForecast() {
+  v1::Forecast forecast;
+  for (const double quantile : {0.05, 0.5, 0.95}) forecast.add_quantiles(quantile);
+  forecast.mutable_step()->set_seconds(60);
+  forecast.set_trust(v1::TOO_LITTLE_DATA);
+  forecast.set_trust_reason("3 steps");
+  const double history[] = {10, 20, 0};  // The third of four steps is missing.
+  const int at[] = {0, 1, 3};
+  for (int i = 0; i < 3; ++i) {
+    v1::Sample& sample = *forecast.add_history();
+    sample.mutable_time()->set_seconds(60 * at[i]);
+    sample.set_value(history[i]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    v1::Forecast::Point& point = *forecast.add_points();
+    point.mutable_time()->set_seconds(60 * (4 + i));
+    for (const double value : {5.0, 15.0, 35.0}) point.add_values(value);
+  }
+  return forecast;
+}
+
+TEST_CASE("a forecast is plotted in ASCII") {
+  // The top is 40, so that a row of four stands for 10: 20 fills two, 35 is in the fourth.
+  CHECK(PlotForecast(SomeForecast(), {.title = "pools/web", .columns = 40, .rows = 4}) ==
+        "pools/web\n"
+        "40 |    ....\n"
+        "   |    ....\n"
+        "20 | #  oooo\n"
+        "   |## _....\n"
+        " 0 +--------\n"
+        "    01-01 00:00\n"
+        "# history  o median  . 5% to 95%  times in UTC\n"
+        "trust: TOO_LITTLE_DATA: 3 steps\n");
+}
+
+TEST_CASE("a forecast is plotted in blocks") {
+  CHECK(PlotForecast(SomeForecast(),
+                     {.title = "pools/web", .columns = 40, .rows = 4, .blocks = true}) ==
+        "pools/web\n"
+        "40 │    ░░░░\n"
+        "   │    ░░░░\n"
+        "20 │ █  ▓▓▓▓\n"
+        "   │██ ▁░░░░\n"
+        " 0 └────────\n"
+        "    01-01 00:00\n"
+        "█ history  ▓ median  ░ 5% to 95%  times in UTC\n"
+        "trust: TOO_LITTLE_DATA: 3 steps\n");
+}
+
+TEST_CASE("a long forecast is squeezed into the columns there are") {
+  v1::Forecast forecast;
+  forecast.add_quantiles(0.5);
+  forecast.mutable_step()->set_seconds(1);
+  for (int i = 0; i < 1000; ++i) {
+    v1::Forecast::Point& point = *forecast.add_points();
+    point.mutable_time()->set_seconds(i);
+    point.add_values(i % 10);
+  }
+  const std::string plot = PlotForecast(forecast, {.title = "", .columns = 50, .rows = 3});
+  std::size_t begin = 0;
+  for (std::size_t end = plot.find('\n'); end != std::string::npos;
+       begin = end + 1, end = plot.find('\n', begin)) {
+    CHECK(end - begin <= 50);
+  }
+  CHECK_THAT(plot, Catch::Contains("00:00:00") && Catch::Contains("00:16:40"));
+}
+
+TEST_CASE("an empty forecast says so") {
+  CHECK(PlotForecast(v1::Forecast(), {.title = "pools/web"}) ==
+        "pools/web\nno forecast\ntrust: TRUST_UNSPECIFIED\n");
+}
+
+TEST_CASE("a decision is explained with its numbers, unknown ones as unknown") {
+  v1::Decision decision;
+  decision.set_pool("pools/web");
+  decision.set_id(7);
+  decision.set_kind(v1::Decision::SIZE);
+  decision.set_explanation("the forecast passes the threshold");
+  decision.set_target_instances(3);
+  decision.add_reasons(v1::Decision::PREDICTED_INCREASE);
+  decision.add_reasons(v1::Decision::AT_MAXIMUM);
+  decision.mutable_inputs()->mutable_usage()->set_demand(42.5);
+  decision.mutable_inputs()->set_base_capacity(80);
+  const std::string text = ExplainDecision(decision);
+  CHECK_THAT(text, Catch::StartsWith("pools/web, SIZE decision 7 at 1970-01-01T00:00:00Z (not "
+                                     "acted on)\nthe forecast passes the threshold\n"));
+  CHECK_THAT(text, Catch::Contains("PREDICTED_INCREASE, AT_MAXIMUM\n"));
+  CHECK_THAT(text, Catch::Contains("  demand                       42.5\n"));
+  CHECK_THAT(text, Catch::Contains("  base capacity                80\n"));
+  CHECK_THAT(text, Catch::Contains("  forecast, provisioning lead  unknown within 0\n"));
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,45 @@
+// shadowctl in the test's own process.
+#pragma once
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/app.h"
+#include "client/console.h"
+
+namespace shadow {
+
+struct Ran {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+struct RunOptions {
+  std::string input;    // Standard input.
+  std::string address;  // $SHADOWD_ADDRESS
+  bool terminal = false;
+};
+
+// The clock stands at 2026-05-01T12:00:00Z and moves by what is slept.
+inline Ran RunCommandLine(const std::vector<std::string>& arguments, const RunOptions& options) {
+  std::istringstream in(options.input);
+  std::ostringstream out;
+  std::ostringstream err;
+  absl::Time now = absl::FromUnixSeconds(1777636800);
+  Console console{.in = in,
+                  .out = out,
+                  .err = err,
+                  .out_is_terminal = options.terminal,
+                  .err_is_terminal = options.terminal,
+                  .colour = false,
+                  .columns = 80,
+                  .address_from_environment = options.address,
+                  .now = [&now] { return now; },
+                  .sleep = [&now](absl::Duration duration) { now += duration; }};
+  const int exit_code = RunShadowctl(arguments, console);
+  return {.exit_code = exit_code, .out = out.str(), .err = err.str()};
+}
+
+}  // namespace shadow

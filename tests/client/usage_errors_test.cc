@@ -1,0 +1,89 @@
+// What goes wrong before a daemon is asked.
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/client/run_shadowctl.h"
+
+namespace shadow {
+namespace {
+
+Ran Run(const std::vector<std::string>& arguments) {
+  return RunCommandLine(arguments, {.input = "", .address = "unix:/nonexistent/s"});
+}
+
+TEST_CASE("mistakes on the command line are errors of usage and name the flag") {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* error;
+  } table[] = {
+      {{}, "error: INVALID_ARGUMENT: A subcommand is required\n"},
+      {{"nonsense"}, "error: INVALID_ARGUMENT: "},
+      {{"pool", "get"}, "error: INVALID_ARGUMENT: NAME is required\n"},
+      {{"pool", "get", "web", "--bogus"}, "error: INVALID_ARGUMENT: "},
+      {{"shadow", "create", "web"}, "error: INVALID_ARGUMENT: --increase is required\n"},
+      {{"shadow", "activate", "web", "--level", "high"},
+       "error: INVALID_ARGUMENT: Could not convert: --level = high\n"},
+      {{"pool", "list", "-o", "xml"}, "error: INVALID_ARGUMENT: --output: xml not in "},
+      {{"pool", "list", "--wait"},
+       "error: INVALID_ARGUMENT: --wait: means nothing to `shadowctl pool list`\n"},
+      {{"status", "-o", "csv"},
+       "error: INVALID_ARGUMENT: --output csv: means nothing to `shadowctl status`\n"},
+      {{"shadow", "create", "web", "--increase", "1", "--hold", "30"},
+       "error: INVALID_ARGUMENT: --hold: \"30\" is not a duration; "},
+      {{"status", "--timeout", "0"}, "error: INVALID_ARGUMENT: --timeout: wanted more than 0\n"},
+      {{"status", "--address", "localhost:80"},
+       "error: INVALID_ARGUMENT: --address: \"localhost:80\" is not unix:PATH; "},
+      {{"usage", "push", "web"},
+       "error: INVALID_ARGUMENT: --csv: give either --csv FILE or --value V\n"},
+      {{"usage", "push", "web", "--csv", "a", "--value", "1"},
+       "error: INVALID_ARGUMENT: --csv: give either --csv FILE or --value V\n"},
+      {{"usage", "push", "web", "--value", "1", "--time", "noon"},
+       "error: INVALID_ARGUMENT: --time: \"noon\" is not a time; "},
+      {{"decisions", "web", "--limit", "0"}, "error: INVALID_ARGUMENT: --limit: "},
+      {{"apply", "-f", "/nonexistent/f"},
+       "error: INVALID_ARGUMENT: --file: cannot read \"/nonexistent/f\"\n"},
+  };
+  for (const auto& row : table) {
+    const Ran ran = Run(row.arguments);
+    INFO(ran.err);
+    CHECK(ran.exit_code == 2);
+    CHECK(ran.out.empty());
+    CHECK_THAT(ran.err, Catch::StartsWith(row.error));
+  }
+}
+
+TEST_CASE("help and version go to standard output and are no error") {
+  CHECK_THAT(Run({"--version"}).out, Catch::StartsWith("shadowctl "));
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--help"}, {"shadow", "--help"}, {"shadow", "create", "--help"}}) {
+    const Ran ran = Run(arguments);
+    CHECK(ran.exit_code == 0);
+    CHECK_THAT(ran.out, Catch::Contains("Usage: shadowctl"));
+    CHECK(ran.err.empty());
+  }
+  CHECK_THAT(Run({"shadow", "create", "--help"}).out,
+             Catch::Contains("Example: shadowctl shadow create web --increase 120"));
+}
+
+TEST_CASE("without a daemon the error names the socket and what to do") {
+  const Ran ran = Run({"pool", "list"});
+  CHECK(ran.exit_code == 6);
+  CHECK(ran.err ==
+        "error: UNAVAILABLE: unix:/nonexistent/s: no shadowd answers: there is no such socket; "
+        "start it with `systemctl start shadowd` or `shadowd --listen unix:/nonexistent/s`, or "
+        "name another socket with --address\n");
+}
+
+TEST_CASE("a bad document changes nothing, whatever stands before it") {
+  const Ran ran = RunCommandLine({"apply", "-f", "-"},
+                                 {.input = "name: dnas/web\n---\nname: pools/web\nspeed: 1\n",
+                                  .address = "unix:/nonexistent/s"});
+  CHECK(ran.exit_code == 2);
+  CHECK(ran.err ==
+        "error: INVALID_ARGUMENT: pool.speed: standard input line 4: unknown key \"speed\"; did "
+        "you mean \"step\"?\n");
+}
+
+}  // namespace
+}  // namespace shadow
