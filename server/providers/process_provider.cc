@@ -54,14 +54,6 @@ bool IsFree(int port) {
          listen(fd, 1) == 0;
 }
 
-// The leader, if it is there, be it as a zombie.
-std::optional<ProcessStat> ReadLeader(const ProcessRecord& record) {
-  if (record.leader.pid <= 0 || record.boot_id != BootId()) return std::nullopt;
-  const auto stat = ReadProcessStat(record.leader.pid);
-  if (!stat.ok() || stat->id != record.leader) return std::nullopt;
-  return *stat;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ProcessProvider>> ProcessProvider::Open(const Options& options) {

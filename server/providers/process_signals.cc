@@ -94,6 +94,13 @@ const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const Proc
   return found == table.end() ? nullptr : &*found;
 }
 
+std::optional<ProcessStat> ReadLeader(const ProcessRecord& record) {
+  if (record.leader.pid <= 0 || record.boot_id != BootId()) return std::nullopt;
+  const auto stat = ReadProcessStat(record.leader.pid);
+  if (!stat.ok() || stat->id != record.leader) return std::nullopt;
+  return *stat;
+}
+
 std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table,
                                            const ProcessRecord& record,
                                            const std::string& store_id) {

@@ -21,6 +21,9 @@ inline constexpr char kStoreVariable[] = "SHADOWD_STORE";
 // The entry of `table` that is exactly this process; nullptr if there is none.
 const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const ProcessId& id);
 
+// The leader, if it is there, be it as a zombie.
+std::optional<ProcessStat> ReadLeader(const ProcessRecord& record);
+
 // Every process of the instance, zombies included, the leader (if it is there) first:
 // - those of the leader's session, as long as the leader (or its zombie) keeps that number from
 // being

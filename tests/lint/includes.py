@@ -25,7 +25,8 @@ ANY = r".+"
 
 _CORE = r"server/core/.+"
 _ADAPTER = r"server/(providers|balancers|usage)/.+"
-_THREADS = r"server/(?!daemon)\w+\.h"  # Control thread, effect runner, ...: what daemon.cc composes.
+# Control thread, effect runner, ...: what daemon.cc composes.
+_THREADS = r"server/(?!daemon)\w+\.h"
 
 # Includer (a regular expression on its path; the first that matches counts) -> our headers that
 # it may include, headers of others that it may include.

@@ -125,6 +125,11 @@ class Demonstration {
       kept_ = std::move(stack);
       return result;
     }
+    if (!result.ok() && !absl::IsCancelled(result.status())) {
+      result = absl::Status(
+          result.status().code(),
+          absl::StrCat(std::string(result.status().message()), "\n", stack->Diagnosis()));
+    }
     view_.Say(interrupt_.Requested() ? "\nInterrupted: cleaning up ..." : "cleaning up ...");
     status = stack->Stop();
     if (!result.ok()) return result;

@@ -28,11 +28,6 @@ constexpr size_t kErrorTailBytes = 800;
 // Also when interrupted: what is to be stopped is waited for.
 void Pause() { poll(nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(kPollInterval))); }
 
-std::string DescribeExit(int wait_status) {
-  if (WIFSIGNALED(wait_status)) return absl::StrCat("signal ", WTERMSIG(wait_status));
-  return absl::StrCat("exit status ", WEXITSTATUS(wait_status));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Program>> Program::Start(const std::vector<std::string>& argv,
@@ -79,6 +74,11 @@ bool Program::Running() {
   return false;
 }
 
+std::string Program::Description() const {
+  if (WIFSIGNALED(wait_status_)) return absl::StrCat("signal ", WTERMSIG(wait_status_));
+  return absl::StrCat("exit status ", WEXITSTATUS(wait_status_));
+}
+
 absl::Status Program::Stop(absl::Duration timeout, const Clock& clock) {
   if (pid_ < 0 && wait_status_ == 0) return absl::OkStatus();
   if (pid_ >= 0) kill(pid_, SIGTERM);
@@ -91,7 +91,7 @@ absl::Status Program::Stop(absl::Duration timeout, const Clock& clock) {
         absl::StrCat(name_, " did not end within ", absl::FormatDuration(timeout), "; killed"));
   }
   if (wait_status_ == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(name_, " ended with ", DescribeExit(wait_status_)));
+  return absl::InternalError(absl::StrCat(name_, " ended with ", Description()));
 }
 
 absl::StatusOr<std::string> RunToEnd(const std::vector<std::string>& argv,

@@ -29,6 +29,8 @@ class Program {
 
   pid_t pid() const { return pid_; }
   bool Running();
+  // "exit status 3" or "signal 11", once it is not Running.
+  std::string Description() const;
 
   // SIGTERM, and SIGKILL after `timeout`; returns when it is gone. kDeadlineExceeded: it had to be
   // killed. kInternal: it ended with another status than 0. OK if it was released.

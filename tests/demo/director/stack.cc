@@ -111,13 +111,7 @@ absl::Status Stack::Start() {
   daemon_ = *std::move(daemon);
 
   absl::Status status = WaitFor("starting HAProxy and shadowd", kStartTimeout, true, [&] {
-    for (const auto& [program, log] :
-         {std::pair(haproxy_.get(), "/haproxy.log"), std::pair(daemon_.get(), "/shadowd.log")}) {
-      if (!program->Running()) {
-        return absl::InternalError(
-            absl::StrCat("it ended: ", FileTail(setup_.directory + log, kLogTailBytes)));
-      }
-    }
+    if (const std::string ended = Diagnosis(); !ended.empty()) return absl::InternalError(ended);
     if (!std::filesystem::exists(setup_.AdminSocket())) {
       return absl::UnavailableError("HAProxy's socket is not there");
     }
@@ -179,6 +173,19 @@ absl::Status Stack::Stop() {
     result.Update(absl::InternalError(absl::StrCat(left, " workers were left and were killed")));
   }
   return result;
+}
+
+std::string Stack::Diagnosis() {
+  std::string text;
+  if (haproxy_ != nullptr && !haproxy_->Running()) {
+    absl::StrAppend(
+        &text, "HAProxy ended: ", FileTail(setup_.directory + "/haproxy.log", kLogTailBytes), "\n");
+  }
+  if (daemon_ != nullptr && !daemon_->Running()) {
+    absl::StrAppend(&text, "shadowd ended (", daemon_->Description(),
+                    "): ", FileTail(setup_.directory + "/shadowd.log", kLogTailBytes), "\n");
+  }
+  return text;
 }
 
 absl::StatusOr<std::string> Stack::Keep() {

@@ -39,6 +39,9 @@ class Stack {
   // interrupt.
   absl::Status Stop();
 
+  // Which of the daemons ended by itself, with the end of its log; empty: none.
+  std::string Diagnosis();
+
   // Leaves it running and writes a script that ends it; returns its path.
   absl::StatusOr<std::string> Keep();
 

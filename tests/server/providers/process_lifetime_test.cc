@@ -76,6 +76,25 @@ TEST_CASE("every process of an instance is stopped, continued and killed") {
   CHECK(All(family, IsGone));
 }
 
+TEST_CASE("a suspension that a crash has cut short is undone by resuming") {
+  ProcessWorld world;
+  const InstanceSpec instance = TestInstance("a1", Shell(kFamily));
+  const std::vector<pid_t> family = StartFamily(world, instance);
+  // As it is when the daemon dies between its signals.
+  const auto records = RecordDirectory::Open(world.directory().path());
+  REQUIRE(records.ok());
+  ProcessRecord record = records->Read("a1").value();
+  record.suspending = true;
+  REQUIRE(records->Write(record, RecordDirectory::Durability::kProcessCrash).ok());
+  REQUIRE(kill(family[0], SIGSTOP) == 0);
+  REQUIRE(PollUntil(kPatience, [&] { return Stopped(family[0]); }));
+
+  Provider& next = world.Reopen();
+  CHECK(Look(next, instance).life == Life::kRunning);
+  REQUIRE(next.Resume(instance).ok());
+  CHECK(PollUntil(kPatience, [&] { return All(family, Running); }));
+}
+
 // A shell waits in vfork for most of such a loop, in which it cannot be stopped.
 TEST_CASE("an instance that starts one process after the other is stopped") {
   ProcessWorld world;
