@@ -1,6 +1,7 @@
 // shadowctl usage push, forecast, decisions, why, pool analyze: demand in, verdicts out.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,10 @@ absl::StatusOr<std::vector<v1::Sample>> ReadSamples(Session& session) {
   return std::vector<v1::Sample>{sample};
 }
 
+std::string AcceptedText(const std::string& pool, std::int64_t samples) {
+  return absl::StrCat(pool, ": ", samples, samples == 1 ? " sample" : " samples", " accepted");
+}
+
 // All or nothing, with the conventions of a mutation.
 absl::Status PushBatch(Session& session, const std::string& pool,
                        const std::vector<v1::Sample>& samples) {
@@ -65,8 +70,8 @@ absl::Status PushBatch(Session& session, const std::string& pool,
   session.Prepare(request);
   const auto response = session.Call(session.usage(), &Stub::ReportUsageBatch, request);
   if (!response.ok()) return response.status();
-  session.Print(*response, absl::StrCat(pool, ": ", response->accepted_samples(),
-                                        " samples accepted", DryRunNote(session), "\n"));
+  session.Print(*response, absl::StrCat(AcceptedText(pool, response->accepted_samples()),
+                                        DryRunNote(session), "\n"));
   return absl::OkStatus();
 }
 
@@ -86,8 +91,7 @@ absl::Status PushStream(Session& session, const std::string& pool,
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (!status.ok()) return session.FromRpc(status);
-  session.Print(response,
-                absl::StrCat(pool, ": ", response.accepted_samples(), " samples accepted\n"));
+  session.Print(response, AcceptedText(pool, response.accepted_samples()) + "\n");
   return absl::OkStatus();
 }
 

@@ -57,6 +57,7 @@ std::string PoolTable(Session& session, const std::vector<v1::Pool>& pools) {
   const std::string parent = pools.size() == 1 ? pools.front().name() : "pools/-";
   std::map<std::string, std::string> shadows = ShadowTexts(session, parent);
   std::vector<PoolRow> rows;
+  rows.reserve(pools.size());
   for (const v1::Pool& pool : pools) {
     rows.push_back({.pool = pool,
                     .shadow = shadows[pool.name()],

@@ -31,7 +31,9 @@ std::string Aligned(const std::vector<Line>& lines) {
 std::string Known(bool known, double number) { return known ? NumberText(number) : "unknown"; }
 
 std::string DurationText(const google::protobuf::Duration& duration) {
-  return absl::FormatDuration(FromProto(duration));
+  const absl::Duration exact = FromProto(duration);
+  const absl::Duration rounded = absl::Trunc(exact, absl::Milliseconds(1));
+  return absl::FormatDuration(rounded == absl::ZeroDuration() ? exact : rounded);
 }
 
 std::vector<Line> UsageLines(const v1::Usage& usage) {

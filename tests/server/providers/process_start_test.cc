@@ -264,9 +264,9 @@ struct Listener {
 TEST_CASE("a port that is listened on or recorded is not given again") {
   ProcessWorld world;
   CompiledDna dna = TestDna();
-  dna.port_min = 39200;
-  dna.port_max = 39202;
-  const Listener taken(39201);
+  dna.port_min = 19200;
+  dna.port_max = 19202;
+  const Listener taken(19201);
   REQUIRE(taken.fd >= 0);
   const InstanceSpec one = TestInstance("a1", dna);
   const InstanceSpec two = TestInstance("a2", dna);
@@ -274,10 +274,10 @@ TEST_CASE("a port that is listened on or recorded is not given again") {
   REQUIRE(world.provider().Create(two).ok());
   CHECK(std::set<std::string>{Look(world.provider(), one).address,
                               Look(world.provider(), two).address} ==
-        std::set<std::string>{"127.0.0.1:39200", "127.0.0.1:39202"});
+        std::set<std::string>{"127.0.0.1:19200", "127.0.0.1:19202"});
   const absl::Status third = world.provider().Create(TestInstance("a3", dna));
   CHECK(absl::IsResourceExhausted(third));
-  CHECK(third.message() == "no free port in 39200 to 39202");
+  CHECK(third.message() == "no free port in 19200 to 19202");
   REQUIRE(world.provider().Destroy(one, Stop::kForce).ok());
   REQUIRE(Becomes(world.provider(), one, Life::kAbsent));
   CHECK(world.provider().Create(TestInstance("a3", dna)).ok());
