@@ -15,7 +15,7 @@ struct CanaryStats {
   int64_t requests = 0;  // Begun; with those in flight.
   int64_t in_flight = 0;
   int64_t errors = 0;
-  std::optional<double> response_time_ms;
+  std::optional<double> response_time_ms = std::nullopt;
   bool healthy = true;
 };
 

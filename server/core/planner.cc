@@ -189,7 +189,7 @@ int ActiveCount(int instances, int level) {
 
 int LevelFor(int instances, int active) {
   if (instances <= 0 || active <= 0) return 0;
-  int level = static_cast<int>(static_cast<int64_t>(active - 1) * 100 / instances);
+  int level = static_cast<int>(static_cast<int64_t>(active) * 100 / instances);
   while (level < 100 && ActiveCount(instances, level) < active) ++level;
   return level;
 }

@@ -14,7 +14,8 @@ namespace shadow {
 // e.g. ActiveCount(3, 34) = 2, ActiveCount(3, 33) = 1.
 int ActiveCount(int instances, int level);
 
-// The lowest level at which `active` of `instances` serve. e.g. LevelFor(3, 2) = 34.
+// A level at which `active` of `instances` serve (or a few more, beyond 100 instances): their
+// share, rounded down where that does. e.g. LevelFor(3, 2) = 66, and ActiveCount(3, 66) = 2.
 int LevelFor(int instances, int active);
 
 // max(1, ceil((demand + increase - base_capacity) / instance_capacity)): the size of a shadow that

@@ -222,7 +222,7 @@ TEST_CASE("samples are streamed in bounded messages, a single value goes with it
   CHECK(daemon.state.batch.samples(0).time().seconds() == 1777629600);
 
   CHECK(Run(daemon, {"usage", "push", "web", "--csv", "-", "--dry-run"}, "timestamp,value\n5,1\n")
-            .out == "pools/web: 1 samples accepted (dry run: nothing was changed)\n");
+            .out == "pools/web: 1 sample accepted (dry run: nothing was changed)\n");
   CHECK(Run(daemon, {"usage", "push", "web", "--csv", "-"}, "timestamp,value\n5,x\n").exit_code ==
         2);
 }

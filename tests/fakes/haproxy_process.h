@@ -27,7 +27,8 @@
 
 namespace shadow {
 
-// Master-worker mode, a process group of its own. One thread.
+// Master-worker mode, a process group of its own. One thread, which must outlive this: HAProxy ends
+// with it.
 class HaproxyProcess {
  public:
   struct Options {

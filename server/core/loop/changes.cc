@@ -39,7 +39,9 @@ void DeriveShadow(const PoolEntry& pool, ShadowEntry& entry) {
       const I::State state = member.record.instance().state();
       failed += state == I::FAILED;
       serving += state == I::ACTIVE;
-      leaving += state == I::DRAINING;
+      // One that is suspended for the first time has never been asked to serve.
+      leaving += state == I::DRAINING ||
+                 (state == I::SUSPENDING && member.record.instance().has_need_time());
       resting += state == I::SUSPENDED;
       const bool counts = state != I::FAILED && state != I::DELETING;
       members += counts;

@@ -130,7 +130,8 @@ class Demonstration {
           result.status().code(),
           absl::StrCat(std::string(result.status().message()), "\n", stack->Diagnosis()));
     }
-    view_.Say(interrupt_.Requested() ? "\nInterrupted: cleaning up ..." : "cleaning up ...");
+    view_.Say(interrupt_.Requested() ? "\nInterrupted: ending everything ..."
+                                     : "Deleting the shadow pool and the pool ...");
     status = stack->Stop();
     if (!result.ok()) return result;
     if (!status.ok()) return status;
@@ -138,7 +139,7 @@ class Demonstration {
   }
 
   absl::Status Keep() {
-    const absl::StatusOr<std::string> script = kept_->Keep();
+    const absl::StatusOr<std::string> script = kept_->Keep(directory_.path());
     if (!script.ok()) return script.status();
     directory_.Keep();
     const Setup& setup = kept_->setup();

@@ -12,10 +12,10 @@ namespace shadow::demo {
 namespace {
 
 constexpr absl::Duration kFrameInterval = absl::Milliseconds(250);
-// The trace begins at midnight UTC, and its quiet hours are from 19:00 to 22:00: from those of the
+// The trace begins at midnight UTC, and its quiet hours are from 19:30 to 22:30: from those of the
 // last night but one to those of the last.
-constexpr int kReplayFirstRow = 14 * kStepsPerDay + 38;
-constexpr int kReplaySteps = 55;
+constexpr int kReplayFirstRow = 14 * kStepsPerDay + 41;
+constexpr int kReplaySteps = 52;
 
 Frame MakeFrame(const ReplayPlan& plan, const std::string& title, const LoadReport& load,
                 const Observer& observer, absl::Duration since_start) {

@@ -87,7 +87,7 @@ instance_capacity: $5
 policy:
   mode: AUTOMATIC
   sizing: $6
-  service_level: 0.95
+  service_level: 0.9
   max_shadow_instances: 12
   activation_interval: 500ms
   stabilization_window: 4s

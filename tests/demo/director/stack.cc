@@ -23,16 +23,16 @@ constexpr absl::Duration kEndTimeout = absl::Seconds(10);
 constexpr char kHaproxyProgram[] = "/usr/sbin/haproxy";
 constexpr size_t kLogTailBytes = 1500;
 
-constexpr char kStopScript[] = R"sh(#!/bin/sh
+constexpr char kStopScript[] = R"script(#!/bin/sh
 # Ends the demonstration that was left up, and removes its directory.
 ctl="$0 --address $1"
-$$ctl -o json shadow list web | sed -n 's|.*"name": *"\(pools/[^"]*/shadowPools/[^"]*\)".*
-                               |\1 | p' | while read - r name;
-do $$ctl shadow delete "$$name" --wait; done
+for shadow in $$($$ctl -o json shadow list web | grep -o 'pools/web/shadowPools/[a-z0-9]*"'); do
+  $$ctl shadow delete "$${shadow%?}" --wait
+done
 $$ctl pool delete web --wait
 kill $2 $3
 rm -rf "$4"
-)sh";
+)script";
 
 void Pause(absl::Duration time) {
   poll(nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(time)));
@@ -188,11 +188,11 @@ std::string Stack::Diagnosis() {
   return text;
 }
 
-absl::StatusOr<std::string> Stack::Keep() {
-  const std::string script = setup_.directory + "/stop";
+absl::StatusOr<std::string> Stack::Keep(const std::string& directory) {
+  const std::string script = directory + "/stop";
   absl::Status status =
       WriteText(script, absl::Substitute(kStopScript, shadowctl_, setup_.Address(), daemon_->pid(),
-                                         haproxy_->pid(), setup_.directory));
+                                         haproxy_->pid(), directory));
   if (!status.ok()) return status;
   chmod(script.c_str(), 0700);
   daemon_->Release();

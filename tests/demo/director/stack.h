@@ -42,8 +42,9 @@ class Stack {
   // Which of the daemons ended by itself, with the end of its log; empty: none.
   std::string Diagnosis();
 
-  // Leaves it running and writes a script that ends it; returns its path.
-  absl::StatusOr<std::string> Keep();
+  // Leaves it running and writes a script into `directory` that ends it and removes the directory;
+  // returns the script's path.
+  absl::StatusOr<std::string> Keep(const std::string& directory);
 
   Api& api() { return *api_; }
   const Setup& setup() const { return setup_; }

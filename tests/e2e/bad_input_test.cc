@@ -1,0 +1,150 @@
+// Bad input through the real shadowctl and shadowd: a clear error, its exit code, nothing changed.
+#include <algorithm>
+
+#include "tests/e2e/shadow_world.h"
+#include "tests/fakes/program_run.h"
+
+namespace shadow {
+namespace {
+
+using S = v1::ShadowPool;
+
+ProgramResult Ctl(ShadowWorld& world, const std::vector<std::string>& arguments,
+                  const ProgramInput& input = {}) {
+  std::vector<std::string> argv = {SHADOW_BIN_DIR "/shadowctl", "--address",
+                                   world.daemon().address()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return RunProgram(std::move(argv), input);
+}
+
+void ExpectError(const ProgramResult& result, int exit_code,
+                 const std::vector<std::string>& words) {
+  INFO("stdout: " << result.out << "\nstderr: " << result.err);
+  CHECK(result.exit_code == exit_code);
+  CHECK(result.out == "");
+  CHECK_THAT(result.err, Catch::StartsWith("error: "));
+  for (const std::string& word : words) CHECK_THAT(result.err, Catch::Contains(word));
+}
+
+// What is there, without what the planner thinks of it.
+std::string Resources(ShadowWorld& world) {
+  std::string text = ShadowWorld::Must(world.FindPool()).DebugString();
+  if (const auto shadow = world.FindShadow()) text += shadow->DebugString();
+  for (const char* group : {"dna", "pool"}) text += Ctl(world, {group, "list"}).out;
+  return text;
+}
+
+WorldOptions Still() { return {.base_instances = 0, .haproxy = false}; }
+
+TEST_CASE("bad requests name the field, exit with their code and change nothing") {
+  ShadowWorld world(Still());
+  world.CreateShadow(1);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  REQUIRE(Ctl(world, {"usage", "push", "web", "--value", "7"}).exit_code == 0);
+  const std::string before = Resources(world);
+  const auto instances = world.daemon().TaggedProcesses();
+  const std::string name = world.Shadow().name();
+
+  ExpectError(Ctl(world, {"pool", "get", "No_Such"}), 2, {"INVALID_ARGUMENT", "name"});
+  ExpectError(Ctl(world, {"pool", "get", "missing"}), 3, {"NOT_FOUND", "pools/missing"});
+  ExpectError(Ctl(world, {"shadow", "activate", name, "--level", "101"}), 2, {"level", "101"});
+  ExpectError(Ctl(world, {"shadow", "create", "web", "--increase", "10"}), 5,
+              {"ALREADY_EXISTS", name});
+  ExpectError(Ctl(world, {"usage", "push", "web", "--value", "nan"}), 2, {"INVALID_ARGUMENT"});
+  ExpectError(Ctl(world, {"usage", "push", "web", "--value=-1"}), 2, {"value", "-1"});
+  ExpectError(
+      Ctl(world, {"usage", "push", "web", "--value", "1", "--time", "2020-01-01T00:00:00Z"}), 2,
+      {"time", "2020-01-01"});
+  ExpectError(Ctl(world, {"apply", "-f", "-"},
+                  {.text = "name: pools/other\ndna: dnas/none\ninstance_capacity: 5\n"
+                           "external_capacity: 5\n"}),
+              3, {"dnas/none"});
+  ExpectError(Ctl(world, {"apply", "-f", "-"}, {.text = "name: dnas/x\nprocesss: {argv: [a]}\n"}),
+              2, {"processs"});
+  CHECK(Resources(world) == before);
+  CHECK(world.daemon().TaggedProcesses() == instances);
+  world.Finish();
+}
+
+TEST_CASE("a pool with an active shadow is not deleted") {
+  ShadowWorld world(Still());
+  world.CreateShadow(1);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  world.Activate(100);
+  world.WaitForShadow(S::ACTIVE, 1);
+  ExpectError(Ctl(world, {"pool", "delete", "web"}), 5, {"FAILED_PRECONDITION"});
+  CHECK(world.Shadow().state() == S::ACTIVE);
+  world.Finish();
+}
+
+TEST_CASE("a request id with another content is refused, with the same it is answered again") {
+  ShadowWorld world(Still());
+  const std::vector<std::string> create = {"shadow",       "create", "web", "--increase", "100",
+                                           "--request-id", "one",    "-o",  "json"};
+  const ProgramResult first = Ctl(world, create);
+  INFO(first.err);
+  REQUIRE(first.exit_code == 0);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  const ProgramResult again = Ctl(world, create);
+  CHECK(again.exit_code == 0);
+  CHECK(again.out == first.out);
+  ExpectError(Ctl(world, {"shadow", "create", "web", "--increase", "50", "--request-id", "one"}), 5,
+              {"ALREADY_EXISTS", "request_id"});
+  CHECK(world.Shadow().target_instances() == 2);
+
+  const ProgramResult get = Ctl(world, {"shadow", "get", world.Shadow().name(), "-o", "json"});
+  for (const char* field : {"name", "state", "targetInstances", "targetActivationLevel",
+                            "servingInstances", "dnaRevision", "holdUntilTime"}) {
+    CHECK_THAT(get.out, Catch::Contains('"' + std::string(field) + '"'));
+  }
+  world.Finish();
+}
+
+TEST_CASE("a configuration with a typo and a second daemon end with their exit codes") {
+  ShadowWorld world(Still(), false);
+  DaemonProcess& daemon = world.daemon();
+  const ProgramResult second = RunProgram(daemon.Argv());
+  CHECK(second.exit_code == 75);
+  CHECK_THAT(second.err, Catch::Contains(std::to_string(daemon.pid())));
+
+  const std::string config = daemon.directory() + "/typo.textproto";
+  std::ofstream(config) << "log_level: \"info\"\nlog_levle: \"info\"\n";
+  const ProgramResult typo = RunProgram({SHADOW_BIN_DIR "/shadowd", "--config", config});
+  CHECK(typo.exit_code == 78);
+  CHECK_THAT(typo.err, Catch::Contains("log_levle") && Catch::Contains("2:"));
+
+  const std::string address = daemon.address();
+  CHECK(daemon.Terminate() == 0);
+  const ProgramResult nobody =
+      RunProgram({SHADOW_BIN_DIR "/shadowctl", "--address", address, "--timeout", "1s", "status"});
+  CHECK(nobody.exit_code == 6);
+  CHECK_THAT(nobody.err, Catch::Contains("UNAVAILABLE") && Catch::Contains("shadowd.sock"));
+}
+
+TEST_CASE("who can only read may read and change nothing") {
+  constexpr uid_t kNobody = 65534;
+  if (getuid() != 0) {
+    WARN("needs root to become another user: left out");
+    return;
+  }
+  ShadowWorld world(Still());
+  struct stat socket_stat {};
+  REQUIRE(stat(world.daemon().socket_path().c_str(), &socket_stat) == 0);
+  CHECK((socket_stat.st_mode & 07777) == 0660);
+  const ProgramInput as_nobody{.text = "", .uid = kNobody};
+  CHECK(Ctl(world, {"pool", "get", "web"}, as_nobody).exit_code == 6);  // Not even reached.
+  REQUIRE(chown(world.daemon().socket_path().c_str(), 0, kNobody) == 0);
+
+  const ProgramResult read = Ctl(world, {"pool", "get", "web", "-o", "json"}, as_nobody);
+  INFO(read.err);
+  CHECK(read.exit_code == 0);
+  CHECK_THAT(read.out, Catch::Contains("pools/web"));
+  const std::string before = Resources(world);
+  ExpectError(Ctl(world, {"shadow", "create", "web", "--increase", "10"}, as_nobody), 4,
+              {"PERMISSION_DENIED"});
+  CHECK(Resources(world) == before);
+  world.Finish();
+}
+
+}  // namespace
+}  // namespace shadow

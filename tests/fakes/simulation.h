@@ -1,0 +1,269 @@
+// The control loop in a world of fakes on a manual clock: every run repeats. It can be killed after
+// any of its inputs; store, instances and balancers outlive it.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/core/loop/control_loop.h"
+#include "server/core/time_proto.h"
+#include "tests/fakes/fake_balancer.h"
+#include "tests/fakes/fake_prober.h"
+#include "tests/fakes/fake_provider.h"
+#include "tests/fakes/fake_usage_source.h"
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/store_image.h"
+
+namespace shadow {
+
+// One thread. Throws where the loop does not come to rest or its own records do not load.
+class Simulation {
+ public:
+  struct Options {
+    absl::Duration latency = absl::Milliseconds(10);       // Of every effect.
+    absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
+    int instances_max = 1000;
+  };
+
+  // What becomes of the effects that were under way when the daemon was killed.
+  enum class UnderWay { kDone, kNotDone };
+
+  Simulation() : Simulation(Options{}) {}
+  explicit Simulation(Options options) : options_(options) { Start(); }
+
+  FakeProvider provider;
+  FakeProber prober;
+  FakeUsageSource usage;
+  std::map<std::string, FakeBalancer> balancers;  // By pool name.
+
+  Instant now() const { return clock_.Now(); }
+  const World& world() const { return loop_->world(); }
+  ControlLoop& loop() { return *loop_; }
+  const StoreImage& store() const { return store_; }
+  int inputs() const { return inputs_; }
+  int starts() const { return starts_; }
+
+  // The daemon is killed once the batch of its `input`-th input, counted from the first start, is
+  // durable; it starts again at the next Call or Run.
+  void KillAfter(int input, UnderWay under_way) {
+    kill_after_ = input;
+    under_way_ = under_way;
+  }
+
+  // kUnavailable: it was killed before the answer went out.
+  Answer Call(const Request& request) {
+    Revive();
+    ControlLoop::Handled handled = loop_->Handle(request, now());
+    Apply(handled.ready);
+    if (killed_) return absl::UnavailableError("killed");
+    return std::move(handled.answer);
+  }
+
+  void Run(absl::Duration span) {
+    RunUntil([] { return false; }, span);
+  }
+
+  // Goes on until `condition`, which is asked after each input, or for `limit`; returns whether it
+  // held.
+  bool RunUntil(const std::function<bool()>& condition, absl::Duration limit) {
+    const absl::Duration end = now().mono + limit;
+    for (int at_once = 0;;) {
+      Revive();
+      if (condition()) return true;
+      const absl::Duration next = std::min(NextEffect(), loop_->NextTick());
+      if (next > end) break;
+      if (next > now().mono) {
+        clock_.Advance(next - now().mono);
+        at_once = 0;
+      } else if (++at_once > kInputsAtOnceMax) {
+        throw std::runtime_error("the loop does not come to rest");
+      }
+      if (NextEffect() <= now().mono) {
+        FinishEffect();
+      } else {
+        Apply(loop_->Tick(now()));
+      }
+    }
+    clock_.Advance(end - now().mono);
+    return condition();
+  }
+
+  // Instances that get new traffic and do not run: always empty, but for those that a test ended.
+  std::vector<std::string> MisledTraffic() {
+    std::map<std::string, Life> lives;
+    const auto seen = provider.List();
+    for (const Observation& one : *seen) lives[one.address] = one.life;
+    std::vector<std::string> misled;
+    for (auto& [name, balancer] : balancers) {
+      const auto view = balancer.List();
+      for (const BalancerMember& member : view->members) {
+        if (member.weight_percent == 0 || member.draining) continue;
+        const auto life = lives.find(member.address);
+        if (life == lives.end() || life->second != Life::kRunning) misled.push_back(member.address);
+      }
+    }
+    return misled;
+  }
+
+ private:
+  static constexpr int kInputsAtOnceMax = 10'000;
+
+  struct UnderWayEffect {
+    absl::Duration due;
+    Effect effect;
+  };
+
+  void Start() {
+    loop_ = std::make_unique<ControlLoop>(
+        ControlLoop::Options{.providers = {"process"}, .instances_max = options_.instances_max});
+    ++starts_;
+    const absl::Status loaded = loop_->Load(store_.Contents(), now());
+    if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
+    for (const auto& [pool, samples] : store_.samples()) {
+      const absl::Time from = loop_->ReplayFrom(pool);
+      std::vector<v1::Sample> rest;
+      for (const v1::Sample& sample : samples) {
+        if (FromProto(sample.time()) > from) rest.push_back(sample);
+      }
+      loop_->Replay(pool, rest);
+    }
+    Apply(loop_->Recover(now()));
+  }
+
+  void Revive() {
+    while (std::exchange(killed_, false)) Start();
+  }
+
+  void Apply(const Ready& ready) {
+    store_.Apply(ready.batch);
+    for (const Effect& effect : ready.effects) {
+      const bool lists = effect.kind == Effect::Kind::kListInstances;
+      under_way_effects_.push_back(
+          {now().mono + (lists ? options_.list_latency : options_.latency), effect});
+    }
+    if (++inputs_ != kill_after_) return;
+    killed_ = true;
+    if (under_way_ == UnderWay::kDone) {
+      for (const UnderWayEffect& one : under_way_effects_) Carry(one.effect);
+    }
+    under_way_effects_.clear();
+  }
+
+  absl::Duration NextEffect() const {
+    absl::Duration next = absl::InfiniteDuration();
+    for (const UnderWayEffect& one : under_way_effects_) next = std::min(next, one.due);
+    return next;
+  }
+
+  void FinishEffect() {
+    const auto first = std::min_element(
+        under_way_effects_.begin(), under_way_effects_.end(),
+        [](const UnderWayEffect& a, const UnderWayEffect& b) { return a.due < b.due; });
+    const Effect effect = std::move(first->effect);
+    under_way_effects_.erase(first);
+    Apply(loop_->OnResult(Carry(effect), now()));
+  }
+
+  EffectResult Carry(const Effect& effect) {
+    EffectResult result;
+    result.id = effect.id;
+    switch (effect.kind) {
+      case Effect::Kind::kAdd:
+      case Effect::Kind::kSetWeight:
+      case Effect::Kind::kDrain:
+      case Effect::Kind::kRemove:
+      case Effect::Kind::kListBalancer:
+        CarryAtBalancer(effect, balancers[effect.pool->pool.name()], result);
+        break;
+      case Effect::Kind::kReadUsage: {
+        auto reading = usage.Read(effect.pool->pool.name(), effect.since);
+        result.status = reading.status();
+        if (reading.ok()) result.usage = *std::move(reading);
+        break;
+      }
+      default:
+        CarryOnInstance(effect, result);
+    }
+    return result;
+  }
+
+  static void CarryAtBalancer(const Effect& effect, FakeBalancer& balancer, EffectResult& result) {
+    if (effect.kind == Effect::Kind::kAdd) {
+      result.status = balancer.Add(effect.address);
+    } else if (effect.kind == Effect::Kind::kSetWeight) {
+      result.status = balancer.SetWeight(effect.address, effect.weight_percent);
+    } else if (effect.kind == Effect::Kind::kDrain) {
+      result.status = balancer.Drain(effect.address);
+    } else if (effect.kind == Effect::Kind::kRemove) {
+      result.status = balancer.Remove(effect.address);
+    } else {
+      auto view = balancer.List();
+      result.status = view.status();
+      if (view.ok()) result.balancer = *std::move(view);
+    }
+  }
+
+  void CarryOnInstance(const Effect& effect, EffectResult& result) {
+    switch (effect.kind) {
+      case Effect::Kind::kCreate:
+        result.status = provider.Create(effect.instance);
+        return;
+      case Effect::Kind::kSuspend:
+        result.status = provider.Suspend(effect.instance);
+        return;
+      case Effect::Kind::kResume:
+        result.status = provider.Resume(effect.instance);
+        return;
+      case Effect::Kind::kWarmUp:
+        result.status = prober.WarmUp(*effect.instance.dna, effect.address).status();
+        return;
+      case Effect::Kind::kAwaitReady:
+        Inspect(effect, Provider::Depth::kLife, result);
+        result.ready = result.observation.has_value() &&
+                       result.observation->life == Life::kRunning &&
+                       prober.Check(*effect.instance.dna, result.observation->address).ok();
+        return;
+      case Effect::Kind::kVerify:
+        Inspect(effect, Provider::Depth::kFacts, result);
+        return;
+      case Effect::Kind::kListInstances: {
+        auto all = provider.List();
+        result.status = all.status();
+        if (all.ok()) result.instances = *std::move(all);
+        return;
+      }
+      default: {
+        const bool kill = effect.kind == Effect::Kind::kKill;
+        result.status = provider.Destroy(effect.instance,
+                                         kill ? Provider::Stop::kForce : Provider::Stop::kGraceful);
+        if (result.status.ok()) Inspect(effect, Provider::Depth::kLife, result);
+      }
+    }
+  }
+
+  void Inspect(const Effect& effect, Provider::Depth depth, EffectResult& result) {
+    auto seen = provider.Inspect(effect.instance, depth);
+    result.status = seen.status();
+    if (seen.ok()) result.observation = *std::move(seen);
+  }
+
+  const Options options_;
+  ManualClock clock_;
+  StoreImage store_;
+  std::unique_ptr<ControlLoop> loop_;
+  std::vector<UnderWayEffect> under_way_effects_;
+  int inputs_ = 0;
+  int starts_ = 0;
+  int kill_after_ = -1;
+  UnderWay under_way_ = UnderWay::kNotDone;
+  bool killed_ = false;
+};
+
+}  // namespace shadow

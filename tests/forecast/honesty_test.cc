@@ -1,0 +1,132 @@
+// What a forecast says of itself: hand-computed spreads, coverage on a real trace, loss of trust.
+#include <algorithm>
+#include <array>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <limits>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "forecast/residual_window.h"
+#include "tests/forecast/series.h"
+
+namespace shadow::testing {
+namespace {
+
+// The bundled trace of the demonstration: 16 days of 48 steps.
+std::vector<double> Trace() {
+  std::ifstream file(std::string(SHADOW_TEST_DATA) + "/demand_30m.csv");
+  std::vector<double> values;
+  std::string line;
+  std::getline(file, line);  // The header.
+  while (std::getline(file, line)) values.push_back(std::stod(line.substr(line.find(',') + 1)));
+  return values;
+}
+
+TEST_CASE("a quantile of errors is the order statistic at (n + 1) x probability") {
+  ResidualWindow window(/*span=*/4, /*stride=*/1);
+  CHECK(window.Quantile(0.5) == 0);
+  for (int64_t i = 0; i < 4; ++i) window.Put(i, static_cast<double>(4 - i));  // 4, 3, 2, 1
+  CHECK(window.Quantile(0.5) == 2.5);                                         // Position 2.5.
+  CHECK(window.Quantile(0.25) == 1.25);                                       // Position 1.25.
+  CHECK(window.Quantile(0.1) == 1);    // Below the first: the least.
+  CHECK(window.Quantile(0.999) == 4);  // Above the last: the greatest.
+  window.Put(4, 10);                   // Replaces the 4 of step 0: 1, 2, 3, 10.
+  CHECK(window.Quantile(0.999) == 10);
+  window.Put(5, std::numeric_limits<double>::quiet_NaN());  // The 3 of step 1 goes: 1, 2, 10.
+  CHECK(window.count() == 3);
+  CHECK(window.Quantile(0.5) == 2);
+}
+
+TEST_CASE("before a season is over the last value goes on, with errors that grow") {
+  // 10, 20, 30, 40: one step ahead the last value is off by 10; with too few errors at longer leads
+  // they are stretched by the square root of the lead.
+  const auto forecaster = Fed(4, [](int64_t i) { return 10.0 * static_cast<double>(i + 1); });
+  const auto rows = forecaster->Forecast(4, {0.5, 0.999});
+  REQUIRE(rows.ok());
+  CHECK((*rows)[0][0] == Approx(50));  // 40 + 10
+  CHECK((*rows)[1][1] == Approx(40 + 10 * std::sqrt(2.0)));
+  CHECK((*rows)[3][1] == Approx(60));  // 40 + 10 x 2
+}
+
+TEST_CASE("on the bundled trace the quantiles cover what they say, with steps of one second") {
+  const std::vector<double> trace = Trace();
+  REQUIRE(trace.size() == 768);
+  const std::vector<double> quantiles = {0.05, 0.5, 0.95, 0.99};
+  constexpr int kAhead = 4;
+  constexpr size_t kWarm = 8 * 48;
+  auto forecaster = MakeForecaster(
+      {.step = absl::Seconds(1), .season_lengths = {absl::Seconds(48), absl::Seconds(336)}});
+  std::array<double, 4> covered{};
+  double own_error = 0;
+  double carried_error = 0;
+  double forecasts = 0;
+  for (size_t i = 0; i + kAhead < trace.size(); ++i) {
+    REQUIRE(forecaster->Update(absl::FromUnixSeconds(static_cast<int64_t>(i)), trace[i]).ok());
+    if (i < kWarm) continue;
+    const auto rows = forecaster->Forecast(kAhead, quantiles);
+    REQUIRE(rows.ok());
+    const double actual = trace[i + kAhead];
+    for (size_t q = 0; q < quantiles.size(); ++q) covered[q] += actual <= rows->back()[q] ? 1 : 0;
+    own_error += std::abs(actual - rows->back()[1]);
+    carried_error += std::abs(actual - trace[i]);
+    ++forecasts;
+  }
+  CHECK(covered[0] / forecasts == Approx(0.05).margin(0.06));
+  CHECK(covered[1] / forecasts == Approx(0.5).margin(0.06));
+  CHECK(covered[2] / forecasts == Approx(0.95).margin(0.03));
+  CHECK(covered[3] / forecasts == Approx(0.99).margin(0.015));
+  CHECK(own_error < 0.7 * carried_error);
+  CHECK(forecaster->Trust().trust == ForecastTrust::kTrusted);
+}
+
+TEST_CASE("trust goes while carrying the last value would have been better") {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> noise(-40, 40);
+  auto forecaster = Fed(8 * kDay, [&](int64_t i) { return Daily(i) + 40 + noise(random); });
+  REQUIRE(forecaster->Trust().trust == ForecastTrust::kTrusted);
+  // From then on the demand has no season and no noise: steps that last two hours each.
+  bool distrusted = false;
+  double level = 0;
+  for (int64_t i = 8 * kDay; i < 11 * kDay; ++i) {
+    if (i % 24 == 0) level = 140 + noise(random);
+    REQUIRE(forecaster->Update(StepTime(i), level).ok());
+    distrusted = distrusted || forecaster->Trust().trust == ForecastTrust::kWorseThanNaive;
+  }
+  CHECK(distrusted);
+}
+
+TEST_CASE("a series that is nearly all gaps still gives a forecast of what was seen") {
+  const double missing = std::numeric_limits<double>::quiet_NaN();
+  const auto forecaster = Fed(5 * kDay, [&](int64_t i) { return i == 3 ? 7.0 : missing; });
+  const auto rows = forecaster->Forecast(300, {0.5});
+  REQUIRE(rows.ok());
+  for (const auto& row : *rows) CHECK(row[0] == Approx(7));
+  CHECK(forecaster->SampleCount() == 1);
+  CHECK(forecaster->Trust().trust == ForecastTrust::kTooLittleData);
+}
+
+TEST_CASE("a jump of years forward forgets the series, at once") {
+  auto forecaster = Fed(3 * kDay, Daily);
+  REQUIRE(forecaster->Update(StepTime(1'000'000'000), 5).ok());
+  CHECK(forecaster->SampleCount() == 1);
+  CHECK((*forecaster->Forecast(1, {0.5}))[0][0] >= 0);
+  CHECK(absl::IsInvalidArgument(forecaster->Update(absl::InfiniteFuture(), 5)));
+  CHECK(forecaster->LastStep() == StepTime(1'000'000'000));
+}
+
+TEST_CASE("any changed byte of what was saved is noticed") {
+  auto forecaster = Fed(20, Daily);
+  const std::string saved = forecaster->Save();
+  for (size_t at = 0; at < saved.size(); at += 7) {
+    std::string bytes = saved;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+    INFO("byte " << at);
+    CHECK(absl::IsInvalidArgument(forecaster->Restore(bytes)));
+  }
+  CHECK(forecaster->Restore(saved).ok());
+}
+
+}  // namespace
+}  // namespace shadow::testing
