@@ -13,10 +13,10 @@ namespace shadow::bench {
 
 // How much is measured. `Smoke`: enough to see that it runs.
 struct Amount {
-  int activations = 40;
-  int cold_starts = 10;
+  int activations = 20;
+  int cold_starts = 5;
   int calls = 5000;
-  int messages = 100;  // Of kMessageSamples each, per stream.
+  int messages = 20;  // Of kMessageSamples each, per stream.
   absl::Duration idle = absl::Seconds(20);
 
   static Amount Smoke() {

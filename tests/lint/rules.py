@@ -153,11 +153,12 @@ def clock_read(sources):
 
 
 def sleeping_test(sources):
-    # The programs of tests/demo stand for services that take their time.
+    # The programs of tests/demo stand for services that take their time; a benchmark measures it.
     return _match_lines(
         sources, _SLEEP, "{}: a test waits with PollUntil of " + SLEEPING_TEST_FILE,
         lambda source: (source.is_cpp and source.is_in("tests") and
-                        not source.is_in("tests/demo") and source.path != SLEEPING_TEST_FILE))
+                        not source.is_in("tests/demo") and
+                        not source.is_in("tests/bench") and source.path != SLEEPING_TEST_FILE))
 
 
 def absl_mutex(sources):

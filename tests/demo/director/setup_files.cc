@@ -57,7 +57,8 @@ network:
   port_min: $2
   port_max: $3
 process:
-  argv: [$0, --port, $$(PORT), --startup, 3s, --capacity, "$4", --service-time, 40ms, --body, $1/page.txt]
+  argv: [$0, --port, $$(PORT), --startup, 3s, --capacity, "$4", --service-time, 40ms,
+         --body, $1/page.txt]
   working_directory: $1
   environment:
     SHADOW_DEMO_DIRECTORY: $1

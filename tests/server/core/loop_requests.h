@@ -31,6 +31,7 @@ inline v1::CreatePoolRequest CreatePool(int base, v1::Policy::Mode mode = v1::Po
   pool.mutable_balancer()->mutable_haproxy()->set_socket_path("/run/haproxy.sock");
   pool.mutable_balancer()->mutable_haproxy()->set_backend("web");
   pool.mutable_policy()->set_mode(mode);
+  *pool.mutable_policy()->mutable_canary()->mutable_timeout() = ToProto(absl::Seconds(1));
   return request;
 }
 

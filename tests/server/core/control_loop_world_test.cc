@@ -1,0 +1,175 @@
+// What the control loop does when the world misbehaves.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "tests/server/core/loop_requests.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+using S = v1::ShadowPool;
+
+constexpr absl::Duration kLimit = absl::Minutes(2);
+constexpr char kPool[] = "pools/web";
+
+// `base` serving instances, and a shadow of `size` at `level` (0 instances: none).
+void Prepare(Simulation& simulation, int base, int size, int level) {
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(base)).ok());
+  REQUIRE(simulation.RunUntil([&] { return CountMembers(simulation, I::ACTIVE, I::BASE) == base; },
+                              kLimit));
+  if (size == 0) return;
+  REQUIRE(simulation.Call(CreateShadow(50 * (base + size))).ok());
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::SUSPENDED); }, kLimit));
+  if (level == 0) return;
+  REQUIRE(simulation.Call(Activate(OnlyShadow(simulation)->name(), level)).ok());
+}
+
+bool AnyReason(const Simulation& simulation, std::string_view part) {
+  const auto& events = simulation.store().events();
+  return std::any_of(events.begin(), events.end(), [&](const v1::Event& event) {
+    return event.instance().state() == I::FAILED &&
+           event.instance().reason().find(part) != std::string::npos;
+  });
+}
+
+// Gives every warming instance these numbers until one has failed for them.
+void SpoilCanary(Simulation& simulation, int64_t errors, double response_time_ms) {
+  FakeBalancer& balancer = simulation.balancers[kPool];
+  for (const std::string& address : ActiveAddresses(simulation)) {
+    balancer.SetCounters(address, 100, 0, 20);
+  }
+  const bool failed = simulation.RunUntil(
+      [&] {
+        for (const auto& [id, member] : simulation.world().pools.at("web").members) {
+          if (member.record.instance().state() == I::WARMING) {
+            balancer.SetCounters(member.record.instance().address(), 10, errors, response_time_ms);
+          }
+        }
+        return CountMembers(simulation, I::FAILED) > 0;
+      },
+      kLimit);
+  REQUIRE(failed);
+}
+
+}  // namespace
+
+TEST_CASE("an instance that differs from its DNA never serves and is retried ever more rarely") {
+  Simulation simulation;
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) {
+    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.uid = 7; };
+  });
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  simulation.Run(absl::Minutes(5));
+  CHECK(AnyReason(simulation, "differs from its DNA"));
+  CHECK(simulation.balancers[kPool].Calls().empty());
+  CHECK(CountMembers(simulation, I::ACTIVE, I::BASE) == 0);
+  // 1, 2, 4, ... seconds apart: the ninth comes after 255 s.
+  const int creates = simulation.provider.Calls(FakeProvider::Verb::kCreate);
+  CHECK(creates >= 6);
+  CHECK(creates <= 10);
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  CHECK(simulation.RunUntil([&] { return CountMembers(simulation, I::ACTIVE, I::BASE) == 1; },
+                            absl::Minutes(6)));
+}
+
+TEST_CASE("a slow canary is taken out and replaced") {
+  Simulation simulation;
+  Prepare(simulation, 1, 1, 100);
+  SpoilCanary(simulation, 0, 500);
+  CHECK(AnyReason(simulation, "canary: mean response time 500.0 ms against 20.0 ms"));
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  simulation.Run(absl::Seconds(5));
+  CHECK(BalancerAddresses(simulation) == ActiveAddresses(simulation));
+  CHECK(simulation.provider.Lives().size() == 2);
+}
+
+TEST_CASE("an erroring canary is taken out and replaced") {
+  Simulation simulation;
+  Prepare(simulation, 1, 1, 100);
+  SpoilCanary(simulation, 1, 20);
+  CHECK(AnyReason(simulation, "canary: 1 errors in 10 requests"));
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  CHECK(simulation.RunUntil(
+      [&] { return BalancerAddresses(simulation) == ActiveAddresses(simulation); }, kLimit));
+}
+
+TEST_CASE("a balancer that restarts and forgets its members gets them again") {
+  Simulation simulation;
+  Prepare(simulation, 2, 1, 100);
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  FakeBalancer& balancer = simulation.balancers[kPool];
+  balancer.Restart();
+  REQUIRE(BalancerAddresses(simulation).empty());
+  REQUIRE(simulation.RunUntil([&] { return BalancerAddresses(simulation).size() == 3; }, kLimit));
+  simulation.Run(absl::Seconds(5));
+  for (const std::string& address : ActiveAddresses(simulation)) {
+    const auto member = balancer.Member(address);
+    REQUIRE(member.has_value());
+    CHECK(member->weight_percent == 100);
+  }
+}
+
+TEST_CASE("a balancer member that is nobody's is removed in the end") {
+  Simulation simulation;
+  Prepare(simulation, 1, 0, 0);
+  REQUIRE(simulation.balancers[kPool].Add("127.0.0.1:9").ok());
+  CHECK(simulation.RunUntil([&] { return !BalancerAddresses(simulation).contains("127.0.0.1:9"); },
+                            kLimit));
+  CHECK(BalancerAddresses(simulation).size() == 1);
+}
+
+TEST_CASE("nobody is destroyed because a list of the instances failed") {
+  Simulation simulation;
+  Prepare(simulation, 1, 2, 0);
+  const int destroyed = simulation.provider.Calls(FakeProvider::Verb::kDestroy);
+  simulation.provider.Fail(FakeProvider::Verb::kList, "", absl::UnavailableError("no answer"), 20);
+  simulation.Run(absl::Minutes(1));
+  CHECK(simulation.provider.Calls(FakeProvider::Verb::kDestroy) == destroyed);
+  CHECK(simulation.provider.Lives().size() == 3);
+  CHECK(CountMembers(simulation, I::FAILED) == 0);
+}
+
+TEST_CASE("an instance without a record is destroyed after the third list that shows it") {
+  Simulation simulation;
+  Prepare(simulation, 1, 0, 0);
+  InstanceSpec stranger;
+  stranger.id = "x999";
+  simulation.provider.AddOrphan(stranger);
+  const int lists = simulation.provider.Calls(FakeProvider::Verb::kList);
+  REQUIRE(
+      simulation.RunUntil([&] { return !simulation.provider.Lives().contains("x999"); }, kLimit));
+  CHECK(simulation.provider.Calls(FakeProvider::Verb::kList) - lists == 3);
+  CHECK(simulation.provider.Lives().size() == 1);
+}
+
+TEST_CASE("a new DNA revision replaces the base without serving with fewer") {
+  Simulation simulation;
+  Prepare(simulation, 2, 0, 0);
+  v1::UpdateDnaRequest update;
+  *update.mutable_dna() = CreateDna().dna();
+  update.mutable_dna()->mutable_process()->add_argv("again");
+  REQUIRE(simulation.Call(update).ok());
+  const std::string revision = simulation.world().pools.at("web").record.pool().dna_revision();
+  int fewest = 2;
+  const bool done = simulation.RunUntil(
+      [&] {
+        int current = 0;
+        for (const auto& [id, member] : simulation.world().pools.at("web").members) {
+          const I& instance = member.record.instance();
+          current += instance.state() == I::ACTIVE && instance.dna_revision() == revision;
+        }
+        fewest = std::min(fewest, CountMembers(simulation, I::ACTIVE, I::BASE));
+        return current == 2 && simulation.provider.Lives().size() == 2;
+      },
+      kLimit);
+  CHECK(done);
+  CHECK(fewest == 2);
+  for (const auto& [id, life] : simulation.provider.Lives()) {
+    CHECK(simulation.provider.RevisionOf(id) == revision);
+  }
+}
+
+}  // namespace shadow
