@@ -13,12 +13,12 @@
 #include "server/core/clock.h"
 #include "tests/demo/director/interrupt.h"
 #include "tests/demo/director/programs.h"
+#include "tests/fakes/poll.h"
 
 namespace shadow::demo {
 namespace {
 
 constexpr absl::Duration kRunTimeout = absl::Minutes(2);
-constexpr useconds_t kPauseMicroseconds = 50'000;
 constexpr absl::Duration kCleanUpTimeout = absl::Seconds(40);
 
 // The demonstration's TMPDIR, and what is left in it.
@@ -96,23 +96,17 @@ TEST_CASE("with shadows a steep rise fails no request and is served faster than 
 }
 
 TEST_CASE("an interrupted demonstration leaves nothing behind") {
-  const SystemClock clock;
   const Surroundings surroundings;
   auto demonstration = Program::Start(surroundings.Command({}), surroundings / "log");
   REQUIRE(demonstration.ok());
-  const absl::Duration deadline = clock.Now().mono + kRunTimeout;
   // A line every two seconds; the shadow has been there since the first step.
-  const auto in_the_middle = [&] {
+  PollUntil(kRunTimeout, [&] {
     const std::string log = ReadAll(surroundings / "log");
     return log.find("step  4") != std::string::npos || log.find("step  5") != std::string::npos;
-  };
-  while (!in_the_middle() && (*demonstration)->Running() && clock.Now().mono < deadline) {
-    usleep(kPauseMicroseconds);
-  }
+  });
   CHECK(surroundings.ProcessesLeft() > 3);
   kill((*demonstration)->pid(), SIGINT);
-  const absl::Duration cleaned_by = clock.Now().mono + kCleanUpTimeout;
-  while ((*demonstration)->Running() && clock.Now().mono < cleaned_by) usleep(kPauseMicroseconds);
+  PollUntil(kCleanUpTimeout, [&] { return !(*demonstration)->Running(); });
   INFO(ReadAll(surroundings / "log"));
   REQUIRE_FALSE((*demonstration)->Running());
   CHECK((*demonstration)->Description() == "exit status 130");

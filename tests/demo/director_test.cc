@@ -19,6 +19,7 @@
 #include "tests/demo/director/view.h"
 #include "tests/demo/load.h"
 #include "tests/demo/test_worker.h"
+#include "tests/fakes/poll.h"
 
 namespace shadow::demo {
 namespace {
@@ -38,12 +39,11 @@ class TempDirectory {
 
 // The file's content once it has `text`, or after 10 s.
 std::string WaitForLog(const std::string& path, const std::string& text) {
-  const SystemClock clock;
-  const absl::Duration deadline = clock.Now().mono + absl::Seconds(10);
   std::string log;
-  while (log.find(text) == std::string::npos && clock.Now().mono < deadline) {
+  PollUntil(absl::Seconds(10), [&] {
     log = FileTail(path, 1000);
-  }
+    return log.find(text) != std::string::npos;
+  });
   return log;
 }
 
@@ -239,9 +239,7 @@ TEST_CASE("a process that was left behind is found by its tag and killed") {
   CHECK(ProcessesWithEnvironment(tag).empty());
   auto program = Program::Start({"env", tag, "sleep", "100"}, directory / "log");
   REQUIRE(program.ok());
-  const absl::Duration deadline = clock.Now().mono + absl::Seconds(10);
-  while (ProcessesWithEnvironment(tag).empty() && clock.Now().mono < deadline) {
-  }
+  PollUntil(absl::Seconds(10), [&] { return !ProcessesWithEnvironment(tag).empty(); });
   CHECK(ProcessesWithEnvironment(tag) == std::vector<pid_t>{(*program)->pid()});
   kill((*program)->pid(), SIGKILL);
   CHECK_FALSE((*program)->Stop(absl::Seconds(10), clock).ok());

@@ -140,7 +140,6 @@ absl::Duration DueTime(const PoolEntry& pool, Instant now) {
 void LookAtBalancer(Changes& changes, PoolEntry& pool) {
   const bool moving = Moving(pool);
   const absl::Duration now = changes.now().mono;
-  if (moving) pool.next_view = std::min(pool.next_view, now + kViewIntervalMoving);
   if (!Balanced(pool) || pool.view_effect.has_value() || now < pool.next_view) return;
   Effect effect;
   effect.kind = Effect::Kind::kListBalancer;
@@ -229,22 +228,30 @@ bool Settle(Changes& changes, PoolEntry& pool, int instances_max) {
   const std::string no_shadow;
   const int base = deleting ? 0 : pool.spec->pool.managed_instances();
   const std::string dna_revision = pool.record.pool().dna_revision();
-  SettleGroup(changes, pool,
-              {.shadow = no_shadow,
-               .dna_revision = dna_revision,
-               .instances = base,
-               .active = base,
-               .backoff = pool.base_backoff},
-              instances_max);
-  SettleShadows(changes, pool, instances_max);
-  for (auto member = pool.members.begin(); member != pool.members.end();) {
-    Member& entry = (member++)->second;  // Advance may erase it.
-    Advance(changes, pool, entry);
+  // What a member leaves behind when it is forgotten is settled at once; each round forgets some.
+  bool forgot = true;
+  while (forgot) {
+    SettleGroup(changes, pool,
+                {.shadow = no_shadow,
+                 .dna_revision = dna_revision,
+                 .instances = base,
+                 .active = base,
+                 .backoff = pool.base_backoff},
+                instances_max);
+    SettleShadows(changes, pool, instances_max);
+    forgot = false;
+    for (auto member = pool.members.begin(); member != pool.members.end();) {
+      Member& entry = (member++)->second;  // Advance may erase it.
+      forgot |= !Advance(changes, pool, entry);
+    }
   }
   if (deleting && pool.members.empty() && pool.shadows.empty()) {
     changes.Erase(pool);
     changes.world().pools.erase(pool.id);
     return false;
+  }
+  if (Moving(pool)) {
+    pool.next_view = std::min(pool.next_view, changes.now().mono + kViewIntervalMoving);
   }
   pool.due = DueTime(pool, changes.now());
   return true;
