@@ -1,0 +1,123 @@
+// What happens at the edge: errors on the wire, roles, pages, the configuration file.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <map>
+
+#include "google/rpc/status.pb.h"
+#include "server/api/call.h"
+#include "server/api/caller.h"
+#include "server/api/status_map.h"
+#include "server/config.h"
+
+namespace shadow {
+namespace {
+
+google::rpc::Status Details(const grpc::Status& status) {
+  google::rpc::Status details;
+  REQUIRE(details.ParseFromString(status.error_details()));
+  return details;
+}
+
+TEST_CASE("an error names its reason, and its field where one is at fault") {
+  const grpc::Status status = ToGrpc(FieldError("pool.step", "7 ms is too short"));
+  CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(status.error_message() == "pool.step: 7 ms is too short");
+  const google::rpc::Status details = Details(status);
+  CHECK(details.code() == static_cast<int>(grpc::StatusCode::INVALID_ARGUMENT));
+  REQUIRE(details.details_size() == 2);
+  google::rpc::ErrorInfo info;
+  REQUIRE(details.details(0).UnpackTo(&info));
+  CHECK(info.domain() == "shadowd");
+  CHECK_FALSE(info.reason().empty());
+  google::rpc::BadRequest bad;
+  REQUIRE(details.details(1).UnpackTo(&bad));
+  CHECK(bad.field_violations(0).field() == "pool.step");
+
+  google::rpc::ErrorInfo exists;
+  REQUIRE(
+      Details(ToGrpc(ReasonError(absl::StatusCode::kAlreadyExists, "POOL_EXISTS", "it is there")))
+          .details(0)
+          .UnpackTo(&exists));
+  CHECK(exists.reason() == "POOL_EXISTS");
+  CHECK(ToGrpc(absl::OkStatus()).ok());
+}
+
+TEST_CASE("an error fits the client's metadata and is printable, whatever it quotes") {
+  const grpc::Status status = ToGrpc(absl::InternalError(std::string(100'000, 'x') + "\n\xff\x01"));
+  CHECK(status.error_message().size() + status.error_details().size() <= kErrorMaxBytes);
+  const grpc::Status bytes = ToGrpc(absl::InternalError("a\nb\xff"));
+  CHECK(bytes.error_message() == "a?b?");
+}
+
+TEST_CASE("root, the daemon's own user and admin_uids may change things") {
+  CHECK(RoleOf(0, {}) == Role::kAdmin);
+  CHECK(RoleOf(geteuid(), {}) == Role::kAdmin);
+  const uid_t other = geteuid() + 12345;
+  CHECK(RoleOf(other, {}) == Role::kReader);
+  CHECK(RoleOf(other, {other}) == Role::kAdmin);
+}
+
+TEST_CASE("pages follow each other without loss, and foreign tokens are refused") {
+  std::map<std::string, int> map;
+  for (int i = 0; i < 7; ++i) map["k" + std::to_string(i)] = i;
+  std::vector<int> seen;
+  std::string token;
+  int pages = 0;
+  do {
+    const auto next = ListPage(
+        map, 2, token, [](const std::string&, int value) { return value != 3; },
+        [&](int value) { seen.push_back(value); });
+    REQUIRE(next.ok());
+    token = *next;
+    ++pages;
+  } while (!token.empty());
+  CHECK(seen == std::vector<int>{0, 1, 2, 4, 5, 6});
+  CHECK(pages == 3);
+  const auto keep = [](const std::string&, int) { return true; };
+  const auto drop = [](int) {};
+  CHECK(absl::IsInvalidArgument(ListPage(map, 2, "not a token", keep, drop).status()));
+  CHECK(absl::IsInvalidArgument(ListPage(map, -1, "", keep, drop).status()));
+  CHECK(*PageSize(0) == kPageSizeDefault);
+  CHECK(*PageSize(1'000'000) == kPageSizeMax);
+}
+
+TEST_CASE("a typo in the configuration is an error with its place") {
+  const std::string path = "/tmp/shadowd-config-" + std::to_string(getpid());
+  std::ofstream(path) << "listen: \"unix:/x\"\nadmin_uid: 7\n";
+  const auto config = ReadConfig(path);
+  unlink(path.c_str());
+  CHECK(absl::IsInvalidArgument(config.status()));
+  CHECK(std::string(config.status().message()).find(path + ":2:") == 0);
+  CHECK(absl::IsNotFound(ReadConfig("/nonexistent/shadowd").status()));
+}
+
+TEST_CASE("settings out of their range are refused by name") {
+  CHECK(ResolveConfig({})->socket_path == "/run/shadowd/shadowd.sock");
+  struct Case {
+    const char* field;
+    void (*set)(v1::DaemonConfig&);
+  };
+  const Case cases[] = {
+      {"listen", [](v1::DaemonConfig& config) { config.set_listen("tcp:1"); }},
+      {"effect_workers", [](v1::DaemonConfig& config) { config.set_effect_workers(0); }},
+      {"instances_max", [](v1::DaemonConfig& config) { config.set_instances_max(-1); }},
+      {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},
+      {"instance_log_max_bytes",
+       [](v1::DaemonConfig& config) { config.set_instance_log_max_bytes(1); }},
+      {"event_retention",
+       [](v1::DaemonConfig& config) { config.mutable_event_retention()->set_seconds(1); }},
+  };
+  for (const Case& c : cases) {
+    v1::DaemonConfig config;
+    c.set(config);
+    const auto resolved = ResolveConfig(config);
+    INFO(c.field);
+    CHECK(absl::IsInvalidArgument(resolved.status()));
+    CHECK(ErrorField(resolved.status()) == c.field);
+  }
+}
+
+}  // namespace
+}  // namespace shadow
