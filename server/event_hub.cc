@@ -57,6 +57,20 @@ int64_t EventHub::dropped_revision() const {
   return dropped_revision_;
 }
 
+void EventHub::Close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  const std::lock_guard lock(wakes_mutex_);
+  for (const auto& [id, wake] : wakes_) wake();
+}
+
+bool EventHub::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+
 int64_t EventHub::Subscribe(std::function<void()> wake) {
   const std::lock_guard lock(wakes_mutex_);
   wakes_.emplace(++next_wake_, std::move(wake));

@@ -40,6 +40,10 @@ class EventHub {
   // Of the newest event that is only in the store; 0: none was ever dropped.
   int64_t dropped_revision() const;
 
+  // Wakes all watchers, who find it closed.
+  void Close();
+  bool closed() const;
+
   // `wake` is called after each Publish, on its thread; it must be quick and may not call back.
   int64_t Subscribe(std::function<void()> wake);
   // After it returns `wake` is not running and never will be.
@@ -50,6 +54,7 @@ class EventHub {
   std::deque<std::shared_ptr<const v1::Event>> events_;
   int64_t last_revision_;
   int64_t dropped_revision_;  // Of the newest event that is not here any more.
+  bool closed_ = false;
 
   std::mutex wakes_mutex_;
   std::map<int64_t, std::function<void()>> wakes_;

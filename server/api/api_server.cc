@@ -52,7 +52,8 @@ class ApiServerImpl final : public ApiServer {
         usage_(api),
         events_(api),
         server_status_(api),
-        clock_(api.clock) {}
+        clock_(api.clock),
+        hub_(api.hub) {}
 
   absl::Status Start(const Options& options) {
     grpc::EnableDefaultHealthCheckService(true);
@@ -96,6 +97,7 @@ class ApiServerImpl final : public ApiServer {
 
   void Shutdown() override {
     listener_.reset();
+    hub_.Close();  // Watches never end by themselves.
     if (server_ == nullptr) return;
     server_->Shutdown(absl::ToChronoTime(clock_.Now().wall + kDrainTimeout));
     server_->Wait();
@@ -110,6 +112,7 @@ class ApiServerImpl final : public ApiServer {
   EventServiceImpl events_;
   ServerServiceImpl server_status_;
   Clock& clock_;
+  EventHub& hub_;
   std::unique_ptr<Acceptor> admin_;
   std::unique_ptr<Acceptor> reader_;
   std::unique_ptr<grpc::Server> server_;

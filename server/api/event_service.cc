@@ -80,6 +80,9 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
   void Pump(bool bookmark) {
     const std::lock_guard lock(mutex_);
     if (writing_ || finished_) return;
+    if (api_.hub.closed()) {
+      return FinishLocked(absl::UnavailableError("the daemon is shutting down"));
+    }
     if (next_ == page_.size()) {
       const absl::Status filled = Fill();
       if (!filled.ok()) return FinishLocked(filled);

@@ -33,7 +33,8 @@ v1::Dna WorkerDna(absl::Duration startup) {
   const std::string program = absl::StrCat(SHADOW_BIN_DIR, "/shadow-demo-worker");
   for (const std::string& word :
        {program, std::string("--startup"), absl::FormatDuration(startup), std::string("--capacity"),
-        std::string("10000"), std::string("--port"), std::string("$(PORT)")}) {
+        std::string("10000"), std::string("--service-time"), std::string("1ms"),
+        std::string("--port"), std::string("$(PORT)")}) {
     process.add_argv(word);
   }
   process.mutable_ready_check()->mutable_http()->set_path("/healthz");

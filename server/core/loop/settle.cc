@@ -179,6 +179,13 @@ void TickActivation(Changes& changes, PoolEntry& pool) {
   }
 }
 
+// In [1, 2): spreads what all pools would else do at the same tick.
+double SaveOffset(const std::string& id) {
+  unsigned sum = 0;
+  for (const char c : id) sum = sum * 31 + static_cast<unsigned char>(c);
+  return 1 + sum % 1024 / 1024.0;
+}
+
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
@@ -207,7 +214,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;
-  pool.next_save = now.mono + kForecasterSaveInterval;
+  pool.next_save = now.mono + kForecasterSaveInterval * SaveOffset(pool.id);
   pool.due = now.mono;
 }
 
