@@ -86,17 +86,15 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
       }
     }
     if (then) then(durable);
-    bool first = false;
-    {
-      const std::lock_guard lock(mutex_);
-      --commits_;
-      first = !durable.ok() && !std::exchange(store_failed_, true);
-    }
+    if (!durable.ok() && !store_failed_.exchange(true)) failed_(durable);
+    // Under the lock: whoever sees the last commit done may destroy this.
+    const std::lock_guard lock(mutex_);
+    --commits_;
     durable_.notify_all();
-    if (first) failed_(durable);
   };
-  store_.Commit(std::move(ready.batch),
-                [carried = std::move(carried)](absl::Status durable) mutable { carried(durable); });
+  store_.Commit(
+      std::move(ready.batch),
+      [carried = std::move(carried)](const absl::Status& durable) mutable { carried(durable); });
 }
 
 void ControlThread::AwaitCommits(int at_most) {

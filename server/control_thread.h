@@ -1,6 +1,7 @@
 // Drives the control loop: the one thread that owns it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -60,7 +61,7 @@ class ControlThread {
   std::condition_variable durable_;
   std::shared_ptr<const Snapshot> snapshot_;
   int commits_ = 0;
-  bool store_failed_ = false;
+  std::atomic<bool> store_failed_ = false;
 
   absl::Duration last_tick_;
   absl::Duration longest_tick_;

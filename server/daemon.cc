@@ -1,7 +1,7 @@
 #include "server/daemon.h"
 
-#include <pthread.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -112,12 +112,11 @@ absl::Status RunDaemon(const Config& config) {
 
   std::atomic<bool> failed = false;
   EventHub hub(contents->last_revision());
-  const pthread_t self = pthread_self();
   ControlThread control(loop, **store, *adapters, hub, clock, config.effect_workers,
-                        [&failed, self](const absl::Status& error) {
+                        [&failed](const absl::Status& error) {
                           spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
                           failed = true;
-                          pthread_kill(self, SIGTERM);
+                          kill(getpid(), SIGTERM);  // KeepHouse waits for it.
                         });
   ApiContext api{control, **store, hub, *adapters, clock, clock.Now().wall};
   auto server = ApiServer::Start(api, {.socket_path = config.socket_path,

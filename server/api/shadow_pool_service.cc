@@ -41,8 +41,8 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::CreateShadowPool(
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::GetShadowPool(
     Context* context, const v1::GetShadowPoolRequest* request, v1::ShadowPool* response) {
   return Reply(context, [&] {
-    auto found = FindShadow(*api_.control.snapshot(), request->name(), "name");
-    if (found.ok()) *response = *std::move(found);
+    const auto found = FindShadow(*api_.control.snapshot(), request->name(), "name");
+    if (found.ok()) *response = *found;
     return found.status();
   });
 }

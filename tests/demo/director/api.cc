@@ -17,8 +17,9 @@ template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> Call(Stub& stub,
                               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                            Response*),
-                              const Request& request) {
+                              const Request& request, bool wait_for_ready = false) {
   grpc::ClientContext context;
+  context.set_wait_for_ready(wait_for_ready);
   context.set_deadline(gpr_time_from_seconds(kCallTimeoutSeconds, GPR_TIMESPAN));
   Response response;
   const grpc::Status status = (stub.*method)(&context, request, &response);
@@ -43,7 +44,10 @@ Api::Api(const std::string& address) {
 }
 
 absl::StatusOr<v1::ServerStatus> Api::ServerStatus() {
-  return Call(*server_, &v1::ServerService::Stub::GetServerStatus, v1::GetServerStatusRequest());
+  // A call that fails at once does not drive the channel's next attempt to connect, which then
+  // takes seconds; one that waits does.
+  return Call(*server_, &v1::ServerService::Stub::GetServerStatus, v1::GetServerStatusRequest(),
+              true);
 }
 
 absl::StatusOr<v1::Pool> Api::GetPool() {

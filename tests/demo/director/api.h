@@ -24,7 +24,7 @@ class Api {
   // "unix:PATH". Connects on the first call.
   explicit Api(const std::string& address);
 
-  absl::StatusOr<v1::ServerStatus> ServerStatus();
+  absl::StatusOr<v1::ServerStatus> ServerStatus();  // Waits until the daemon is there.
   absl::StatusOr<v1::Pool> GetPool();
   absl::StatusOr<std::vector<v1::ShadowPool>> ListShadowPools();
   absl::StatusOr<std::vector<v1::Instance>> ListInstances();

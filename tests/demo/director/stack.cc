@@ -112,8 +112,9 @@ absl::Status Stack::Start() {
 
   absl::Status status = WaitFor("starting HAProxy and shadowd", kStartTimeout, true, [&] {
     if (const std::string ended = Diagnosis(); !ended.empty()) return absl::InternalError(ended);
-    if (!std::filesystem::exists(setup_.AdminSocket())) {
-      return absl::UnavailableError("HAProxy's socket is not there");
+    if (!std::filesystem::exists(setup_.AdminSocket()) ||
+        !std::filesystem::exists(setup_.DaemonSocket())) {
+      return absl::UnavailableError("their sockets are not there");
     }
     return api_->ServerStatus().status();
   });
