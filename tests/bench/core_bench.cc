@@ -29,7 +29,6 @@ void ReportQuantiles(benchmark::State& state, std::vector<double> seconds) {
   state.counters["p99_ms"] = at(0.99);
 }
 
-
 // Every pool is due: its step is closed, SIZE and LEVEL are decided, its batch is built.
 void TickOfAllPools(benchmark::State& state) {
   CoreWorld world(static_cast<int>(state.range(0)));
@@ -45,11 +44,7 @@ void TickOfAllPools(benchmark::State& state) {
   ReportQuantiles(state, std::move(seconds));
 }
 // A fixed number of ticks: else the library would make the pools anew to find one.
-BENCHMARK(TickOfAllPools)
-    ->Unit(benchmark::kMillisecond)
-    ->UseManualTime()
-    ->Arg(10)
-    ->Iterations(60);
+BENCHMARK(TickOfAllPools)->Unit(benchmark::kMillisecond)->UseManualTime()->Arg(10)->Iterations(60);
 BENCHMARK(TickOfAllPools)
     ->Unit(benchmark::kMillisecond)
     ->UseManualTime()

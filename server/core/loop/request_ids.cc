@@ -8,8 +8,8 @@
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
-#include "server/core/spec/canonical.h"
 #include "server/core/error.h"
+#include "server/core/spec/canonical.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {

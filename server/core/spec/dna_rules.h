@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <string>
 
-#include "server/core/spec/field_checker.h"
 #include "server/core/spec.h"
+#include "server/core/spec/field_checker.h"
 
 namespace shadow::dna_rules {
 

@@ -1,8 +1,8 @@
 // The part of CompilePool (spec.h) that is about the policy. Private to spec_pool.cc.
 #pragma once
 
-#include "server/core/spec/field_checker.h"
 #include "server/core/spec.h"
+#include "server/core/spec/field_checker.h"
 
 namespace shadow::policy_rules {
 

@@ -6,11 +6,11 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/names.h"
+#include "server/core/spec.h"
 #include "server/core/spec/canonical.h"
 #include "server/core/spec/dna_rules.h"
 #include "server/core/spec/field_checker.h"
-#include "server/core/names.h"
-#include "server/core/spec.h"
 
 namespace shadow {
 namespace {

@@ -6,10 +6,10 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/spec/field_checker.h"
 #include "server/core/names.h"
-#include "server/core/spec/policy_rules.h"
 #include "server/core/spec.h"
+#include "server/core/spec/field_checker.h"
+#include "server/core/spec/policy_rules.h"
 
 namespace shadow {
 namespace {
