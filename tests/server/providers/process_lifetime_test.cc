@@ -264,6 +264,7 @@ TEST_CASE("an instance whose record was lost is found by its tag") {
 
 TEST_CASE("instances of a killed daemon go on, stay suspended and are adopted") {
   ProcessWorld world;
+  world.Close();
   int said[2];
   REQUIRE(pipe(said) == 0);
   const pid_t daemon = fork();
@@ -295,6 +296,7 @@ TEST_CASE("instances of a killed daemon go on, stay suspended and are adopted") 
 // Kills a daemon that creates one instance after the other, each time a little later.
 TEST_CASE("a daemon that is killed while it creates leaves recorded instances only") {
   ProcessWorld world;
+  world.Close();
   constexpr int kKills = 20;
   for (int round = 0; round < kKills; ++round) {
     const pid_t daemon = fork();

@@ -62,6 +62,7 @@ class ProcessWorld {
  public:
   ProcessWorld() { Reopen(); }
   ~ProcessWorld() {
+    if (!provider_) Reopen();
     const auto all = provider_->List();
     if (!all.ok()) return;
     for (const Observation& seen : *all) {
@@ -75,6 +76,10 @@ class ProcessWorld {
   }
 
   Provider& provider() { return *provider_; }
+
+  // Ends its threads. A child that is forked without exec afterwards finds no lock held by a thread
+  // that it does not have.
+  void Close() { provider_.reset(); }
 
   // As after a restart of the daemon: another object, which knows what is on disk and in /proc.
   Provider& Reopen() {
