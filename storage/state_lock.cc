@@ -32,15 +32,31 @@ absl::Status WritePid(int fd, const std::string& path) {
   return absl::OkStatus();
 }
 
+// Whoever may write there could put links in the place of our files, and what we write with our
+// rights would go elsewhere.
+absl::Status CheckOwner(const std::string& directory) {
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(directory, ": cannot read its owner"));
+  }
+  if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & S_IWOTH) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(directory,
+                                                      " must be a directory that belongs to uid ",
+                                                      geteuid(), " and that others may not write"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateLock>> StateLock::Take(const std::string& directory) {
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, absl::StrCat(directory, ": cannot create the directory"));
   }
+  if (absl::Status safe = CheckOwner(directory); !safe.ok()) return safe;
   const std::string path = absl::StrCat(directory, "/lock");
   // Close-on-exec: an instance that inherited it would hold the lock after us.
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open"));
   auto lock = std::make_unique<StateLock>(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -13,7 +13,8 @@ namespace shadow {
 class StateLock {
  public:
   // Creates `directory` (mode 0700) if it is missing. kAlreadyExists: another process holds it; the
-  // message names its pid.
+  // message names its pid. kFailedPrecondition: another user owns the directory, or all may write
+  // it.
   static absl::StatusOr<std::unique_ptr<StateLock>> Take(const std::string& directory);
 
   explicit StateLock(int fd) : fd_(fd) {}

@@ -29,6 +29,7 @@ constexpr char kUndo[] = "ROLLBACK TO batch";
 constexpr char kPutSeries[] =
     "INSERT INTO series(name) VALUES(?1) "
     "ON CONFLICT(name) DO UPDATE SET name = excluded.name RETURNING id";
+constexpr char kRetireSeries[] = "UPDATE series SET name = '#' || id WHERE name = ?1";
 constexpr char kPutSample[] =
     "INSERT OR REPLACE INTO samples(time_ns, series, value) VALUES(?1, ?2, ?3)";
 
@@ -40,6 +41,10 @@ std::string DnaRevisionName(const v1::Dna& dna) {
 
 // Beside its pool's own row; erased with it (kEraseResource).
 std::string ForecasterName(const std::string& pool) { return absl::StrCat("forecasters/", pool); }
+
+bool IsPoolName(std::string_view name) {
+  return name.starts_with("pools/") && name.find('/') == name.rfind('/');
+}
 
 absl::Status Missing(const char* what) {
   return absl::InvalidArgumentError(absl::StrCat("a record to be stored has no ", what));
@@ -106,6 +111,10 @@ absl::Status CheckBatch(const v1::WriteBatch& batch) {
     }
   }
   return absl::OkStatus();
+}
+
+bool ErasesPool(const v1::WriteBatch& batch) {
+  return std::any_of(batch.erase().begin(), batch.erase().end(), IsPoolName);
 }
 
 bool HasState(const v1::WriteBatch& batch) {
@@ -209,6 +218,7 @@ absl::Status StateTables::Put(std::string_view name, ResourceKind kind,
 absl::StatusOr<SampleTables> SampleTables::Prepare(Connection& metrics) {
   SampleTables tables;
   absl::Status status = PrepareInto(metrics, kPutSeries, tables.put_series_);
+  if (status.ok()) status = PrepareInto(metrics, kRetireSeries, tables.retire_series_);
   if (status.ok()) status = PrepareInto(metrics, kPutSample, tables.put_sample_);
   if (!status.ok()) return status;
   return tables;
@@ -225,6 +235,12 @@ absl::StatusOr<int64_t> SampleTables::SeriesOf(const std::string& pool) {
   return series_[pool] = id;
 }
 
+absl::Status SampleTables::Retire(const std::string& pool) {
+  series_.erase(pool);
+  retire_series_.BindText(1, pool);
+  return retire_series_.Run();
+}
+
 absl::Status SampleTables::Write(std::span<const v1::WriteBatch* const> batches) {
   struct Row {
     int64_t time_ns;
@@ -239,6 +255,10 @@ absl::Status SampleTables::Write(std::span<const v1::WriteBatch* const> batches)
       for (const v1::Sample& sample : samples.samples()) {
         rows.push_back({ToNanos(sample.time()), *series, sample.value()});
       }
+    }
+    for (const std::string& name : batch->erase()) {
+      if (!IsPoolName(name)) continue;
+      if (absl::Status status = Retire(name); !status.ok()) return status;
     }
   }
   // In the order of the table each leaf page is touched once. Stable: the last of equals wins.

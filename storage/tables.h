@@ -34,6 +34,8 @@ google::protobuf::Timestamp FromNanos(int64_t time_ns);
 // name, id or revision, or a sample that is not finite.
 absl::Status CheckBatch(const v1::WriteBatch& batch);
 
+bool ErasesPool(const v1::WriteBatch& batch);
+
 // Whether anything of it goes to state.db.
 bool HasState(const v1::WriteBatch& batch);
 
@@ -68,15 +70,18 @@ class SampleTables {
  public:
   static absl::StatusOr<SampleTables> Prepare(Connection& metrics);
 
-  // Within a transaction. Samples of one pool and time replace each other, the last one stays.
+  // Within a transaction. Samples of one pool and time replace each other, the last one stays. A
+  // pool that is erased leaves its samples to the retention, and none to a later one of its name.
   absl::Status Write(std::span<const v1::WriteBatch* const> batches);
 
  private:
   absl::StatusOr<int64_t> SeriesOf(const std::string& pool);
+  absl::Status Retire(const std::string& pool);
 
   Statement put_series_;
+  Statement retire_series_;
   Statement put_sample_;
-  std::unordered_map<std::string, int64_t> series_;  // One entry for each pool there ever was.
+  std::unordered_map<std::string, int64_t> series_;  // Of pools that had samples lately.
 };
 
 }  // namespace shadow::storage

@@ -121,7 +121,8 @@ void Writer::CommitGroup(std::vector<Entry>& group) {
 absl::Status Writer::WriteSamples(std::vector<Entry>& group) {
   std::vector<const v1::WriteBatch*> batches;
   for (const Entry& entry : group) {
-    if (entry.status.ok() && entry.samples > 0) batches.push_back(&entry.batch);
+    const bool concerns = entry.samples > 0 || ErasesPool(entry.batch);
+    if (entry.status.ok() && concerns) batches.push_back(&entry.batch);
   }
   if (batches.empty()) return absl::OkStatus();
   Transaction transaction(*metrics_);

@@ -54,6 +54,22 @@ TEST_CASE("two directories are locked side by side") {
   CHECK(second.ok());
 }
 
+TEST_CASE("a directory that others may write is refused, and a link is not written through") {
+  const TempDirectory parent;
+  const std::string directory = parent.File("state");
+  std::filesystem::create_directory(directory);
+  std::filesystem::permissions(directory, std::filesystem::perms::all);
+  const absl::Status open = StateLock::Take(directory).status();
+  CHECK(absl::IsFailedPrecondition(open));
+  CHECK_THAT(std::string(open.message()), Catch::Matchers::StartsWith(directory));
+
+  std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
+  std::ofstream(parent.File("precious")) << "kept";
+  std::filesystem::create_symlink(parent.File("precious"), directory + "/lock");
+  CHECK_FALSE(StateLock::Take(directory).ok());
+  CHECK(ReadFile(parent.File("precious")) == "kept");
+}
+
 TEST_CASE("a directory that cannot be made is an error that names it") {
   const TempDirectory parent;
   const absl::Status status = StateLock::Take(parent.File("a/b")).status();

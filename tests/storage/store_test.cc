@@ -28,7 +28,7 @@ v1::WriteBatch EveryKind() {
   v1::ShadowRecord* shadow = batch.add_put_shadows();
   shadow->mutable_shadow()->set_name("pools/web/shadowPools/r0123456789ab");
   shadow->mutable_shadow()->set_target_instances(7);
-  shadow->set_consecutive_failures(2);
+  shadow->set_deleting(true);
   v1::InstanceRecord* instance = batch.add_put_instances();
   instance->mutable_instance()->set_name("pools/web/instances/a1");
   instance->mutable_instance()->set_state(v1::Instance::ACTIVE);
@@ -158,6 +158,34 @@ TEST_CASE("a put replaces the record, an erasure removes that name only") {
   REQUIRE(contents.ok());
   REQUIRE(contents->dnas_size() == 1);
   CHECK(contents->dnas(0).dna().revision() == "00000000000a");
+}
+
+TEST_CASE("a pool that is made again has none of the samples of the one before") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  const auto read = [&](const std::string& pool) {
+    const auto samples = store->ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(), 10);
+    REQUIRE(samples.ok());
+    return *samples;
+  };
+  v1::WriteBatch first;
+  for (const char* pool : {"pools/web", "pools/db"}) {
+    first.add_samples()->set_pool(pool);
+    AddSample(*first.mutable_samples(first.samples_size() - 1), 1, 5);
+  }
+  REQUIRE(CommitAndWait(*store, first).ok());
+  v1::WriteBatch second;
+  second.add_erase("pools/web");
+  REQUIRE(CommitAndWait(*store, second).ok());
+  CHECK(read("pools/web").empty());
+  CHECK(read("pools/db").size() == 1);
+
+  v1::WriteBatch third;
+  third.add_samples()->set_pool("pools/web");
+  AddSample(*third.mutable_samples(0), 2, 7);
+  REQUIRE(CommitAndWait(*store, third).ok());
+  REQUIRE(read("pools/web").size() == 1);
+  CHECK(read("pools/web")[0].value() == 7);
 }
 
 TEST_CASE("an erasure wins over a put of the same batch") {
