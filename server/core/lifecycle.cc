@@ -87,6 +87,8 @@ constexpr Transition kTable[] = {
     {I::DRAINING, E::kRecovered, G::kAlways, I::DRAINING, T::kDrain},
 
     {I::FAILED, E::kRemoved, G::kAlways, I::FAILED, T::kDestroy},
+    // It failed while it was drained to go.
+    {I::FAILED, E::kDestroyed, G::kGone, I::DELETING, T::kForget},
     {I::FAILED, E::kDestroyed, G::kAlways, I::FAILED, T::kNone},
     {I::FAILED, E::kWantGone, G::kBalanced, I::DELETING, T::kRemove},
     {I::FAILED, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},

@@ -49,7 +49,10 @@ struct Draft {
   int instances;
   int active;
 
-  void Because(D::Reason reason) { decision.add_reasons(reason); }
+  void Because(D::Reason reason) {
+    const auto& known = decision.reasons();
+    if (std::find(known.begin(), known.end(), reason) == known.end()) decision.add_reasons(reason);
+  }
 };
 
 void Bound(Draft& draft) {
@@ -97,7 +100,9 @@ void Shrink(Draft& draft, int wanted) {
   }
   const int window = std::max(wanted, in.window_instances());
   const int ahead = Predictive(in) ? InstancesFor(in, in.look_ahead_quantile()) : 0;
-  const int keep = std::max({window, ahead, in.current_active()});
+  // Where nothing waits suspended, all of it is active and nothing else says what is needed.
+  const int active = Predictive(in) ? in.current_active() : 0;
+  const int keep = std::max({window, ahead, active});
   if (keep < in.current_instances()) {
     draft.instances = keep;
     draft.Because(D::NO_NEED_AHEAD);
@@ -134,7 +139,9 @@ void DecideLevel(Draft& draft) {
   const int wanted = InstancesFor(in, LevelNeed(in));
   if (wanted > in.current_instances()) {
     draft.instances = wanted;
-    draft.Because(D::REACTIVE_NEED);
+    draft.Because(InstancesFor(in, ReactiveNeed(in)) > in.current_instances()
+                      ? D::REACTIVE_NEED
+                      : D::PREDICTED_INCREASE);
   }
   if (wanted > in.current_active()) {
     draft.active = wanted;
@@ -159,6 +166,7 @@ std::string Explain(const Draft& draft) {
   std::string text = draft.decision.kind() == D::SIZE ? "size: " : "level: ";
   absl::StrAppend(&text, HasUsage(in) ? absl::StrFormat("demand is %.6g", in.usage().demand())
                                       : std::string("demand is unknown or stale"));
+  if (!in.usage().error().empty()) absl::StrAppend(&text, " (", in.usage().error(), ")");
   const bool size = draft.decision.kind() == D::SIZE;
   const bool known = size ? in.has_lead_quantile() : in.has_activation_quantile();
   if (Trusted(in) && known) {

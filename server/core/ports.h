@@ -1,9 +1,9 @@
 // The seams: everything the core wants done in the world. Real adapters live in server/providers,
 // server/balancers and server/usage; each seam has one fake in tests/ and one conformance suite.
 //
-// All methods are called on effect workers, never on the control thread, and may be called for
-// different instances at the same time; for one instance one call at a time. Each returns within
-// 2 s (but Prober::WarmUp: within the DNA's warm-up timeout).
+// All methods are called on effect workers (Provider::Supports also on gRPC's threads), never on
+// the control thread, and for different instances at the same time; for one instance one call at a
+// time. Each returns within 2 s (but Prober::WarmUp: within the DNA's warm-up timeout).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The control loop in a world of fakes on a manual clock: every run repeats. It can be killed after
-// any of its inputs; store, instances and balancers outlive it.
+// any of its inputs, also while it recovers; store, instances and balancers outlive it.
 #pragma once
 
 #include <algorithm>
@@ -30,10 +30,11 @@ class Simulation {
     absl::Duration latency = absl::Milliseconds(10);       // Of every effect.
     absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
     int instances_max = 1000;
+    bool effects_twice = false;  // Each is carried out a second time, and that result counts.
   };
 
   // What becomes of the effects that were under way when the daemon was killed.
-  enum class UnderWay { kDone, kNotDone };
+  enum class UnderWay { kDone, kNotDone, kEverySecond };
 
   Simulation() : Simulation(Options{}) {}
   explicit Simulation(Options options) : options_(options) { Start(); }
@@ -42,6 +43,7 @@ class Simulation {
   FakeProber prober;
   FakeUsageSource usage;
   std::map<std::string, FakeBalancer> balancers;  // By pool name.
+  std::function<void()> while_down;               // Before each start after a kill.
 
   Instant now() const { return clock_.Now(); }
   const World& world() const { return loop_->world(); }
@@ -51,11 +53,9 @@ class Simulation {
   int starts() const { return starts_; }
 
   // The daemon is killed once the batch of its `input`-th input, counted from the first start, is
-  // durable; it starts again at the next Call or Run.
-  void KillAfter(int input, UnderWay under_way) {
-    kill_after_ = input;
-    under_way_ = under_way;
-  }
+  // durable; it starts again at the next Call or Run. Each start is an input too: Recover's batch.
+  // Several may be set: that after a kill's is the recovery from it.
+  void KillAfter(int input, UnderWay under_way) { kills_[input] = under_way; }
 
   // kUnavailable: it was killed before the answer went out.
   Answer Call(const Request& request) {
@@ -138,7 +138,10 @@ class Simulation {
   }
 
   void Revive() {
-    while (std::exchange(killed_, false)) Start();
+    while (std::exchange(killed_, false)) {
+      if (while_down) while_down();
+      Start();
+    }
   }
 
   void Apply(const Ready& ready) {
@@ -148,10 +151,13 @@ class Simulation {
       under_way_effects_.push_back(
           {now().mono + (lists ? options_.list_latency : options_.latency), effect});
     }
-    if (++inputs_ != kill_after_) return;
+    const auto kill = kills_.find(++inputs_);
+    if (kill == kills_.end()) return;
     killed_ = true;
-    if (under_way_ == UnderWay::kDone) {
-      for (const UnderWayEffect& one : under_way_effects_) Carry(one.effect);
+    bool done = kill->second == UnderWay::kDone;
+    for (const UnderWayEffect& one : under_way_effects_) {
+      if (kill->second == UnderWay::kEverySecond) done = !done;
+      if (done) Carry(one.effect);
     }
     under_way_effects_.clear();
   }
@@ -168,6 +174,7 @@ class Simulation {
         [](const UnderWayEffect& a, const UnderWayEffect& b) { return a.due < b.due; });
     const Effect effect = std::move(first->effect);
     under_way_effects_.erase(first);
+    if (options_.effects_twice) Carry(effect);
     Apply(loop_->OnResult(Carry(effect), now()));
   }
 
@@ -261,8 +268,7 @@ class Simulation {
   std::vector<UnderWayEffect> under_way_effects_;
   int inputs_ = 0;
   int starts_ = 0;
-  int kill_after_ = -1;
-  UnderWay under_way_ = UnderWay::kNotDone;
+  std::map<int, UnderWay> kills_;  // By input.
   bool killed_ = false;
 };
 

@@ -57,15 +57,16 @@ void DeriveShadow(const PoolEntry& pool, ShadowEntry& entry) {
 }
 
 void DerivePool(PoolEntry& pool) {
+  v1::Pool& proto = *pool.record.mutable_pool();
   int serving = 0;
   bool moving = false;
   for (const auto& [id, member] : pool.members) {
     if (!member.shadow.empty()) continue;
-    serving += member.record.instance().state() == I::ACTIVE;
-    moving |= member.record.instance().state() != I::ACTIVE &&
-              member.record.instance().state() != I::FAILED;
+    const I& instance = member.record.instance();
+    serving += instance.state() == I::ACTIVE;
+    moving |= instance.state() == I::ACTIVE ? instance.dna_revision() != proto.dna_revision()
+                                            : instance.state() != I::FAILED;
   }
-  v1::Pool& proto = *pool.record.mutable_pool();
   proto.set_serving_base_instances(serving);
   proto.set_reconciling(proto.state() == v1::Pool::DELETING || moving ||
                         serving < proto.managed_instances());

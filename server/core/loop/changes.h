@@ -29,7 +29,6 @@ class Changes {
 
   World& world() { return world_; }
   const Instant& now() const { return now_; }
-  const std::string& request_id() const { return request_id_; }
 
   // Keep the resource as it is when the input has been handled, and tell watchers now.
   void Put(const v1::Dna& dna, v1::Event::Kind kind, std::string_view message);

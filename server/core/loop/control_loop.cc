@@ -123,9 +123,11 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
     case Effect::Kind::kReadUsage: {
       pool.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());
-      const bool good =
-          result.status.ok() && CheckSamples(pool, samples, changes.now().wall, "usage").ok();
-      if (good) Ingest(changes, pool, samples);
+      pool.usage_read = result.status;
+      if (result.status.ok()) {
+        pool.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
+      }
+      if (pool.usage_read.ok()) Ingest(changes, pool, samples);
       DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }

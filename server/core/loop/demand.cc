@@ -130,6 +130,8 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
     if (pool.view->response_time_ms) usage.set_response_time_ms(*pool.view->response_time_ms);
   }
   usage.set_sample_count(pool.forecaster->SampleCount());
+  const absl::Status& failed = pool.usage_read.ok() ? pool.view_read : pool.usage_read;
+  if (!failed.ok()) usage.set_error(std::string(failed.message()));
   return usage;
 }
 
@@ -139,7 +141,8 @@ std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, abs
                                       double quantile) {
   const absl::Duration step = pool.spec->step;
   const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
-  const auto rows = Rows(pool, now, std::min<int64_t>(steps, kForecastStepsMax / 2), {quantile});
+  const int64_t reach = kForecastStepsMax - (StepsSinceLast(pool, now) - 1);
+  const auto rows = Rows(pool, now, std::clamp<int64_t>(reach, 1, steps), {quantile});
   if (!rows.ok()) return std::nullopt;
   double highest = 0;
   for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);

@@ -35,7 +35,7 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now);
 v1::Trust TrustNow(const PoolEntry& pool);
 
 // The highest `quantile` of the steps from the one that holds `now` through the one that holds
-// `now + ahead`; unset: no forecast.
+// `now + ahead`, at most kForecastStepsMax / 2 of them; unset: no forecast.
 std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
                                       double quantile);
 

@@ -178,6 +178,7 @@ void Issue(Changes& changes, const PoolEntry& pool, Member& member) {
 
 void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
   switch (member.task) {
+    case T::kDrain:  // Only of a pool that is deleted: nobody may ever answer there.
     case T::kAwaitDrained:
       Apply(changes, pool, member, E::kDrained, "drain timeout");
       break;
@@ -263,6 +264,9 @@ void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
 
 bool Advance(Changes& changes, PoolEntry& pool, Member& member) {
   const absl::Duration now = changes.now().mono;
+  if (member.task == T::kDrain && pool.record.pool().state() == v1::Pool::DELETING) {
+    member.deadline = std::min(member.deadline, now + pool.spec->drain_timeout);
+  }
   if (!member.effect.has_value() && now >= member.deadline) OnDeadline(changes, pool, member);
   if (member.task == T::kForget) {
     changes.Erase(pool, member);

@@ -118,10 +118,16 @@ Answer Execute(Changes& changes, const v1::DeleteDnaRequest& request) {
   if (!etag.ok()) return etag;
   for (const auto& [pool_id, pool] : world.pools) {
     const std::string& named = pool.record.pool().dna();
+    const std::string prefix = newest.name() + "@";
     const bool used =
-        named == newest.name() || named.starts_with(newest.name() + "@") ||
-        std::any_of(pool.members.begin(), pool.members.end(), [&](const auto& entry) {
-          return entry.second.record.instance().dna_revision().starts_with(newest.name() + "@");
+        named == newest.name() || named.starts_with(prefix) ||
+        std::any_of(pool.members.begin(), pool.members.end(),
+                    [&](const auto& entry) {
+                      return entry.second.record.instance().dna_revision().starts_with(prefix);
+                    }) ||
+        // One without members may yet make some.
+        std::any_of(pool.shadows.begin(), pool.shadows.end(), [&](const auto& entry) {
+          return entry.second.record.shadow().dna_revision().starts_with(prefix);
         });
     if (used) {
       return ReasonError(absl::StatusCode::kFailedPrecondition, "DNA_IN_USE",

@@ -64,6 +64,24 @@ absl::Status CheckUpdate(const PoolEntry& pool, const CompiledPool& update) {
   return absl::OkStatus();
 }
 
+// Two pools in the same slots would take out each other's servers.
+absl::Status CheckSlotsFree(const World& world, std::string_view id, const v1::Pool& pool) {
+  if (!pool.balancer().has_haproxy()) return absl::OkStatus();
+  const v1::HaproxyBalancer& haproxy = pool.balancer().haproxy();
+  for (const auto& [other_id, other] : world.pools) {
+    if (other_id == id ||
+        !MessageDifferencer::Equals(other.spec->pool.balancer(), pool.balancer())) {
+      continue;
+    }
+    return FieldError("pool.balancer.haproxy",
+                      absl::StrCat(other.spec->pool.name(), " has the slots \"",
+                                   haproxy.slot_prefix(), "\" of backend \"", haproxy.backend(),
+                                   "\"; wanted another backend or slot_prefix"),
+                      absl::StatusCode::kFailedPrecondition);
+  }
+  return absl::OkStatus();
+}
+
 void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
              const std::string& dna_revision) {
   v1::Pool& proto = *pool.record.mutable_pool();
@@ -138,9 +156,16 @@ Answer Execute(Changes& changes, const v1::CreatePoolRequest& request) {
     return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_POOLS",
                        absl::StrCat("there are ", kPoolsMax, " pools already"));
   }
+  const absl::Status free = CheckSlotsFree(world, *id, compiled->pool);
+  if (!free.ok()) return free;
   const auto dna = ResolveDna(world, compiled->pool.dna());
   if (!dna.ok()) return dna.status();
-  if (request.validate_only()) return AnswerWith(compiled->pool);
+  if (request.validate_only()) {
+    v1::Pool preview = compiled->pool;
+    preview.set_state(v1::Pool::READY);
+    preview.set_dna_revision(*dna);
+    return AnswerWith(std::move(preview));
+  }
   PoolEntry& pool = world.pools[*id];
   pool.id = *id;
   pool.record.mutable_pool()->set_state(v1::Pool::READY);
@@ -172,10 +197,17 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   if (!compiled.ok()) return compiled.status();
   const absl::Status allowed = CheckUpdate(pool, *compiled);
   if (!allowed.ok()) return allowed;
+  const absl::Status free = CheckSlotsFree(world, pool.id, compiled->pool);
+  if (!free.ok()) return free;
   const auto dna = ResolveDna(world, compiled->pool.dna());
   if (!dna.ok()) return dna.status();
   if (MessageDifferencer::Equals(compiled->pool, pool.spec->pool)) return AnswerWith(current);
-  if (request.validate_only()) return AnswerWith(compiled->pool);
+  if (request.validate_only()) {
+    v1::Pool preview = compiled->pool;
+    KeepOutput(current, preview);
+    preview.set_dna_revision(*dna);
+    return AnswerWith(std::move(preview));
+  }
   SetSpec(changes, pool, *std::move(compiled), *dna);
   pool.next_activation = changes.now().mono;
   changes.Put(pool, v1::Event::UPDATED, "updated");

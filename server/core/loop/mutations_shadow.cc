@@ -97,8 +97,11 @@ Answer Execute(Changes& changes, const v1::CreateShadowPoolRequest& request) {
   if (!fits.ok()) return fits;
   if (request.validate_only()) {
     S preview;
+    preview.set_name(ShadowPoolName(pool.id, CurrentShadowId(pool)));
+    preview.set_state(S::CREATING);
     preview.set_dna_revision(pool.record.pool().dna_revision());
     preview.set_target_instances(size);
+    SetHold(changes, preview, *hold);
     return AnswerWith(std::move(preview));
   }
   pool.record.mutable_pool()->clear_hold_until_time();

@@ -28,17 +28,24 @@ absl::Duration Percentile95(
 
 bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
 
-// Shadows of older revisions go once the present one has taken over, or none is wanted.
-void RetireOld(Changes& changes, PoolEntry& pool, const D& decision) {
+// Shadows of older revisions go once the present one has taken over, or none is wanted. Until then
+// they too serve what is needed, as far as they can.
+void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
   const ShadowEntry* current = CurrentShadow(pool);
   const bool taken_over = current == nullptr ? decision.target_instances() == 0
                                              : !current->record.shadow().reconciling();
-  if (!taken_over) return;
   for (auto& [id, shadow] : pool.shadows) {
-    const bool held = shadow.record.shadow().has_hold_until_time();
+    const v1::ShadowPool& proto = shadow.record.shadow();
+    const bool held = proto.has_hold_until_time();
     if (&shadow == current || shadow.record.deleting() || held) continue;
-    shadow.record.set_deleting(true);
-    changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
+    const int size = proto.target_instances();
+    const int level = LevelFor(size, std::min(size, decision.target_active()));
+    if (taken_over && decision.kind() == D::SIZE) {
+      shadow.record.set_deleting(true);
+      changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
+    } else if (!taken_over && level > proto.target_activation_level()) {
+      SetTarget(changes, pool, shadow, {.instances = size, .level = level}, decision.explanation());
+    }
   }
 }
 
@@ -53,9 +60,10 @@ void Act(Changes& changes, PoolEntry& pool, D& decision) {
   } else {
     const bool adds = shadow == nullptr;
     if (adds) shadow = &AddShadow(changes, pool);
+    const bool revived = shadow->record.deleting();
     shadow->record.set_deleting(false);
     const v1::ShadowPool& proto = shadow->record.shadow();
-    if (adds || proto.target_instances() != decision.target_instances() ||
+    if (adds || revived || proto.target_instances() != decision.target_instances() ||
         proto.target_activation_level() != decision.target_activation_level()) {
       SetTarget(changes, pool, *shadow,
                 {.instances = decision.target_instances(),
@@ -64,7 +72,7 @@ void Act(Changes& changes, PoolEntry& pool, D& decision) {
                 decision.explanation());
     }
   }
-  if (decision.kind() == D::SIZE) RetireOld(changes, pool, decision);
+  ActOnOld(changes, pool, decision);
 }
 
 bool Differs(const PoolEntry& pool, const D& decision) {
@@ -92,18 +100,27 @@ void FillPolicy(const PoolEntry& pool, D::Inputs& in) {
   *in.mutable_stabilization_window() = ToProto(pool.spec->stabilization_window);
 }
 
+void HoldUntil(const google::protobuf::Timestamp& time, D::Inputs& in) {
+  if (!in.has_hold_until_time() || FromProto(in.hold_until_time()) < FromProto(time)) {
+    *in.mutable_hold_until_time() = time;
+  }
+}
+
+// Before the present revision has a shadow, what there is of older ones is what there is: it is
+// replaced by as much, and shrinks by the same rules.
 void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
-  const ShadowEntry* shadow = CurrentShadow(pool);
-  if (shadow != nullptr && !shadow->record.deleting()) {
-    const v1::ShadowPool& proto = shadow->record.shadow();
-    in.set_current_instances(proto.target_instances());
-    in.set_current_active(ActiveCount(proto.target_instances(), proto.target_activation_level()));
-    in.set_serving_active(proto.serving_instances());
-    if (proto.has_hold_until_time()) {
-      *in.mutable_hold_until_time() = proto.hold_until_time();
-    }
-  } else if (pool.record.pool().has_hold_until_time()) {
-    *in.mutable_hold_until_time() = pool.record.pool().hold_until_time();
+  const ShadowEntry* current = CurrentShadow(pool);
+  const bool stands = current != nullptr && !current->record.deleting();
+  if (!stands && pool.record.pool().has_hold_until_time()) {
+    HoldUntil(pool.record.pool().hold_until_time(), in);
+  }
+  for (const auto& [id, shadow] : pool.shadows) {
+    if (shadow.record.deleting() || (stands && &shadow != current)) continue;
+    const v1::ShadowPool& proto = shadow.record.shadow();
+    const int active = ActiveCount(proto.target_instances(), proto.target_activation_level());
+    in.set_current_instances(std::max(in.current_instances(), proto.target_instances()));
+    in.set_current_active(std::max(in.current_active(), active));
+    if (proto.has_hold_until_time()) HoldUntil(proto.hold_until_time(), in);
   }
   const WindowWants window =
       HighestWants(pool.record.planner(), now, pool.spec->stabilization_window);
@@ -147,14 +164,18 @@ ShadowEntry* CurrentShadow(PoolEntry& pool) {
   return nullptr;
 }
 
-ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
+std::string CurrentShadowId(const PoolEntry& pool) {
   const std::string& revision = pool.record.pool().dna_revision();
   // "r" and the revision: an id begins with a letter.
-  const std::string id = absl::StrCat("r", revision.substr(revision.find('@') + 1));
+  return absl::StrCat("r", revision.substr(revision.find('@') + 1));
+}
+
+ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
+  const std::string id = CurrentShadowId(pool);
   ShadowEntry& shadow = pool.shadows[id];
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
   proto.set_name(ShadowPoolName(pool.id, id));
-  proto.set_dna_revision(revision);
+  proto.set_dna_revision(pool.record.pool().dna_revision());
   *proto.mutable_create_time() = ToProto(changes.now().wall);
   return shadow;
 }

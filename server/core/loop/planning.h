@@ -20,6 +20,9 @@ absl::Duration ActivationLead(const PoolEntry& pool);
 // The pool's shadow of its present DNA revision, or nullptr.
 ShadowEntry* CurrentShadow(PoolEntry& pool);
 
+// The id of a shadow pool of the pool's present DNA revision, whether it exists or not.
+std::string CurrentShadowId(const PoolEntry& pool);
+
 // A new shadow pool of the present revision; SetTarget is to follow.
 ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool);
 

@@ -103,7 +103,6 @@ void Remember(Changes& changes, const Request& request, const std::string& reque
   any.PackFrom(answer);
   v1::RequestRecord record;
   record.set_request_id(request_id);
-  record.set_method(std::visit([](const auto& m) { return m.GetTypeName(); }, request));
   record.set_request_digest(DigestOf(request));
   record.set_response(any.SerializeAsString());
   *record.mutable_time() = ToProto(changes.now().wall);

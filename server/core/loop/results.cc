@@ -248,6 +248,7 @@ void OnInstanceList(Changes& changes, const std::string& provider, absl::Duratio
 
 void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
                     const EffectResult& result) {
+  pool.view_read = result.status;
   if (!result.status.ok()) {
     pool.view.reset();  // Unknown: nobody is judged on old numbers.
     return;

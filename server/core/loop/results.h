@@ -9,7 +9,7 @@ namespace shadow {
 void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
                       const EffectResult& result);
 
-// A complete list of the instances of `provider`, asked for at `asked` (monotonic).
+// The instances of `provider`, asked for at `asked` (monotonic). A failed list changes nothing.
 void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
                     const EffectResult& result);
 

@@ -145,7 +145,6 @@ void LookAtBalancer(Changes& changes, PoolEntry& pool) {
   effect.kind = Effect::Kind::kListBalancer;
   effect.pool = pool.spec;
   pool.view_effect = changes.Run(std::move(effect));
-  pool.view_asked = now;
   pool.next_view = now + (moving ? kViewIntervalMoving
                                  : std::max(kViewIntervalMin, pool.spec->activation_interval));
 }

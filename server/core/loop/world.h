@@ -68,6 +68,8 @@ struct PoolEntry {
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;
+  absl::Status usage_read;  // What became of the last reading; OK before the first.
+  absl::Status view_read;
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
   std::map<std::string, int>
@@ -76,7 +78,6 @@ struct PoolEntry {
   absl::Duration next_activation;               // Read usage, decide the level.
   absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
   absl::Duration next_view;                     // Look at the balancer.
-  absl::Duration view_asked;                    // When the last look was asked for.
   absl::Duration next_save;                     // Of the forecaster.
   absl::Duration due;                           // The earliest of all of this pool's timers.
   std::optional<uint64_t> view_effect;

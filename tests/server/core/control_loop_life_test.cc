@@ -1,14 +1,12 @@
 // The whole life of a shadow by hand, and the same life with the daemon killed at every input.
 #include <catch2/catch.hpp>
 
-#include "tests/server/core/loop_requests.h"
+#include "tests/server/core/shadow_life.h"
 
 namespace shadow {
 namespace {
 
 using S = v1::ShadowPool;
-
-constexpr absl::Duration kLimit = absl::Minutes(2);
 
 // Every input; fewer where a sanitizer makes each life ten times as long.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -16,52 +14,6 @@ constexpr int kKillStride = 7;
 #else
 constexpr int kKillStride = 1;
 #endif
-
-// Until it is answered: a killed daemon is asked again, with the same request id.
-template <typename R>
-absl::Status Insist(Simulation& simulation, R request, const std::string& request_id) {
-  request.set_request_id(request_id);
-  Answer answer = simulation.Call(request);
-  if (absl::IsUnavailable(answer.status())) answer = simulation.Call(request);
-  return answer.status();
-}
-
-bool Reaches(Simulation& simulation, S::State state, int serving) {
-  return simulation.RunUntil(
-      [&] {
-        return simulation.MisledTraffic().empty() && ShadowIs(simulation, state) &&
-               OnlyShadow(simulation)->serving_instances() == serving;
-      },
-      kLimit);
-}
-
-void CheckNothingStray(Simulation& simulation) {
-  CHECK(ProviderIds(simulation) == LiveMembers(simulation));
-  CHECK(BalancerAddresses(simulation) == ActiveAddresses(simulation));
-  CHECK(simulation.MisledTraffic().empty());
-}
-
-// A base of 1, and a shadow of 2: suspended, half active, all active, suspended, deleted.
-void Live(Simulation& simulation) {
-  REQUIRE(Insist(simulation, CreateDna(), "a").ok());
-  REQUIRE(Insist(simulation, CreatePool(1), "b").ok());
-  REQUIRE(Insist(simulation, CreateShadow(150), "c").ok());
-  REQUIRE(Reaches(simulation, S::SUSPENDED, 0));
-  const std::string name = OnlyShadow(simulation)->name();
-  REQUIRE(Insist(simulation, Activate(name, 50), "d").ok());
-  REQUIRE(Reaches(simulation, S::ACTIVE, 1));
-  REQUIRE(Insist(simulation, Activate(name, 100), "e").ok());
-  REQUIRE(Reaches(simulation, S::ACTIVE, 2));
-  REQUIRE(Insist(simulation, Activate(name, 0), "f").ok());
-  REQUIRE(Reaches(simulation, S::SUSPENDED, 0));
-  REQUIRE(Insist(simulation, DeleteShadow(name), "g").ok());
-  REQUIRE(simulation.RunUntil([&] { return simulation.world().pools.at("web").shadows.empty(); },
-                              kLimit));
-  REQUIRE(simulation.RunUntil(
-      [&] { return CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::BASE) == 1; },
-      kLimit));
-  simulation.Run(absl::Seconds(10));
-}
 
 // The same life once for each of its inputs, killed there.
 void LiveThroughKills(Simulation::UnderWay under_way) {

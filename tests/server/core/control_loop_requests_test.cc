@@ -1,4 +1,4 @@
-// Requests: repeated, conflicting and bad ones, and holds.
+// Requests: repeated, conflicting and bad ones.
 #include <catch2/catch.hpp>
 #include <limits>
 #include <map>
@@ -44,6 +44,7 @@ std::vector<BadRequest> BadPools() {
   const auto pool = [](const std::function<void(v1::Pool&)>& change) {
     R request = CreatePool(1);
     request.mutable_pool()->set_name("pools/other");
+    request.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend("other");
     change(*request.mutable_pool());
     return request;
   };
@@ -151,14 +152,6 @@ void CheckRefused(Simulation& simulation, const std::vector<BadRequest>& request
   }
 }
 
-// Demand for `demand`, reported every 30 s, for `span`.
-void RunUnder(Simulation& simulation, double demand, absl::Duration span) {
-  for (absl::Duration passed; passed < span; passed += absl::Seconds(30)) {
-    REQUIRE(simulation.Call(Report(simulation.now().wall, demand)).ok());
-    simulation.Run(absl::Seconds(30));
-  }
-}
-
 }  // namespace
 
 TEST_CASE("a bad request is refused with its code and field, and changes nothing") {
@@ -221,6 +214,7 @@ TEST_CASE("validate_only answers and changes nothing") {
   remove.set_validate_only(true);
   v1::CreatePoolRequest pool = CreatePool(3);
   pool.mutable_pool()->set_name("pools/other");
+  pool.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend("other");
   pool.set_validate_only(true);
   v1::ReportUsageBatchRequest report = Report(simulation.now().wall, 5);
   report.set_validate_only(true);
@@ -237,6 +231,45 @@ TEST_CASE("validate_only answers and changes nothing") {
   CHECK(simulation.Call(activate).ok());
 }
 
+TEST_CASE("two pools do not share the slots of a backend") {
+  Simulation simulation;
+  Prepare(simulation);
+  v1::CreatePoolRequest other = CreatePool(1);
+  other.mutable_pool()->set_name("pools/other");
+  const Answer same = simulation.Call(other);
+  CHECK(absl::IsFailedPrecondition(same.status()));
+  CHECK(ErrorField(same.status()) == "pool.balancer.haproxy");
+  v1::HaproxyBalancer& haproxy = *other.mutable_pool()->mutable_balancer()->mutable_haproxy();
+  haproxy.set_slot_prefix("more");
+  REQUIRE(simulation.Call(other).ok());
+}
+
+TEST_CASE("what validate_only would create is shown as it would be") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(1);
+  pool.set_validate_only(true);
+  const Answer pool_preview = simulation.Call(pool);
+  REQUIRE(pool_preview.ok());
+  const auto& shown_pool = static_cast<const v1::Pool&>(**pool_preview);
+  CHECK(shown_pool.state() == v1::Pool::READY);
+  CHECK(!shown_pool.dna_revision().empty());
+
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  v1::CreateShadowPoolRequest shadow = CreateShadow(100);
+  shadow.set_validate_only(true);
+  const Answer preview = simulation.Call(shadow);
+  REQUIRE(preview.ok());
+  const auto& shown = static_cast<const v1::ShadowPool&>(**preview);
+  shadow.set_validate_only(false);
+  REQUIRE(simulation.Call(shadow).ok());
+  const v1::ShadowPool& made = *OnlyShadow(simulation);
+  CHECK(shown.name() == made.name());
+  CHECK(shown.state() == v1::ShadowPool::CREATING);
+  CHECK(shown.target_instances() == made.target_instances());
+  CHECK(shown.dna_revision() == made.dna_revision());
+}
+
 TEST_CASE("an etag that is out of date aborts the change") {
   Simulation simulation;
   Prepare(simulation);
@@ -247,63 +280,6 @@ TEST_CASE("an etag that is out of date aborts the change") {
   CHECK(absl::IsAborted(simulation.Call(request).status()));
   request.set_etag(OnlyShadow(simulation)->etag());
   CHECK(simulation.Call(request).ok());
-}
-
-TEST_CASE("a held target wins in AUTOMATIC until the hold expires or is released") {
-  for (const bool release : {false, true}) {
-    Simulation simulation;
-    REQUIRE(simulation.Call(CreateDna()).ok());
-    REQUIRE(simulation.Call(CreatePool(0, v1::Policy::AUTOMATIC)).ok());
-    v1::CreateShadowPoolRequest create = CreateShadow(50);
-    *create.mutable_hold_duration() = ToProto(absl::Minutes(10));
-    REQUIRE(simulation.Call(create).ok());
-    RunUnder(simulation, 100, absl::Minutes(5));
-    REQUIRE(OnlyShadow(simulation) != nullptr);
-    CHECK(OnlyShadow(simulation)->target_instances() == 1);
-    CHECK(OnlyShadow(simulation)->target_activation_level() == 0);
-    if (release) {
-      v1::ReleaseHoldRequest request;
-      request.set_name(OnlyShadow(simulation)->name());
-      REQUIRE(simulation.Call(request).ok());
-      RunUnder(simulation, 100, absl::Minutes(2));
-    } else {
-      RunUnder(simulation, 100, absl::Minutes(7));
-    }
-    REQUIRE(OnlyShadow(simulation) != nullptr);
-    CHECK_FALSE(OnlyShadow(simulation)->has_hold_until_time());
-    CHECK(OnlyShadow(simulation)->target_instances() == 3);  // 100 x 1.1 / 50.
-    CHECK(OnlyShadow(simulation)->target_activation_level() == 100);
-  }
-}
-
-TEST_CASE("after a held delete no shadow is created before the hold ends") {
-  Simulation simulation;
-  REQUIRE(simulation.Call(CreateDna()).ok());
-  REQUIRE(simulation.Call(CreatePool(0, v1::Policy::AUTOMATIC)).ok());
-  RunUnder(simulation, 100, absl::Minutes(1));
-  REQUIRE(OnlyShadow(simulation) != nullptr);
-  v1::DeleteShadowPoolRequest request = DeleteShadow(OnlyShadow(simulation)->name());
-  *request.mutable_hold_duration() = ToProto(absl::Minutes(10));
-  REQUIRE(simulation.Call(request).ok());
-  RunUnder(simulation, 100, absl::Minutes(8));
-  CHECK(simulation.world().pools.at("web").shadows.empty());
-  CHECK(simulation.provider.Lives().empty());
-  RunUnder(simulation, 100, absl::Minutes(4));
-  REQUIRE(OnlyShadow(simulation) != nullptr);
-  CHECK(OnlyShadow(simulation)->target_instances() == 3);
-}
-
-TEST_CASE("an activation held for no time is the planner's at once") {
-  Simulation simulation;
-  REQUIRE(simulation.Call(CreateDna()).ok());
-  REQUIRE(simulation.Call(CreatePool(0, v1::Policy::AUTOMATIC)).ok());
-  RunUnder(simulation, 100, absl::Minutes(1));
-  REQUIRE(OnlyShadow(simulation) != nullptr);
-  v1::ActivateShadowPoolRequest request = Activate(OnlyShadow(simulation)->name(), 0);
-  *request.mutable_hold_duration() = ToProto(absl::ZeroDuration());
-  REQUIRE(simulation.Call(request).ok());
-  CHECK(simulation.RunUntil(
-      [&] { return OnlyShadow(simulation)->target_activation_level() == 100; }, absl::Seconds(10)));
 }
 
 }  // namespace shadow

@@ -1,6 +1,7 @@
 #include "server/core/lifecycle.h"
 
 #include <catch2/catch.hpp>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -65,6 +66,44 @@ E Success(T task) {
       return E::kDestroyed;
   }
 }
+
+// One instance as the control loop moves it: its facts follow from the tasks and events.
+struct Walker {
+  InstanceFacts facts;
+  I::State state = I::CREATING;
+  T task = T::kCreate;
+
+  void Apply(E event) {
+    const Transition* row = NextTransition(state, event, facts);
+    if (row == nullptr) return;
+    if (event == E::kRemoved) facts.balanced = false;
+    if (row->task == T::kAdd) facts.balanced = true;
+    state = row->to;
+    task = row->task;
+  }
+
+  void Want(R::Want want) {
+    if (facts.want == R::WANT_GONE || facts.want == want) return;  // Who is going is never called.
+    facts.want = want;
+    Apply(want == R::WANT_ACTIVE ? E::kWantActive
+                                 : (want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended));
+  }
+
+  // What may happen to it now beside the success of its task.
+  std::vector<E> Mishaps() const {
+    std::vector<E> mishaps = {E::kFailed, E::kRecovered};
+    if (facts.balanced) mishaps.push_back(E::kLost);
+    if (state == I::SUSPENDED) mishaps.push_back(E::kRunning);
+    return mishaps;
+  }
+
+  bool AtRest() const {
+    if (task == T::kForget) return facts.want == R::WANT_GONE;
+    if (task != T::kNone) return false;
+    if (state == I::FAILED) return facts.want != R::WANT_GONE;
+    return state == (facts.want == R::WANT_ACTIVE ? I::ACTIVE : I::SUSPENDED);
+  }
+};
 
 }  // namespace
 
@@ -198,6 +237,55 @@ TEST_CASE("every event and task has a name of its own") {
   std::set<std::string_view> tasks;
   for (int t = 0; t <= static_cast<int>(T::kForget); ++t) tasks.insert(TaskName(static_cast<T>(t)));
   CHECK(tasks.size() == static_cast<size_t>(T::kForget) + 1);
+}
+
+TEST_CASE("after any events an instance that is left alone comes to rest as it is wanted") {
+  std::mt19937 random(11);
+  const auto pick = [&random](size_t below) { return random() % below; };
+  constexpr int kStepsMax = 16;  // From CREATING over a drain to gone, the longest way there is.
+  for (int round = 0; round < 20'000; ++round) {
+    Walker walker{.facts = {.want = pick(2) == 0 ? R::WANT_ACTIVE : R::WANT_SUSPENDED,
+                            .has_balancer = pick(4) != 0,
+                            .balanced = false}};
+    for (size_t events = pick(40); events > 0 && walker.task != T::kForget; --events) {
+      const size_t what = pick(8);
+      if (what == 0) {
+        walker.Want(pick(8) == 0 ? R::WANT_GONE : kWants[pick(2)]);
+      } else if (what == 1) {
+        const std::vector<E> mishaps = walker.Mishaps();
+        walker.Apply(mishaps[pick(mishaps.size())]);
+      } else if (walker.task != T::kNone) {
+        walker.Apply(Success(walker.task));
+      }
+      // What serves nobody may be told of, and what is told of is not at rest elsewhere.
+      if (walker.facts.balanced) REQUIRE(walker.state >= I::RESUMING);
+    }
+    int steps = 0;
+    while (!walker.AtRest() && ++steps <= kStepsMax) walker.Apply(Success(walker.task));
+    INFO("round " << round << ": " << I::State_Name(walker.state) << ", task "
+                  << TaskName(walker.task) << ", wanted " << walker.facts.want);
+    REQUIRE(walker.AtRest());
+    if (walker.task == T::kForget) REQUIRE_FALSE(walker.facts.balanced);
+    if (walker.state == I::ACTIVE) {
+      REQUIRE(walker.facts.balanced == walker.facts.has_balancer);
+    } else {
+      REQUIRE_FALSE(walker.facts.balanced);
+    }
+  }
+}
+
+TEST_CASE("a failure, a loss or a restart that is told twice is as good as told once") {
+  for (const I::State state : kStates) {
+    for (const InstanceFacts& facts : AllFacts()) {
+      for (const E event : {E::kFailed, E::kLost, E::kRunning, E::kWantGone}) {
+        const Transition* first = NextTransition(state, event, facts);
+        if (first == nullptr) continue;
+        const Transition* second = NextTransition(first->to, event, facts);
+        INFO(I::State_Name(state) << " on " << EventName(event));
+        CHECK((second == nullptr || (second->to == first->to && second->task == first->task)));
+      }
+    }
+  }
 }
 
 }  // namespace shadow

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,31 @@ inline v1::ReportUsageBatchRequest Report(absl::Time time, double value) {
   *sample.mutable_time() = ToProto(time);
   sample.set_value(value);
   return request;
+}
+
+// A second revision of the DNA, which the pool takes over.
+inline v1::UpdateDnaRequest UpdateDna(const std::string& argument = "again") {
+  v1::UpdateDnaRequest request;
+  *request.mutable_dna() = CreateDna().dna();
+  request.mutable_dna()->mutable_process()->add_argv(argument);
+  return request;
+}
+
+// Demand for `demand`, reported every 30 s, for `span` or until `condition`, which is asked after
+// each input; returns whether it held. Throws where a report is refused.
+inline bool RunUnder(
+    Simulation& simulation, double demand, absl::Duration span,
+    const std::function<bool()>& condition = [] { return false; }) {
+  constexpr absl::Duration kInterval = absl::Seconds(30);
+  for (absl::Duration passed; passed < span; passed += kInterval) {
+    const absl::Time now = simulation.now().wall;
+    if (now > simulation.world().pools.at("web").last_sample) {  // Not where the last call ended.
+      const Answer answer = simulation.Call(Report(now, demand));
+      if (!answer.ok()) throw std::runtime_error(answer.status().ToString());
+    }
+    if (simulation.RunUntil(condition, kInterval)) return true;
+  }
+  return false;
 }
 
 // The one shadow of the pool "web"; nullptr: none, or more than one.

@@ -214,6 +214,16 @@ TEST_CASE("where no forecast is used nothing waits suspended") {
   CHECK(Size(in).target_active() == 2);
 }
 
+TEST_CASE("where no forecast is used what the window does not need goes") {
+  D::Inputs in = WithShadow(5, 5);
+  in.set_sizing(v1::Policy::REACTIVE);
+  in.mutable_usage()->set_demand(180);
+  in.set_window_instances(3);
+  CHECK(Size(in).target_instances() == 3);
+  CHECK(Size(in).target_active() == 3);
+  CHECK(Has(Size(in), D::NO_NEED_AHEAD));
+}
+
 TEST_CASE("more demand never means fewer instances, and the same inputs decide the same") {
   std::mt19937 random(11);
   std::uniform_real_distribution<double> demand(0, 600);
@@ -254,6 +264,36 @@ TEST_CASE("the highest wants of the window are remembered, in bounded space") {
     RememberWant(state, kNow + absl::Minutes(6), window, 2 * kWantsMax - i, i);
   }
   CHECK(state.wants_size() <= kWantsMax);
+}
+
+TEST_CASE("for any inputs, what is not known never makes a shadow smaller or serve less") {
+  std::mt19937 random(5);
+  const auto pick = [&random](int below) {
+    return static_cast<int>(random() % static_cast<unsigned>(below));
+  };
+  for (int round = 0; round < 5'000; ++round) {
+    const int instances = pick(6);
+    D::Inputs in = WithShadow(instances, pick(instances + 1));
+    in.mutable_usage()->set_demand(pick(300));
+    in.mutable_usage()->set_stale(true);
+    if (pick(2) == 0) in.mutable_usage()->Clear();
+    in.set_trust(static_cast<v1::Trust>(pick(4)));
+    in.set_lead_quantile(pick(300));
+    in.set_activation_quantile(pick(300));
+    in.set_look_ahead_quantile(pick(300));
+    in.set_errors_rising(pick(2) == 0);
+    in.set_window_instances(pick(6));
+    in.set_window_active(pick(6));
+    in.set_sizing(pick(4) == 0 ? v1::Policy::REACTIVE : v1::Policy::PREDICTIVE);
+    for (const D& decision : {Size(in), Level(in)}) {
+      INFO(decision.explanation());
+      REQUIRE(decision.target_instances() == instances);
+      REQUIRE(decision.target_active() >= in.current_active());
+      if (in.sizing() == v1::Policy::PREDICTIVE) {
+        REQUIRE(decision.target_active() == in.current_active());
+      }
+    }
+  }
 }
 
 }  // namespace shadow
