@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -54,6 +55,23 @@ Output OutputOf(const std::string& text) {
   return text == "csv" ? Output::kCsv : Output::kTable;
 }
 
+// CLI11 takes an empty text, such as an unset variable of a script, for 0.
+CLI::Validator Number() {
+  return {[](const std::string& text) {
+            return text.empty() ? std::string("wanted a number, found nothing") : std::string();
+          },
+          ""};
+}
+
+CLI::Validator Utf8() {
+  return {[](const std::string& text) {
+            return IsValidUtf8(text)
+                       ? std::string()
+                       : absl::StrCat("\"", PrintableText(text), "\" is not valid UTF-8");
+          },
+          ""};
+}
+
 void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
   root.add_option("--address", arguments.address,
                   absl::StrCat("Socket of the daemon; default $SHADOWD_ADDRESS or ",
@@ -70,7 +88,8 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
   root.add_flag("--wait", arguments.wait, "Mutations: until the daemon has carried it out");
   root.add_flag("--dry-run", arguments.dry_run, "Mutations: check everything, change nothing");
   root.add_option("--request-id", arguments.request_id,
-                  "Mutations: makes a retry safe; the same id gets the first answer again");
+                  "Mutations: makes a retry safe; the same id gets the first answer again")
+      ->check(Utf8());
   root.add_option("--timeout", arguments.timeout,
                   "Of a call (default 10s), or with --wait of the wait (default 5m)")
       ->type_name("DURATION");
@@ -86,14 +105,18 @@ void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
   if (takes(kTakesIncrease)) {
     app.add_option("--increase", arguments.increase,
                    "Expected above the last actual demand, in demand units")
+        ->check(Number())
         ->required();
   }
   if (takes(kTakesLevel)) {
     app.add_option("--level", arguments.level, "Percent of the instances that are to serve")
+        ->check(Number())
         ->required();
   }
   if (takes(kTakesInstances)) {
-    app.add_option("--instances", arguments.instances, "How many it is to have")->required();
+    app.add_option("--instances", arguments.instances, "How many it is to have")
+        ->check(Number())
+        ->required();
   }
   if (takes(kTakesHold)) {
     app.add_option("--hold", arguments.hold,
@@ -105,7 +128,7 @@ void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
                    "File with the header `timestamp,value`; ISO 8601 or Unix seconds; an empty "
                    "value is missing; `-`: standard input")
         ->type_name("FILE");
-    app.add_option("--value", arguments.value, "One sample");
+    app.add_option("--value", arguments.value, "One sample")->check(Number());
     app.add_option("--time", arguments.time, "Of --value; default: now")->type_name("TIME");
   }
   if (takes(kTakesHorizon)) {
@@ -113,14 +136,17 @@ void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
         ->type_name("DURATION");
   }
   if (takes(kTakesHistory)) {
-    app.add_option("--history", arguments.history_steps, "Steps of history to return with it");
+    app.add_option("--history", arguments.history_steps, "Steps of history to return with it")
+        ->check(Number());
   }
   if (takes(kTakesSince)) {
     app.add_option("--since", arguments.since_revision,
-                   "Only after this revision; with --watch the default is now");
+                   "Only after this revision; with --watch the default is now")
+        ->check(Number());
   }
   if (takes(kTakesLimit)) {
-    app.add_option("--limit", arguments.limit, "At most so many")->check(CLI::PositiveNumber);
+    app.add_option("--limit", arguments.limit, "At most so many")
+        ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()));
   }
 }
 
@@ -129,7 +155,7 @@ void AddPositional(CLI::App& app, const Command& command, Arguments& arguments) 
   if (label.empty()) return;
   const bool optional = label.front() == '[';
   if (optional) label = label.substr(1, label.size() - 2);
-  app.add_option(label, arguments.name)->required(!optional);
+  app.add_option(label, arguments.name)->check(Utf8())->required(!optional);
 }
 
 // Its group must be there; `chosen` is set by the parse.

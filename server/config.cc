@@ -1,6 +1,9 @@
 #include "server/config.h"
 
+#include <sys/un.h>
+
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -60,6 +63,11 @@ absl::Status ResolvePaths(const v1::DaemonConfig& file, Config& config) {
         absl::StrCat("\"", listen, "\" is not unix:PATH; there is no TCP in this release"));
   }
   config.socket_path = listen.substr(kUnixScheme.size());
+  if (config.socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return FieldError("listen",
+                      absl::StrCat("the path has ", config.socket_path.size(),
+                                   " bytes; a socket takes ", sizeof(sockaddr_un::sun_path) - 1));
+  }
   config.state_dir = file.state_dir().empty() ? kDefaultStateDir : file.state_dir();
   config.log_level = file.log_level().empty() ? "info" : file.log_level();
   const std::set<std::string> levels = {"trace", "debug", "info", "warning", "error"};
@@ -73,6 +81,10 @@ absl::Status ResolvePaths(const v1::DaemonConfig& file, Config& config) {
 absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path) {
   std::ifstream file(path);
   if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  // One opens, and reads as if it were empty.
+  if (std::filesystem::is_directory(path)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a directory"));
+  }
   std::stringstream text;
   text << file.rdbuf();
   v1::DaemonConfig config;

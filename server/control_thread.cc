@@ -5,6 +5,15 @@
 #include <vector>
 
 namespace shadow {
+namespace {
+
+int64_t SamplesOf(const v1::WriteBatch& batch) {
+  int64_t samples = 0;
+  for (const v1::SampleBatch& of_pool : batch.samples()) samples += of_pool.samples_size();
+  return samples;
+}
+
+}  // namespace
 
 ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters, EventHub& hub,
                              Clock& clock, int effect_workers,
@@ -47,11 +56,11 @@ void ControlThread::Run() {
     }
     Publish();
     if (contents.closed) break;
-    AwaitCommits(kCommitsMax);
   }
   runner_.reset();
   Carry(loop_.Close(clock_.Now()), nullptr);
-  AwaitCommits(0);
+  std::unique_lock lock(mutex_);
+  durable_.wait(lock, [&] { return commits_ == 0; });
 }
 
 void ControlThread::Handle(Command command) {
@@ -72,12 +81,10 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
     if (then) then(absl::OkStatus());
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    ++commits_;
-  }
+  const int64_t samples = SamplesOf(ready.batch);
+  AwaitRoom(samples);
   std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
-  auto carried = [this, effects = std::move(ready.effects), events = std::move(events),
+  auto carried = [this, samples, effects = std::move(ready.effects), events = std::move(events),
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
       hub_.Publish(std::move(events));
@@ -90,6 +97,7 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
     // Under the lock: whoever sees the last commit done may destroy this.
     const std::lock_guard lock(mutex_);
     --commits_;
+    commit_samples_ -= samples;
     durable_.notify_all();
   };
   store_.Commit(
@@ -97,9 +105,14 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
       [carried = std::move(carried)](const absl::Status& durable) mutable { carried(durable); });
 }
 
-void ControlThread::AwaitCommits(int at_most) {
+void ControlThread::AwaitRoom(int64_t samples) {
   std::unique_lock lock(mutex_);
-  durable_.wait(lock, [&] { return commits_ <= at_most; });
+  durable_.wait(lock, [&] {
+    return commits_ < kCommitsMax &&
+           (commit_samples_ == 0 || commit_samples_ + samples <= kCommitSamplesMax);
+  });
+  ++commits_;
+  commit_samples_ += samples;
 }
 
 void ControlThread::Publish() {

@@ -19,7 +19,9 @@ namespace shadow {
 class ControlThread {
  public:
   static constexpr size_t kCommandsMax = 1024;
-  static constexpr int kCommitsMax = 1024;  // Not yet durable; the loop waits beyond it.
+  // Not yet durable, of both less than the store takes; the loop waits for room.
+  static constexpr int kCommitsMax = 1024;
+  static constexpr int64_t kCommitSamplesMax = 500'000;
 
   // All references must outlive it. `loop` is loaded. `failed` is called once, on the store's
   // thread, when a write could not be made durable: the daemon has to end.
@@ -47,7 +49,7 @@ class ControlThread {
   // Makes it durable, then runs its effects and `then`.
   void Carry(Ready ready, std::function<void(const absl::Status&)> then);
   void Publish();
-  void AwaitCommits(int at_most);
+  void AwaitRoom(int64_t samples);
   void Handle(Command command);
 
   ControlLoop& loop_;
@@ -61,6 +63,7 @@ class ControlThread {
   std::condition_variable durable_;
   std::shared_ptr<const Snapshot> snapshot_;
   int commits_ = 0;
+  int64_t commit_samples_ = 0;
   std::atomic<bool> store_failed_ = false;
 
   absl::Duration last_tick_;

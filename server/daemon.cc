@@ -72,11 +72,12 @@ void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& c
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
-  const timespec interval = absl::ToTimespec(kHousekeepingInterval);
+  const timespec soon = absl::ToTimespec(kHousekeepingInterval);
+  const timespec later = absl::ToTimespec(kPruneInterval);
   bool serving = false;
-  absl::Duration next_prune = clock.Now().mono + kPruneInterval;
+  absl::Duration next_prune = clock.Now().mono;  // Also where no daemon lives for an interval.
   while (!failed) {
-    const int signal = sigtimedwait(&ends, nullptr, serving ? nullptr : &interval);
+    const int signal = sigtimedwait(&ends, nullptr, serving ? &later : &soon);
     if (signal > 0) return;
     if (!serving && control.snapshot()->recovered) {
       serving = true;

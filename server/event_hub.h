@@ -44,7 +44,7 @@ class EventHub {
   void Close();
   bool closed() const;
 
-  // `wake` is called after each Publish, on its thread; it must be quick and may not call back.
+  // `wake` is called after each Publish, on its thread; it is quick and never (un)subscribes.
   int64_t Subscribe(std::function<void()> wake);
   // After it returns `wake` is not running and never will be.
   void Unsubscribe(int64_t id);

@@ -50,6 +50,7 @@ std::vector<Line> UsageLines(const v1::Usage& usage) {
   if (usage.has_response_time_ms()) {
     lines.push_back({"response time", NumberText(usage.response_time_ms()) + " ms"});
   }
+  if (!usage.error().empty()) lines.push_back({"last reading failed", usage.error()});
   lines.push_back({"steps of history", absl::StrCat(usage.sample_count())});
   return lines;
 }

@@ -65,27 +65,40 @@ inline absl::StatusOr<int> PageSize(int asked) {
   return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
 }
 
-// Tokens are the key of the last element, in hex: opaque, and checked.
-inline std::string ToToken(const std::string& key) { return absl::BytesToHexString(key); }
-inline absl::StatusOr<std::string> FromToken(const std::string& token) {
-  std::string key = absl::HexStringToBytes(token);
-  if (absl::BytesToHexString(key) == token) return key;
-  return FieldError("page_token", "is not a next_page_token of this method");
+// Tokens are the key of the last element, in hex: opaque, and checked. `scope`: the method and what
+// else must be the same on each page; a token of another request is refused (AIP-158).
+inline std::string ToToken(std::string_view scope, std::string_view key) {
+  return absl::BytesToHexString(absl::StrCat(std::string(scope), "\n", std::string(key)));
 }
+// The key; empty: the first page.
+inline absl::StatusOr<std::string> FromToken(std::string_view scope, const std::string& token) {
+  if (token.empty()) return std::string();
+  const std::string begin = absl::StrCat(std::string(scope), "\n");
+  const std::string bytes = absl::HexStringToBytes(token);
+  if (bytes.starts_with(begin) && absl::BytesToHexString(bytes) == token) {
+    return bytes.substr(begin.size());
+  }
+  return FieldError("page_token", "is not a next_page_token of this request");
+}
+
+struct Page {
+  std::string_view scope;  // Of the token.
+  int size;
+  const std::string& token;
+};
 
 // One page of a map in key order; `add(value)` for each that `keep(key, value)` takes.
 template <typename Map, typename Keep, typename Add>
-absl::StatusOr<std::string> ListPage(const Map& map, int page_size, const std::string& page_token,
-                                     Keep keep, Add add) {
-  const auto size = PageSize(page_size);
+absl::StatusOr<std::string> ListPage(const Map& map, const Page& page, Keep keep, Add add) {
+  const auto size = PageSize(page.size);
   if (!size.ok()) return size.status();
-  const auto after = FromToken(page_token);
+  const auto after = FromToken(page.scope, page.token);
   if (!after.ok()) return after.status();
   int added = 0;
   std::string last;
   for (auto entry = map.upper_bound(*after); entry != map.end(); ++entry) {
     if (!keep(entry->first, entry->second)) continue;
-    if (added == *size) return ToToken(last);
+    if (added == *size) return ToToken(page.scope, last);
     add(entry->second);
     last = entry->first;
     ++added;

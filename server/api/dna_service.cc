@@ -1,4 +1,5 @@
 #include "server/api/services.h"
+#include "server/core/loop/mutations.h"
 
 namespace shadow {
 
@@ -13,6 +14,19 @@ absl::Status CheckSupported(const Adapters& adapters, const v1::Dna& dna) {
   }
   return refusal;
 }
+
+namespace {
+
+// What `request` would store, as far as the snapshot tells; what the core refuses is left to it.
+v1::Dna Merged(const Snapshot& snapshot, const v1::UpdateDnaRequest& request) {
+  const auto current = snapshot.dnas->find(request.dna().name());
+  if (current == snapshot.dnas->end()) return request.dna();
+  v1::Dna merged = current->second;
+  MergeMasked(request.dna(), request.update_mask(), merged).IgnoreError();
+  return merged;
+}
+
+}  // namespace
 
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
@@ -45,7 +59,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
   return Reply(context, [&] {
     const auto snapshot = api_.control.snapshot();
     const auto next = ListPage(
-        *snapshot->dnas, request->page_size(), request->page_token(),
+        *snapshot->dnas, {"ListDnas", request->page_size(), request->page_token()},
         [](const std::string& key, const v1::Dna&) { return key.find('@') == std::string::npos; },
         [&](const v1::Dna& dna) { *response->add_dnas() = dna; });
     if (next.ok()) response->set_next_page_token(*next);
@@ -58,7 +72,8 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
                                                    v1::Dna* response) {
   return Ask(context, api_.control, *request, response, [&] {
     const absl::Status admin = RequireAdmin(*context, "UpdateDna");
-    return admin.ok() ? CheckSupported(api_.adapters, request->dna()) : admin;
+    if (!admin.ok()) return admin;
+    return CheckSupported(api_.adapters, Merged(*api_.control.snapshot(), *request));
   });
 }
 

@@ -141,15 +141,20 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
   std::shared_ptr<WatchReactor> self_;
 };
 
+std::string ScopeOf(const v1::ListEventsRequest& request) {
+  return absl::StrCat("ListEvents ", request.since_revision(), " ", request.name_prefix());
+}
+
 absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
   if (request.since_revision() < 0) {
     return FieldError("since_revision", absl::StrCat(request.since_revision(), " is negative"));
   }
   if (request.page_token().empty()) return request.since_revision();
+  const auto key = FromToken(ScopeOf(request), request.page_token());
+  if (!key.ok()) return key.status();
   int64_t after = 0;
-  const auto key = FromToken(request.page_token());
-  if (key.ok() && absl::SimpleAtoi(*key, &after) && after >= 0) return after;
-  return FieldError("page_token", "is not a next_page_token of this method");
+  if (absl::SimpleAtoi(*key, &after) && after >= 0) return after;
+  return FieldError("page_token", "is not a next_page_token of this request");
 }
 
 }  // namespace
@@ -167,7 +172,7 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
     for (const v1::Event& event : *events) {
       if (response->events_size() == *size) {
         response->set_next_page_token(
-            ToToken(absl::StrCat(response->events(*size - 1).revision())));
+            ToToken(ScopeOf(*request), absl::StrCat(response->events(*size - 1).revision())));
         break;
       }
       *response->add_events() = event;

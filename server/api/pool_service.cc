@@ -32,7 +32,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
   return Reply(context, [&] {
     const auto snapshot = api_.control.snapshot();
     const auto next = ListPage(
-        snapshot->pools, request->page_size(), request->page_token(),
+        snapshot->pools, {"ListPools", request->page_size(), request->page_token()},
         [](const auto&, const auto&) { return true; },
         [&](const auto& pool) { *response->add_pools() = pool->pool; });
     if (next.ok()) response->set_next_page_token(*next);

@@ -63,8 +63,9 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
       if (!pool.ok()) return pool.status();
       add(**pool);
     }
+    const std::string scope = absl::StrCat("ListShadowPools ", request->parent());
     const auto next = ListPage(
-        shadows, request->page_size(), request->page_token(),
+        shadows, {scope, request->page_size(), request->page_token()},
         [](const auto&, const auto&) { return true; },
         [&](const v1::ShadowPool* shadow) { *response->add_shadow_pools() = *shadow; });
     if (next.ok()) response->set_next_page_token(*next);
@@ -105,8 +106,9 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
     const auto pool = FindPool(*snapshot, pool_name, "parent");
     if (!pool.ok()) return pool.status();
     const std::string prefix = request->parent() + "/";
+    const std::string scope = absl::StrCat("ListInstances ", request->parent());
     const auto next = ListPage(
-        (*pool)->instances, request->page_size(), request->page_token(),
+        (*pool)->instances, {scope, request->page_size(), request->page_token()},
         [&](const std::string& name, const v1::Instance&) { return name.starts_with(prefix); },
         [&](const v1::Instance& instance) { *response->add_instances() = instance; });
     if (next.ok()) response->set_next_page_token(*next);

@@ -87,12 +87,17 @@ absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
                                until - absl::Nanoseconds(1), kHistorySamplesMax);
 }
 
-absl::StatusOr<int64_t> DecisionBefore(const std::string& page_token) {
-  if (page_token.empty()) return 0;
+std::string ScopeOf(const v1::ListDecisionsRequest& request) {
+  return absl::StrCat("ListDecisions ", request.pool());
+}
+
+absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) {
+  if (request.page_token().empty()) return 0;
+  const auto key = FromToken(ScopeOf(request), request.page_token());
+  if (!key.ok()) return key.status();
   int64_t before = 0;
-  const auto key = FromToken(page_token);
-  if (key.ok() && absl::SimpleAtoi(*key, &before) && before > 0) return before;
-  return FieldError("page_token", "is not a next_page_token of this method");
+  if (absl::SimpleAtoi(*key, &before) && before > 0) return before;
+  return FieldError("page_token", "is not a next_page_token of this request");
 }
 
 }  // namespace
@@ -151,13 +156,14 @@ UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
     }
     const auto size = PageSize(request->page_size());
     if (!size.ok()) return size.status();
-    const auto before = DecisionBefore(request->page_token());
+    const auto before = DecisionBefore(*request);
     if (!before.ok()) return before.status();
     const auto decisions = api_.store.ReadDecisions(request->pool(), *before, *size + 1);
     if (!decisions.ok()) return decisions.status();
     for (const v1::Decision& decision : *decisions) {
       if (response->decisions_size() == *size) {
-        response->set_next_page_token(ToToken(absl::StrCat(response->decisions(*size - 1).id())));
+        response->set_next_page_token(
+            ToToken(ScopeOf(*request), absl::StrCat(response->decisions(*size - 1).id())));
         break;
       }
       *response->add_decisions() = decision;

@@ -43,7 +43,7 @@ class ProcessProvider final : public Provider {
   // kFailedPrecondition or kPermissionDenied: the directory cannot be made or is somebody else's.
   static absl::StatusOr<std::unique_ptr<ProcessProvider>> Open(const Options& options);
 
-  // Refuses what a plain process cannot enforce (process_support.h).
+  // Refuses what a plain process cannot enforce (process_plan.h).
   absl::Status Supports(const CompiledDna& dna) override;
 
   // Also kFailedPrecondition: the program, directory, user or a secret file of the DNA cannot be

@@ -121,6 +121,21 @@ TEST_CASE("a configuration with a typo and a second daemon end with their exit c
   CHECK_THAT(nobody.err, Catch::Contains("UNAVAILABLE") && Catch::Contains("shadowd.sock"));
 }
 
+TEST_CASE("a field that cannot be enforced is refused, also when it is the only one sent") {
+  ShadowWorld world(Still());
+  v1::UpdateDnaRequest request;
+  request.mutable_dna()->set_name("dnas/web");
+  request.mutable_dna()->mutable_operating_system()->set_image("debian:12");
+  request.mutable_dna()->mutable_operating_system()->set_image_digest("sha256:" +
+                                                                      std::string(64, 'a'));
+  request.mutable_update_mask()->add_paths("operating_system");
+  const auto updated =
+      DaemonProcess::Call(world.daemon().dnas(), &v1::DnaService::Stub::UpdateDna, request);
+  CHECK(updated.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK_THAT(std::string(updated.status().message()), Catch::Contains("image"));
+  world.Finish();
+}
+
 TEST_CASE("who can only read may read and change nothing") {
   constexpr uid_t kNobody = 65534;
   if (getuid() != 0) {

@@ -67,7 +67,7 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   int pages = 0;
   do {
     const auto next = ListPage(
-        map, 2, token, [](const std::string&, int value) { return value != 3; },
+        map, {"List a", 2, token}, [](const std::string&, int value) { return value != 3; },
         [&](int value) { seen.push_back(value); });
     REQUIRE(next.ok());
     token = *next;
@@ -77,8 +77,13 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   CHECK(pages == 3);
   const auto keep = [](const std::string&, int) { return true; };
   const auto drop = [](int) {};
-  CHECK(absl::IsInvalidArgument(ListPage(map, 2, "not a token", keep, drop).status()));
-  CHECK(absl::IsInvalidArgument(ListPage(map, -1, "", keep, drop).status()));
+  const std::string first = *ListPage(map, {"List a", 2, ""}, keep, drop);
+  for (const std::string& foreign :
+       {std::string("not a token"), ToToken("List b", "k1"), ToToken("List", "k1"), first + "0"}) {
+    CHECK(absl::IsInvalidArgument(ListPage(map, {"List a", 2, foreign}, keep, drop).status()));
+  }
+  CHECK(absl::IsInvalidArgument(ListPage(map, {"List b", 2, first}, keep, drop).status()));
+  CHECK(absl::IsInvalidArgument(ListPage(map, {"List a", -1, ""}, keep, drop).status()));
   CHECK(*PageSize(0) == kPageSizeDefault);
   CHECK(*PageSize(1'000'000) == kPageSizeMax);
 }
@@ -91,6 +96,7 @@ TEST_CASE("a typo in the configuration is an error with its place") {
   CHECK(absl::IsInvalidArgument(config.status()));
   CHECK(std::string(config.status().message()).find(path + ":2:") == 0);
   CHECK(absl::IsNotFound(ReadConfig("/nonexistent/shadowd").status()));
+  CHECK_FALSE(ReadConfig("/").ok());
 }
 
 TEST_CASE("settings out of their range are refused by name") {
@@ -101,6 +107,8 @@ TEST_CASE("settings out of their range are refused by name") {
   };
   const Case cases[] = {
       {"listen", [](v1::DaemonConfig& config) { config.set_listen("tcp:1"); }},
+      {"listen",
+       [](v1::DaemonConfig& config) { config.set_listen("unix:/" + std::string(107, 'a')); }},
       {"effect_workers", [](v1::DaemonConfig& config) { config.set_effect_workers(0); }},
       {"instances_max", [](v1::DaemonConfig& config) { config.set_instances_max(-1); }},
       {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},

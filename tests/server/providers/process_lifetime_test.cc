@@ -342,24 +342,5 @@ TEST_CASE("the priority of a suspended instance is low, and its own again afterw
   CHECK(ReadProcessStat(pid)->nice == before);
 }
 
-TEST_CASE("resuming takes a few milliseconds") {
-  ProcessWorld world;
-  const InstanceSpec instance = TestInstance("a1", Shell(kFamily));
-  StartFamily(world, instance);
-  std::vector<double> milliseconds;
-  for (int i = 0; i < 25; ++i) {
-    REQUIRE(world.provider().Suspend(instance).ok());
-    const auto begin = std::chrono::steady_clock::now();
-    REQUIRE(world.provider().Resume(instance).ok());
-    milliseconds.push_back(
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-            .count());
-  }
-  std::sort(milliseconds.begin(), milliseconds.end());
-  INFO("best " << milliseconds[0] << " ms, median " << milliseconds[12] << " ms");
-  // The best, as others may load the machine.
-  CHECK(milliseconds[0] < 5);
-}
-
 }  // namespace
 }  // namespace shadow
