@@ -44,7 +44,8 @@ constexpr GroupText kGroups[] = {
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
-       {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ServerCommands()}) {
+       {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
+        ServerCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
@@ -52,7 +53,8 @@ std::vector<Command> AllCommands() {
 
 Output OutputOf(const std::string& text) {
   if (text == "json") return Output::kJson;
-  return text == "csv" ? Output::kCsv : Output::kTable;
+  if (text == "csv") return Output::kCsv;
+  return text == "svg" ? Output::kSvg : Output::kTable;
 }
 
 // CLI11 takes an empty text, such as an unset variable of a script, for 0.
@@ -80,8 +82,8 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
   root.add_option_function<std::string>(
           "-o,--output",
           [&arguments](const std::string& text) { arguments.output = OutputOf(text); },
-          "table (default) or json; csv for a forecast")
-      ->check(CLI::IsMember({"table", "json", "csv"}))
+          "table (default; a forecast is plotted) or json; csv or svg for a forecast")
+      ->check(CLI::IsMember({"table", "json", "csv", "svg"}))
       ->type_name("FORMAT");
   root.add_flag("--watch", arguments.watch,
                 "get, list, events: follow changes; with -o json one line each");
@@ -136,8 +138,16 @@ void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
         ->type_name("DURATION");
   }
   if (takes(kTakesHistory)) {
-    app.add_option("--history", arguments.history_steps, "Steps of history to return with it")
+    app.add_option("--history", arguments.history_steps,
+                   "Steps of history to show with it; default: of a picture as many as are "
+                   "forecast, else 0")
         ->check(Number());
+  }
+  if (takes(kTakesChart)) {
+    app.add_option("--save", arguments.save,
+                   "Write it to this file instead of standard output; .csv, .json or .svg says "
+                   "the format, unless -o does")
+        ->type_name("FILE");
   }
   if (takes(kTakesSince)) {
     app.add_option("--since", arguments.since_revision,
@@ -184,7 +194,8 @@ absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments
                {"--wait", arguments.wait, kTakesWait},
                {"--dry-run", arguments.dry_run, kTakesDryRun},
                {"--request-id", !arguments.request_id.empty(), kTakesRequestId},
-               {"--output csv", arguments.output == Output::kCsv, kTakesCsvOutput}};
+               {"--output csv", arguments.output == Output::kCsv, kTakesChart},
+               {"--output svg", arguments.output == Output::kSvg, kTakesChart}};
   for (const auto& flag : flags) {
     if (flag.given && (command.takes & flag.takes) == 0) {
       return BadField(flag.flag, absl::StrCat("means nothing to `shadowctl ", full, "`"));

@@ -15,7 +15,7 @@ inline constexpr std::string_view kDefaultAddress = "unix:/run/shadowd/shadowd.s
 inline constexpr absl::Duration kDefaultCallTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kDefaultWaitTimeout = absl::Minutes(5);
 
-enum class Output { kTable, kJson, kCsv };
+enum class Output { kTable, kJson, kCsv, kSvg };
 
 // As CLI11 fills it; durations and times are parsed later, with the flag's name in errors.
 struct Arguments {
@@ -39,7 +39,8 @@ struct Arguments {
   std::optional<double> value;
   std::string time;
   std::string horizon;  // Duration.
-  std::int32_t history_steps = 0;
+  std::optional<std::int32_t> history_steps;
+  std::string save;  // File to write instead of standard output.
   std::optional<std::int64_t> since_revision;
   std::int32_t limit = 0;  // 0: no limit.
 };

@@ -14,17 +14,17 @@ class Session;
 // What a command takes beside its positional argument; a bit set.
 enum Takes : std::uint32_t {
   kTakesNothing = 0,
-  kTakesFile = 1U << 0U,        // -f FILE, required.
-  kTakesIncrease = 1U << 1U,    // --increase X, required.
-  kTakesLevel = 1U << 2U,       // --level N, required.
-  kTakesInstances = 1U << 3U,   // --instances N, required.
-  kTakesHold = 1U << 4U,        // --hold DURATION
-  kTakesSamples = 1U << 5U,     // --csv FILE, or --value V [--time T]
-  kTakesHorizon = 1U << 6U,     // --horizon D
-  kTakesHistory = 1U << 7U,     // --history STEPS
-  kTakesSince = 1U << 8U,       // --since REVISION
-  kTakesLimit = 1U << 9U,       // --limit N
-  kTakesCsvOutput = 1U << 10U,  // -o csv
+  kTakesFile = 1U << 0U,       // -f FILE, required.
+  kTakesIncrease = 1U << 1U,   // --increase X, required.
+  kTakesLevel = 1U << 2U,      // --level N, required.
+  kTakesInstances = 1U << 3U,  // --instances N, required.
+  kTakesHold = 1U << 4U,       // --hold DURATION
+  kTakesSamples = 1U << 5U,    // --csv FILE, or --value V [--time T]
+  kTakesHorizon = 1U << 6U,    // --horizon D
+  kTakesHistory = 1U << 7U,    // --history STEPS
+  kTakesSince = 1U << 8U,      // --since REVISION
+  kTakesLimit = 1U << 9U,      // --limit N
+  kTakesChart = 1U << 10U,     // -o csv, -o svg, --save FILE
   // Global flags, which are usage errors where they mean nothing:
   kTakesWatch = 1U << 11U,      // --watch
   kTakesWait = 1U << 12U,       // --wait
@@ -48,7 +48,8 @@ struct Command {
 std::span<const Command> DnaCommands();
 std::span<const Command> PoolCommands();
 std::span<const Command> ShadowCommands();
-std::span<const Command> DemandCommands();  // usage, forecast, decisions, why, pool analyze
+std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
+std::span<const Command> ForecastCommands();
 std::span<const Command> ServerCommands();  // apply, events, status
 
 }  // namespace shadow

@@ -3,10 +3,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string_view>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 
 namespace shadow {
@@ -14,6 +17,7 @@ namespace {
 
 constexpr int kDefaultColumns = 80;
 constexpr int kColumnsMin = 40;
+constexpr int kColumnsMax = 1000;
 
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -22,10 +26,16 @@ std::string Environment(const char* name) {
 
 int TerminalColumns() {
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < kColumnsMin) {
-    return kDefaultColumns;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+// POSIX: the first of these that is set and not empty rules.
+std::string CharacterLocale() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    std::string locale = Environment(name);
+    if (!locale.empty()) return locale;
   }
-  return size.ws_col;
+  return "C";
 }
 
 }  // namespace
@@ -39,10 +49,27 @@ Console ProcessConsole() {
                  .out_is_terminal = out_is_terminal,
                  .err_is_terminal = isatty(STDERR_FILENO) == 1,
                  .colour = out_is_terminal && !plain,
-                 .columns = TerminalColumns(),
+                 .utf8 = IsUtf8Locale(CharacterLocale()),
+                 .columns = OutputColumns(Environment("COLUMNS"), TerminalColumns()),
                  .address_from_environment = Environment("SHADOWD_ADDRESS"),
                  .now = [] { return absl::Now(); },
                  .sleep = [](absl::Duration duration) { absl::SleepFor(duration); }};
+}
+
+int OutputColumns(std::string_view columns_variable, int terminal_columns) {
+  int columns = 0;
+  const absl::string_view text(columns_variable.data(), columns_variable.size());
+  if (!absl::SimpleAtoi(text, &columns) || columns <= 0) columns = terminal_columns;
+  if (columns <= 0) columns = kDefaultColumns;
+  return std::clamp(columns, kColumnsMin, kColumnsMax);
+}
+
+bool IsUtf8Locale(std::string_view locale) {
+  const std::size_t dot = locale.find('.');
+  if (dot == std::string_view::npos) return false;
+  const std::string_view charset = locale.substr(dot + 1, locale.find('@', dot) - dot - 1);
+  const absl::string_view name(charset.data(), charset.size());
+  return absl::EqualsIgnoreCase(name, "UTF-8") || absl::EqualsIgnoreCase(name, "UTF8");
 }
 
 }  // namespace shadow

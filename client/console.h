@@ -5,6 +5,7 @@
 #include <istream>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 
@@ -18,7 +19,8 @@ struct Console {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool colour = false;                   // Of `out`: a terminal, no NO_COLOR, TERM not dumb.
-  int columns = 80;                      // Width of the terminal.
+  bool utf8 = false;                     // The locale's characters are UTF-8.
+  int columns = 80;                      // Width to write in.
   std::string address_from_environment;  // $SHADOWD_ADDRESS, or empty.
   std::function<absl::Time()> now;
   std::function<void(absl::Duration)> sleep;
@@ -27,5 +29,12 @@ struct Console {
 // The process's own: standard streams, environment, system clock. The only place of shadowctl that
 // reads the time, sleeps or looks at the environment.
 Console ProcessConsole();
+
+// The width to write in: $COLUMNS if it is a positive number, else the terminal's (0: there is
+// none), else 80; from 40 to 1000.
+int OutputColumns(std::string_view columns_variable, int terminal_columns);
+
+// Whether a locale of this name ("de_DE.UTF-8", "C.utf8", "en_US.utf8@euro") is in UTF-8.
+bool IsUtf8Locale(std::string_view locale);
 
 }  // namespace shadow

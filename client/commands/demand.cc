@@ -1,4 +1,4 @@
-// shadowctl usage push, forecast, decisions, why, pool analyze: demand in, verdicts out.
+// shadowctl usage push, decisions, why, pool analyze: demand in, verdicts out.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -14,8 +14,6 @@
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/explain.h"
-#include "client/output/forecast_csv.h"
-#include "client/output/plot.h"
 #include "client/proto_time.h"
 #include "client/session.h"
 #include "client/text.h"
@@ -29,8 +27,6 @@ constexpr std::size_t kSamplesPerMessage = 5'000;  // ReportUsage takes 10,000 a
 constexpr std::size_t kSamplesPerBatch = 100'000;  // ReportUsageBatch's own limit.
 constexpr absl::Duration kImportTimeout = absl::Minutes(10);
 constexpr int kDecisionsDefault = 20;
-constexpr int kHistoryStepsMax = 2016;  // GetForecast's own limit.
-constexpr int kPlotRows = 14;
 
 absl::StatusOr<std::vector<v1::Sample>> ReadSamples(Session& session) {
   const Arguments& arguments = session.arguments();
@@ -110,35 +106,6 @@ absl::Status Push(Session& session) {
   return batch ? PushBatch(session, pool, *samples) : PushStream(session, pool, *samples);
 }
 
-std::string PlotText(Session& session, const v1::Forecast& forecast, const std::string& title) {
-  const Console& console = session.console();
-  return PlotForecast(forecast, {.title = title,
-                                 .columns = console.columns,
-                                 .rows = kPlotRows,
-                                 .blocks = console.out_is_terminal});
-}
-
-absl::Status Forecast(Session& session) {
-  const Arguments& arguments = session.arguments();
-  v1::GetForecastRequest request;
-  request.set_pool(FullPoolName(arguments.name));
-  if (!arguments.horizon.empty()) {
-    const absl::StatusOr<absl::Duration> horizon =
-        ParseDurationFlag(arguments.horizon, "--horizon");
-    if (!horizon.ok()) return horizon.status();
-    *request.mutable_horizon() = ToProto(*horizon);
-  }
-  const bool plot = arguments.output == Output::kTable;
-  // A plot wants as much history as there is forecast, and cuts the rest off.
-  request.set_history_steps(arguments.history_steps == 0 && plot ? kHistoryStepsMax
-                                                                 : arguments.history_steps);
-  const auto forecast = session.Call(session.usage(), &Stub::GetForecast, request);
-  if (!forecast.ok()) return forecast.status();
-  session.Print(*forecast,
-                plot ? PlotText(session, *forecast, request.pool()) : ForecastCsv(*forecast));
-  return absl::OkStatus();
-}
-
 absl::Status Decisions(Session& session) {
   const int limit = session.arguments().limit;
   v1::ListDecisionsRequest request;
@@ -184,14 +151,12 @@ absl::Status Analyze(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 5> kCommands = {{
+constexpr std::array<Command, 4> kCommands = {{
     {"usage", "push", "POOL",
      "Report demand: samples of a CSV file (timestamp,value), or one value",
      "usage push web --csv demand.csv", kTakesSamples | kTakesDryRun | kTakesRequestId, Push},
     {"pool", "analyze", "POOL", "Read the usage, forecast and decide now, and say what and why",
      "pool analyze web --dry-run", kTakesDryRun, Analyze},
-    {"", "forecast", "POOL", "Plot the demand that is expected", "forecast web --horizon 6h",
-     kTakesHorizon | kTakesHistory | kTakesCsvOutput, Forecast},
     {"", "decisions", "POOL", "List the latest decisions, newest first", "decisions web --limit 50",
      kTakesLimit, Decisions},
     {"", "why", "NAME", "Explain the last decision for a pool or a shadow pool", "why web",

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdint>
-#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/proto_time.h"
+#include "client/output/forecast_chart.h"
 #include "client/text.h"
 
 namespace shadow {
@@ -17,75 +16,50 @@ namespace {
 
 constexpr int kColumnsMin = 40;
 constexpr int kRowsMin = 2;
-constexpr std::size_t kStepsMax = 100'000;  // A picture of more than a daemon ever returns.
+constexpr std::string_view kReset = "\x1b[0m";
 
-struct Glyphs {
-  std::array<const char*, 9> bar;  // Filled by 0 to 8 eighths.
-  const char* median;
-  const char* band;
-  const char* side;
-  const char* corner;
-  const char* floor;
+// What one cell of the picture shows, and how it is painted; no paint: the terminal's own colour.
+struct Mark {
+  std::string_view glyph;
+  std::string_view paint;
 };
 
-constexpr Glyphs kBlocks = {{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, "▓", "░", "│", "└", "─"};
-constexpr Glyphs kAscii = {{" ", "_", "_", "_", "#", "#", "#", "#", "#"}, "o", ".", "|", "+", "-"};
-
-struct Band {
-  double low = 0;
-  double median = 0;
-  double high = 0;
+struct Marks {
+  std::array<std::string_view, 9> bar;  // Filled by 0 to 8 eighths.
+  Mark median;
+  Mark band;
+  std::string_view side;
+  std::string_view corner;
+  std::string_view floor;
 };
 
-// What one column of the picture shows: history or forecast, or neither where history is missing.
-struct Slot {
-  std::optional<double> history;
-  std::optional<Band> band;
-};
+constexpr Marks kBlocks = {.bar = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
+                           .median = {"▓", "\x1b[33m"},
+                           .band = {"░", "\x1b[36m"},
+                           .side = "│",
+                           .corner = "└",
+                           .floor = "─"};
+constexpr Marks kAscii = {.bar = {" ", "_", "_", "_", "#", "#", "#", "#", "#"},
+                          .median = {"o", "\x1b[33m"},
+                          .band = {".", "\x1b[36m"},
+                          .side = "|",
+                          .corner = "+",
+                          .floor = "-"};
 
-// Steps of the picture, one slot each, and where they lie in time.
-struct Series {
-  std::vector<Slot> slots;
-  std::size_t history_slots = 0;
-  absl::Time first;
-  absl::Duration step;
-};
-
-Series Collect(const v1::Forecast& forecast) {
-  Series series;
-  series.step = FromProto(forecast.step());
-  const auto points =
-      std::min(static_cast<std::size_t>(std::max(forecast.points_size(), 0)), kStepsMax);
-  if (points == 0 || series.step <= absl::ZeroDuration()) return series;
-  const absl::Time now = FromProto(forecast.points(0).time());
-
-  if (forecast.history_size() > 0) {
-    const absl::Duration known = now - FromProto(forecast.history(0).time());
-    const double steps = std::ceil(absl::FDivDuration(known, series.step));
-    series.history_slots =
-        static_cast<std::size_t>(std::clamp(steps, 0.0, static_cast<double>(points)));
-  }
-  series.first = now - static_cast<double>(series.history_slots) * series.step;
-  series.slots.resize(series.history_slots + points);
-  for (const v1::Sample& sample : forecast.history()) {
-    const double at = absl::FDivDuration(FromProto(sample.time()) - series.first, series.step);
-    if (at < 0 || at >= static_cast<double>(series.history_slots)) continue;
-    series.slots[static_cast<std::size_t>(at)].history = sample.value();
-  }
-
-  int median = 0;
-  for (int i = 1; i < forecast.quantiles_size(); ++i) {
-    if (std::fabs(forecast.quantiles(i) - 0.5) < std::fabs(forecast.quantiles(median) - 0.5)) {
-      median = i;
+// A line of marks; a run of one colour is painted as a whole.
+std::string Painted(std::span<const Mark> marks, bool colour) {
+  std::string line;
+  std::string_view paint;
+  for (const Mark& mark : marks) {
+    if (colour && mark.paint != paint) {
+      if (!paint.empty()) line += kReset;
+      paint = mark.paint;
+      line += paint;
     }
+    line += mark.glyph;
   }
-  for (std::size_t i = 0; i < points; ++i) {
-    const auto& values = forecast.points(static_cast<int>(i)).values();
-    if (values.size() <= median) continue;
-    series.slots[series.history_slots + i].band =
-        Band{.low = values[0], .median = values[median], .high = values[values.size() - 1]};
-  }
-  return series;
+  if (!paint.empty()) line += kReset;
+  return line;
 }
 
 // Several steps in one column: means of what is known, the outermost of the bands.
@@ -124,56 +98,34 @@ std::vector<Slot> Squeeze(std::span<const Slot> slots, std::size_t columns) {
   return squeezed;
 }
 
-// The first round number that is not below `highest`: 1, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power
-// of ten. 73 -> 80.
-double RoundMaximum(double highest) {
-  if (!(highest > 0) || !std::isfinite(highest)) return 1;
-  const double power = std::pow(10, std::floor(std::log10(highest)));
-  for (const double factor : {1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0}) {
-    if (factor * power >= highest) return factor * power;
-  }
-  return 10 * power;
-}
-
-double Highest(std::span<const Slot> slots) {
-  double highest = 0;
-  for (const Slot& slot : slots) {
-    if (slot.history) highest = std::max(highest, *slot.history);
-    if (slot.band) highest = std::max(highest, slot.band->high);
-  }
-  return highest;
-}
-
 // `unit`: demand of one row. `row`: 0 is the lowest of `rows`.
-const char* Glyph(const Slot& slot, int row, int rows, double unit, const Glyphs& glyphs) {
+Mark MarkOf(const Slot& slot, int row, int rows, double unit, const Marks& marks) {
   if (slot.band) {
     const auto row_of = [&](double value) {
       return static_cast<int>(std::clamp(std::floor(value / unit), 0.0, rows - 1.0));
     };
-    if (row == row_of(slot.band->median)) return glyphs.median;
+    if (row == row_of(slot.band->median)) return marks.median;
     const bool inside = row >= row_of(slot.band->low) && row <= row_of(slot.band->high);
-    return inside ? glyphs.band : " ";
+    return inside ? marks.band : Mark{" ", ""};
   }
-  if (!slot.history) return " ";
+  if (!slot.history) return {" ", ""};
   const int eighths =
       static_cast<int>(std::clamp(std::round(*slot.history / unit * 8), 1.0, rows * 8.0));
-  return glyphs.bar[static_cast<std::size_t>(std::clamp(eighths - 8 * row, 0, 8))];
+  return {marks.bar[static_cast<std::size_t>(std::clamp(eighths - 8 * row, 0, 8))], ""};
 }
 
 // Start, first forecast step and end below the axis, as far as they fit.
-std::string TimeAxis(const Series& series, std::size_t history_columns, std::size_t columns) {
-  const char* format = series.step < absl::Minutes(1) ? "%H:%M:%S" : "%m-%d %H:%M";
-  const auto label = [&](std::size_t step) {
-    return absl::FormatTime(format, series.first + static_cast<double>(step) * series.step,
-                            absl::UTCTimeZone());
+std::string TimeAxis(const Chart& chart, std::size_t history_columns, std::size_t columns) {
+  const char* format = chart.step < absl::Minutes(1) ? "%H:%M:%S" : "%m-%d %H:%M";
+  const auto label = [&](std::size_t slot) {
+    return absl::FormatTime(format, chart.TimeOf(slot), absl::UTCTimeZone());
   };
   std::string axis = label(0);
-  const std::string now = label(series.history_slots);
   if (history_columns > axis.size()) {
     axis.resize(history_columns, ' ');
-    axis += now;
+    axis += label(chart.history_slots);
   }
-  const std::string end = label(series.slots.size());
+  const std::string end = label(chart.slots.size());
   if (columns > axis.size() + end.size()) {
     axis.resize(columns - end.size(), ' ');
     axis += end;
@@ -181,65 +133,68 @@ std::string TimeAxis(const Series& series, std::size_t history_columns, std::siz
   return axis;
 }
 
-std::string Legend(const v1::Forecast& forecast, const Glyphs& glyphs) {
+std::string Legend(const v1::Forecast& forecast, const Marks& marks, bool colour) {
+  const auto painted = [&](const Mark& mark) { return Painted(std::span(&mark, 1), colour); };
   std::string legend;
-  if (forecast.history_size() > 0) legend = absl::StrCat(glyphs.bar[8], " history  ");
+  if (forecast.history_size() > 0) absl::StrAppend(&legend, marks.bar[8].data(), " history  ");
   if (forecast.quantiles_size() > 0) {
-    const double low = 100 * forecast.quantiles(0);
-    const double high = 100 * forecast.quantiles(forecast.quantiles_size() - 1);
-    absl::StrAppend(&legend, glyphs.median, " median  ", glyphs.band, " ", NumberText(low), "% to ",
-                    NumberText(high), "%  ");
+    absl::StrAppend(&legend, painted(marks.median), " median  ", painted(marks.band), " ",
+                    BandText(forecast), "  ");
   }
   return legend + "times in UTC";
 }
 
-std::string TrustLine(const v1::Forecast& forecast) {
-  std::string line = "trust: ";
-  line += v1::Trust_IsValid(forecast.trust()) ? v1::Trust_Name(forecast.trust()) : "unknown";
-  if (!forecast.trust_reason().empty()) line += ": " + PrintableText(forecast.trust_reason());
-  return line;
+// The columns of the picture, at most `width`, and how many of them are history. History and
+// forecast share the width as they share the time, and never a column.
+struct Columns {
+  std::vector<Slot> slots;
+  std::size_t history = 0;
+};
+
+Columns ColumnsOf(const Chart& chart, std::size_t width) {
+  const std::span<const Slot> all(chart.slots);
+  const std::size_t history_width =
+      all.size() <= width ? chart.history_slots : width * chart.history_slots / all.size();
+  Columns columns;
+  columns.slots = Squeeze(all.first(chart.history_slots), history_width);
+  columns.history = columns.slots.size();
+  const std::vector<Slot> ahead =
+      Squeeze(all.subspan(chart.history_slots), width - columns.history);
+  columns.slots.insert(columns.slots.end(), ahead.begin(), ahead.end());
+  return columns;
 }
 
 }  // namespace
 
 std::string PlotForecast(const v1::Forecast& forecast, const PlotOptions& options) {
-  const Glyphs& glyphs = options.blocks ? kBlocks : kAscii;
+  const Marks& marks = options.blocks ? kBlocks : kAscii;
   const int rows = std::max(options.rows, kRowsMin);
-  const Series series = Collect(forecast);
+  const Chart chart = ChartOf(forecast);
   std::string picture = PrintableText(options.title) + "\n";
-  if (series.slots.empty()) {
-    return picture + "no forecast\n" + TrustLine(forecast) + "\n";
-  }
+  if (chart.slots.empty()) return picture + "no forecast\n" + TrustText(forecast) + "\n";
 
-  const double top = RoundMaximum(Highest(series.slots));
-  const std::string top_label = NumberText(top);
-  const std::string half_label = NumberText(top / 2);
+  const double top = AxisTop(chart.slots);
+  const std::string top_label = AxisText(top);
+  const std::string half_label = AxisText(top / 2);
   const std::size_t margin = std::max(top_label.size(), half_label.size());
-  const std::size_t width =
-      static_cast<std::size_t>(std::max(options.columns, kColumnsMin)) - margin - 2;
-  const std::span<const Slot> all(series.slots);
-  // History and forecast share the width as they share the time, and never a column.
-  const std::size_t history_width = series.slots.size() <= width
-                                        ? series.history_slots
-                                        : width * series.history_slots / series.slots.size();
-  std::vector<Slot> columns = Squeeze(all.first(series.history_slots), history_width);
-  const std::size_t history_columns = columns.size();
-  const std::vector<Slot> ahead =
-      Squeeze(all.subspan(series.history_slots), width - history_columns);
-  columns.insert(columns.end(), ahead.begin(), ahead.end());
+  const Columns columns = ColumnsOf(
+      chart, static_cast<std::size_t>(std::max(options.columns, kColumnsMin)) - margin - 2);
 
   for (int row = rows - 1; row >= 0; --row) {
     std::string label = row == rows - 1 ? top_label : row == rows / 2 - 1 ? half_label : "";
     label.insert(0, margin - label.size(), ' ');
-    std::string line = label + " " + glyphs.side;
-    for (const Slot& slot : columns) line += Glyph(slot, row, rows, top / rows, glyphs);
+    std::vector<Mark> cells;
+    for (const Slot& slot : columns.slots) {
+      cells.push_back(MarkOf(slot, row, rows, top / rows, marks));
+    }
+    std::string line = label + " " + std::string(marks.side) + Painted(cells, options.colour);
     picture += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
-  picture += std::string(margin - 1, ' ') + "0 " + glyphs.corner;
-  for (std::size_t i = 0; i < columns.size(); ++i) picture += glyphs.floor;
+  picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.corner);
+  for (std::size_t i = 0; i < columns.slots.size(); ++i) picture += marks.floor;
   picture += "\n" + std::string(margin + 2, ' ') +
-             TimeAxis(series, history_columns, columns.size()) + "\n";
-  return picture + Legend(forecast, glyphs) + "\n" + TrustLine(forecast) + "\n";
+             TimeAxis(chart, columns.history, columns.slots.size()) + "\n";
+  return picture + Legend(forecast, marks, options.colour) + "\n" + TrustText(forecast) + "\n";
 }
 
 }  // namespace shadow

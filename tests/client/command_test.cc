@@ -238,26 +238,6 @@ TEST_CASE("an error in the middle of a stream of samples is the daemon's own") {
   CHECK(ran.err == "error: INVALID_ARGUMENT: samples[3].time: too old\n");
 }
 
-TEST_CASE("a forecast is plotted, or printed as JSON or CSV") {
-  FakeDaemon daemon;
-  daemon.state.forecast.add_quantiles(0.5);
-  daemon.state.forecast.mutable_step()->set_seconds(60);
-  daemon.state.forecast.add_points()->add_values(7);
-  CHECK_THAT(Run(daemon, {"forecast", "web", "--horizon", "6h"}).out,
-             Catch::StartsWith("pools/web\n") && !Catch::Contains("# history") &&
-                 Catch::Contains("o median"));
-  CHECK(daemon.state.get_forecast.horizon().seconds() == 6 * 3600);
-  CHECK(daemon.state.get_forecast.history_steps() == 2016);
-  CHECK(Run(daemon, {"forecast", "web", "-o", "csv"}).out ==
-        "timestamp,history,q0.5\n1970-01-01T00:00:00Z,,7\n");
-  CHECK(daemon.state.get_forecast.history_steps() == 0);
-  CHECK(Json::parse(Run(daemon, {"forecast", "web", "-o", "json"}).out)["history"].empty());
-  CHECK_THAT(RunCommandLine({"forecast", "web"},
-                            {.input = "", .address = daemon.address(), .terminal = true})
-                 .out,
-             Catch::Contains("▓"));
-}
-
 TEST_CASE("decisions are listed, explained and made") {
   FakeDaemon daemon;
   for (int id = 9; id > 4; --id) {

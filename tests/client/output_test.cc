@@ -6,7 +6,6 @@
 #include "client/output/columns.h"
 #include "client/output/explain.h"
 #include "client/output/json.h"
-#include "client/output/plot.h"
 #include "client/output/table.h"
 #include "client/proto_time.h"
 
@@ -120,78 +119,6 @@ TEST_CASE("shadow pools, pools and instances have their tables") {
   CHECK(RenderMessages(InstanceColumns(), std::vector<v1::Instance>{instance}, now, false) ==
         "NAME       ROLE    STATE   ADDRESS  WEIGHT  AGE  REASON\n"
         "web/r1/i1  SHADOW  FAILED  -            0%  5s   exit ?\n");
-}
-
-v1::Forecast SomeForecast() {
-  v1::Forecast forecast;
-  for (const double quantile : {0.05, 0.5, 0.95}) forecast.add_quantiles(quantile);
-  forecast.mutable_step()->set_seconds(60);
-  forecast.set_trust(v1::TOO_LITTLE_DATA);
-  forecast.set_trust_reason("3 steps");
-  const double history[] = {10, 20, 0};  // The third of four steps is missing.
-  const int at[] = {0, 1, 3};
-  for (int i = 0; i < 3; ++i) {
-    v1::Sample& sample = *forecast.add_history();
-    sample.mutable_time()->set_seconds(60 * at[i]);
-    sample.set_value(history[i]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    v1::Forecast::Point& point = *forecast.add_points();
-    point.mutable_time()->set_seconds(60 * (4 + i));
-    for (const double value : {5.0, 15.0, 35.0}) point.add_values(value);
-  }
-  return forecast;
-}
-
-TEST_CASE("a forecast is plotted in ASCII") {
-  // The top is 40, so that a row of four stands for 10: 20 fills two, 35 is in the fourth.
-  CHECK(PlotForecast(SomeForecast(), {.title = "pools/web", .columns = 40, .rows = 4}) ==
-        "pools/web\n"
-        "40 |    ....\n"
-        "   |    ....\n"
-        "20 | #  oooo\n"
-        "   |## _....\n"
-        " 0 +--------\n"
-        "    01-01 00:00\n"
-        "# history  o median  . 5% to 95%  times in UTC\n"
-        "trust: TOO_LITTLE_DATA: 3 steps\n");
-}
-
-TEST_CASE("a forecast is plotted in blocks") {
-  CHECK(PlotForecast(SomeForecast(),
-                     {.title = "pools/web", .columns = 40, .rows = 4, .blocks = true}) ==
-        "pools/web\n"
-        "40 │    ░░░░\n"
-        "   │    ░░░░\n"
-        "20 │ █  ▓▓▓▓\n"
-        "   │██ ▁░░░░\n"
-        " 0 └────────\n"
-        "    01-01 00:00\n"
-        "█ history  ▓ median  ░ 5% to 95%  times in UTC\n"
-        "trust: TOO_LITTLE_DATA: 3 steps\n");
-}
-
-TEST_CASE("a long forecast is squeezed into the columns there are") {
-  v1::Forecast forecast;
-  forecast.add_quantiles(0.5);
-  forecast.mutable_step()->set_seconds(1);
-  for (int i = 0; i < 1000; ++i) {
-    v1::Forecast::Point& point = *forecast.add_points();
-    point.mutable_time()->set_seconds(i);
-    point.add_values(i % 10);
-  }
-  const std::string plot = PlotForecast(forecast, {.title = "", .columns = 50, .rows = 3});
-  std::size_t begin = 0;
-  for (std::size_t end = plot.find('\n'); end != std::string::npos;
-       begin = end + 1, end = plot.find('\n', begin)) {
-    CHECK(end - begin <= 50);
-  }
-  CHECK_THAT(plot, Catch::Contains("00:00:00") && Catch::Contains("00:16:40"));
-}
-
-TEST_CASE("an empty forecast says so") {
-  CHECK(PlotForecast(v1::Forecast(), {.title = "pools/web"}) ==
-        "pools/web\nno forecast\ntrust: TRUST_UNSPECIFIED\n");
 }
 
 TEST_CASE("a decision is explained with its numbers, unknown ones as unknown") {

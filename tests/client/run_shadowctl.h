@@ -20,6 +20,8 @@ struct RunOptions {
   std::string input;    // Standard input.
   std::string address;  // $SHADOWD_ADDRESS
   bool terminal = false;
+  bool utf8 = true;
+  bool colour = false;
 };
 
 // The clock stands at 2026-05-01T12:00:00Z and moves by what is slept.
@@ -33,7 +35,8 @@ inline Ran RunCommandLine(const std::vector<std::string>& arguments, const RunOp
                   .err = err,
                   .out_is_terminal = options.terminal,
                   .err_is_terminal = options.terminal,
-                  .colour = false,
+                  .colour = options.colour,
+                  .utf8 = options.utf8,
                   .columns = 80,
                   .address_from_environment = options.address,
                   .now = [&now] { return now; },

@@ -1,0 +1,204 @@
+#include "client/output/forecast_svg.h"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/output/forecast_chart.h"
+#include "client/text.h"
+
+namespace shadow {
+namespace {
+
+// Of the plot within the picture, pixels.
+constexpr double kLeft = 80;
+constexpr double kRight = 910;
+constexpr double kTop = 64;
+constexpr double kBottom = 340;
+
+constexpr int kDemandTicks = 5;  // A fifth of what AxisTop returns is a short number.
+constexpr double kTimeTicksMax = 8;
+
+constexpr char kHead[] =
+    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"420\""
+    " viewBox=\"0 0 960 420\" font-family=\"sans-serif\" font-size=\"12\">\n";
+constexpr char kHistoryStyle[] = " fill=\"none\" stroke=\"#444\"";
+constexpr char kMedianStyle[] = " fill=\"none\" stroke=\"#06c\" stroke-width=\"2\"";
+constexpr char kBandStyle[] = " fill=\"#06c\" fill-opacity=\"0.2\"";
+
+// Text or an attribute of a document. Printable text holds no control characters; what else XML 1.0
+// forbids are the last two code points of the first plane.
+std::string Escaped(std::string_view text) {
+  return absl::StrReplaceAll(PrintableText(text), {{"&", "&amp;"},
+                                                   {"<", "&lt;"},
+                                                   {">", "&gt;"},
+                                                   {"\"", "&quot;"},
+                                                   {"'", "&#39;"},
+                                                   {"\xEF\xBF\xBE", "\xEF\xBF\xBD"},
+                                                   {"\xEF\xBF\xBF", "\xEF\xBF\xBD"}});
+}
+
+// A tenth of a pixel is exact enough: 123.4.
+std::string Pixels(double pixels) {
+  constexpr double kTenths = 10;
+  return NumberText(std::round(pixels * kTenths) / kTenths);
+}
+
+std::string TextAt(double x, double y, std::string_view attributes, std::string_view text) {
+  return absl::StrCat("<text x=\"", Pixels(x), "\" y=\"", Pixels(y), "\"",
+                      absl::string_view(attributes.data(), attributes.size()), ">", Escaped(text),
+                      "</text>\n");
+}
+
+std::string PathOf(std::string_view style, std::string_view data) {
+  if (data.empty()) return "";
+  return absl::StrCat("<path", absl::string_view(style.data(), style.size()), " d=\"",
+                      absl::string_view(data.data(), data.size()), "\"/>\n");
+}
+
+// From steps and demand to pixels.
+struct Scale {
+  double top = 1;    // Demand.
+  double slots = 1;  // Of the whole width.
+
+  std::string X(double slot) const { return Pixels(kLeft + (kRight - kLeft) * slot / slots); }
+  std::string Y(double demand) const { return Pixels(kBottom - (kBottom - kTop) * demand / top); }
+};
+
+std::optional<double> HistoryOf(const Slot& slot) { return slot.history; }
+
+std::optional<double> MedianOf(const Slot& slot) {
+  return slot.band ? std::optional<double>(slot.band->median) : std::nullopt;
+}
+
+// A line that keeps each value for the whole of its step, broken where one is missing.
+std::string StepLine(const Chart& chart, const Scale& scale,
+                     std::optional<double> (*value_of)(const Slot& slot)) {
+  std::string data;
+  bool drawn = false;
+  for (std::size_t i = 0; i < chart.slots.size(); ++i) {
+    const std::optional<double> value = value_of(chart.slots[i]);
+    if (value) {
+      absl::StrAppend(&data, drawn ? "V" : absl::StrCat("M", scale.X(static_cast<double>(i)), " "),
+                      scale.Y(*value), "H", scale.X(static_cast<double>(i + 1)));
+    }
+    drawn = value.has_value();
+  }
+  return data;
+}
+
+// The area between the lowest and the highest quantile: one closed path for each run of steps.
+std::string BandArea(const Chart& chart, const Scale& scale) {
+  std::string data;
+  for (std::size_t i = 0; i < chart.slots.size(); ++i) {
+    if (!chart.slots[i].band) continue;
+    std::size_t end = i;
+    absl::StrAppend(&data, "M", scale.X(static_cast<double>(i)), " ",
+                    scale.Y(chart.slots[i].band->low));
+    for (; end < chart.slots.size() && chart.slots[end].band; ++end) {
+      absl::StrAppend(&data, "V", scale.Y(chart.slots[end].band->high), "H",
+                      scale.X(static_cast<double>(end + 1)));
+    }
+    for (std::size_t back = end; back > i; --back) {
+      absl::StrAppend(&data, "V", scale.Y(chart.slots[back - 1].band->low), "H",
+                      scale.X(static_cast<double>(back - 1)));
+    }
+    data += "Z";
+    i = end;  // Not in a band, or the end.
+  }
+  return data;
+}
+
+std::string DemandAxis(const Scale& scale, std::string_view unit) {
+  std::string axis = TextAt(kLeft, kTop - 12, "",
+                            unit.empty() ? "demand" : absl::StrCat("demand, ", std::string(unit)));
+  for (int i = 0; i <= kDemandTicks; ++i) {
+    const double demand = scale.top * i / kDemandTicks;
+    const double y = kBottom - (kBottom - kTop) * i / kDemandTicks;
+    absl::StrAppend(&axis,
+                    PathOf(i == 0 ? " stroke=\"#444\"" : " stroke=\"#ddd\"",
+                           absl::StrCat("M", kLeft, " ", Pixels(y), "H", kRight)),
+                    TextAt(kLeft - 8, y + 4, " text-anchor=\"end\"", AxisText(demand)));
+  }
+  return axis;
+}
+
+// The shortest round time between marks that keeps them apart; any, if `span` is years.
+absl::Duration TickOf(absl::Duration span) {
+  constexpr std::array<absl::Duration, 23> kTicks = {
+      absl::Seconds(1),    absl::Seconds(2),     absl::Seconds(5),    absl::Seconds(10),
+      absl::Seconds(15),   absl::Seconds(30),    absl::Minutes(1),    absl::Minutes(2),
+      absl::Minutes(5),    absl::Minutes(10),    absl::Minutes(15),   absl::Minutes(30),
+      absl::Hours(1),      absl::Hours(2),       absl::Hours(3),      absl::Hours(6),
+      absl::Hours(12),     absl::Hours(24),      absl::Hours(2 * 24), absl::Hours(4 * 24),
+      absl::Hours(7 * 24), absl::Hours(14 * 24), absl::Hours(28 * 24)};
+  for (const absl::Duration tick : kTicks) {
+    if (absl::FDivDuration(span, tick) <= kTimeTicksMax) return tick;
+  }
+  return span / kTimeTicksMax;
+}
+
+std::string TimeAxis(const Chart& chart, const Scale& scale) {
+  const absl::Time end = chart.TimeOf(chart.slots.size());
+  const absl::Duration tick = TickOf(end - chart.first);
+  const char* format = tick < absl::Minutes(1)  ? "%H:%M:%SZ"
+                       : tick < absl::Hours(24) ? "%m-%d %H:%MZ"
+                                                : "%Y-%m-%d";
+  std::string axis =
+      TextAt(kLeft, kBottom + 44, "",
+             absl::StrCat("time, UTC: ", TimeText(chart.first), " to ", TimeText(end)));
+  absl::Time at = absl::UnixEpoch() + absl::Ceil(chart.first - absl::UnixEpoch(), tick);
+  for (; at <= end; at += tick) {
+    const std::string x = scale.X(absl::FDivDuration(at - chart.first, chart.step));
+    absl::StrAppend(&axis, PathOf(" stroke=\"#444\"", absl::StrCat("M", x, " ", kBottom, "v5")),
+                    "<text x=\"", x, "\" y=\"", kBottom + 20, "\" text-anchor=\"middle\">",
+                    absl::FormatTime(format, at, absl::UTCTimeZone()), "</text>\n");
+  }
+  return axis;
+}
+
+std::string Legend(const v1::Forecast& forecast) {
+  constexpr double kY = kTop - 12;
+  std::string legend;
+  if (forecast.history_size() > 0) {
+    legend += PathOf(kHistoryStyle, absl::StrCat("M610 ", kY - 4, "h20"));
+    legend += TextAt(636, kY, "", "history");
+  }
+  if (forecast.quantiles_size() > 0) {
+    legend += PathOf(kMedianStyle, absl::StrCat("M700 ", kY - 4, "h20"));
+    legend += TextAt(726, kY, "", "median");
+    legend += PathOf(kBandStyle, absl::StrCat("M790 ", kY - 9, "h20v10h-20Z"));
+    legend += TextAt(816, kY, "", BandText(forecast));
+  }
+  return legend;
+}
+
+}  // namespace
+
+std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
+                        std::string_view unit) {
+  const Chart chart = ChartOf(forecast);
+  std::string svg = absl::StrCat(kHead, "<title>", Escaped(TitleText(pool, unit)), "</title>\n",
+                                 "<rect width=\"960\" height=\"420\" fill=\"#fff\"/>\n",
+                                 TextAt(kLeft, 28, " font-size=\"16\"", pool));
+  if (chart.slots.empty()) {
+    svg += TextAt(kLeft, kTop, "", "no forecast");
+  } else {
+    const Scale scale = {.top = AxisTop(chart.slots),
+                         .slots = static_cast<double>(chart.slots.size())};
+    const std::string now = scale.X(static_cast<double>(chart.history_slots));
+    svg += DemandAxis(scale, unit);
+    svg += TimeAxis(chart, scale);
+    svg += PathOf(kBandStyle, BandArea(chart, scale));
+    svg += PathOf(kHistoryStyle, StepLine(chart, scale, HistoryOf));
+    svg += PathOf(kMedianStyle, StepLine(chart, scale, MedianOf));
+    svg += PathOf(" stroke=\"#444\" stroke-dasharray=\"4\"",
+                  absl::StrCat("M", now, " ", kTop, "V", kBottom));
+    svg += Legend(forecast);
+  }
+  return svg + TextAt(kLeft, kBottom + 66, "", TrustText(forecast)) + "</svg>\n";
+}
+
+}  // namespace shadow
