@@ -8,8 +8,11 @@ History::History(int64_t capacity)
     : values_(static_cast<size_t>(capacity)), missing_(static_cast<size_t>(capacity)) {}
 
 void History::Put(float value, bool missing) {
-  values_[static_cast<size_t>(head_)] = value;
-  missing_[static_cast<size_t>(head_)] = missing;
+  const auto at = static_cast<size_t>(head_);
+  if (size_ == capacity() && !missing_[at]) --present_;
+  if (!missing) ++present_;
+  values_[at] = value;
+  missing_[at] = missing;
   head_ = head_ + 1 == capacity() ? 0 : head_ + 1;
   ++next_;
   size_ = std::min(size_ + 1, capacity());
@@ -19,6 +22,18 @@ void History::Reset(int64_t next) {
   head_ = 0;
   next_ = next;
   size_ = 0;
+  present_ = 0;
+}
+
+void History::PushLike(std::span<const int64_t> periods) {
+  float stand_in = Filled(next_ - 1);
+  for (const int64_t period : periods) {
+    const int64_t like = next_ - period;
+    if (period <= 0 || !Holds(like) || Missing(like)) continue;
+    stand_in = Filled(like);
+    break;
+  }
+  PushMissing(stand_in);
 }
 
 }  // namespace shadow

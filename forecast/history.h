@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace shadow {
@@ -24,6 +25,10 @@ class History {
   // The cell after the last one has no value; `stand_in` is what profiles take it for.
   void PushMissing(float stand_in) { Put(stand_in, true); }
 
+  // The cell after the last one has no value and takes that of the first of the cells that many
+  // `periods` before it that holds one; else of the cell before. It must hold a cell.
+  void PushLike(std::span<const int64_t> periods);
+
   // Forgets every cell; the next Push is cell `next`.
   void Reset(int64_t next);
 
@@ -38,7 +43,11 @@ class History {
   int64_t first() const { return next_ - size_; }  // Index of the oldest cell.
   int64_t next() const { return next_; }           // Index of the cell that Push adds.
   int64_t size() const { return size_; }           // Cells kept, missing ones included.
+  int64_t present() const { return present_; }     // Of them, those that hold a value.
   int64_t capacity() const { return static_cast<int64_t>(values_.size()); }
+  int64_t Bytes() const {
+    return capacity() * static_cast<int64_t>(sizeof(float)) + capacity() / 8;
+  }
 
  private:
   void Put(float value, bool missing);
@@ -52,6 +61,7 @@ class History {
   int64_t head_ = 0;  // Where the next value goes.
   int64_t next_ = 0;
   int64_t size_ = 0;
+  int64_t present_ = 0;
 };
 
 }  // namespace shadow

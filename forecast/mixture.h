@@ -40,4 +40,8 @@ inline constexpr std::array<float, kLevels.size()> kDisagree = {
 inline constexpr std::array<float, kLevels.size()> kWiden = {
     1.20F, 1.09F, 1.00F, 0.97F, 1, 0.97F, 0.97F, 1.00F, 1.09F, 1.17F, 1.20F};
 
+// The experts' quantiles at kJudged, as one: averaged, widened where they disagree.
+JudgedMatrix Combine(const BackTest& test, const std::array<JudgedMatrix, kExperts>& quantiles,
+                     const MixtureWeights& weights);
+
 }  // namespace shadow

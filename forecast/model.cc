@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_format.h"
 #include "forecast/quantile_levels.h"
 
 namespace shadow {
@@ -13,6 +14,9 @@ constexpr float kLogOffset = 0.05F;     // Of the mean.
 constexpr float kConstantPart = 0.02F;  // Of the standard deviation.
 constexpr int kWeekDaysMin = 1;         // Of history beyond a week, for features of the week.
 constexpr float kLogMax = 50;
+constexpr double kClearlyWorse = 1.1;  // Of a loss against the naive ones.
+constexpr double kDrift = 2;           // Of the last day's loss against the window's.
+constexpr double kLossMin = 1e-6;      // In units of the mean.
 
 // Mean and standard deviation of a function of the cells.
 struct Spread {
@@ -127,30 +131,57 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
                                                         column(F::kLastWeek),
                                                         test.nearest,
                                                         column(F::kSimilar)};
-  JudgedMatrix judged(test.rows(), static_cast<int>(kJudged.size()));
+  std::array<JudgedMatrix, kExperts> judged;
   dressings_.reserve(kDressed);
   for (size_t j = 0; j < kDressed; ++j) {
     const bool logs = j == kLogStack;
     const Eigen::VectorXf& actual = logs ? log_actual : test.actual;
     const Dressing& dressing = dressings_.emplace_back(test, actual - points[j]);
+    JudgedMatrix& of = judged[j];
+    of.resize(test.rows(), static_cast<int>(kJudged.size()));
     for (size_t b = 0; b < kBuckets; ++b) {
       for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
         const auto at = static_cast<size_t>(row);
         const float scale = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
         for (size_t i = 0; i < kJudged.size(); ++i) {
-          judged(row, static_cast<Eigen::Index>(i)) =
+          of(row, static_cast<Eigen::Index>(i)) =
               points[j][row] + scale * dressing.Shape(b)[kJudged[i]];
         }
       }
     }
-    if (logs) judged = judged.array().min(kLogMax).exp() - kLogOffset;
-    judged = judged.cwiseMax(0.0F);
-    losses_[j] = LossOf(test, judged);
+    if (logs) of = of.array().min(kLogMax).exp() - kLogOffset;
+    of = of.cwiseMax(0.0F);
+    losses_[j] = LossOf(test, of);
   }
   slots_ = std::make_unique<SlotQuantiles>(input);
-  judged = SlotQuantiles::LeaveOneOut(input, test);
-  losses_[kSlot] = LossOf(test, judged);
+  judged[kSlot] = SlotQuantiles::LeaveOneOut(input, test);
+  losses_[kSlot] = LossOf(test, judged[kSlot]);
   weights_ = Weigh(losses_);
+  loss_ = LossOf(test, Combine(test, judged, weights_));
+}
+
+TrustVerdict Model::Verdict() const {
+  const auto sum = [](const std::array<double, kBuckets>& by_bucket) {
+    double total = 0;
+    for (const double loss : by_bucket) total += std::isnan(loss) ? 0 : loss;
+    return total;
+  };
+  const double own = sum(loss_.recent);
+  const double level = sum(losses_[kLevelOnly].recent);
+  const double season = std::min(sum(losses_[kDayNaive].recent), sum(losses_[kWeekNaive].recent));
+  const double naive = std::min(level, season);
+  std::string reason = absl::StrFormat(
+      "back-tested over the last day: loss %.3g of the mean demand, the better of the last value "
+      "and "
+      "the last season %.3g",
+      own, naive);
+  const bool seasonal = sum(losses_[kLevelOnly].whole) >
+                        std::min({sum(losses_[kDayNaive].whole), sum(losses_[kSimilarOnly].whole),
+                                  sum(losses_[kSlot].whole)});
+  if (!seasonal) reason += "; no seasonality: a level does better than any season";
+  if (own > kDrift * sum(loss_.whole)) reason += "; drift: the last day was unlike those before";
+  const bool worse = own > kClearlyWorse * naive + kLossMin;
+  return {worse ? ForecastTrust::kWorseThanNaive : ForecastTrust::kTrusted, std::move(reason)};
 }
 
 void Model::Follow(const History& history, int64_t end) {
@@ -158,15 +189,15 @@ void Model::Follow(const History& history, int64_t end) {
   for (; next_ < end; ++next_) profiles_.Push(series, next_);
 }
 
-std::vector<std::vector<double>> Model::Forecast(const History& history, int cells,
+std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
                                                  std::span<const double> quantiles) {
   const Series series = {.history = &history, .scale = 1 / unit_};
   std::vector<LevelPlace> places;
   for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
   profiles_.SetOrigin(next_);
   std::vector<std::vector<double>> rows;
-  rows.reserve(static_cast<size_t>(cells));
-  for (int lead = 1; lead <= cells; ++lead) {
+  rows.reserve(leads.size());
+  for (const int lead : leads) {
     const int64_t t = next_ + lead - 1;
     const int64_t day = FloorDivide(t, shape_.day);
     const int slot = static_cast<int>(t - day * shape_.day);

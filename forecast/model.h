@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "forecast/dressing.h"
+#include "forecast/forecaster.h"
 #include "forecast/mixture.h"
 #include "forecast/profiles.h"
 #include "forecast/shape.h"
@@ -29,16 +30,16 @@ class Model {
   // Follows the history to the cell `end`, which it holds; O(1) a cell.
   void Follow(const History& history, int64_t end);
 
-  // Quantiles of the cells [next, next + cells) after the last one followed, one row each, in the
-  // history's unit. `quantiles` ascend.
-  std::vector<std::vector<double>> Forecast(const History& history, int cells,
+  // Quantiles of the cells `leads` (ascending, from 1) after the last one followed, one row each,
+  // in the history's unit. `quantiles` ascend.
+  std::vector<std::vector<double>> Forecast(const History& history, std::span<const int> leads,
                                             std::span<const double> quantiles);
 
   int64_t next() const { return next_; }
   int64_t Bytes() const;
 
-  // Mean back-test losses by expert.
-  const std::array<ExpertLoss, kExperts>& losses() const { return losses_; }
+  // Trusted, or worse than naive: by the back-test over about the last day.
+  TrustVerdict Verdict() const;
 
  private:
   Model(const Shape& shape, const Profiles::Setup& setup, float unit);
@@ -56,6 +57,7 @@ class Model {
   std::vector<Dressing> dressings_;  // kDressed of them.
   std::unique_ptr<SlotQuantiles> slots_;
   std::array<ExpertLoss, kExperts> losses_;
+  ExpertLoss loss_;  // Of the mixture.
   MixtureWeights weights_{};
 };
 

@@ -26,6 +26,10 @@ struct Shape {
   bool calendar = false;  // The day has 24 h: it follows wall clock and weekdays.
   bool coarse = false;    // A cell is more than a step.
 
+  double cell_steps() const {
+    return static_cast<double>(day_seconds) / static_cast<double>(step_seconds) / day;
+  }
+
   // The cell that holds a second of the pool's wall clock, counted from 1970. Worked: days of
   // 86,400 s in 288 cells: second 601 lies in cell 2.
   int64_t Cell(int64_t wall_seconds) const;

@@ -106,6 +106,7 @@ SlotQuantiles::SlotQuantiles(const Input& input) {
 SlotQuantiles::Judged SlotQuantiles::LeaveOneOut(const Input& input, const BackTest& test) {
   const DayTable days(input);
   const int day = input.shape->day;
+  const bool leave_out = input.end - input.first >= kLeaveOutDaysMin * day;
   const int64_t lead = input.first - days.first_day() * day;
   Judged cache(static_cast<Eigen::Index>(days.days()) * day, static_cast<int>(kJudged.size()));
   std::vector<Entry> entries;
@@ -116,7 +117,7 @@ SlotQuantiles::Judged SlotQuantiles::LeaveOneOut(const Input& input, const BackT
       for (int k = 0; k < days.days(); ++k) {
         if (days.Type(k) != type) continue;
         Quantiles(
-            entries, days.days() >= kLeaveOutDaysMin ? k : -1, kJudged.size(),
+            entries, leave_out ? k : -1, kJudged.size(),
             [](size_t i) { return kLevels[kJudged[i]]; },
             cache.row(static_cast<Eigen::Index>(k) * day + slot).data());
       }
