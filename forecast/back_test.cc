@@ -12,6 +12,7 @@ constexpr double kWeightHalfLife = 0.4;  // Of the window.
 constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
+constexpr int kLeadsMax = 36;  // Of one origin and bucket, about.
 
 // Origins, counted from the window's first cell, rising; the last but one cell is the last.
 std::vector<int> Origins(int cells, int day) {
@@ -25,11 +26,13 @@ std::vector<int> Origins(int cells, int day) {
   return origins;
 }
 
-// The leads that are looked at.
-std::vector<int> Leads(const Shape& shape) {
-  std::vector<int> leads;
-  for (int lead = 1; lead <= shape.horizon; ++lead) leads.push_back(lead);
-  return leads;
+// How many leads of a bucket one origin passes over between two that it looks at.
+std::array<int, kBuckets> Strides(const Shape& shape) {
+  std::array<int, kBuckets> counts{};
+  for (int lead = 1; lead <= shape.horizon; ++lead) ++counts[BucketOf(lead, shape.day)];
+  std::array<int, kBuckets> strides{};
+  for (size_t b = 0; b < kBuckets; ++b) strides[b] = std::max(1, counts[b] / kLeadsMax);
+  return strides;
 }
 
 class Writer {
@@ -39,8 +42,9 @@ class Writer {
         profiles_(profiles),
         cells_(static_cast<int>(input.end - input.first)),
         origins_(Origins(cells_, input.shape->day)),
-        leads_(Leads(*input.shape)) {
-    for (const int lead : leads_) {
+        strides_(Strides(*input.shape)) {
+    for (int lead = 1; lead <= input.shape->horizon; ++lead) {
+      leads_.push_back(lead);
       buckets_.push_back(BucketOf(lead, input.shape->day));
       fading_.push_back(Fading(lead, input.shape->day));
     }
@@ -62,9 +66,11 @@ class Writer {
   }
 
  private:
-  bool Wanted(int origin, int lead) const {
-    const int target = origin + lead - 1;
-    return target < cells_ && !input_.series.history->Missing(input_.first + target);
+  // Of bucket leads, each origin takes others than the one before it.
+  bool Wanted(int origin, size_t i) const {
+    const int target = origin + leads_[i] - 1;
+    if (target >= cells_ || target % strides_[buckets_[i]] != 0) return false;
+    return !input_.series.history->Missing(input_.first + target);
   }
 
   void Allocate() {
@@ -73,7 +79,7 @@ class Writer {
     int last = 0;
     for (const int origin : origins_) {
       for (size_t i = 0; i < leads_.size(); ++i) {
-        if (!Wanted(origin, leads_[i])) continue;
+        if (!Wanted(origin, i)) continue;
         ++counts[buckets_[i]];
         first = std::min(first, origin + leads_[i] - 1);
         last = std::max(last, origin + leads_[i] - 1);
@@ -106,7 +112,7 @@ class Writer {
     const int day = input_.shape->day;
     profiles_.SetOrigin(input_.first + origin);
     for (size_t i = 0; i < leads_.size(); ++i) {
-      if (!Wanted(origin, leads_[i])) continue;
+      if (!Wanted(origin, i)) continue;
       const int row = cursor_[buckets_[i]]++;
       const auto at = static_cast<size_t>(row);
       const int target = origin + leads_[i] - 1;
@@ -136,6 +142,7 @@ class Writer {
   Profiles& profiles_;
   int cells_;
   std::vector<int> origins_;
+  std::array<int, kBuckets> strides_;
   std::vector<int> leads_;
   std::vector<size_t> buckets_;  // By lead.
   std::vector<std::array<float, Latest::kDeviations>> fading_;

@@ -92,13 +92,16 @@ JudgedMatrix Combine(const BackTest& test, const std::array<JudgedMatrix, kExper
     const int from = test.begin[b];
     const int rows = test.rows(b);
     for (size_t j = 0; j < kExperts; ++j) {
+      mixed.middleRows(from, rows) += weights[b][j] * quantiles[j].middleRows(from, rows);
+    }
+    for (size_t j = 0; j < kExperts; ++j) {
       const auto part = quantiles[j].middleRows(from, rows);
-      mixed.middleRows(from, rows) += weights[b][j] * part;
-      square.segment(from, rows) += weights[b][j] * part.col(0).cwiseAbs2();
+      square.segment(from, rows) +=
+          weights[b][j] * (part.col(0) - mixed.middleRows(from, rows).col(0)).cwiseAbs2();
     }
   }
   const Eigen::VectorXf median = mixed.col(0);
-  const Eigen::VectorXf spread = (square - median.cwiseAbs2()).cwiseMax(0.0F).cwiseSqrt();
+  const Eigen::VectorXf spread = square.cwiseSqrt();
   for (size_t i = 1; i < kJudged.size(); ++i) {
     auto column = mixed.col(static_cast<Eigen::Index>(i));
     column = median + kWiden[kJudged[i]] * (column + kDisagree[kJudged[i]] * spread - median);

@@ -232,14 +232,17 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
       return std::max(value, 0.0F);
     };
     const LevelPlace middle = {.low = kMedian, .share = 0};
+    std::array<float, kExperts> medians{};
     float median = 0;
+    for (size_t j = 0; j < kExperts; ++j) {
+      medians[j] = at(j, middle);
+      median += weights_[bucket][j] * medians[j];
+    }
     float square = 0;
     for (size_t j = 0; j < kExperts; ++j) {
-      const float value = at(j, middle);
-      median += weights_[bucket][j] * value;
-      square += weights_[bucket][j] * value * value;
+      square += weights_[bucket][j] * (medians[j] - median) * (medians[j] - median);
     }
-    const float disagreement = std::sqrt(std::max(square - median * median, 0.0F));
+    const float disagreement = std::sqrt(square);
     std::vector<double>& out = rows.emplace_back(quantiles.size());
     double before = 0;
     for (size_t i = 0; i < places.size(); ++i) {
