@@ -12,7 +12,7 @@ constexpr double kWeightHalfLife = 0.4;  // Of the window.
 constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
-constexpr int kLeadsMax = 36;  // Of one origin and bucket, about.
+constexpr int kLeadsMax = 18;  // Of one origin and bucket, about.
 
 // Origins, counted from the window's first cell, rising; the last but one cell is the last.
 std::vector<int> Origins(int cells, int day) {
@@ -66,7 +66,7 @@ class Writer {
   }
 
  private:
-  // Of bucket leads, each origin takes others than the one before it.
+  // Of a bucket with many leads only every so manieth target.
   bool Wanted(int origin, size_t i) const {
     const int target = origin + leads_[i] - 1;
     if (target >= cells_ || target % strides_[buckets_[i]] != 0) return false;
