@@ -8,22 +8,37 @@ namespace {
 
 constexpr std::array<double, Latest::kDeviations> kFadingDays = {1.0 / 48, 1.0 / 6, 1, 4};
 constexpr int kFolds = 4;
-constexpr double kWeightHalfLife = 0.4;  // Of the window.
+constexpr double kFitHalfLife = 0.4;  // Of the window.
+constexpr double kErrorHalfLife = 0.25;
+constexpr double kTimeOfDayWeight = 6;
+constexpr double kTimeOfDayWidth = 0.1;    // Days, of a bell.
+constexpr size_t kTimeOfDayBucketMax = 3;  // For errors.
+constexpr size_t kShortBucketMax = 2;      // Looked at from all origins.
+constexpr int kOriginsPerFull = 5;         // Every so manieth looks at all leads.
 constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
 constexpr int kLeadsMax = 18;  // Of one origin and bucket, about.
 
-// Origins, counted from the window's first cell, rising; the last but one cell is the last.
+// Origins, counted from the window's first cell, rising; the last but one cell is the last. Every
+// kOriginsPerFull-th, counted from the last, looks at all leads.
 std::vector<int> Origins(int cells, int day) {
   const int first =
       cells < 3 * day ? day : std::max(day + 1, std::min(7 * day, static_cast<int>(0.3 * cells)));
   const int wanted = day <= 48 ? kOriginStrideMin : day / 8 + 1;
-  const int stride = std::max(wanted, (cells - 1 - first) / kOriginsMax + 1);
+  const int full = std::max(wanted, (cells - 1 - first) / kOriginsMax + 1);
+  const int stride = std::max(1, full / kOriginsPerFull);
   std::vector<int> origins;
   for (int origin = cells - 1; origin >= first; origin -= stride) origins.push_back(origin);
   std::reverse(origins.begin(), origins.end());
   return origins;
+}
+
+// 1 far from the present time of day, 7 at it. `ago`: cells.
+double TimeOfDay(int ago, int day) {
+  const double part = static_cast<double>(ago % day) / day;
+  const double away = std::min(part, 1 - part) / kTimeOfDayWidth;
+  return 1 + kTimeOfDayWeight * std::exp(-0.5 * away * away);
 }
 
 // How many leads of a bucket one origin passes over between two that it looks at.
@@ -45,6 +60,7 @@ class Writer {
         strides_(Strides(*input.shape)) {
     for (int lead = 1; lead <= input.shape->horizon; ++lead) {
       leads_.push_back(lead);
+      if (BucketOf(lead, input.shape->day) <= kShortBucketMax) short_leads_ = leads_.size();
       buckets_.push_back(BucketOf(lead, input.shape->day));
       fading_.push_back(Fading(lead, input.shape->day));
     }
@@ -66,6 +82,12 @@ class Writer {
   }
 
  private:
+  // Leads of origin `index`, from 1.
+  size_t LeadCount(size_t index) const {
+    const bool full = (origins_.size() - 1 - index) % kOriginsPerFull == 0;
+    return full ? leads_.size() : short_leads_;
+  }
+
   // Of a bucket with many leads only every so manieth target.
   bool Wanted(int origin, size_t i) const {
     const int target = origin + leads_[i] - 1;
@@ -77,8 +99,9 @@ class Writer {
     std::array<int, kBuckets> counts{};
     int first = cells_;
     int last = 0;
-    for (const int origin : origins_) {
-      for (size_t i = 0; i < leads_.size(); ++i) {
+    for (size_t index = 0; index < origins_.size(); ++index) {
+      const int origin = origins_[index];
+      for (size_t i = 0; i < LeadCount(index); ++i) {
         if (!Wanted(origin, i)) continue;
         ++counts[buckets_[i]];
         first = std::min(first, origin + leads_[i] - 1);
@@ -95,8 +118,8 @@ class Writer {
     for (auto* v : {&test_.fold, &test_.lead, &test_.target, &test_.slot, &test_.type}) {
       v->resize(static_cast<size_t>(rows));
     }
-    for (auto* v : {&test_.actual, &test_.level, &test_.log_level, &test_.nearest, &test_.weight,
-                    &test_.recent}) {
+    for (auto* v : {&test_.actual, &test_.level, &test_.log_level, &test_.nearest,
+                    &test_.fit_weight, &test_.weight, &test_.plain_weight, &test_.recent}) {
       v->resize(rows);
     }
     test_.levels.resize(rows, kFeatures);
@@ -107,11 +130,13 @@ class Writer {
     const int origin = origins_[index];
     const int span = origins_.back() - origins_.front() + 1;
     const int fold = std::min((origin - origins_.front()) * kFolds / span, kFolds - 1);
-    const auto weight =
-        static_cast<float>(std::exp2(-(cells_ - origin) / (kWeightHalfLife * cells_)));
     const int day = input_.shape->day;
+    const double age = static_cast<double>(cells_ - origin) / cells_;  // Windows.
+    const auto near = static_cast<float>(TimeOfDay(cells_ - origin, day));
+    const auto fit = static_cast<float>(std::exp2(-age / kFitHalfLife));
+    const auto error = static_cast<float>(std::exp2(-age / kErrorHalfLife));
     profiles_.SetOrigin(input_.first + origin);
-    for (size_t i = 0; i < leads_.size(); ++i) {
+    for (size_t i = 0; i < LeadCount(index); ++i) {
       if (!Wanted(origin, i)) continue;
       const int row = cursor_[buckets_[i]]++;
       const auto at = static_cast<size_t>(row);
@@ -127,7 +152,9 @@ class Writer {
       test_.level[row] = profiles_.latest().level;
       test_.log_level[row] = profiles_.latest_log().level;
       test_.nearest[row] = profiles_.latest().nearest;
-      test_.weight[row] = weight;
+      test_.fit_weight[row] = fit * near;
+      test_.weight[row] = buckets_[i] <= kTimeOfDayBucketMax ? error * near : error;
+      test_.plain_weight[row] = error;
       test_.recent[row] = std::exp2(static_cast<float>(target - cells_) / static_cast<float>(day));
       const Levels levels = profiles_.At(input_.series, t);
       for (size_t k = 0; k < levels.size(); ++k) {
@@ -144,6 +171,7 @@ class Writer {
   std::vector<int> origins_;
   std::array<int, kBuckets> strides_;
   std::vector<int> leads_;
+  size_t short_leads_ = 0;       // The first so many of leads_.
   std::vector<size_t> buckets_;  // By lead.
   std::vector<std::array<float, Latest::kDeviations>> fading_;
   std::array<int, kBuckets + 1> cursor_{};

@@ -31,7 +31,9 @@ std::array<float, Latest::kDeviations> Fading(double lead, int day);
 void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviations>& fading,
                 float constant, Eigen::Ref<FeatureRow> row);
 
-// Rows ordered by bucket, then origin, then lead; all vectors have one entry a row.
+// Rows ordered by bucket, then origin, then lead; all vectors have one entry a row. Short leads (up
+// to 3 h of 24) are looked at from five times as many origins as long ones. What is learned is used
+// at the present time of day, so rows with an origin near it count up to seven times as much.
 struct BackTest {
   int day = 1;
   int horizon = 1;                        // Longest lead.
@@ -46,9 +48,11 @@ struct BackTest {
   Eigen::VectorXf actual;
   Eigen::VectorXf level;  // Latest::level at the origin.
   Eigen::VectorXf log_level;
-  Eigen::VectorXf nearest;  // Latest::nearest at the origin.
-  Eigen::VectorXf weight;   // Halves every 0.4 of the window, by origin.
-  Eigen::VectorXf recent;   // Halves every day, by target.
+  Eigen::VectorXf nearest;       // Latest::nearest at the origin.
+  Eigen::VectorXf fit_weight;    // Of coefficients: halves every 0.4 window; by time of day.
+  Eigen::VectorXf weight;        // Of errors: every 0.25; by time of day up to a quarter day ahead.
+  Eigen::VectorXf plain_weight;  // Of losses over all leads: every 0.25.
+  Eigen::VectorXf recent;        // Halves every day, by target.
   FeatureMatrix levels;
   FeatureMatrix logs;
 

@@ -33,9 +33,8 @@ ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles) {
   ExpertLoss loss;
   for (size_t b = 0; b < kBuckets; ++b) {
     double whole = 0;
-    double whole_weight = 0;
+    double plain = 0;
     double recent = 0;
-    double recent_weight = 0;
     for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
       float pinball = 0;
       for (size_t i = 0; i < kJudged.size(); ++i) {
@@ -43,14 +42,14 @@ ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles) {
         const float error = test.actual[row] - quantiles(row, static_cast<Eigen::Index>(i));
         pinball += std::max(q * error, (q - 1) * error);
       }
-      whole += static_cast<double>(pinball) * test.weight[row];
-      whole_weight += test.weight[row];
-      recent += static_cast<double>(pinball) * test.recent[row];
-      recent_weight += test.recent[row];
+      whole += static_cast<double>(pinball * test.weight[row]);
+      plain += static_cast<double>(pinball * test.plain_weight[row]);
+      recent += static_cast<double>(pinball * test.recent[row]);
     }
-    const double none = std::numeric_limits<double>::quiet_NaN();
-    loss.whole[b] = whole_weight > 0 ? whole / whole_weight : none;
-    loss.recent[b] = recent_weight > 0 ? recent / recent_weight : none;
+    // NaN where there are no rows.
+    loss.whole[b] = whole / test.weight.segment(test.begin[b], test.rows(b)).sum();
+    loss.plain[b] = plain / test.plain_weight.segment(test.begin[b], test.rows(b)).sum();
+    loss.recent[b] = recent / test.recent.segment(test.begin[b], test.rows(b)).sum();
   }
   return loss;
 }
@@ -58,7 +57,7 @@ ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles) {
 MixtureWeights Weigh(const std::array<ExpertLoss, kExperts>& losses) {
   Losses total{};
   for (size_t j = 0; j < kExperts; ++j) {
-    for (const double loss : losses[j].whole) total[j] += std::isnan(loss) ? 0 : loss;
+    for (const double loss : losses[j].plain) total[j] += std::isnan(loss) ? 0 : loss;
   }
   const Losses of_total = Relative(total);
   MixtureWeights weights{};

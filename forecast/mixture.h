@@ -17,7 +17,8 @@ using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size(), Eigen:
 
 // Mean back-test loss (pinball, summed over kJudged) of one expert, by bucket; NaN: no rows.
 struct ExpertLoss {
-  std::array<double, kBuckets> whole{};   // Over the window, weighted as rows are fitted.
+  std::array<double, kBuckets> whole{};   // Over the window, by BackTest::weight.
+  std::array<double, kBuckets> plain{};   // The same by plain_weight.
   std::array<double, kBuckets> recent{};  // Over about the last day.
 };
 ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles);
@@ -25,7 +26,7 @@ ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles);
 using MixtureWeights = std::array<std::array<float, kExperts>, kBuckets>;
 
 // w_j(b) ~ L_jb^-near(b) R_jb^-day(b) T_j^-total(b): L the loss over the window, R of about the
-// last day, T the sum of L over buckets. Weights of a bucket sum to 1. Sources: V. Vovk,
+// last day, T the sum of the plain L over buckets. Weights of a bucket sum to 1. Sources: V. Vovk,
 // Aggregating Strategies, COLT 1990; N. Cesa-Bianchi and G. Lugosi, Prediction, Learning, and
 // Games, 2006; P. Gaillard and Y. Goude, Forecasting Electricity Consumption by Aggregating
 // Experts, 2015.

@@ -33,7 +33,7 @@ class BucketFit {
         rows_(test.rows(bucket)),
         features_(features.middleRows(begin_, rows_)),
         target_(target.segment(begin_, rows_)),
-        weight_(test.weight.segment(begin_, rows_)),
+        weight_(test.fit_weight.segment(begin_, rows_)),
         prior_(prior),
         residual_(target_ - features_ * prior.transpose()) {
     const auto first = test.fold.begin() + begin_;
