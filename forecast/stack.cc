@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kRidge = 0.15;
 constexpr double kRidgeDaysMin = 0.5;
-constexpr int kRounds = 3;
+constexpr int kRounds = 2;
 constexpr int kRowsMin = 10;
 constexpr float kSimilarShare = 0.25F;
 constexpr float kErrorMin = 1e-6F;  // In units of the series' mean; 1 in logarithms.
@@ -84,15 +84,15 @@ class BucketFit {
     const float least = *middle * 0.5F + kErrorMin;
     weights = weight_.array() / weights.array().max(least);
     weights /= weights.mean() * static_cast<float>(rows_);
-    FeatureMatrix weighted = features_.array().colwise() * weights.array();
+    weighted_ = features_.array().colwise() * weights.array();
     for (int fold = 0; fold < folds_; ++fold) {
       const auto f = static_cast<size_t>(fold);
       const int from = fold_begin_[f];
       const int size = fold_begin_[f + 1] - from;
       const Eigen::Matrix<float, kFeatures, kFeatures> gram =
-          weighted.middleRows(from, size).transpose() * features_.middleRows(from, size);
+          weighted_.middleRows(from, size).transpose() * features_.middleRows(from, size);
       const Eigen::Matrix<float, kFeatures, 1> cross =
-          weighted.middleRows(from, size).transpose() * residual_.segment(from, size);
+          weighted_.middleRows(from, size).transpose() * residual_.segment(from, size);
       moments_[f] = {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
     }
   }
@@ -112,6 +112,7 @@ class BucketFit {
   Eigen::Ref<const Eigen::VectorXf> weight_;
   FeatureRow prior_;
   Eigen::VectorXf residual_;  // Of the prior.
+  FeatureMatrix weighted_;    // Scratch of Accumulate.
   std::array<int, kFoldsMax + 1> fold_begin_{};
   std::array<Moments, kFoldsMax> moments_;
   Column penalty_;

@@ -19,7 +19,7 @@ struct StackFit {
   Eigen::VectorXf out_of_fold;  // Per row: the fit of the coefficients that its fold did not see.
 };
 
-// Least absolute deviations by three rounds of iteratively reweighted least squares, with a ridge
+// Least absolute deviations by two rounds of iteratively reweighted least squares, with a ridge
 // towards `prior` (strength 0.15 / days). `target` has one value a row of `features`, both relative
 // to the level at the origin. Sources: R. Koenker and G. Bassett, Regression Quantiles,
 // Econometrica 46 (1978); A. E. Hoerl and R. W. Kennard, Ridge Regression, Technometrics 12 (1970);
