@@ -14,22 +14,32 @@ constexpr double kTimeOfDayWeight = 6;
 constexpr double kTimeOfDayWidth = 0.1;    // Days, of a bell.
 constexpr size_t kTimeOfDayBucketMax = 3;  // For errors.
 constexpr size_t kShortBucketMax = 2;      // Looked at from all origins.
-constexpr int kOriginsPerFull = 5;         // Every so manieth looks at all leads.
+constexpr double kShortOnlyPart = 0.4;  // Of the window, the latest, has origins for short leads.
+constexpr int kOriginsPerFull = 5;      // Every so manieth looks at all leads.
 constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
 constexpr int kLeadsMax = 18;  // Of one origin and bucket, about.
 
-// Origins, counted from the window's first cell, rising; the last but one cell is the last. Every
-// kOriginsPerFull-th, counted from the last, looks at all leads.
-std::vector<int> Origins(int cells, int day) {
+struct Origin {
+  int cell = 0;        // The first that is not known, counted from the window's first.
+  bool whole = false;  // Looks at all leads, not only at short ones.
+};
+
+// Rising, up to the last cell.
+std::vector<Origin> Origins(int cells, int day) {
   const int first =
       cells < 3 * day ? day : std::max(day + 1, std::min(7 * day, static_cast<int>(0.3 * cells)));
   const int wanted = day <= 48 ? kOriginStrideMin : day / 8 + 1;
   const int full = std::max(wanted, (cells - 1 - first) / kOriginsMax + 1);
   const int stride = std::max(1, full / kOriginsPerFull);
-  std::vector<int> origins;
-  for (int origin = cells - 1; origin >= first; origin -= stride) origins.push_back(origin);
+  std::vector<Origin> origins;
+  int back = 0;
+  for (int cell = cells - 1; cell >= first; cell -= stride, ++back) {
+    const bool whole = back % kOriginsPerFull == 0;
+    if (!whole && cells - cell > kShortOnlyPart * cells) continue;
+    origins.push_back({.cell = cell, .whole = whole});
+  }
   std::reverse(origins.begin(), origins.end());
   return origins;
 }
@@ -70,7 +80,7 @@ class Writer {
     Allocate();
     size_t next = 0;
     for (int cell = 0; cell < cells_; ++cell) {
-      if (next < origins_.size() && origins_[next] == cell) WriteOrigin(next++);
+      if (next < origins_.size() && origins_[next].cell == cell) WriteOrigin(next++);
       profiles_.Push(input_.series, input_.first + cell);
     }
     const float offset = profiles_.setup().log_offset;
@@ -84,8 +94,7 @@ class Writer {
  private:
   // Leads of origin `index`, from 1.
   size_t LeadCount(size_t index) const {
-    const bool full = (origins_.size() - 1 - index) % kOriginsPerFull == 0;
-    return full ? leads_.size() : short_leads_;
+    return origins_[index].whole ? leads_.size() : short_leads_;
   }
 
   // Of a bucket with many leads only every so manieth target.
@@ -100,7 +109,7 @@ class Writer {
     int first = cells_;
     int last = 0;
     for (size_t index = 0; index < origins_.size(); ++index) {
-      const int origin = origins_[index];
+      const int origin = origins_[index].cell;
       for (size_t i = 0; i < LeadCount(index); ++i) {
         if (!Wanted(origin, i)) continue;
         ++counts[buckets_[i]];
@@ -127,9 +136,9 @@ class Writer {
   }
 
   void WriteOrigin(size_t index) {
-    const int origin = origins_[index];
-    const int span = origins_.back() - origins_.front() + 1;
-    const int fold = std::min((origin - origins_.front()) * kFolds / span, kFolds - 1);
+    const int origin = origins_[index].cell;
+    const int span = origins_.back().cell - origins_.front().cell + 1;
+    const int fold = std::min((origin - origins_.front().cell) * kFolds / span, kFolds - 1);
     const int day = input_.shape->day;
     const double age = static_cast<double>(cells_ - origin) / cells_;  // Windows.
     const auto near = static_cast<float>(TimeOfDay(cells_ - origin, day));
@@ -168,7 +177,7 @@ class Writer {
   const BackTestInput& input_;
   Profiles& profiles_;
   int cells_;
-  std::vector<int> origins_;
+  std::vector<Origin> origins_;
   std::array<int, kBuckets> strides_;
   std::vector<int> leads_;
   size_t short_leads_ = 0;       // The first so many of leads_.
