@@ -27,7 +27,7 @@ class DayTable {
         days_(static_cast<int>(FloorDivide(input.end - 1, input.shape->day) - first_day_) + 1) {
     const int reach =
         std::max(0, static_cast<int>(std::lround(input.shape->day * kReachPerDay)) - 1);
-    offsets_ = {-reach, -((reach + 1) / 2), 0, (reach + 1) / 2, reach};
+    offsets_ = {-reach, 0, reach};
     std::sort(offsets_.begin(), offsets_.end());
     offsets_.erase(std::unique(offsets_.begin(), offsets_.end()), offsets_.end());
     for (int k = 0; k < days_; ++k) {
