@@ -157,7 +157,13 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
   judged[kSlot] = SlotQuantiles::LeaveOneOut(input, test);
   losses_[kSlot] = LossOf(test, judged[kSlot]);
   weights_ = Weigh(losses_);
-  loss_ = LossOf(test, Combine(test, judged, weights_));
+  const JudgedMatrix mixed = Combine(test, judged, weights_);
+  loss_ = LossOf(test, mixed);
+  const WidthFactors factors = Calibrate(test, mixed);
+  for (size_t b = 0; b < kBuckets; ++b) {
+    widen_[b] = FactorsAtLevels(factors[b]);
+    for (size_t i = 0; i < kLevels.size(); ++i) widen_[b][i] *= kWiden[i];
+  }
 }
 
 TrustVerdict Model::Verdict() const {
@@ -249,7 +255,7 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
       float value = 0;
       for (size_t j = 0; j < kExperts; ++j) value += weights_[bucket][j] * at(j, places[i]);
       value += disagreement * places[i].In(kDisagree);
-      value = median + (value - median) * places[i].In(kWiden);
+      value = median + (value - median) * places[i].In(widen_[bucket]);
       before = out[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
     }
   }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "forecast/calibration.h"
 #include "forecast/dressing.h"
 #include "forecast/forecaster.h"
 #include "forecast/mixture.h"
@@ -59,6 +60,7 @@ class Model {
   std::array<ExpertLoss, kExperts> losses_;
   ExpertLoss loss_;  // Of the mixture.
   MixtureWeights weights_{};
+  std::array<LevelArray, kBuckets> widen_{};  // Factors of the distance from the median.
 };
 
 }  // namespace shadow
