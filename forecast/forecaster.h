@@ -1,7 +1,9 @@
 // Probabilistic forecasts of one demand series.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +24,20 @@ struct TrustVerdict {
 // Not thread-safe: one owner at a time. No thread, clock, log or I/O inside.
 class Forecaster {
  public:
+  // Demand that the operator knows of: a holiday, a campaign, a test. Exactly one of both is set.
+  struct Event {
+    absl::Time start_time;  // Steps that begin in [start_time, end_time).
+    absl::Time end_time;
+    std::optional<double> multiplier;  // > 0: so many times what would have been without.
+    std::optional<double> demand;      // >= 0: exactly this, in the pool's unit.
+  };
+
   struct Options {
     absl::Duration step;                         // 1 s to 1 h.
     std::vector<absl::Duration> season_lengths;  // Shortest first, multiples of `step`.
+    // Where the pool's users live: days of 24 h follow its wall clock and its weekdays.
+    absl::TimeZone time_zone = absl::UTCTimeZone();
+    std::vector<Event> events = {};  // The first one that holds a step counts.
   };
 
   virtual ~Forecaster() = default;

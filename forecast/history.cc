@@ -1,29 +1,39 @@
 #include "forecast/history.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace shadow {
 
-History::History(int64_t capacity) : values_(static_cast<size_t>(capacity), kMissing) {}
+History::History(int64_t capacity)
+    : values_(static_cast<size_t>(capacity)), missing_(static_cast<size_t>(capacity)) {}
 
-void History::Push(double value) {
-  double& place = values_[static_cast<size_t>(head_)];
-  if (size_ == capacity()) {
-    count_ -= std::isnan(place) ? 0 : 1;
-  } else {
-    ++size_;
-  }
-  place = value;
-  count_ += std::isnan(value) ? 0 : 1;
+void History::Put(float value, bool missing) {
+  const auto at = static_cast<size_t>(head_);
+  if (size_ == capacity() && !missing_[at]) --present_;
+  if (!missing) ++present_;
+  values_[at] = value;
+  missing_[at] = missing;
   head_ = head_ + 1 == capacity() ? 0 : head_ + 1;
   ++next_;
+  size_ = std::min(size_ + 1, capacity());
 }
 
 void History::Reset(int64_t next) {
   head_ = 0;
   next_ = next;
   size_ = 0;
-  count_ = 0;
+  present_ = 0;
+}
+
+void History::PushLike(std::span<const int64_t> periods) {
+  float stand_in = Filled(next_ - 1);
+  for (const int64_t period : periods) {
+    const int64_t like = next_ - period;
+    if (period <= 0 || !Holds(like) || Missing(like)) continue;
+    stand_in = Filled(like);
+    break;
+  }
+  PushMissing(stand_in);
 }
 
 }  // namespace shadow

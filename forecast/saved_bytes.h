@@ -12,6 +12,7 @@ class SavedWriter {
   void U8(uint8_t value) { Little(value, 1); }
   void U32(uint32_t value) { Little(value, 4); }
   void I64(int64_t value) { Little(static_cast<uint64_t>(value), 8); }
+  void F32(float value);
   void F64(double value);
 
   // All fields and their checksum (64-bit FNV-1a, against damage, not against malice).
@@ -33,6 +34,7 @@ class SavedReader {
   uint8_t U8() { return static_cast<uint8_t>(Little(1)); }
   uint32_t U32() { return static_cast<uint32_t>(Little(4)); }
   int64_t I64() { return static_cast<int64_t>(Little(8)); }
+  float F32();
   double F64();
 
   bool ok() const { return ok_; }

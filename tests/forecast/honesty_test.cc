@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "forecast/residual_window.h"
+#include "forecast/young.h"
 #include "tests/forecast/series.h"
 
 namespace shadow::testing {
@@ -24,19 +24,13 @@ std::vector<double> Trace() {
   return values;
 }
 
-TEST_CASE("a quantile of errors is the order statistic at (n + 1) x probability") {
-  ResidualWindow window(/*span=*/4, /*stride=*/1);
-  CHECK(window.Quantile(0.5) == 0);
-  for (int64_t i = 0; i < 4; ++i) window.Put(i, static_cast<double>(4 - i));  // 4, 3, 2, 1
-  CHECK(window.Quantile(0.5) == 2.5);                                         // Position 2.5.
-  CHECK(window.Quantile(0.25) == 1.25);                                       // Position 1.25.
-  CHECK(window.Quantile(0.1) == 1);    // Below the first: the least.
-  CHECK(window.Quantile(0.999) == 4);  // Above the last: the greatest.
-  window.Put(4, 10);                   // Replaces the 4 of step 0: 1, 2, 3, 10.
-  CHECK(window.Quantile(0.999) == 10);
-  window.Put(5, std::numeric_limits<double>::quiet_NaN());  // The 3 of step 1 goes: 1, 2, 10.
-  CHECK(window.count() == 3);
-  CHECK(window.Quantile(0.5) == 2);
+TEST_CASE("a quantile of changes is the order statistic at (n + 1) x probability") {
+  CHECK(OrderStatistic({}, 0.5) == 0);
+  const std::vector<float> sorted = {1, 2, 3, 4};
+  CHECK(OrderStatistic(sorted, 0.5) == 2.5);    // Position 2.5.
+  CHECK(OrderStatistic(sorted, 0.25) == 1.25);  // Position 1.25.
+  CHECK(OrderStatistic(sorted, 0.1) == 1);      // Below the first: the least.
+  CHECK(OrderStatistic(sorted, 0.999) == 4);    // Above the last: the greatest.
 }
 
 TEST_CASE("before a season is over the last value goes on, with errors that grow") {

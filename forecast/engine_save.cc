@@ -1,0 +1,126 @@
+// Save and Restore of Engine. The bytes, little-endian:
+//   u32 magic, u32 version
+//   i64 step in seconds, u32 seasons, per season i64 its seconds      (must be those of the
+//   options) u8 started, i64 last step index, i64 its cell, i64 steps missing up to it u8 a fit is
+//   known, i64 the cell that it went up to i64 first cell of the history, u32 cells, per cell f32
+//   value or stand-in, u8 per 8 cells: missing the state of FineTail, where there is one u64
+//   checksum
+// The model is not saved: it follows from the history up to the cell of the fit.
+#include <cmath>
+#include <utility>
+
+#include "forecast/engine.h"
+
+namespace shadow {
+namespace {
+
+constexpr uint32_t kMagic = 0x464d5353;  // "SSMF"
+constexpr uint32_t kVersion = 1;
+constexpr int kBitsPerByte = 8;
+constexpr float kValueMax = 1.1e30F;
+
+}  // namespace
+
+std::string Engine::Save() const {
+  SavedWriter writer;
+  writer.U32(kMagic);
+  writer.U32(kVersion);
+  writer.I64(shape_.step_seconds);
+  writer.U32(static_cast<uint32_t>(options_.season_lengths.size()));
+  for (const absl::Duration season : options_.season_lengths) {
+    writer.I64(absl::ToInt64Seconds(season));
+  }
+  writer.U8(started_ ? 1 : 0);
+  writer.I64(last_step_);
+  writer.I64(started_ ? CellOf(last_step_) : 0);
+  writer.I64(missing_run_);
+  writer.U8(fit_known_ ? 1 : 0);
+  writer.I64(fit_end_);
+  writer.I64(history_.first());
+  writer.U32(static_cast<uint32_t>(history_.size()));
+  for (int64_t t = history_.first(); t < history_.next(); ++t) writer.F32(history_.Filled(t));
+  for (int64_t t = history_.first(); t < history_.next(); t += kBitsPerByte) {
+    uint8_t bits = 0;
+    for (int i = 0; i < kBitsPerByte && t + i < history_.next(); ++i) {
+      if (history_.Missing(t + i)) bits = static_cast<uint8_t>(bits | (1U << i));
+    }
+    writer.U8(bits);
+  }
+  if (tail_.has_value()) tail_->Save(writer);
+  return std::move(writer).Finish();
+}
+
+bool Engine::LoadHistory(SavedReader& reader) {
+  const int64_t first = reader.I64();
+  const int64_t size = reader.U32();
+  if (!reader.ok() || size > history_.capacity()) return false;
+  if (static_cast<size_t>(size) > reader.remaining() / sizeof(float)) return false;
+  std::vector<float> values;
+  for (int64_t i = 0; i < size; ++i) {
+    values.push_back(reader.F32());
+    if (!(values.back() >= 0 && values.back() <= kValueMax)) return false;
+  }
+  history_.Reset(first);
+  uint8_t bits = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    if (i % kBitsPerByte == 0) bits = reader.U8();
+    const float value = values[static_cast<size_t>(i)];
+    if (((bits >> (i % kBitsPerByte)) & 1) == 1) {
+      history_.PushMissing(value);
+    } else {
+      history_.Push(value);
+    }
+  }
+  return reader.ok();
+}
+
+bool Engine::Load(SavedReader& reader) {
+  if (reader.U32() != kMagic || reader.U32() != kVersion) return false;
+  if (reader.I64() != shape_.step_seconds) return false;
+  if (reader.U32() != options_.season_lengths.size()) return false;
+  for (const absl::Duration season : options_.season_lengths) {
+    if (reader.I64() != absl::ToInt64Seconds(season)) return false;
+  }
+  started_ = reader.U8() != 0;
+  last_step_ = reader.I64();
+  const int64_t last_cell = reader.I64();
+  missing_run_ = reader.I64();
+  fit_known_ = reader.U8() != 0;
+  fit_end_ = reader.I64();
+  if (!reader.ok() || last_step_ <= -kStepIndexMax || last_step_ >= kStepIndexMax) return false;
+  if (!LoadHistory(reader)) return false;
+  if (tail_.has_value() && !tail_->Load(reader)) return false;
+  if (!reader.ok() || reader.remaining() > 0) return false;
+  if (history_.size() > 0 && !started_) return false;
+  if (fit_known_ && fit_end_ > history_.next()) return false;
+  fit_known_ = fit_known_ && fit_end_ > history_.first();
+  // In another time zone the same steps lie in other cells.
+  const int64_t shift = started_ ? CellOf(last_step_) - last_cell : 0;
+  if (shift != 0) {
+    History moved(history_.capacity());
+    moved.Reset(history_.first() + shift);
+    for (int64_t t = history_.first(); t < history_.next(); ++t) {
+      if (history_.Missing(t)) {
+        moved.PushMissing(history_.Filled(t));
+      } else {
+        moved.Push(history_.Filled(t));
+      }
+    }
+    history_ = std::move(moved);
+    fit_known_ = false;
+  }
+  return true;
+}
+
+absl::Status Engine::Restore(std::string_view saved) {
+  Engine loaded(options_);
+  SavedReader reader(saved);
+  if (!loaded.Load(reader)) {
+    return absl::InvalidArgumentError(
+        "the saved forecaster is damaged, or of another version, step or other seasons");
+  }
+  *this = std::move(loaded);
+  return absl::OkStatus();
+}
+
+}  // namespace shadow

@@ -1,0 +1,56 @@
+// Steps finer than the cells that are learned: the cell that is not over, and the latest steps.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "forecast/saved_bytes.h"
+
+namespace shadow {
+
+// Used where a day has too many steps to learn each (shape.h). A forecast of cells becomes one of
+// steps: moved by how far the latest steps lie from it (fading by half each cell), and spread by
+// what single steps differ from their running level. One owner at a time. Memory: 1 KiB.
+class FineTail {
+ public:
+  static constexpr int64_t kBytes = 1024;  // Of its vector, at most.
+
+  // `cell_steps`: steps a cell.
+  explicit FineTail(double cell_steps);
+
+  // Takes a step of cell `cell`, NaN: missing. The mean of the cell before, if that is over now
+  // (NaN: it held no value); cells between them are not reported.
+  struct Closed {
+    int64_t cell = 0;
+    double mean = 0;
+  };
+  std::optional<Closed> Push(int64_t cell, double value);
+
+  // Turns rows of quantiles, each of the cell of the step 1, 2, ... ahead, into those of the steps.
+  // `medians`: of the same cells.
+  void Refine(std::span<const double> medians, std::span<const double> quantiles,
+              std::vector<std::vector<double>>& rows) const;
+
+  bool seen() const { return seen_; }      // A value.
+  double level() const { return level_; }  // Running mean of the latest steps.
+
+  void Save(SavedWriter& writer) const;
+  // False: not from Save.
+  bool Load(SavedReader& reader);
+
+ private:
+  double cell_steps_;
+  double gain_;
+  bool open_ = false;
+  int64_t cell_ = 0;
+  double sum_ = 0;
+  int64_t count_ = 0;
+  bool seen_ = false;
+  double level_ = 0;                // Running mean of the latest steps.
+  std::vector<float> differences_;  // Of steps from the level before them; a ring.
+  int64_t next_ = 0;
+};
+
+}  // namespace shadow

@@ -1,0 +1,271 @@
+#include "forecast/model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+#include "forecast/quantile_levels.h"
+
+namespace shadow {
+namespace {
+
+constexpr float kClip = 6;              // Typical changes from day to day.
+constexpr float kLogOffset = 0.05F;     // Of the mean.
+constexpr float kConstantPart = 0.02F;  // Of the standard deviation.
+constexpr int kWeekDaysMin = 1;         // Of history beyond a week, for features of the week.
+constexpr float kLogMax = 50;
+constexpr double kClearlyWorse = 1.1;  // Of a loss against the naive ones.
+constexpr double kDrift = 2;           // Of the last day's loss against the window's.
+constexpr double kLossMin = 1e-6;      // In units of the mean.
+
+// Mean and standard deviation of a function of the cells.
+struct Spread {
+  double mean = 0;
+  double deviation = 0;
+};
+
+template <typename Value>
+Spread SpreadOf(int64_t first, int64_t end, const Value& value) {
+  double sum = 0;
+  double squares = 0;
+  const auto count = static_cast<double>(end - first);
+  for (int64_t t = first; t < end; ++t) sum += value(t);
+  const double mean = sum / count;
+  for (int64_t t = first; t < end; ++t) squares += (value(t) - mean) * (value(t) - mean);
+  return {.mean = mean, .deviation = std::sqrt(squares / count)};
+}
+
+// The greatest step of a profile: kClip x (1.5 median + 0.3 mean of the changes from day to day).
+float ClipOf(const Series& series, int64_t first, int64_t end, int day) {
+  std::vector<float> changes;
+  changes.reserve(static_cast<size_t>(end - first));
+  double sum = 0;
+  for (int64_t t = first + day; t < end; ++t) {
+    changes.push_back(std::abs(series(t) - series(t - day)));
+    sum += changes.back();
+  }
+  const auto middle = changes.begin() + static_cast<std::ptrdiff_t>(changes.size() / 2);
+  std::nth_element(changes.begin(), middle, changes.end());
+  const auto mean = static_cast<float>(sum / static_cast<double>(changes.size()));
+  return kClip * (1.5F * *middle + 0.3F * mean + 1e-9F);
+}
+
+DayTypes TypesOf(const Shape& shape, const Series& series, int64_t first, int64_t end) {
+  std::vector<float> cells;
+  cells.reserve(static_cast<size_t>(end - first));
+  for (int64_t t = first; t < end; ++t) {
+    cells.push_back(series.history->Missing(t) ? kMissing : series(t));
+  }
+  const int64_t first_day = FloorDivide(first, shape.day);
+  return LearnDayTypes({.cells = cells,
+                        .day = shape.day,
+                        .lead = static_cast<int>(first - first_day * shape.day),
+                        .first_day = first_day,
+                        .calendar = shape.calendar,
+                        .weekly = shape.calendar || shape.week == 7 * shape.day});
+}
+
+}  // namespace
+
+Model::Model(const Shape& shape, const Profiles::Setup& setup, float unit)
+    : shape_(shape), unit_(unit), next_(setup.first), profiles_(setup) {}
+
+std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, int64_t end) {
+  const int64_t first = std::max(history.first(), end - shape.window);
+  int64_t present = 0;
+  double sum = 0;
+  for (int64_t t = first; t < end; ++t) {
+    if (history.Missing(t)) continue;
+    ++present;
+    sum += history.Filled(t);
+  }
+  const auto cells = static_cast<double>(end - first);
+  if (cells <= kFitDaysMin * shape.day || 2 * present < shape.day) return nullptr;
+  const auto unit = static_cast<float>(sum > 0 ? sum / static_cast<double>(present) : 1);
+  const Series series = {.history = &history, .scale = 1 / unit};
+  const DayTypes types = TypesOf(shape, series, first, end);
+  const Spread first_day = SpreadOf(first, first + shape.day, series);
+  const bool weekly = shape.week > 0 && end - first >= shape.week + kWeekDaysMin * shape.day;
+  const Profiles::Setup setup = {.day = shape.day,
+                                 .week = weekly ? shape.week : 0,
+                                 .week_days = shape.week > 0 ? shape.week / shape.day : 0,
+                                 .first = first,
+                                 .types = types,
+                                 .level = static_cast<float>(first_day.mean),
+                                 .clip = ClipOf(series, first, end, shape.day),
+                                 .log_offset = kLogOffset};
+  std::unique_ptr<Model> model(new Model(shape, setup, unit));
+  const Spread all = SpreadOf(first, end, series);
+  const Spread logs =
+      SpreadOf(first, end, [&](int64_t t) { return std::log(series(t) + kLogOffset); });
+  model->constant_ = kConstantPart * (static_cast<float>(all.deviation) + 1e-9F);
+  model->log_constant_ = kConstantPart * (static_cast<float>(logs.deviation) + 1e-9F);
+  const BackTest test = RunBackTest({.shape = &shape,
+                                     .series = series,
+                                     .first = first,
+                                     .end = end,
+                                     .constant = model->constant_,
+                                     .log_constant = model->log_constant_},
+                                    model->profiles_);
+  model->next_ = end;
+  model->LearnExperts(
+      test,
+      {.shape = &model->shape_, .series = series, .first = first, .end = end, .types = types});
+  return model;
+}
+
+void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input) {
+  const Coefficients prior = PriorCoefficients(profiles_.setup().week > 0);
+  const Eigen::VectorXf log_actual = (test.actual.array() + kLogOffset).log();
+  const StackFit fit = FitStack(test, test.levels, test.actual - test.level, prior);
+  const StackFit log_fit = FitStack(test, test.logs, log_actual - test.log_level, prior);
+  stack_ = fit.coefficients;
+  log_stack_ = log_fit.coefficients;
+  using F = LevelFeatures;
+  const auto column = [&](size_t k) -> Eigen::VectorXf {
+    return test.levels.col(static_cast<Eigen::Index>(k)) + test.level;
+  };
+  const std::array<Eigen::VectorXf, kDressed> points = {fit.out_of_fold + test.level,
+                                                        log_fit.out_of_fold + test.log_level,
+                                                        column(F::kYesterday),
+                                                        column(F::kLastWeek),
+                                                        test.nearest,
+                                                        column(F::kSimilar)};
+  std::array<JudgedMatrix, kExperts> judged;
+  dressings_.reserve(kDressed);
+  for (size_t j = 0; j < kDressed; ++j) {
+    const bool logs = j == kLogStack;
+    const Eigen::VectorXf& actual = logs ? log_actual : test.actual;
+    const Dressing& dressing = dressings_.emplace_back(test, actual - points[j]);
+    JudgedMatrix& of = judged[j];
+    of.resize(test.rows(), static_cast<int>(kJudged.size()));
+    for (size_t b = 0; b < kBuckets; ++b) {
+      for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
+        const auto at = static_cast<size_t>(row);
+        const float scale = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
+        for (size_t i = 0; i < kJudged.size(); ++i) {
+          of(row, static_cast<Eigen::Index>(i)) =
+              points[j][row] + scale * dressing.Shape(b)[kJudged[i]];
+        }
+      }
+    }
+    if (logs) of = of.array().min(kLogMax).exp() - kLogOffset;
+    of = of.cwiseMax(0.0F);
+    losses_[j] = LossOf(test, of);
+  }
+  slots_ = std::make_unique<SlotQuantiles>(input);
+  judged[kSlot] = SlotQuantiles::LeaveOneOut(input, test);
+  losses_[kSlot] = LossOf(test, judged[kSlot]);
+  weights_ = Weigh(losses_);
+  const JudgedMatrix mixed = Combine(test, judged, weights_);
+  loss_ = LossOf(test, mixed);
+  const WidthFactors factors = Calibrate(test, mixed);
+  for (size_t b = 0; b < kBuckets; ++b) {
+    widen_[b] = FactorsAtLevels(factors[b]);
+    for (size_t i = 0; i < kLevels.size(); ++i) widen_[b][i] *= kWiden[i];
+  }
+}
+
+TrustVerdict Model::Verdict() const {
+  const auto sum = [](const std::array<double, kBuckets>& by_bucket) {
+    double total = 0;
+    for (const double loss : by_bucket) total += std::isnan(loss) ? 0 : loss;
+    return total;
+  };
+  const double own = sum(loss_.recent);
+  const double level = sum(losses_[kLevelOnly].recent);
+  const double season = std::min(sum(losses_[kDayNaive].recent), sum(losses_[kWeekNaive].recent));
+  const double naive = std::min(level, season);
+  std::string reason = absl::StrFormat(
+      "back-tested over the last day: loss %.3g of the mean demand, the better of the last value "
+      "and "
+      "the last season %.3g",
+      own, naive);
+  const bool seasonal = sum(losses_[kLevelOnly].whole) >
+                        std::min({sum(losses_[kDayNaive].whole), sum(losses_[kSimilarOnly].whole),
+                                  sum(losses_[kSlot].whole)});
+  if (!seasonal) reason += "; no seasonality: a level does better than any season";
+  if (own > kDrift * sum(loss_.whole)) reason += "; drift: the last day was unlike those before";
+  const bool worse = own > kClearlyWorse * naive + kLossMin;
+  return {worse ? ForecastTrust::kWorseThanNaive : ForecastTrust::kTrusted, std::move(reason)};
+}
+
+void Model::Follow(const History& history, int64_t end) {
+  const Series series = {.history = &history, .scale = 1 / unit_};
+  for (; next_ < end; ++next_) profiles_.Push(series, next_);
+}
+
+std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
+                                                 std::span<const double> quantiles) {
+  const Series series = {.history = &history, .scale = 1 / unit_};
+  std::vector<LevelPlace> places;
+  for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
+  profiles_.SetOrigin(next_);
+  std::vector<std::vector<double>> rows;
+  rows.reserve(leads.size());
+  for (const int lead : leads) {
+    const int64_t t = next_ + lead - 1;
+    const int64_t day = FloorDivide(t, shape_.day);
+    const int slot = static_cast<int>(t - day * shape_.day);
+    const int type = profiles_.setup().types.TypeOf(day);
+    const size_t bucket = BucketOf(lead, shape_.day);
+    const auto b = static_cast<Eigen::Index>(bucket);
+    const Levels levels = profiles_.At(series, t);
+    const Latest& latest = profiles_.latest();
+    const Latest& latest_log = profiles_.latest_log();
+    const auto fading = Fading(lead, shape_.day);
+    FeatureRow row;
+    FeatureRow log_row;
+    for (size_t k = 0; k < levels.size(); ++k) {
+      const auto at = static_cast<Eigen::Index>(k);
+      row[at] = levels[k] - latest.level;
+      log_row[at] = std::log(std::max(levels[k], 0.0F) + kLogOffset) - latest_log.level;
+    }
+    ComposeRow(latest, fading, constant_, row);
+    ComposeRow(latest_log, fading, log_constant_, log_row);
+    using F = LevelFeatures;
+    const std::array<float, kDressed> points = {row.dot(stack_.row(b)) + latest.level,
+                                                log_row.dot(log_stack_.row(b)) + latest_log.level,
+                                                levels[F::kYesterday],
+                                                levels[F::kLastWeek],
+                                                latest.nearest,
+                                                levels[F::kSimilar]};
+    const auto at = [&](size_t j, const LevelPlace& place) {
+      if (j == kSlot) return place.In(slots_->At(type, slot));
+      float value =
+          points[j] + dressings_[j].Scale(type, slot, lead) * place.In(dressings_[j].Shape(bucket));
+      if (j == kLogStack) value = std::exp(std::min(value, kLogMax)) - kLogOffset;
+      return std::max(value, 0.0F);
+    };
+    const LevelPlace middle = {.low = kMedian, .share = 0};
+    std::array<float, kExperts> medians{};
+    float median = 0;
+    for (size_t j = 0; j < kExperts; ++j) {
+      medians[j] = at(j, middle);
+      median += weights_[bucket][j] * medians[j];
+    }
+    float square = 0;
+    for (size_t j = 0; j < kExperts; ++j) {
+      square += weights_[bucket][j] * (medians[j] - median) * (medians[j] - median);
+    }
+    const float disagreement = std::sqrt(square);
+    std::vector<double>& out = rows.emplace_back(quantiles.size());
+    double before = 0;
+    for (size_t i = 0; i < places.size(); ++i) {
+      float value = 0;
+      for (size_t j = 0; j < kExperts; ++j) value += weights_[bucket][j] * at(j, places[i]);
+      value += disagreement * places[i].In(kDisagree);
+      value = median + (value - median) * places[i].In(widen_[bucket]);
+      before = out[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
+    }
+  }
+  return rows;
+}
+
+int64_t Model::Bytes() const {
+  int64_t bytes = static_cast<int64_t>(sizeof(*this)) + profiles_.Bytes() + slots_->Bytes();
+  for (const Dressing& dressing : dressings_) bytes += dressing.Bytes();
+  return bytes;
+}
+
+}  // namespace shadow

@@ -1,0 +1,66 @@
+// What a fit learns of one series, and the forecasts that follow from it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "forecast/calibration.h"
+#include "forecast/dressing.h"
+#include "forecast/forecaster.h"
+#include "forecast/mixture.h"
+#include "forecast/profiles.h"
+#include "forecast/shape.h"
+#include "forecast/slot_quantiles.h"
+#include "forecast/stack.h"
+
+namespace shadow {
+
+// A fit needs more cells than this share of a day, half a day of them with a value.
+inline constexpr double kFitDaysMin = 1.2;
+
+// One owner at a time. Everything inside is in units of the window's mean.
+class Model {
+ public:
+  // Learns from the cells [end - shape.window, end) of `history`, or the ones that it holds of
+  // them. Pure: may run on another thread, on a copy of the history. Null: too few cells.
+  static std::unique_ptr<Model> Fit(const Shape& shape, const History& history, int64_t end);
+
+  // Follows the history to the cell `end`, which it holds; O(1) a cell.
+  void Follow(const History& history, int64_t end);
+
+  // Quantiles of the cells `leads` (ascending, from 1) after the last one followed, one row each,
+  // in the history's unit. `quantiles` ascend.
+  std::vector<std::vector<double>> Forecast(const History& history, std::span<const int> leads,
+                                            std::span<const double> quantiles);
+
+  int64_t next() const { return next_; }
+  int64_t Bytes() const;
+
+  // Trusted, or worse than naive: by the back-test over about the last day.
+  TrustVerdict Verdict() const;
+
+ private:
+  Model(const Shape& shape, const Profiles::Setup& setup, float unit);
+
+  void LearnExperts(const BackTest& test, const SlotQuantiles::Input& input);
+
+  Shape shape_;
+  float unit_;  // The window's mean.
+  int64_t next_;
+  Profiles profiles_;
+  float constant_ = 0;
+  float log_constant_ = 0;
+  Coefficients stack_;
+  Coefficients log_stack_;
+  std::vector<Dressing> dressings_;  // kDressed of them.
+  std::unique_ptr<SlotQuantiles> slots_;
+  std::array<ExpertLoss, kExperts> losses_;
+  ExpertLoss loss_;  // Of the mixture.
+  MixtureWeights weights_{};
+  std::array<LevelArray, kBuckets> widen_{};  // Factors of the distance from the median.
+};
+
+}  // namespace shadow

@@ -1,0 +1,164 @@
+#include "forecast/stack.h"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace shadow {
+namespace {
+
+constexpr double kRidge = 0.15;
+constexpr double kRidgeDaysMin = 0.5;
+constexpr int kRounds = 2;
+constexpr int kRowsMin = 10;
+constexpr float kSimilarShare = 0.25F;
+constexpr float kErrorMin = 1e-6F;  // In units of the series' mean; 1 in logarithms.
+constexpr int kFoldsMax = 4;
+
+using Gram = Eigen::Matrix<double, kFeatures, kFeatures>;
+using Column = Eigen::Matrix<double, kFeatures, 1>;
+
+struct Moments {
+  Gram gram = Gram::Zero();
+  Column cross = Column::Zero();
+};
+
+// One bucket's rows.
+class BucketFit {
+ public:
+  BucketFit(const BackTest& test, size_t bucket, const FeatureMatrix& features,
+            const Eigen::VectorXf& target, const FeatureRow& prior)
+      : begin_(test.begin[bucket]),
+        rows_(test.rows(bucket)),
+        features_(features.middleRows(begin_, rows_)),
+        target_(target.segment(begin_, rows_)),
+        weight_(test.fit_weight.segment(begin_, rows_)),
+        prior_(prior),
+        residual_(target_ - features_ * prior.transpose()) {
+    const auto first = test.fold.begin() + begin_;
+    for (int fold = 0; fold <= test.folds; ++fold) {
+      fold_begin_[static_cast<size_t>(fold)] =
+          static_cast<int>(std::lower_bound(first, first + rows_, fold) - first);
+    }
+    folds_ = test.folds;
+  }
+
+  // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold.
+  FeatureRow Fit(double ridge, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
+    FeatureRow beta = prior_;
+    Moments all;
+    for (int round = 0; round < kRounds; ++round) {
+      Accumulate(beta);
+      all = Moments();
+      for (int fold = 0; fold < folds_; ++fold) {
+        all.gram += moments_[static_cast<size_t>(fold)].gram;
+        all.cross += moments_[static_cast<size_t>(fold)].cross;
+      }
+      const Column diagonal = all.gram.diagonal();
+      const double mean = diagonal.sum() / (kFeatures - 1);  // One column is unused.
+      penalty_ = ridge * (diagonal.array() + 0.5 * mean) + 1e-9 * mean + 1e-15;
+      beta = Solve(all, 1);
+    }
+    for (int fold = 0; fold < folds_; ++fold) {
+      const auto f = static_cast<size_t>(fold);
+      const int size = fold_begin_[f + 1] - fold_begin_[f];
+      if (size == 0) continue;
+      const double rest = 1 - static_cast<double>(size) / rows_;
+      const Moments others = {.gram = all.gram - moments_[f].gram,
+                              .cross = all.cross - moments_[f].cross};
+      const FeatureRow own = size == rows_ ? prior_ : Solve(others, rest);
+      out_of_fold.segment(fold_begin_[f], size).noalias() =
+          features_.middleRows(fold_begin_[f], size) * own.transpose();
+    }
+    return beta;
+  }
+
+ private:
+  // Moments of each fold under the weights that make squares of errors into their amounts.
+  void Accumulate(const FeatureRow& beta) {
+    Eigen::VectorXf weights = (target_ - features_ * beta.transpose()).cwiseAbs();
+    std::vector<float> sorted(weights.data(), weights.data() + rows_);
+    const auto middle = sorted.begin() + rows_ / 2;
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    const float least = *middle * 0.5F + kErrorMin;
+    weights = weight_.array() / weights.array().max(least);
+    weights /= weights.mean() * static_cast<float>(rows_);
+    weighted_ = features_.array().colwise() * weights.array();
+    for (int fold = 0; fold < folds_; ++fold) {
+      const auto f = static_cast<size_t>(fold);
+      const int from = fold_begin_[f];
+      const int size = fold_begin_[f + 1] - from;
+      const Eigen::Matrix<float, kFeatures, kFeatures> gram =
+          weighted_.middleRows(from, size).transpose() * features_.middleRows(from, size);
+      const Eigen::Matrix<float, kFeatures, 1> cross =
+          weighted_.middleRows(from, size).transpose() * residual_.segment(from, size);
+      moments_[f] = {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
+    }
+  }
+
+  FeatureRow Solve(const Moments& moments, double share) const {
+    Gram system = moments.gram;
+    system.diagonal() += share * penalty_;
+    const Column step = system.ldlt().solve(moments.cross);
+    return prior_ + step.transpose().cast<float>();
+  }
+
+  int begin_;
+  int rows_;
+  int folds_ = 1;
+  Eigen::Ref<const FeatureMatrix> features_;
+  Eigen::Ref<const Eigen::VectorXf> target_;
+  Eigen::Ref<const Eigen::VectorXf> weight_;
+  FeatureRow prior_;
+  Eigen::VectorXf residual_;  // Of the prior.
+  FeatureMatrix weighted_;    // Scratch of Accumulate.
+  std::array<int, kFoldsMax + 1> fold_begin_{};
+  std::array<Moments, kFoldsMax> moments_;
+  Column penalty_;
+};
+
+}  // namespace
+
+Coefficients PriorCoefficients(bool weekly) {
+  using F = LevelFeatures;
+  constexpr std::array<float, kBuckets> kHour = {0.7F, 0.75F, 0.6F, 0.4F, 0.25F, 0.2F, 0.15F};
+  constexpr std::array<float, kBuckets> kNow = {0.3F, 0.2F, 0.05F, 0, 0, 0, 0};
+  Coefficients prior = Coefficients::Zero();
+  constexpr float kRest = 1 - kSimilarShare;
+  for (size_t b = 0; b < kBuckets; ++b) {
+    const auto row = static_cast<Eigen::Index>(b);
+    prior(row, F::kType) = prior(row, F::kTypeMedian) = 0.25F * kRest;
+    if (weekly) {
+      prior(row, F::kWeek) = prior(row, F::kWeekMedian) = 0.25F * kRest;
+    } else {
+      prior(row, F::kDay) = 0.3F * kRest;
+      prior(row, F::kYesterday) = 0.2F * kRest;
+    }
+    prior(row, F::kSimilar) = kSimilarShare;
+    prior(row, kDeviationColumn) = kNow[b];
+    prior(row, kDeviationColumn + 1) = kHour[b];
+    prior(row, kDeviationColumn + 3) = 0.1F;
+  }
+  return prior;
+}
+
+StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
+                  const Eigen::VectorXf& target, const Coefficients& prior) {
+  StackFit fit = {.coefficients = prior, .out_of_fold = Eigen::VectorXf(test.rows())};
+  const double ridge = kRidge / std::max(test.days, kRidgeDaysMin);
+  for (size_t b = 0; b < kBuckets; ++b) {
+    const auto row = static_cast<Eigen::Index>(b);
+    auto out = fit.out_of_fold.segment(test.begin[b], test.rows(b));
+    if (test.rows(b) < kRowsMin) {
+      out = features.middleRows(test.begin[b], test.rows(b)) * prior.row(row).transpose();
+      if (b > 0 && test.rows(b) == 0) fit.coefficients.row(row) = fit.coefficients.row(row - 1);
+      continue;
+    }
+    BucketFit bucket(test, b, features, target, prior.row(row));
+    fit.coefficients.row(row) = bucket.Fit(ridge, out);
+  }
+  return fit;
+}
+
+}  // namespace shadow

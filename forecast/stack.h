@@ -1,0 +1,30 @@
+// The stack: a robust ridge regression of demand on the features, one per bucket of leads.
+#pragma once
+
+#include <Eigen/Core>
+
+#include "forecast/back_test.h"
+
+namespace shadow {
+
+// One row of coefficients a bucket.
+using Coefficients = Eigen::Matrix<float, kBuckets, kFeatures, Eigen::RowMajor>;
+
+// What the coefficients are drawn to: a quarter each for the best profiles and for similar days,
+// and of the deviation over the last hour what usually remains. `weekly`: the series has a week.
+Coefficients PriorCoefficients(bool weekly);
+
+struct StackFit {
+  Coefficients coefficients;
+  Eigen::VectorXf out_of_fold;  // Per row: the fit of the coefficients that its fold did not see.
+};
+
+// Least absolute deviations by two rounds of iteratively reweighted least squares, with a ridge
+// towards `prior` (strength 0.15 / days). `target` has one value a row of `features`, both relative
+// to the level at the origin. Sources: R. Koenker and G. Bassett, Regression Quantiles,
+// Econometrica 46 (1978); A. E. Hoerl and R. W. Kennard, Ridge Regression, Technometrics 12 (1970);
+// D. H. Wolpert, Stacked Generalization, Neural Networks 5 (1992).
+StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
+                  const Eigen::VectorXf& target, const Coefficients& prior);
+
+}  // namespace shadow
