@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "forecast/forecaster.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 #include "shadow/v1/usage.pb.h"
@@ -34,6 +35,8 @@ struct CompiledPool {
   v1::Pool pool;  // With every default filled in.
   absl::Duration step;
   std::vector<absl::Duration> season_lengths;
+  absl::TimeZone time_zone;
+  std::vector<Forecaster::Event> demand_events;
   double base_capacity_per_spec = 0;  // Demand units that the base carries when all of it serves.
   absl::Duration activation_interval;
   absl::Duration stabilization_window;

@@ -207,9 +207,17 @@ void SaveForecaster(Changes& changes, const PoolEntry& pool) {
   record.set_state(pool.forecaster->Save());
 }
 
+void OpenForecaster(PoolEntry& pool) {
+  const std::string saved = pool.forecaster == nullptr ? "" : pool.forecaster->Save();
+  pool.forecaster = MakeForecaster({.step = pool.spec->step,
+                                    .season_lengths = pool.spec->season_lengths,
+                                    .time_zone = pool.spec->time_zone,
+                                    .events = pool.spec->demand_events});
+  if (!saved.empty()) pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
+}
+
 void OpenPool(PoolEntry& pool, Instant now) {
-  pool.forecaster =
-      MakeForecaster({.step = pool.spec->step, .season_lengths = pool.spec->season_lengths});
+  OpenForecaster(pool);
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;

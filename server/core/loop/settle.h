@@ -5,6 +5,9 @@
 
 namespace shadow {
 
+// Makes the forecaster that `pool.spec` asks for; it goes on with what the one before had learned.
+void OpenForecaster(PoolEntry& pool);
+
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
 void OpenPool(PoolEntry& pool, Instant now);
 

@@ -10,6 +10,7 @@
 #include "server/core/spec.h"
 #include "server/core/spec/field_checker.h"
 #include "server/core/spec/policy_rules.h"
+#include "server/core/time_proto.h"
 
 namespace shadow {
 namespace {
@@ -20,7 +21,11 @@ constexpr size_t kSocketPathMaxBytes = 107;  // sun_path of unix(7) without its 
 constexpr int kUsageSourcesMax = 8;
 constexpr int kSeasonsMax = 3;
 constexpr int64_t kSeasonMinSteps = 2;
-constexpr int64_t kSeasonMaxSteps = 40'320;  // Four weeks of minutes.
+constexpr int64_t kSeasonMaxSteps = 604'800;  // A week of seconds.
+constexpr int kDemandEventsMax = 366;
+constexpr size_t kZoneMaxBytes = 64;
+constexpr size_t kDescriptionMaxBytes = 256;
+constexpr double kMultiplierMax = 1e6;
 constexpr double kDemandMax = 1e15;
 constexpr FieldChecker::Limits kManagedInstances = {.min = 0, .max = 1000};
 
@@ -113,6 +118,54 @@ void CompileGrid(CompiledPool& compiled, FieldChecker& check) {
   }
 }
 
+void CompileTimeZone(CompiledPool& compiled, FieldChecker& check) {
+  v1::Pool& pool = compiled.pool;
+  if (pool.time_zone().empty()) pool.set_time_zone("UTC");
+  check.Word("pool.time_zone", pool.time_zone(), kZoneMaxBytes);
+  if (!check.ok() || absl::LoadTimeZone(pool.time_zone(), &compiled.time_zone)) return;
+  check.Fail("pool.time_zone",
+             absl::StrCat(Quoted(pool.time_zone()),
+                          " is not in this host's time zone database; wanted e.g. "
+                          "\"Europe/Berlin\""));
+}
+
+void CompileDemandEvent(const std::string& field, const v1::DemandEvent& event,
+                        CompiledPool& compiled, FieldChecker& check) {
+  Forecaster::Event known{.start_time = FromProto(event.start_time()),
+                          .end_time = FromProto(event.end_time())};
+  if (!event.description().empty()) {
+    check.Text(absl::StrCat(field, ".description"), event.description(), kDescriptionMaxBytes);
+  }
+  if (!event.has_start_time()) check.Fail(absl::StrCat(field, ".start_time"), "is missing");
+  if (!event.has_end_time() || known.end_time <= known.start_time) {
+    check.Fail(absl::StrCat(field, ".end_time"), "is missing or not after start_time");
+  }
+  switch (event.effect_case()) {
+    case v1::DemandEvent::kMultiplier:
+      check.Real(absl::StrCat(field, ".multiplier"), event.multiplier(),
+                 {.min = std::numeric_limits<double>::min(), .max = kMultiplierMax});
+      known.multiplier = event.multiplier();
+      break;
+    case v1::DemandEvent::kDemand:
+      check.Real(absl::StrCat(field, ".demand"), event.demand(), {.min = 0, .max = kDemandMax});
+      known.demand = event.demand();
+      break;
+    case v1::DemandEvent::EFFECT_NOT_SET:
+      check.Fail(field, "has neither multiplier nor demand");
+  }
+  compiled.demand_events.push_back(known);
+}
+
+void CompileCalendar(CompiledPool& compiled, FieldChecker& check) {
+  constexpr char kField[] = "pool.demand_events";
+  CompileTimeZone(compiled, check);
+  check.Count(kField, compiled.pool.demand_events_size(), kDemandEventsMax);
+  for (int i = 0; check.ok() && i < compiled.pool.demand_events_size(); ++i) {
+    CompileDemandEvent(absl::StrCat(kField, "[", i, "]"), compiled.pool.demand_events(i), compiled,
+                       check);
+  }
+}
+
 void CompileCapacity(CompiledPool& compiled, FieldChecker& check) {
   v1::Pool& pool = compiled.pool;
   if (pool.base_case() == v1::Pool::BASE_NOT_SET) pool.set_managed_instances(0);
@@ -157,6 +210,7 @@ absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool) {
   CompileBalancer(compiled.pool, check);
   CompileUsageSources(compiled.pool, check);
   CompileGrid(compiled, check);
+  CompileCalendar(compiled, check);
   CompileCapacity(compiled, check);
   if (!check.ok()) return check.status();
   policy_rules::CompilePolicy(compiled, check);

@@ -48,6 +48,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
         season_lengths { seconds: 604800 }
         managed_instances: 0
         instance_capacity: 50
+        time_zone: "UTC"
         policy {
           mode: OBSERVE
           sizing: PREDICTIVE
@@ -213,7 +214,7 @@ TEST_CASE("a wrong field of a pool is refused by its name") {
       {"season_lengths { seconds: 90 }", "pool.season_lengths[0]", "1m30s is not in 2m"},
       {"season_lengths { seconds: 150 }", "pool.season_lengths[0]",
        "not a multiple of the step, 1m"},
-      {"season_lengths { seconds: 2419260 }", "pool.season_lengths[0]", "672h"},
+      {"season_lengths { seconds: 36288060 }", "pool.season_lengths[0]", "10080h"},
       {"season_lengths { seconds: 600 } season_lengths { seconds: 600 }", "pool.season_lengths[1]",
        "not longer"},
       {"season_lengths { seconds: 120 } season_lengths { seconds: 180 } "
@@ -230,6 +231,48 @@ TEST_CASE("a wrong field of a pool is refused by its name") {
       {"instance_capacity: nan", "pool.instance_capacity", "finite"},
       {"instance_capacity: 1e16", "pool.instance_capacity", "1e+16"},
   });
+}
+
+TEST_CASE("the calendar of a pool is its users', with what is known beforehand") {
+  const auto compiled = CompilePool(Changed(R"pb(
+    time_zone: "Europe/Berlin"
+    demand_events {
+      description: "New Year's Day"
+      start_time { seconds: 1798758000 }
+      end_time { seconds: 1798844400 }
+      multiplier: 0.5
+    }
+    demand_events {
+      start_time { seconds: 100 }
+      end_time { seconds: 200 }
+      demand: 0
+    }
+  )pb"));
+  REQUIRE(compiled.ok());
+  CHECK(compiled->time_zone.name() == "Europe/Berlin");
+  REQUIRE(compiled->demand_events.size() == 2);
+  CHECK(compiled->demand_events[0].start_time == absl::FromUnixSeconds(1'798'758'000));
+  CHECK(compiled->demand_events[0].multiplier == 0.5);
+  CHECK_FALSE(compiled->demand_events[0].demand.has_value());
+  CHECK(compiled->demand_events[1].demand == 0);
+
+  CheckRejected(Changed("time_zone: 'Mars/Olympus'"), "pool.time_zone", "time zone database");
+  const std::string range = "start_time { seconds: 100 } end_time { seconds: 200 } ";
+  const struct {
+    std::string event;
+    const char* field;
+    const char* words;
+  } cases[] = {
+      {range, "pool.demand_events[0]", "neither multiplier nor demand"},
+      {range + "multiplier: 0", "pool.demand_events[0].multiplier", ""},
+      {range + "demand: -1", "pool.demand_events[0].demand", ""},
+      {"end_time { seconds: 200 } demand: 1", "pool.demand_events[0].start_time", "missing"},
+      {"start_time { seconds: 200 } end_time { seconds: 200 } demand: 1",
+       "pool.demand_events[0].end_time", "not after"},
+  };
+  for (const auto& c : cases) {
+    CheckRejected(Changed("demand_events { " + c.event + " }"), c.field, c.words);
+  }
 }
 
 TEST_CASE("a wrong field of a policy is refused by its name") {
