@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "google/rpc/status.pb.h"
 #include "server/api/call.h"
 #include "server/api/caller.h"
@@ -45,7 +46,8 @@ TEST_CASE("an error names its reason, and its field where one is at fault") {
 }
 
 TEST_CASE("an error fits the client's metadata and is printable, whatever it quotes") {
-  const grpc::Status status = ToGrpc(absl::InternalError(std::string(100'000, 'x') + "\n\xff\x01"));
+  const grpc::Status status =
+      ToGrpc(absl::InternalError(absl::StrCat(std::string(100'000, 'x'), "\n\xff\x01")));
   CHECK(status.error_message().size() + status.error_details().size() <= kErrorMaxBytes);
   const grpc::Status bytes = ToGrpc(absl::InternalError("a\nb\xff"));
   CHECK(bytes.error_message() == "a?b?");
@@ -108,7 +110,9 @@ TEST_CASE("settings out of their range are refused by name") {
   const Case cases[] = {
       {"listen", [](v1::DaemonConfig& config) { config.set_listen("tcp:1"); }},
       {"listen",
-       [](v1::DaemonConfig& config) { config.set_listen("unix:/" + std::string(107, 'a')); }},
+       [](v1::DaemonConfig& config) {
+         config.set_listen(absl::StrCat("unix:/", std::string(107, 'a')));
+       }},
       {"effect_workers", [](v1::DaemonConfig& config) { config.set_effect_workers(0); }},
       {"instances_max", [](v1::DaemonConfig& config) { config.set_instances_max(-1); }},
       {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},
