@@ -200,15 +200,21 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   return points;
 }
 
-// Each expert's quantile at `level`.
+Model::Level Model::LevelIn(size_t bucket, const LevelPlace& place) const {
+  Level level = {
+      .place = place, .disagree = place.In(kDisagree), .widen = place.In(widen_[bucket])};
+  for (size_t j = 0; j < kDressed; ++j) level.shape[j] = place.In(dressings_[j].Shape(bucket));
+  return level;
+}
+
 std::array<float, kExperts> Model::QuantilesAt(const Points& points, const Place& place,
-                                               const LevelPlace& level) const {
+                                               const Level& level) const {
   std::array<float, kExperts> values{};
   for (size_t j = 0; j < kDressed; ++j) {
-    values[j] = points.at[j] + points.scale[j] * level.In(dressings_[j].Shape(place.bucket));
+    values[j] = points.at[j] + points.scale[j] * level.shape[j];
   }
   values[kLogStack] = std::exp(std::min(values[kLogStack], kLogMax)) - kLogOffset;
-  values[kSlot] = level.In(slots_->At(place.type, place.slot));
+  values[kSlot] = level.place.In(slots_->At(place.type, place.slot));
   for (float& value : values) value = std::max(value, 0.0F);
   return values;
 }
@@ -216,17 +222,23 @@ std::array<float, kExperts> Model::QuantilesAt(const Points& points, const Place
 std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
                                                  std::span<const double> quantiles) {
   const Series series = {.history = &history, .scale = 1 / unit_};
-  std::vector<LevelPlace> levels;
-  levels.reserve(quantiles.size());
-  for (const double quantile : quantiles) levels.push_back(PlaceOf(quantile));
   profiles_.SetOrigin(next_);
+  std::vector<Level> levels(quantiles.size());
+  for (size_t i = 0; i < levels.size(); ++i) levels[i].place = PlaceOf(quantiles[i]);
+  Level middle;
+  size_t bucket = kBuckets;  // What the levels are of.
   std::vector<std::vector<double>> rows;
   rows.reserve(leads.size());
   for (const int lead : leads) {
     const Place place = PlaceOfLead(lead);
+    if (place.bucket != bucket) {
+      bucket = place.bucket;
+      middle = LevelIn(bucket, {.low = kMedian, .share = 0});
+      for (Level& level : levels) level = LevelIn(bucket, level.place);
+    }
     const Points points = PointsAt(series, place);
-    const std::array<float, kExperts>& weights = weights_[place.bucket];
-    const auto medians = QuantilesAt(points, place, {.low = kMedian, .share = 0});
+    const std::array<float, kExperts>& weights = weights_[bucket];
+    const auto medians = QuantilesAt(points, place, middle);
     float median = 0;
     for (size_t j = 0; j < kExperts; ++j) median += weights[j] * medians[j];
     float square = 0;
@@ -238,9 +250,9 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
     double before = 0;
     for (size_t i = 0; i < levels.size(); ++i) {
       const auto values = QuantilesAt(points, place, levels[i]);
-      float value = disagreement * levels[i].In(kDisagree);
+      float value = disagreement * levels[i].disagree;
       for (size_t j = 0; j < kExperts; ++j) value += weights[j] * values[j];
-      value = median + (value - median) * levels[i].In(widen_[place.bucket]);
+      value = median + (value - median) * levels[i].widen;
       before = row[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
     }
   }

@@ -64,8 +64,18 @@ class Model {
   };
   Points PointsAt(const Series& series, const Place& place);
 
+  // What one probability comes to in a bucket.
+  struct Level {
+    LevelPlace place;
+    std::array<float, kDressed> shape{};
+    float disagree = 0;
+    float widen = 1;
+  };
+  Level LevelIn(size_t bucket, const LevelPlace& place) const;
+
+  // Each expert's quantile.
   std::array<float, kExperts> QuantilesAt(const Points& points, const Place& place,
-                                          const LevelPlace& level) const;
+                                          const Level& level) const;
 
   void LearnExperts(const BackTest& test, const SlotQuantiles::Input& input);
 
