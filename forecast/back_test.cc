@@ -6,7 +6,7 @@
 namespace shadow {
 namespace {
 
-constexpr std::array<double, Latest::kDeviations> kFadingDays = {1.0 / 48, 1.0 / 6, 1, 4};
+constexpr std::array<float, Latest::kDeviations> kFadingDays = {1.0F / 48, 1.0F / 6, 1, 4};
 constexpr int kFolds = 4;
 constexpr double kFitHalfLife = 0.4;  // Of the window.
 constexpr double kErrorHalfLife = 0.25;
@@ -72,7 +72,7 @@ class Writer {
       leads_.push_back(lead);
       if (BucketOf(lead, input.shape->day) <= kShortBucketMax) short_leads_ = leads_.size();
       buckets_.push_back(BucketOf(lead, input.shape->day));
-      fading_.push_back(Fading(lead, input.shape->day));
+      fading_.push_back(Fading(static_cast<float>(lead), input.shape->day));
     }
   }
 
@@ -189,10 +189,10 @@ class Writer {
 
 }  // namespace
 
-std::array<float, Latest::kDeviations> Fading(double lead, int day) {
+std::array<float, Latest::kDeviations> Fading(float lead, int day) {
   std::array<float, Latest::kDeviations> fading{};
   for (size_t i = 0; i < fading.size(); ++i) {
-    fading[i] = static_cast<float>(std::exp2(-lead / (kFadingDays[i] * day)));
+    fading[i] = std::exp2(-lead / (kFadingDays[i] * static_cast<float>(day)));
   }
   return fading;
 }

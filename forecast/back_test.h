@@ -25,7 +25,7 @@ inline constexpr int kConstantColumn = 14;
 inline constexpr int kUnusedColumn = 15;  // Always 0: rows of 16 floats are read fastest.
 
 // Deviation i fades by half in 1/48, 1/6, 1 and 4 days.
-std::array<float, Latest::kDeviations> Fading(double lead, int day);
+std::array<float, Latest::kDeviations> Fading(float lead, int day);
 
 // Fills columns 8 to 15. `constant`: the value of the constant column.
 void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviations>& fading,

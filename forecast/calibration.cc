@@ -7,39 +7,36 @@ namespace shadow {
 namespace {
 
 constexpr double kGain = 0.5;  // Of a day of misses.
-constexpr double kFactorMin = 0.7;
-constexpr double kFactorMax = 2;
+constexpr float kFactorMin = 0.7F;
+constexpr float kFactorMax = 2;
 
 }  // namespace
 
 WidthFactors Calibrate(const BackTest& test, const JudgedMatrix& quantiles) {
   WidthFactors factors{};
-  const double lowest = std::log(kFactorMin);
-  const double highest = std::log(kFactorMax);
   for (size_t b = 0; b < kBuckets; ++b) {
     factors[b].fill(1);
     if (test.rows(b) == 0) {
       if (b > 0) factors[b] = factors[b - 1];
       continue;
     }
-    const double eta = kGain * test.days / test.rows(b);
+    const double gain = kGain * test.days / test.rows(b);
     for (size_t i = 1; i < kJudged.size(); ++i) {
       const auto column = static_cast<Eigen::Index>(i);
-      double theta = 0;
       int misses = 0;
       for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
         misses += test.actual[row] > quantiles(row, column);
       }
       const double usual = static_cast<double>(misses) / test.rows(b);
-      double factor = 1;
+      const auto wider = static_cast<float>(std::exp(gain * (1 - usual)));
+      const auto narrower = static_cast<float>(std::exp(-gain * usual));
+      float factor = 1;
       for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
         const float median = quantiles(row, 0);
         const bool miss = test.actual[row] > median + factor * (quantiles(row, column) - median);
-        theta += eta * ((miss ? 1 : 0) - usual);
-        theta = std::clamp(theta, lowest, highest);
-        factor = std::exp(theta);
+        factor = std::clamp(factor * (miss ? wider : narrower), kFactorMin, kFactorMax);
       }
-      factors[b][i] = static_cast<float>(factor);
+      factors[b][i] = factor;
     }
   }
   return factors;

@@ -79,6 +79,7 @@ absl::Status Engine::Update(absl::Time step_start, double value) {
   const Event* event = EventAt(options_.events, step_start);
   if (event != nullptr && !std::isnan(value)) value = WithoutEvent(*event, value);
   PushStep(index, std::min(value, kValueMax));  // NaN stays.
+  if (model_ != nullptr) model_->Follow(history_, history_.next());
   return absl::OkStatus();
 }
 

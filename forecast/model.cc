@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/strings/str_format.h"
 #include "forecast/quantile_levels.h"
 
 namespace shadow {
@@ -14,9 +13,6 @@ constexpr float kLogOffset = 0.05F;     // Of the mean.
 constexpr float kConstantPart = 0.02F;  // Of the standard deviation.
 constexpr int kWeekDaysMin = 1;         // Of history beyond a week, for features of the week.
 constexpr float kLogMax = 50;
-constexpr double kClearlyWorse = 1.1;  // Of a loss against the naive ones.
-constexpr double kDrift = 2;           // Of the last day's loss against the window's.
-constexpr double kLossMin = 1e-6;      // In units of the mean.
 
 // Mean and standard deviation of a function of the cells.
 struct Spread {
@@ -166,97 +162,98 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
   }
 }
 
-TrustVerdict Model::Verdict() const {
-  const auto sum = [](const std::array<double, kBuckets>& by_bucket) {
-    double total = 0;
-    for (const double loss : by_bucket) total += std::isnan(loss) ? 0 : loss;
-    return total;
-  };
-  const double own = sum(loss_.recent);
-  const double level = sum(losses_[kLevelOnly].recent);
-  const double season = std::min(sum(losses_[kDayNaive].recent), sum(losses_[kWeekNaive].recent));
-  const double naive = std::min(level, season);
-  std::string reason = absl::StrFormat(
-      "back-tested over the last day: loss %.3g of the mean demand, the better of the last value "
-      "and "
-      "the last season %.3g",
-      own, naive);
-  const bool seasonal = sum(losses_[kLevelOnly].whole) >
-                        std::min({sum(losses_[kDayNaive].whole), sum(losses_[kSimilarOnly].whole),
-                                  sum(losses_[kSlot].whole)});
-  if (!seasonal) reason += "; no seasonality: a level does better than any season";
-  if (own > kDrift * sum(loss_.whole)) reason += "; drift: the last day was unlike those before";
-  const bool worse = own > kClearlyWorse * naive + kLossMin;
-  return {worse ? ForecastTrust::kWorseThanNaive : ForecastTrust::kTrusted, std::move(reason)};
-}
-
 void Model::Follow(const History& history, int64_t end) {
   const Series series = {.history = &history, .scale = 1 / unit_};
   for (; next_ < end; ++next_) profiles_.Push(series, next_);
 }
 
+Model::Place Model::PlaceOfLead(int lead) const {
+  const int64_t t = next_ + lead - 1;
+  const int64_t day = FloorDivide(t, shape_.day);
+  return {.lead = lead,
+          .slot = static_cast<int>(t - day * shape_.day),
+          .type = profiles_.setup().types.TypeOf(day),
+          .bucket = BucketOf(lead, shape_.day)};
+}
+
+Model::Points Model::PointsAt(const Series& series, const Place& place) {
+  const Levels levels = profiles_.At(series, next_ + place.lead - 1);
+  const Latest& latest = profiles_.latest();
+  const Latest& latest_log = profiles_.latest_log();
+  constexpr int kCount = LevelFeatures::kCount;
+  const Eigen::Map<const Eigen::Array<float, 1, kCount>> raw(levels.data());
+  const auto fading = Fading(static_cast<float>(place.lead), shape_.day);
+  FeatureRow row;
+  row.head<kCount>() = raw - latest.level;
+  ComposeRow(latest, fading, constant_, row);
+  FeatureRow log_row;
+  log_row.head<kCount>() = (raw.max(0.0F) + kLogOffset).log() - latest_log.level;
+  ComposeRow(latest_log, fading, log_constant_, log_row);
+  const auto b = static_cast<Eigen::Index>(place.bucket);
+  using F = LevelFeatures;
+  Points points = {.at = {row.dot(stack_.row(b)) + latest.level,
+                          log_row.dot(log_stack_.row(b)) + latest_log.level, levels[F::kYesterday],
+                          levels[F::kLastWeek], latest.nearest, levels[F::kSimilar]}};
+  for (size_t j = 0; j < kDressed; ++j) {
+    points.scale[j] = dressings_[j].Scale(place.type, place.slot, place.lead);
+  }
+  return points;
+}
+
+Model::Level Model::LevelIn(size_t bucket, const LevelPlace& place) const {
+  Level level = {
+      .place = place, .disagree = place.In(kDisagree), .widen = place.In(widen_[bucket])};
+  for (size_t j = 0; j < kDressed; ++j) level.shape[j] = place.In(dressings_[j].Shape(bucket));
+  return level;
+}
+
+std::array<float, kExperts> Model::QuantilesAt(const Points& points, const Place& place,
+                                               const Level& level) const {
+  std::array<float, kExperts> values{};
+  for (size_t j = 0; j < kDressed; ++j) {
+    values[j] = points.at[j] + points.scale[j] * level.shape[j];
+  }
+  values[kLogStack] = std::exp(std::min(values[kLogStack], kLogMax)) - kLogOffset;
+  values[kSlot] = level.place.In(slots_->At(place.type, place.slot));
+  for (float& value : values) value = std::max(value, 0.0F);
+  return values;
+}
+
 std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
                                                  std::span<const double> quantiles) {
   const Series series = {.history = &history, .scale = 1 / unit_};
-  std::vector<LevelPlace> places;
-  for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
   profiles_.SetOrigin(next_);
+  std::vector<Level> levels(quantiles.size());
+  for (size_t i = 0; i < levels.size(); ++i) levels[i].place = PlaceOf(quantiles[i]);
+  Level middle;
+  size_t bucket = kBuckets;  // What the levels are of.
   std::vector<std::vector<double>> rows;
   rows.reserve(leads.size());
   for (const int lead : leads) {
-    const int64_t t = next_ + lead - 1;
-    const int64_t day = FloorDivide(t, shape_.day);
-    const int slot = static_cast<int>(t - day * shape_.day);
-    const int type = profiles_.setup().types.TypeOf(day);
-    const size_t bucket = BucketOf(lead, shape_.day);
-    const auto b = static_cast<Eigen::Index>(bucket);
-    const Levels levels = profiles_.At(series, t);
-    const Latest& latest = profiles_.latest();
-    const Latest& latest_log = profiles_.latest_log();
-    const auto fading = Fading(lead, shape_.day);
-    FeatureRow row;
-    FeatureRow log_row;
-    for (size_t k = 0; k < levels.size(); ++k) {
-      const auto at = static_cast<Eigen::Index>(k);
-      row[at] = levels[k] - latest.level;
-      log_row[at] = std::log(std::max(levels[k], 0.0F) + kLogOffset) - latest_log.level;
+    const Place place = PlaceOfLead(lead);
+    if (place.bucket != bucket) {
+      bucket = place.bucket;
+      middle = LevelIn(bucket, {.low = kMedian, .share = 0});
+      for (Level& level : levels) level = LevelIn(bucket, level.place);
     }
-    ComposeRow(latest, fading, constant_, row);
-    ComposeRow(latest_log, fading, log_constant_, log_row);
-    using F = LevelFeatures;
-    const std::array<float, kDressed> points = {row.dot(stack_.row(b)) + latest.level,
-                                                log_row.dot(log_stack_.row(b)) + latest_log.level,
-                                                levels[F::kYesterday],
-                                                levels[F::kLastWeek],
-                                                latest.nearest,
-                                                levels[F::kSimilar]};
-    const auto at = [&](size_t j, const LevelPlace& place) {
-      if (j == kSlot) return place.In(slots_->At(type, slot));
-      float value =
-          points[j] + dressings_[j].Scale(type, slot, lead) * place.In(dressings_[j].Shape(bucket));
-      if (j == kLogStack) value = std::exp(std::min(value, kLogMax)) - kLogOffset;
-      return std::max(value, 0.0F);
-    };
-    const LevelPlace middle = {.low = kMedian, .share = 0};
-    std::array<float, kExperts> medians{};
+    const Points points = PointsAt(series, place);
+    const std::array<float, kExperts>& weights = weights_[bucket];
+    const auto medians = QuantilesAt(points, place, middle);
     float median = 0;
-    for (size_t j = 0; j < kExperts; ++j) {
-      medians[j] = at(j, middle);
-      median += weights_[bucket][j] * medians[j];
-    }
+    for (size_t j = 0; j < kExperts; ++j) median += weights[j] * medians[j];
     float square = 0;
     for (size_t j = 0; j < kExperts; ++j) {
-      square += weights_[bucket][j] * (medians[j] - median) * (medians[j] - median);
+      square += weights[j] * (medians[j] - median) * (medians[j] - median);
     }
     const float disagreement = std::sqrt(square);
-    std::vector<double>& out = rows.emplace_back(quantiles.size());
+    std::vector<double>& row = rows.emplace_back(quantiles.size());
     double before = 0;
-    for (size_t i = 0; i < places.size(); ++i) {
-      float value = 0;
-      for (size_t j = 0; j < kExperts; ++j) value += weights_[bucket][j] * at(j, places[i]);
-      value += disagreement * places[i].In(kDisagree);
-      value = median + (value - median) * places[i].In(widen_[bucket]);
-      before = out[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
+    for (size_t i = 0; i < levels.size(); ++i) {
+      const auto values = QuantilesAt(points, place, levels[i]);
+      float value = disagreement * levels[i].disagree;
+      for (size_t j = 0; j < kExperts; ++j) value += weights[j] * values[j];
+      value = median + (value - median) * levels[i].widen;
+      before = row[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
     }
   }
   return rows;

@@ -12,9 +12,11 @@
 #include "forecast/forecaster.h"
 #include "forecast/mixture.h"
 #include "forecast/profiles.h"
+#include "forecast/quantile_levels.h"
 #include "forecast/shape.h"
 #include "forecast/slot_quantiles.h"
 #include "forecast/stack.h"
+#include "forecast/trust.h"
 
 namespace shadow {
 
@@ -40,10 +42,40 @@ class Model {
   int64_t Bytes() const;
 
   // Trusted, or worse than naive: by the back-test over about the last day.
-  TrustVerdict Verdict() const;
+  TrustVerdict Verdict() const { return Judge({.own = loss_, .experts = losses_}); }
 
  private:
   Model(const Shape& shape, const Profiles::Setup& setup, float unit);
+
+  // Where a cell lies that is `lead` cells ahead.
+  struct Place {
+    int lead = 1;
+    int slot = 0;
+    int type = 0;
+    size_t bucket = 0;
+  };
+  Place PlaceOfLead(int lead) const;
+
+  // Point forecasts of the dressed experts and the scales of their errors, kLogStack's in
+  // logarithms.
+  struct Points {
+    std::array<float, kDressed> at{};
+    std::array<float, kDressed> scale{};
+  };
+  Points PointsAt(const Series& series, const Place& place);
+
+  // What one probability comes to in a bucket.
+  struct Level {
+    LevelPlace place;
+    std::array<float, kDressed> shape{};
+    float disagree = 0;
+    float widen = 1;
+  };
+  Level LevelIn(size_t bucket, const LevelPlace& place) const;
+
+  // Each expert's quantile.
+  std::array<float, kExperts> QuantilesAt(const Points& points, const Place& place,
+                                          const Level& level) const;
 
   void LearnExperts(const BackTest& test, const SlotQuantiles::Input& input);
 

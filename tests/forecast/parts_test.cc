@@ -1,0 +1,185 @@
+// The parts of the engine, by hand-computed values.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include "forecast/day_types.h"
+#include "forecast/dressing.h"
+#include "forecast/events.h"
+#include "forecast/mixture.h"
+#include "forecast/quantile_levels.h"
+#include "forecast/shape.h"
+#include "forecast/similar_days.h"
+#include "forecast/trust.h"
+#include "forecast/wall_clock.h"
+#include "forecast/young.h"
+
+namespace shadow::testing {
+namespace {
+
+TEST_CASE("a quantile of changes is the order statistic at (n + 1) x probability") {
+  CHECK(OrderStatistic({}, 0.5) == 0);
+  const std::vector<float> sorted = {1, 2, 3, 4};
+  CHECK(OrderStatistic(sorted, 0.5) == 2.5);    // Position 2.5.
+  CHECK(OrderStatistic(sorted, 0.25) == 1.25);  // Position 1.25.
+  CHECK(OrderStatistic(sorted, 0.1) == 1);      // Below the first: the least.
+  CHECK(OrderStatistic(sorted, 0.999) == 4);    // Above the last: the greatest.
+}
+
+TEST_CASE("a weighted quantile interpolates between the middles of the weights") {
+  Eigen::VectorXf values(4);
+  values << 3, -1, 4, 2;
+  // Sorted -1, 2, 3, 4 at 0.125, 0.375, 0.625, 0.875.
+  const LevelArray equal = WeightedQuantiles(values, Eigen::VectorXf::Ones(4));
+  CHECK(equal[kMedian] == Approx(2.5));
+  CHECK(equal[3] == Approx(0.5));  // 0.25: half way from -1 to 2.
+  CHECK(equal[0] == -1);           // 0.01: below the first.
+  CHECK(equal[10] == 4);
+  Eigen::VectorXf weights(4);
+  weights << 1, 1, 1, 5;  // Of the 2: -1 at 1/16, 2 at 3.5/8, 3 at 6.5/8.
+  CHECK(WeightedQuantiles(values, weights)[kMedian] == Approx(2 + (0.5 - 0.4375) / 0.375));
+}
+
+TEST_CASE("the normal distribution's quantiles are those of the tables") {
+  CHECK(Probit(0.5) == Approx(0).margin(1e-12));
+  CHECK(Probit(0.975) == Approx(1.959963985));
+  CHECK(Probit(0.01) == Approx(-2.326347874));
+  CHECK(Probit(0.999) == Approx(3.090232306));
+}
+
+TEST_CASE("a probability between two levels lies between their values, in normal distances") {
+  LevelArray normal{};
+  for (size_t i = 0; i < normal.size(); ++i) normal[i] = static_cast<float>(Probit(kLevels[i]));
+  for (const double p : {0.001, 0.01, 0.33, 0.5, 0.875, 0.99, 0.999}) {
+    CHECK(PlaceOf(p).In(normal) == Approx(Probit(p)).margin(1e-5));
+  }
+}
+
+TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300") {
+  const Shape plain = MakeShape({.step = absl::Minutes(5),
+                                 .season_lengths = {absl::Hours(24), absl::Hours(168)}});
+  CHECK(plain.day == 288);
+  CHECK(plain.week == 2016);
+  CHECK_FALSE(plain.coarse);
+  CHECK(plain.Cell(601) == 2);
+  CHECK(plain.Cell(-1) == -1);
+  const Shape seconds = MakeShape({.step = absl::Seconds(1), .season_lengths = {absl::Hours(24)}});
+  CHECK(seconds.day == 288);
+  CHECK(seconds.coarse);
+  CHECK(seconds.Cell(601) == 2);
+  CHECK(seconds.week == 2016);  // Days of 24 h have weeks.
+  const Shape demo = MakeShape({.step = absl::Seconds(1), .season_lengths = {absl::Seconds(60)}});
+  CHECK(demo.day == 60);
+  CHECK(demo.week == 0);
+  CHECK(demo.window == 42 * 60);
+  CHECK_FALSE(demo.calendar);
+}
+
+TEST_CASE("1970 began on a Thursday, and a weekend may lie elsewhere") {
+  const DayTypes calendar;
+  CHECK(calendar.TypeOf(0) == 0);
+  CHECK(calendar.TypeOf(2) == 1);  // Saturday
+  CHECK(calendar.TypeOf(3) == 1);
+  CHECK(calendar.TypeOf(4) == 0);
+  CHECK(calendar.TypeOf(-5) == 1);                 // Saturday, 1969-12-27.
+  CHECK(DayTypes{.shift = 1}.TypeOf(1) == 1);      // Friday and Saturday.
+  CHECK(DayTypes{.alike = true}.TypeOf(2) == 0);
+}
+
+TEST_CASE("days off on Thursday and Friday are learned") {
+  std::vector<float> cells;
+  for (int day = 0; day < 28; ++day) {
+    const int weekday = (day + 3) % 7;
+    for (int slot = 0; slot < 24; ++slot) {
+      cells.push_back(weekday == 3 || weekday == 4 ? 10 : 100 + static_cast<float>(slot));
+    }
+  }
+  const DayTypes types = LearnDayTypes({.cells = cells, .day = 24, .calendar = true, .weekly = true});
+  CHECK(types.shift == 2);
+  CHECK_FALSE(types.alike);
+}
+
+TEST_CASE("the wall clock of New York is 4 or 5 hours behind") {
+  absl::TimeZone zone;
+  REQUIRE(absl::LoadTimeZone("America/New_York", &zone));
+  WallClock clock(zone);
+  const int64_t change = 1331449200;  // 2012-03-11 07:00 UTC, 2 am local becomes 3 am.
+  CHECK(clock.Seconds(change - 1) == change - 1 - 5 * 3600);
+  CHECK(clock.Seconds(change) == change - 4 * 3600);
+  CHECK(clock.Seconds(change - 1) == change - 1 - 5 * 3600);  // Also backwards.
+}
+
+TEST_CASE("similar days repeat what a day before held, moved by the present difference") {
+  // A day of 4 cells: 0, 8, 16, 8, then the same 2 higher.
+  History history(16);
+  for (const float value : {0.F, 8.F, 16.F, 8.F, 2.F, 10.F}) history.Push(value);
+  const Series series = {.history = &history, .scale = 1};
+  SimilarDays days({.day = 4, .first = 0, .types = {.alike = true}});
+  for (int64_t t = 0; t < 6; ++t) days.Push(series, t);
+  days.SetOrigin(6);
+  // One day is known; the difference of 2 fades by 2^(-4/4) a cell.
+  CHECK(days.At(series, 6) == Approx(16 + 2 * 0.5));
+  CHECK(days.At(series, 7) == Approx(8 + 2 * 0.25));
+  CHECK(std::isnan(days.At(series, 10)));  // A day ahead the day before is not known.
+}
+
+TEST_CASE("an expert with half the loss of the others takes nearly all of the weight") {
+  std::array<ExpertLoss, kExperts> losses;
+  for (ExpertLoss& loss : losses) {
+    loss.whole.fill(2);
+    loss.plain.fill(2);
+    loss.recent.fill(2);
+  }
+  for (const auto& weights : Weigh(losses)) {
+    for (const float weight : weights) CHECK(weight == Approx(1.0 / kExperts));
+  }
+  losses[kSlot].whole.fill(1);
+  losses[kSlot].plain.fill(1);
+  losses[kSlot].recent.fill(1);
+  // 2^(10 + 4 + 2) against six times 1 in the first bucket.
+  CHECK(Weigh(losses)[0][kSlot] == Approx(65536.0 / 65542));
+}
+
+TEST_CASE("a model that loses to naive forecasts is not trusted") {
+  TrustInput input;
+  const auto fill = [](ExpertLoss& loss, double value) {
+    loss.whole.fill(value);
+    loss.plain.fill(value);
+    loss.recent.fill(value);
+  };
+  fill(input.own, 1);
+  for (ExpertLoss& loss : input.experts) fill(loss, 1.5);
+  CHECK(Judge(input).trust == ForecastTrust::kTrusted);
+  CHECK(Judge(input).reason.find("no seasonality") != std::string::npos);  // A level does as well.
+  input.experts[kSimilarOnly].plain.fill(1.2);
+  CHECK(Judge(input).reason.find("no seasonality") == std::string::npos);
+  fill(input.experts[kDayNaive], 0.8);
+  CHECK(Judge(input).trust == ForecastTrust::kWorseThanNaive);
+  fill(input.experts[kDayNaive], 1.5);
+  for (size_t b = 0; b < 3; ++b) input.experts[kLevelOnly].recent[b] = 0.8;  // Soon only.
+  CHECK(Judge(input).trust == ForecastTrust::kWorseThanNaive);
+  fill(input.own, 0.5);
+  input.own.recent.fill(1.01);
+  CHECK(Judge(input).reason.find("drift") != std::string::npos);
+}
+
+TEST_CASE("an event multiplies, or says how much there will be") {
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  const std::vector<Forecaster::Event> events = {
+      {.start_time = start, .end_time = start + absl::Seconds(10), .multiplier = 4},
+      {.start_time = start, .end_time = start + absl::Seconds(20), .demand = 7}};
+  CHECK(EventAt(events, start - absl::Seconds(1)) == nullptr);
+  CHECK(EventAt(events, start) == &events[0]);
+  CHECK(EventAt(events, start + absl::Seconds(10)) == &events[1]);
+  CHECK(EventAt(events, start + absl::Seconds(20)) == nullptr);
+  CHECK(WithoutEvent(events[0], 8) == 2);
+  CHECK(std::isnan(WithoutEvent(events[1], 8)));
+  std::vector<double> row = {1, 2};
+  ApplyEvent(events[0], row);
+  CHECK(row == std::vector<double>{4, 8});
+  ApplyEvent(events[1], row);
+  CHECK(row == std::vector<double>{7, 7});
+}
+
+}  // namespace
+}  // namespace shadow::testing
