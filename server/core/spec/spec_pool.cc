@@ -131,8 +131,9 @@ void CompileTimeZone(CompiledPool& compiled, FieldChecker& check) {
 
 void CompileDemandEvent(const std::string& field, const v1::DemandEvent& event,
                         CompiledPool& compiled, FieldChecker& check) {
-  Forecaster::Event known{.start_time = FromProto(event.start_time()),
-                          .end_time = FromProto(event.end_time())};
+  Forecaster::Event known;
+  known.start_time = FromProto(event.start_time());
+  known.end_time = FromProto(event.end_time());
   if (!event.description().empty()) {
     check.Text(absl::StrCat(field, ".description"), event.description(), kDescriptionMaxBytes);
   }
