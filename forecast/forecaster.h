@@ -28,8 +28,8 @@ class Forecaster {
   struct Event {
     absl::Time start_time;  // Steps that begin in [start_time, end_time).
     absl::Time end_time;
-    std::optional<double> multiplier;  // > 0: so many times what would have been without.
-    std::optional<double> demand;      // >= 0: exactly this, in the pool's unit.
+    std::optional<double> multiplier = {};  // > 0: so many times what would have been without.
+    std::optional<double> demand = {};      // >= 0: exactly this, in the pool's unit.
   };
 
   struct Options {
