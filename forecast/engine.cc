@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "forecast/events.h"
-#include "forecast/young.h"
+#include "forecast/experts/young.h"
 
 namespace shadow {
 namespace {

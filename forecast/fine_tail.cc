@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "forecast/young.h"
+#include "forecast/experts/young.h"
 
 namespace shadow {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "forecast/quantile_levels.h"
+#include "forecast/mixture/quantile_levels.h"
 
 namespace shadow {
 namespace {

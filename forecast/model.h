@@ -7,16 +7,16 @@
 #include <span>
 #include <vector>
 
-#include "forecast/calibration.h"
-#include "forecast/dressing.h"
+#include "forecast/experts/profiles.h"
+#include "forecast/experts/slot_quantiles.h"
+#include "forecast/experts/stack.h"
 #include "forecast/forecaster.h"
-#include "forecast/mixture.h"
-#include "forecast/profiles.h"
-#include "forecast/quantile_levels.h"
+#include "forecast/mixture/calibration.h"
+#include "forecast/mixture/dressing.h"
+#include "forecast/mixture/mixture.h"
+#include "forecast/mixture/quantile_levels.h"
+#include "forecast/mixture/trust.h"
 #include "forecast/shape.h"
-#include "forecast/slot_quantiles.h"
-#include "forecast/stack.h"
-#include "forecast/trust.h"
 
 namespace shadow {
 

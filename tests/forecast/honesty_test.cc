@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "forecast/young.h"
+#include "forecast/experts/young.h"
 #include "tests/forecast/series.h"
 
 namespace shadow::testing {
@@ -22,15 +22,6 @@ std::vector<double> Trace() {
   std::getline(file, line);  // The header.
   while (std::getline(file, line)) values.push_back(std::stod(line.substr(line.find(',') + 1)));
   return values;
-}
-
-TEST_CASE("a quantile of changes is the order statistic at (n + 1) x probability") {
-  CHECK(OrderStatistic({}, 0.5) == 0);
-  const std::vector<float> sorted = {1, 2, 3, 4};
-  CHECK(OrderStatistic(sorted, 0.5) == 2.5);    // Position 2.5.
-  CHECK(OrderStatistic(sorted, 0.25) == 1.25);  // Position 1.25.
-  CHECK(OrderStatistic(sorted, 0.1) == 1);      // Below the first: the least.
-  CHECK(OrderStatistic(sorted, 0.999) == 4);    // Above the last: the greatest.
 }
 
 TEST_CASE("before a season is over the last value goes on, with errors that grow") {

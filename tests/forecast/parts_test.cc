@@ -3,16 +3,16 @@
 #include <cmath>
 #include <vector>
 
-#include "forecast/day_types.h"
-#include "forecast/dressing.h"
 #include "forecast/events.h"
-#include "forecast/mixture.h"
-#include "forecast/quantile_levels.h"
+#include "forecast/experts/day_types.h"
+#include "forecast/experts/similar_days.h"
+#include "forecast/experts/young.h"
+#include "forecast/mixture/dressing.h"
+#include "forecast/mixture/mixture.h"
+#include "forecast/mixture/quantile_levels.h"
+#include "forecast/mixture/trust.h"
 #include "forecast/shape.h"
-#include "forecast/similar_days.h"
-#include "forecast/trust.h"
 #include "forecast/wall_clock.h"
-#include "forecast/young.h"
 
 namespace shadow::testing {
 namespace {
@@ -56,8 +56,8 @@ TEST_CASE("a probability between two levels lies between their values, in normal
 }
 
 TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300") {
-  const Shape plain = MakeShape({.step = absl::Minutes(5),
-                                 .season_lengths = {absl::Hours(24), absl::Hours(168)}});
+  const Shape plain =
+      MakeShape({.step = absl::Minutes(5), .season_lengths = {absl::Hours(24), absl::Hours(168)}});
   CHECK(plain.day == 288);
   CHECK(plain.week == 2016);
   CHECK_FALSE(plain.coarse);
@@ -81,8 +81,8 @@ TEST_CASE("1970 began on a Thursday, and a weekend may lie elsewhere") {
   CHECK(calendar.TypeOf(2) == 1);  // Saturday
   CHECK(calendar.TypeOf(3) == 1);
   CHECK(calendar.TypeOf(4) == 0);
-  CHECK(calendar.TypeOf(-5) == 1);                 // Saturday, 1969-12-27.
-  CHECK(DayTypes{.shift = 1}.TypeOf(1) == 1);      // Friday and Saturday.
+  CHECK(calendar.TypeOf(-5) == 1);             // Saturday, 1969-12-27.
+  CHECK(DayTypes{.shift = 1}.TypeOf(1) == 1);  // Friday and Saturday.
   CHECK(DayTypes{.alike = true}.TypeOf(2) == 0);
 }
 
@@ -94,7 +94,8 @@ TEST_CASE("days off on Thursday and Friday are learned") {
       cells.push_back(weekday == 3 || weekday == 4 ? 10 : 100 + static_cast<float>(slot));
     }
   }
-  const DayTypes types = LearnDayTypes({.cells = cells, .day = 24, .calendar = true, .weekly = true});
+  const DayTypes types =
+      LearnDayTypes({.cells = cells, .day = 24, .calendar = true, .weekly = true});
   CHECK(types.shift == 2);
   CHECK_FALSE(types.alike);
 }

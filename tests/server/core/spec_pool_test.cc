@@ -100,6 +100,13 @@ constexpr char kFull[] = R"pb(
   season_lengths { seconds: 55 }
   season_lengths { seconds: 385 }
   managed_instances: 3
+  time_zone: "America/St_Johns"
+  demand_events {
+    description: "Sale"
+    start_time { seconds: 100 }
+    end_time { seconds: 200 }
+    multiplier: 3
+  }
   policy {
     mode: AUTOMATIC
     sizing: REACTIVE

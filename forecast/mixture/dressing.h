@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "forecast/back_test.h"
+#include "forecast/mixture/back_test.h"
 
 namespace shadow {
 

@@ -1,4 +1,4 @@
-#include "forecast/slot_quantiles.h"
+#include "forecast/experts/slot_quantiles.h"
 
 #include <algorithm>
 #include <cmath>

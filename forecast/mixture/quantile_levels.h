@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "forecast/buckets.h"
+#include "forecast/mixture/buckets.h"
 
 namespace shadow {
 

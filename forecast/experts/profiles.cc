@@ -1,4 +1,4 @@
-#include "forecast/profiles.h"
+#include "forecast/experts/profiles.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "forecast/day_types.h"
+#include "forecast/experts/day_types.h"
 #include "forecast/series.h"
 
 namespace shadow {

@@ -4,7 +4,7 @@
 #include <Eigen/Core>
 #include <array>
 
-#include "forecast/back_test.h"
+#include "forecast/mixture/back_test.h"
 
 namespace shadow {
 

@@ -1,4 +1,4 @@
-#include "forecast/dressing.h"
+#include "forecast/mixture/dressing.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "forecast/young.h"
+#include "forecast/experts/young.h"
 
 #include <algorithm>
 #include <cmath>

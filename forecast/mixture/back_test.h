@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "forecast/buckets.h"
-#include "forecast/profiles.h"
+#include "forecast/experts/profiles.h"
+#include "forecast/mixture/buckets.h"
 #include "forecast/shape.h"
 
 namespace shadow {

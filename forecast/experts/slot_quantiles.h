@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "forecast/back_test.h"
+#include "forecast/mixture/back_test.h"
 #include "forecast/series.h"
 
 namespace shadow {

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "forecast/mixture.h"
+#include "forecast/mixture/mixture.h"
 
 namespace shadow {
 

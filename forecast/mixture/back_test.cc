@@ -1,4 +1,4 @@
-#include "forecast/back_test.h"
+#include "forecast/mixture/back_test.h"
 
 #include <algorithm>
 #include <cmath>

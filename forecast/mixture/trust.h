@@ -2,7 +2,7 @@
 #pragma once
 
 #include "forecast/forecaster.h"
-#include "forecast/mixture.h"
+#include "forecast/mixture/mixture.h"
 
 namespace shadow {
 

@@ -1,4 +1,4 @@
-#include "forecast/calibration.h"
+#include "forecast/mixture/calibration.h"
 
 #include <algorithm>
 #include <cmath>

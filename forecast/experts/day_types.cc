@@ -1,4 +1,4 @@
-#include "forecast/day_types.h"
+#include "forecast/experts/day_types.h"
 
 #include <array>
 #include <cmath>

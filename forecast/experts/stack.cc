@@ -1,4 +1,4 @@
-#include "forecast/stack.h"
+#include "forecast/experts/stack.h"
 
 #include <Eigen/Cholesky>
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "forecast/similar_days.h"
+#include "forecast/experts/similar_days.h"
 
 #include <algorithm>
 #include <cmath>

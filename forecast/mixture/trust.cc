@@ -1,4 +1,4 @@
-#include "forecast/trust.h"
+#include "forecast/mixture/trust.h"
 
 #include <algorithm>
 #include <cmath>

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "forecast/day_types.h"
+#include "forecast/experts/day_types.h"
+#include "forecast/experts/similar_days.h"
 #include "forecast/series.h"
-#include "forecast/similar_days.h"
 
 namespace shadow {
 

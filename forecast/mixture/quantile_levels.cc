@@ -1,4 +1,4 @@
-#include "forecast/quantile_levels.h"
+#include "forecast/mixture/quantile_levels.h"
 
 #include <cmath>
 

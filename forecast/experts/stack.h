@@ -3,7 +3,7 @@
 
 #include <Eigen/Core>
 
-#include "forecast/back_test.h"
+#include "forecast/mixture/back_test.h"
 
 namespace shadow {
 

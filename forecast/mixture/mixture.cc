@@ -1,4 +1,4 @@
-#include "forecast/mixture.h"
+#include "forecast/mixture/mixture.h"
 
 #include <algorithm>
 #include <cmath>
