@@ -25,6 +25,8 @@ void SavedWriter::Little(uint64_t value, int bytes) {
   bytes_.append(little, static_cast<size_t>(bytes));
 }
 
+void SavedWriter::F32(float value) { U32(std::bit_cast<uint32_t>(value)); }
+
 void SavedWriter::F64(double value) { Little(std::bit_cast<uint64_t>(value), 8); }
 
 std::string SavedWriter::Finish() && {
@@ -55,6 +57,8 @@ uint64_t SavedReader::Little(size_t bytes) {
   bytes_.remove_prefix(bytes);
   return value;
 }
+
+float SavedReader::F32() { return std::bit_cast<float>(U32()); }
 
 double SavedReader::F64() { return std::bit_cast<double>(Little(8)); }
 
