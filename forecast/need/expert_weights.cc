@@ -6,7 +6,7 @@
 namespace shadow {
 namespace {
 
-constexpr float kRateMin = 0.015F;
+constexpr float kRateMin = 0.05F;
 constexpr float kFirstSamples = 20;  // The first rate is 1 / this.
 constexpr float kSeenMax = 1000;     // By then the rate has long been kRateMin.
 constexpr float kWeightMin = 0.002F;

@@ -13,7 +13,7 @@ namespace {
 constexpr int kPenalties = 39;
 constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
-constexpr double kShortagePrice = 2;  // Above the price of a launch, or a low need is never met.
+constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
 constexpr uint32_t kSaveVersion = 1;
 
