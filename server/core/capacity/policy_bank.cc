@@ -12,7 +12,7 @@ constexpr int kUnscoredDays = 2;  // A day without a distribution, and one with 
 
 constexpr double kPromiseMax = 0.3;
 constexpr double kPromise = 0.85;
-constexpr double kPromisedMisses = 2;  // What the promise weighs.
+constexpr double kPromisedMisses = 1.5;  // What the promise weighs.
 constexpr double kPromisedStepsMin = 600;
 constexpr double kPromisedStepsMax = 4000;
 

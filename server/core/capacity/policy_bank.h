@@ -42,7 +42,7 @@ class PolicyBank {
   int Want(size_t policy) const { return windows_[policy].want(); }
 
   // Share of steps that the policy missed, half-life 30 days, mixed with what its prices promise:
-  //   (misses + n p) / (steps + n), p = min(.3, .85 / (1 + miss)), n = 2 / p in [600, 4000] steps
+  //   (misses + n p) / (steps + n), p = min(.3, .85 / (1 + miss)), n = 1.5 / p in [600, 4000] steps
   double MissRate(size_t policy) const;
 
   size_t StateBytes() const;

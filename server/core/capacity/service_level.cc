@@ -8,10 +8,10 @@ namespace {
 
 constexpr double kHalfLifeDays = 30;
 constexpr double kFactorMax = 3;  // Of the allowed miss rate, either way.
-constexpr double kRoomSteps = 1000;
-constexpr double kRoomMin = 50;
+constexpr double kRoomSteps = 400;
+constexpr double kRoomMin = 40;
 constexpr double kOverdrawnSteps = 600;
-constexpr double kOverdrawnMin = 15;
+constexpr double kOverdrawnMin = 12;
 
 }  // namespace
 
