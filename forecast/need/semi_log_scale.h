@@ -35,7 +35,8 @@ struct SemiLogScale {
 
  private:
   static constexpr int OctaveOf(int value) {  // 0: from kExact to 2 x kExact - 1.
-    return std::bit_width(static_cast<uint32_t>(value)) - std::bit_width(uint32_t{kExact});
+    return static_cast<int>(std::bit_width(static_cast<uint32_t>(value))) -
+           static_cast<int>(std::bit_width(uint32_t{kExact}));
   }
 };
 
