@@ -25,7 +25,7 @@ void SavedWriter::Little(uint64_t value, int bytes) {
   bytes_.append(little, static_cast<size_t>(bytes));
 }
 
-void SavedWriter::F32(float value) { Little(std::bit_cast<uint32_t>(value), 4); }
+void SavedWriter::F32(float value) { U32(std::bit_cast<uint32_t>(value)); }
 
 void SavedWriter::F64(double value) { Little(std::bit_cast<uint64_t>(value), 8); }
 
@@ -58,7 +58,7 @@ uint64_t SavedReader::Little(size_t bytes) {
   return value;
 }
 
-float SavedReader::F32() { return std::bit_cast<float>(static_cast<uint32_t>(Little(4))); }
+float SavedReader::F32() { return std::bit_cast<float>(U32()); }
 
 double SavedReader::F64() { return std::bit_cast<double>(Little(8)); }
 

@@ -10,9 +10,10 @@ namespace shadow {
 class SavedWriter {
  public:
   void U8(uint8_t value) { Little(value, 1); }
+  void U16(uint16_t value) { Little(value, 2); }
   void U32(uint32_t value) { Little(value, 4); }
-  void I64(int64_t value) { Little(static_cast<uint64_t>(value), 8); }
   void F32(float value);
+  void I64(int64_t value) { Little(static_cast<uint64_t>(value), 8); }
   void F64(double value);
 
   // All fields and their checksum (64-bit FNV-1a, against damage, not against malice).
@@ -32,9 +33,10 @@ class SavedReader {
   explicit SavedReader(std::string_view bytes);
 
   uint8_t U8() { return static_cast<uint8_t>(Little(1)); }
+  uint16_t U16() { return static_cast<uint16_t>(Little(2)); }
   uint32_t U32() { return static_cast<uint32_t>(Little(4)); }
-  int64_t I64() { return static_cast<int64_t>(Little(8)); }
   float F32();
+  int64_t I64() { return static_cast<int64_t>(Little(8)); }
   double F64();
 
   bool ok() const { return ok_; }

@@ -1,0 +1,40 @@
+// How much each expert counts, learnt online.
+#pragma once
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "forecast/need/need_signals.h"
+#include "forecast/saved_bytes.h"
+
+namespace shadow {
+
+// Weights by gate and horizon; over the experts they sum to 1. Not thread-safe.
+class ExpertWeights {
+ public:
+  explicit ExpertWeights(int horizons);
+
+  using Row = std::array<float, kNeedExperts>;
+  const Row& Of(int gate, int horizon) const { return rows_[At(gate, horizon)]; }
+
+  // One step of online expectation maximisation; `likelihood`: what each expert gave to the need
+  // that came. w += rate (q - w), q = w x likelihood, normalised; e.g. w = (.5, .5), likelihood
+  // (.3, .1), rate .05 -> (.5125, .4875). Source: O. Cappe, E. Moulines, On-line
+  // expectation-maximization algorithm for latent data models, J. R. Stat. Soc. B 71 (2009).
+  void Learn(int gate, int horizon, const Row& likelihood);
+
+  size_t StateBytes() const;
+  void Save(SavedWriter& writer) const;
+  // False: not from Save of the same horizons; this is in no usable state then.
+  bool Restore(SavedReader& reader);
+
+ private:
+  size_t At(int gate, int horizon) const { return static_cast<size_t>(gate * horizons_ + horizon); }
+
+  int horizons_;
+  std::vector<Row> rows_;
+  std::vector<float> seen_;  // By row: how often it has learnt, up to kSeenMax.
+};
+
+}  // namespace shadow

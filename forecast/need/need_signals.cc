@@ -1,0 +1,161 @@
+#include "forecast/need/need_signals.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+namespace shadow {
+namespace {
+
+constexpr int kDayEntriesMax = 2048;
+constexpr int kRecentStepsMin = 16;  // More than kHourSteps.
+constexpr int kHalfHourSteps = 6;    // So they are called for the 5-minute grid.
+constexpr int kHourSteps = 12;
+constexpr double kSmoothing = 0.25;
+constexpr double kVolatilitySmoothing = 0.2;
+constexpr double kForecastCorrection = 0.7;  // Share of its last error that a forecast is moved by.
+
+constexpr std::array kVolatilityEdges = {.05, .15, .4, 1.0, 2.5, 6.0};
+constexpr std::array kLevelEdges = {.5, 1.5, 2.5, 4.5, 7.5, 11.5, 17.5, 25.5, 37.5};
+constexpr std::array kDifferenceEdges = {-20.0, -8.0, -3.0, -.5, .5, 3.0, 8.0, 20.0};
+constexpr int kTrends = 3;
+constexpr int kDeviations = 5;
+
+// How many of the edges lie below `value`.
+template <size_t kEdges>
+int BinOf(const std::array<double, kEdges>& edges, double value) {
+  return static_cast<int>(std::lower_bound(edges.begin(), edges.end(), value) - edges.begin());
+}
+
+int32_t Whole(double need) {
+  return static_cast<int32_t>(std::lrint(std::clamp<double>(need, 0, kNeedMax)));
+}
+
+uint8_t Byte(int value) { return static_cast<uint8_t>(value); }
+
+size_t Entries(int steps) { return static_cast<size_t>(steps); }
+
+}  // namespace
+
+NeedSignals::NeedSignals(std::vector<int> horizons, int day_steps)
+    : horizons_(std::move(horizons)),
+      day_steps_(day_steps),
+      stride_((day_steps + kDayEntriesMax - 1) / kDayEntriesMax),
+      recent_(Entries(std::max(kRecentStepsMin, horizons_.back() + 3))),
+      day_(Entries((day_steps + 2) / stride_ + 2)) {}
+
+int NeedSignals::At(int64_t steps_back) const {
+  if (count_ == 0) return 0;
+  const int64_t back = std::clamp<int64_t>(steps_back, 1, count_);
+  const int64_t step = count_ - back;
+  const auto recent = static_cast<int64_t>(recent_.size());
+  if (back <= recent) return recent_[static_cast<size_t>(step % recent)];
+  const auto entries = static_cast<int64_t>(day_.size());
+  const int64_t oldest = (count_ - 1) / stride_ - entries + 1;
+  return day_[static_cast<size_t>(std::max(step / stride_, oldest) % entries)];
+}
+
+int NeedSignals::Yesterday(int horizon) const {
+  const int64_t days = horizon / day_steps_ + 1;
+  return At(days * day_steps_ - horizon);
+}
+
+void NeedSignals::Push(int need) {
+  if (count_ == 0) {
+    smoothed_ = next_forecast_ = need;
+  } else {
+    volatility_ += kVolatilitySmoothing * (std::abs(need - last()) - volatility_);
+  }
+  smoothed_ += kSmoothing * (need - smoothed_);
+  recent_[static_cast<size_t>(count_) % recent_.size()] = need;
+  int32_t& entry = day_[static_cast<size_t>(count_ / stride_) % day_.size()];
+  entry = count_ % stride_ == 0 ? need : std::max(entry, need);
+  ++count_;
+}
+
+NeedSituation NeedSignals::Guess(std::span<const double> median, std::span<NeedGuesses> guesses) {
+  const int now = last();
+  const int half_hour = std::max(kHalfHourSteps, horizons_.back() + 1);
+  const int hour = std::max(kHourSteps, horizons_.back() + 1);
+  const int since_yesterday = now - At(day_steps_ + 1);
+  const int since_hour = now - At(hour + 1);
+  const auto forecast = [&](int horizon) -> double {
+    const auto step = static_cast<size_t>(horizon);
+    const bool known = step < median.size() && std::isfinite(median[step]);
+    return known ? median[step] : Yesterday(horizon);
+  };
+  const double correction = kForecastCorrection * (now - next_forecast_);
+  for (size_t i = 0; i < horizons_.size(); ++i) {
+    const int horizon = horizons_[i];
+    guesses[i] = {now,
+                  Whole(forecast(horizon) + correction),
+                  Yesterday(horizon),
+                  Whole(Yesterday(horizon) + since_yesterday),
+                  At(half_hour - horizon),
+                  Whole(At(hour - horizon) + since_hour),
+                  Whole(smoothed_),
+                  0};
+  }
+  next_forecast_ = std::clamp<double>(forecast(0), 0, kNeedMax);
+  return Situation();
+}
+
+NeedSituation NeedSignals::Situation() const {
+  const int now = last();
+  int highest = now;
+  if (count_ > day_steps_) {
+    highest = At(day_steps_ + 1);
+    for (int k = 0; k <= horizons_.back() + 1; ++k) highest = std::max(highest, Yesterday(k));
+  }
+  const int step = now - At(2);
+  const int trend = step > 0 ? 2 : (step < 0 ? 0 : 1);
+  const double deviation = std::rint((now - smoothed_) / std::sqrt(smoothed_ + 1));
+  const int middle = kDeviations / 2;
+  const int smooth = BinOf(kLevelEdges, std::rint(smoothed_)) * kDeviations + middle +
+                     static_cast<int>(std::clamp<double>(deviation, -middle, middle));
+  const uint8_t volatility = Byte(BinOf(kVolatilityEdges, volatility_));
+  const uint8_t difference = Byte(BinOf(kDifferenceEdges, highest - now));
+  return {.of = {Byte(BinOf(kLevelEdges, now) * kTrends + trend), volatility, difference,
+                 difference, volatility, volatility, Byte(smooth), 0},
+          .gate = difference};
+}
+
+size_t NeedSignals::StateBytes() const {
+  return sizeof(*this) + horizons_.size() * sizeof(int) +
+         (recent_.size() + day_.size()) * sizeof(int32_t);
+}
+
+void NeedSignals::Save(SavedWriter& writer) const {
+  writer.I64(count_);
+  writer.F64(smoothed_);
+  writer.F64(volatility_);
+  writer.F64(next_forecast_);
+  for (const auto* ring : {&recent_, &day_}) {
+    writer.U32(static_cast<uint32_t>(ring->size()));
+    for (const int32_t need : *ring) writer.U32(static_cast<uint32_t>(need));
+  }
+}
+
+bool NeedSignals::Restore(SavedReader& reader) {
+  count_ = reader.I64();
+  smoothed_ = reader.F64();
+  volatility_ = reader.F64();
+  next_forecast_ = reader.F64();
+  bool fits = count_ >= 0;
+  for (const double mean : {smoothed_, volatility_, next_forecast_}) {
+    fits = fits && mean >= 0 && mean <= kNeedMax;
+  }
+  for (auto* ring : {&recent_, &day_}) {
+    fits = fits && reader.U32() == ring->size();
+    if (!fits) return false;
+    for (int32_t& need : *ring) {
+      const uint32_t saved = reader.U32();
+      fits = fits && saved <= kNeedMax;
+      need = static_cast<int32_t>(saved);
+    }
+  }
+  return fits && reader.ok();
+}
+
+}  // namespace shadow

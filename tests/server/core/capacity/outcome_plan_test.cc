@@ -1,0 +1,68 @@
+// The game's tool: what it reads, and that it does not look ahead.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "tests/outcome/planning.h"
+#include "tests/outcome/trace.h"
+#include "tests/server/core/capacity/demand.h"
+
+namespace shadow::testing {
+namespace {
+
+using outcome::Game;
+using outcome::NeedOf;
+using outcome::PlanTrace;
+using outcome::Trace;
+
+Trace Made(int64_t steps) {
+  Trace trace = {.timestamps = {}, .values = {}, .begin = TimeOf(0), .step = kStep};
+  for (int64_t step = 0; step < steps; ++step) {
+    const bool missing = Noise(step + 77) < 20;
+    trace.values.push_back(missing ? std::numeric_limits<double>::quiet_NaN()
+                                   : 10.0 * *DailyNeed(step) - 3);
+  }
+  return trace;
+}
+
+const Game kGame = {
+    .lead = absl::Minutes(30), .instance_capacity = 10, .service_levels = {0.95, 0.99}};
+
+TEST_CASE("a need is what the demand takes, whole") {
+  CHECK(NeedOf(10, 4) == 3);
+  CHECK(NeedOf(12, 4) == 3);
+  CHECK(NeedOf(0, 4) == 0);
+  CHECK(NeedOf(0.3, 0.1) == 3);  // Not 4 for a rounding of the last digit.
+  CHECK_FALSE(NeedOf(std::numeric_limits<double>::quiet_NaN(), 4).has_value());
+}
+
+TEST_CASE("a lead is rounded to steps, at least one") {
+  CHECK(outcome::LeadSteps(absl::Minutes(10), absl::Minutes(5)) == 2);
+  CHECK(outcome::LeadSteps(absl::Minutes(1), absl::Minutes(5)) == 1);
+}
+
+TEST_CASE("plans of a trace that is cut short say the same up to the cut") {
+  const size_t first = 3 * kDay;
+  const auto whole = PlanTrace(Made(9 * kDay), kGame, first);
+  REQUIRE(whole.size() == 2);
+  for (const int64_t cut : {4 * kDay + 1, 6 * kDay + 50}) {
+    const auto part = PlanTrace(Made(cut), kGame, first);
+    for (size_t i = 0; i < 2; ++i) {
+      REQUIRE(part[i].size() == static_cast<size_t>(cut));
+      CHECK(std::equal(part[i].begin(), part[i].end(), whole[i].begin()));
+    }
+  }
+}
+
+TEST_CASE("what comes at a step does not change what is wanted at it") {
+  Trace trace = Made(6 * kDay);
+  const auto before = PlanTrace(trace, kGame, 3 * kDay);
+  const size_t changed = 5 * kDay;
+  trace.values[changed] = 900;
+  const auto after = PlanTrace(trace, kGame, 3 * kDay);
+  for (size_t step = 0; step <= changed; ++step) REQUIRE(after[0][step] == before[0][step]);
+  CHECK(after[0][changed + 1] > before[0][changed + 1]);
+}
+
+}  // namespace
+}  // namespace shadow::testing
