@@ -16,7 +16,7 @@ namespace {
 
 // The bundled trace of the demonstration: 16 days of 48 steps.
 std::vector<double> Trace() {
-  std::ifstream file(std::string(SHADOW_TEST_DATA) + "/demand_30m.csv");
+  std::ifstream file(SHADOW_TEST_DATA "/demand_30m.csv");
   std::vector<double> values;
   std::string line;
   std::getline(file, line);  // The header.

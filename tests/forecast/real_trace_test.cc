@@ -22,7 +22,7 @@ absl::Time StepOf(int64_t index) {
 }
 
 std::vector<double> Trace() {
-  std::ifstream file(std::string(SHADOW_TEST_DATA) + "/demand_30m.csv");
+  std::ifstream file(SHADOW_TEST_DATA "/demand_30m.csv");
   std::vector<double> values;
   std::string line;
   std::getline(file, line);  // The header.
