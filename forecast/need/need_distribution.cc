@@ -157,7 +157,9 @@ size_t NeedDistribution::StateBytes() const {
   size_t bytes = sizeof(*this);
   bytes += signals_.StateBytes() + histograms_.StateBytes() + weights_.StateBytes();
   bytes += origins_.size() * sizeof(Origin) + horizons_.size() * sizeof(int);
-  for (const auto& ring : guesses_) bytes += sizeof(ring) + ring.size() * sizeof(NeedGuesses);
+  for (const auto& ring : guesses_) {
+    bytes += sizeof(std::vector<NeedGuesses>) + ring.size() * sizeof(NeedGuesses);
+  }
   return bytes + mass_.size() * sizeof(float);
 }
 
