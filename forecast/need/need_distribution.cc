@@ -153,10 +153,13 @@ void NeedDistribution::Predict(std::span<const double> median) {
 }
 
 size_t NeedDistribution::StateBytes() const {
-  size_t bytes = sizeof(*this) - sizeof(signals_) - sizeof(histograms_) - sizeof(weights_);
+  // The members count themselves in, and so twice what of them lies in here: some 200 bytes.
+  size_t bytes = sizeof(*this);
   bytes += signals_.StateBytes() + histograms_.StateBytes() + weights_.StateBytes();
   bytes += origins_.size() * sizeof(Origin) + horizons_.size() * sizeof(int);
-  for (const auto& ring : guesses_) bytes += sizeof(ring) + ring.size() * sizeof(NeedGuesses);
+  for (const auto& ring : guesses_) {
+    bytes += sizeof(std::vector<NeedGuesses>) + ring.size() * sizeof(NeedGuesses);
+  }
   return bytes + mass_.size() * sizeof(float);
 }
 
