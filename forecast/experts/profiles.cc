@@ -81,8 +81,8 @@ void Profiles::Push(const Series& series, int64_t t) {
   if (age < setup_.day) {
     day_[slot] = x;
   } else {
-    const auto days = static_cast<float>(age / setup_.day + 1);
-    day_[slot] += std::max(kDayGain, 1 / days) * Clip(x - day_[slot]);
+    const int64_t days = age / setup_.day + 1;
+    day_[slot] += std::max(kDayGain, 1 / static_cast<float>(days)) * Clip(x - day_[slot]);
   }
   PushType(series, t, x);
   if (setup_.week > 0) PushWeek(series, t, x);
