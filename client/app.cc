@@ -97,7 +97,8 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
       ->type_name("DURATION");
 }
 
-void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+// What is to be changed, and to what.
+void AddTargetOptions(CLI::App& app, const Command& command, Arguments& arguments) {
   const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
   if (takes(kTakesFile)) {
     app.add_option("-f,--file", arguments.file, "YAML or JSON file, `-`: standard input")
@@ -125,6 +126,11 @@ void AddOptions(CLI::App& app, const Command& command, Arguments& arguments) {
                    "How long the loop leaves it alone: 30m, 1h (default), 0: not at all")
         ->type_name("DURATION");
   }
+}
+
+// Which demand, decisions or events, and how much of them.
+void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+  const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
   if (takes(kTakesSamples)) {
     app.add_option("--csv", arguments.csv,
                    "File with the header `timestamp,value`; ISO 8601 or Unix seconds; an empty "
@@ -176,7 +182,8 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   CLI::App* app = parent->add_subcommand(command.name, command.summary);
   app->fallthrough();
   AddPositional(*app, command, arguments);
-  AddOptions(*app, command, arguments);
+  AddTargetOptions(*app, command, arguments);
+  AddRangeOptions(*app, command, arguments);
   app->footer(absl::StrCat("Example: shadowctl ", command.example,
                            "\nThe global flags (`shadowctl --help`) may stand here too."));
   app->callback([chosen, &command] { *chosen = &command; });
