@@ -11,6 +11,7 @@ namespace {
 constexpr float kDayGain = 0.35F;
 constexpr float kTypeGain = 0.30F;
 constexpr float kWeekGain = 0.35F;
+constexpr float kSingleDayClips = 3;  // Of Profiles::Setup::clip.
 
 float Gain(double half_life) { return static_cast<float>(1 - std::exp2(-1 / half_life)); }
 
@@ -169,6 +170,12 @@ Levels Profiles::At(const Series& series, int64_t t) {
   }
   const float similar = similar_.At(series, t);
   levels[F::kSimilar] = std::isnan(similar) ? levels[F::kYesterday] : similar;
+  // A spike goes on only so far: single days count up to some way from the days of the type.
+  const float usual = levels[F::kTypeMedian];
+  const float reach = kSingleDayClips * setup_.clip;
+  for (const size_t k : {F::kYesterday, F::kLastWeek, F::kSimilar}) {
+    levels[k] = usual + std::clamp(levels[k] - usual, -reach, reach);
+  }
   return levels;
 }
 
