@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
-#include <fstream>
 #include <limits>
 #include <random>
 #include <string>
@@ -14,16 +13,6 @@
 
 namespace shadow::testing {
 namespace {
-
-// The bundled trace of the demonstration: 16 days of 48 steps.
-std::vector<double> Trace() {
-  std::ifstream file(SHADOW_TEST_DATA "/demand_30m.csv");
-  std::vector<double> values;
-  std::string line;
-  std::getline(file, line);  // The header.
-  while (std::getline(file, line)) values.push_back(std::stod(line.substr(line.find(',') + 1)));
-  return values;
-}
 
 TEST_CASE("before a season is over the last value goes on, with errors that grow") {
   // 10, 20, 30, 40: one step ahead the last value is off by 10; with too few errors at longer leads

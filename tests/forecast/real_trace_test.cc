@@ -2,12 +2,10 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
-#include <fstream>
-#include <string>
 #include <vector>
 
 #include "forecast/experts/young.h"
-#include "forecast/forecaster.h"
+#include "tests/forecast/series.h"
 
 namespace shadow::testing {
 namespace {
@@ -19,15 +17,6 @@ const std::vector<double> kQuantiles = {0.5, 0.8, 0.9, 0.95, 0.99};
 
 absl::Time StepOf(int64_t index) {
   return absl::FromUnixSeconds(1'633'392'000) + index * absl::Minutes(30);  // 2021-10-05
-}
-
-std::vector<double> Trace() {
-  std::ifstream file(SHADOW_TEST_DATA "/demand_30m.csv");
-  std::vector<double> values;
-  std::string line;
-  std::getline(file, line);  // The header.
-  while (std::getline(file, line)) values.push_back(std::stod(line.substr(line.find(',') + 1)));
-  return values;
 }
 
 double Pinball(double actual, double forecast, double quantile) {

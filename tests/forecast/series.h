@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -31,6 +33,16 @@ inline std::unique_ptr<Forecaster> Fed(int64_t steps, const std::function<double
 inline double Daily(int64_t i) {
   const double phase = 2 * M_PI * static_cast<double>(i % kDay) / static_cast<double>(kDay);
   return 100 - 60 * std::cos(phase) + static_cast<double>(i % 7) - static_cast<double>(i % 11) / 2;
+}
+
+// The bundled trace of the demonstration: 16 days of 48 steps of 30 minutes.
+inline std::vector<double> Trace() {
+  std::ifstream file(SHADOW_TEST_DATA "/demand_30m.csv");
+  std::vector<double> values;
+  std::string line;
+  std::getline(file, line);  // The header.
+  while (std::getline(file, line)) values.push_back(std::stod(line.substr(line.find(',') + 1)));
+  return values;
 }
 
 }  // namespace shadow::testing
