@@ -29,6 +29,11 @@ void SavedWriter::F32(float value) { U32(std::bit_cast<uint32_t>(value)); }
 
 void SavedWriter::F64(double value) { Little(std::bit_cast<uint64_t>(value), 8); }
 
+void SavedWriter::Bytes(std::string_view bytes) {
+  I64(static_cast<int64_t>(bytes.size()));
+  bytes_.append(bytes);
+}
+
 std::string SavedWriter::Finish() && {
   Little(Checksum(bytes_), kChecksumBytes);
   return std::move(bytes_);
@@ -56,6 +61,17 @@ uint64_t SavedReader::Little(size_t bytes) {
   }
   bytes_.remove_prefix(bytes);
   return value;
+}
+
+std::string_view SavedReader::Bytes() {
+  const int64_t size = I64();
+  if (!ok_ || size < 0 || static_cast<uint64_t>(size) > bytes_.size()) {
+    ok_ = false;
+    return {};
+  }
+  const std::string_view bytes = bytes_.substr(0, static_cast<size_t>(size));
+  bytes_.remove_prefix(bytes.size());
+  return bytes;
 }
 
 float SavedReader::F32() { return std::bit_cast<float>(U32()); }

@@ -15,6 +15,7 @@ class SavedWriter {
   void F32(float value);
   void I64(int64_t value) { Little(static_cast<uint64_t>(value), 8); }
   void F64(double value);
+  void Bytes(std::string_view bytes);  // With their number.
 
   // All fields and their checksum (64-bit FNV-1a, against damage, not against malice).
   std::string Finish() &&;
@@ -38,6 +39,7 @@ class SavedReader {
   float F32();
   int64_t I64() { return static_cast<int64_t>(Little(8)); }
   double F64();
+  std::string_view Bytes();  // Into what this reads.
 
   bool ok() const { return ok_; }
   size_t remaining() const { return bytes_.size(); }  // Bytes, without the checksum.

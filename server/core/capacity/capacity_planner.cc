@@ -15,13 +15,15 @@ constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
 constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
-constexpr uint32_t kSaveVersion = 1;
+constexpr uint32_t kSaveVersion = 2;
 
 // Launching costs `lead_steps` of idle; half of that, and no more than one, was measured to be
 // right, because what is launched mostly stays wanted for longer.
 double LaunchPrice(int lead_steps) { return std::min(1.0, lead_steps / 2.0); }
 
-int DaySteps(absl::Duration step) { return std::max(1, static_cast<int>(absl::Hours(24) / step)); }
+int DaySteps(const CapacityPlanner::Options& options) {
+  return std::max(1, static_cast<int>(options.day / options.step));
+}
 
 std::vector<CapacityPrices> PricesFor(const CapacityPlanner::Options& options) {
   const double launch = LaunchPrice(options.lead_steps);
@@ -41,16 +43,16 @@ std::vector<CapacityPrices> PricesFor(const CapacityPlanner::Options& options) {
 }  // namespace
 
 CapacityPlanner::Target::Target(double service_level, const Options& options, size_t by_costs)
-    : level(service_level, DaySteps(options.step)),
+    : level(service_level, DaySteps(options)),
       has_level(service_level > 0),
       policy(by_costs),
       window(options.lead_steps) {}
 
 CapacityPlanner::CapacityPlanner(const Options& options)
     : options_(options),
-      need_({.lead_steps = options.lead_steps, .day_steps = DaySteps(options.step)}),
+      need_({.lead_steps = options.lead_steps, .day_steps = DaySteps(options)}),
       bank_({.lead_steps = options.lead_steps,
-             .day_steps = DaySteps(options.step),
+             .day_steps = DaySteps(options),
              .prices = PricesFor(options)}) {
   size_t by_costs = kPenalties;
   for (const CapacityTarget& target : options.targets) {
@@ -60,7 +62,7 @@ CapacityPlanner::CapacityPlanner(const Options& options)
 }
 
 absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<int> need,
-                                      std::span<const double> median) {
+                                      std::span<const double> median, int least) {
   if ((step_start - absl::UnixEpoch()) % options_.step != absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat(absl::FormatTime(step_start, absl::UTCTimeZone()), " is not a multiple of ",
@@ -76,7 +78,7 @@ absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<int> 
   }
   if (last_step_ != absl::InfinitePast()) {
     // Of a longer outage whole days are left out: yesterday stays at the same time of day.
-    const int64_t day = DaySteps(options_.step);
+    const int64_t day = DaySteps(options_);
     const int64_t skipped = (step_start - last_step_) / options_.step - 1;
     const int64_t steps = skipped <= day ? skipped : day + skipped % day;
     for (int64_t i = 0; i < steps; ++i) Skip();
@@ -87,7 +89,7 @@ absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<int> 
     if (need.has_value() && target.has_level) target.level.Count(*need > target.window.ready());
   }
   need_.Observe(need, median);
-  bank_.Decide(need_, need.has_value());
+  bank_.Decide(need_, least, need.has_value());
   Choose(need.has_value());
   return absl::OkStatus();
 }
@@ -129,6 +131,7 @@ std::string CapacityPlanner::Save() const {
   SavedWriter writer;
   writer.U32(kSaveVersion);
   writer.I64(absl::ToInt64Nanoseconds(options_.step));
+  writer.I64(absl::ToInt64Nanoseconds(options_.day));
   writer.U32(static_cast<uint32_t>(options_.lead_steps));
   writer.U32(static_cast<uint32_t>(targets_.size()));
   for (const CapacityTarget& target : options_.targets) {
@@ -155,6 +158,7 @@ std::string CapacityPlanner::Save() const {
 bool CapacityPlanner::Read(SavedReader& reader) {
   if (reader.U32() != kSaveVersion) return false;
   if (reader.I64() != absl::ToInt64Nanoseconds(options_.step)) return false;
+  if (reader.I64() != absl::ToInt64Nanoseconds(options_.day)) return false;
   if (reader.U32() != static_cast<uint32_t>(options_.lead_steps)) return false;
   if (reader.U32() != targets_.size()) return false;
   for (const CapacityTarget& target : options_.targets) {

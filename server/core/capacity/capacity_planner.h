@@ -36,9 +36,10 @@ struct CapacityChoice {
 class CapacityPlanner {
  public:
   struct Options {
-    absl::Duration step;                  // 1 s to 1 h.
-    int lead_steps = 1;                   // From wanted to ready: 1 to kLeadStepsMax.
-    std::vector<CapacityTarget> targets;  // 1 to kTargetsMax, decided for side by side.
+    absl::Duration step;                   // 1 s to 1 h.
+    absl::Duration day = absl::Hours(24);  // The shortest season, at least a step.
+    int lead_steps = 1;                    // From wanted to ready: 1 to kLeadStepsMax.
+    std::vector<CapacityTarget> targets;   // 1 to kTargetsMax, decided for side by side.
   };
   static constexpr int kLeadStepsMax = NeedDistribution::kLeadStepsMax;
   static constexpr size_t kTargetsMax = 16;
@@ -49,10 +50,10 @@ class CapacityPlanner {
   // The step that began at `step_start` (a multiple of `step` since the Unix epoch) is over.
   // `need`: instances that its demand took; unset: missing. `median`: the forecast of need for the
   // steps after it, in instances, as far as it is known; horizons 0 ... lead_steps are read. Steps
-  // left out count as missing. Decides for the step after it. kInvalidArgument: not on the grid, or
-  // a negative need. kOutOfRange: not after the last one.
+  // left out count as missing. Decides for the step after it, on no fewer than `least`.
+  // kInvalidArgument: not on the grid, or a negative need. kOutOfRange: not after the last one.
   absl::Status Observe(absl::Time step_start, std::optional<int> need,
-                       std::span<const double> median);
+                       std::span<const double> median, int least = 0);
 
   // Steps up to now were history; misses from the next one on count against the error budgets.
   void Start();

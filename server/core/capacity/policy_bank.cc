@@ -35,7 +35,7 @@ void PolicyBank::Score(std::optional<int> need) {
   scored_ = scored_ * fade_ + 1;
 }
 
-void PolicyBank::Decide(const NeedDistribution& need, bool known) {
+void PolicyBank::Decide(const NeedDistribution& need, int least, bool known) {
   std::array<int, kPoliciesMax> wants{};
   if (need.ready()) {
     for (size_t i = 0; i < need.horizons().size(); ++i) {
@@ -52,8 +52,8 @@ void PolicyBank::Decide(const NeedDistribution& need, bool known) {
     wants.fill(WithoutDistribution(need.last()));
   }
   for (size_t policy = 0; policy < size(); ++policy) {
-    const int least = known ? 0 : Want(policy);
-    windows_[policy].Push(std::clamp(wants[policy], least, kNeedMax));
+    const int bound = std::min(known ? least : std::max(least, Want(policy)), kNeedMax);
+    windows_[policy].Push(std::clamp(wants[policy], bound, kNeedMax));
   }
   ++decided_;
 }

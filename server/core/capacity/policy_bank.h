@@ -30,9 +30,9 @@ class PolicyBank {
   //   want = max(cheapest count at the lead, highest of min(wanted before, cheapest count) at the
   //   horizons before it)
   // What is launched now is ready at the lead, not before; what is let go now is missing until
-  // then. `known`: whether the newest need is; if not, nobody wants less than before. While there
-  // is no distribution: half as much again as the last need, and 2.
-  void Decide(const NeedDistribution& need, bool known);
+  // then. At least `least`. `known`: whether the newest need is; if not, nobody wants less than
+  // before. While there is no distribution: half as much again as the last need, and 2.
+  void Decide(const NeedDistribution& need, int least, bool known);
 
   // A step that nobody decides for: what was wanted stays.
   void Hold();

@@ -1,0 +1,296 @@
+#include "server/core/capacity/pool_capacity.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace shadow {
+namespace {
+
+constexpr int kForecastsPerDay = 24;
+constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
+constexpr double kRounding = 1e-9;        // Of instances.
+// A need above what one step in so many exceeds is a burst.
+constexpr float kOutOfBand = 0.0002F;
+constexpr uint32_t kSaveVersion = 1;
+constexpr int64_t kCellMost = int64_t{1} << 40;
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+absl::Duration CellLength(const PoolCapacity::Options& options) {
+  const int64_t steps = options.day / options.step;
+  const int64_t most = PoolCapacity::kDayCellsMost;
+  return options.step * std::max<int64_t>(1, (steps + most - 1) / most);
+}
+
+}  // namespace
+
+PoolCapacity::PoolCapacity(const Options& options, absl::Duration lead)
+    : options_(options),
+      cell_length_(CellLength(options)),
+      lead_cells_(CellsOf(lead)),
+      refresh_cells_(std::max(1, static_cast<int>(options.day / cell_length_) / kForecastsPerDay)) {
+}
+
+int64_t PoolCapacity::CellOf(absl::Time time) const {
+  return absl::Floor(time - absl::UnixEpoch(), cell_length_) / cell_length_;
+}
+
+absl::Time PoolCapacity::CellStart(int64_t cell) const {
+  return absl::UnixEpoch() + cell * cell_length_;
+}
+
+size_t PoolCapacity::SlotOf(int64_t cell) const {
+  return static_cast<size_t>((cell % kRememberedCells + kRememberedCells) % kRememberedCells);
+}
+
+int PoolCapacity::CellsOf(absl::Duration lead) const {
+  const int64_t cells = absl::Ceil(lead, cell_length_) / cell_length_;
+  return static_cast<int>(std::clamp<int64_t>(cells, 1, CapacityPlanner::kLeadStepsMax));
+}
+
+std::optional<int> PoolCapacity::NeedOf(double demand) const {
+  if (std::isnan(demand)) return std::nullopt;
+  const double beyond = (demand - options_.base_capacity) / options_.instance_capacity;
+  return static_cast<int>(std::clamp<double>(std::ceil(beyond - kRounding), 0, kNeedMax));
+}
+
+void PoolCapacity::Observe(absl::Time step_start, double demand, const Forecaster& forecaster) {
+  const int64_t cell = CellOf(step_start);
+  if (open_demand_.has_value() && cell != open_cell_) Close(forecaster);
+  open_cell_ = cell;
+  open_demand_ = std::max(open_demand_.value_or(demand), demand);
+  if (step_start + options_.step >= CellStart(cell + 1)) Close(forecaster);
+}
+
+void PoolCapacity::Close(const Forecaster& forecaster) {
+  const int64_t cell = open_cell_;
+  const double demand = *std::exchange(open_demand_, std::nullopt);
+  if (remembered_begin_ < remembered_end_ && cell < remembered_end_) return;  // It had ended.
+  Remember(cell, demand);
+  if (planner_ == nullptr) return;
+  const int64_t next = cell + 1;
+  const bool covered =
+      next >= median_begin_ && next < median_begin_ + static_cast<int64_t>(median_.size());
+  if (!covered || next % refresh_cells_ == 0) Refresh(next, forecaster);
+  Replan(cell, demand);
+}
+
+void PoolCapacity::Remember(int64_t cell, double demand) {
+  if (remembered_.empty()) remembered_.resize(kRememberedCells);
+  const bool gap = remembered_begin_ == remembered_end_ ||
+                   cell - remembered_end_ >= static_cast<int64_t>(kRememberedCells);
+  if (gap) remembered_begin_ = remembered_end_ = cell;
+  for (; remembered_end_ < cell; ++remembered_end_) {
+    remembered_[SlotOf(remembered_end_)] = static_cast<float>(kUnknown);
+  }
+  remembered_[SlotOf(cell)] = static_cast<float>(demand);
+  remembered_end_ = cell + 1;
+  remembered_begin_ = std::max<int64_t>(remembered_begin_, remembered_end_ - kRememberedCells);
+}
+
+std::unique_ptr<CapacityPlanner> PoolCapacity::MakePlanner() const {
+  return std::make_unique<CapacityPlanner>(CapacityPlanner::Options{.step = cell_length_,
+                                                                    .day = options_.day,
+                                                                    .lead_steps = lead_cells_,
+                                                                    .targets = {options_.target}});
+}
+
+void PoolCapacity::Start() {
+  if (started()) return;
+  BeginAgain();
+}
+
+bool PoolCapacity::SetLead(absl::Duration lead) {
+  const int cells = CellsOf(lead);
+  if (cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
+  lead_cells_ = cells;
+  if (!started()) return false;
+  BeginAgain();
+  return true;
+}
+
+void PoolCapacity::BeginAgain() {
+  planner_ = MakePlanner();
+  plan_ = {};
+  band_high_ = -1;
+  burst_need_ = 0;
+  median_.clear();
+  for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
+    Replan(cell, remembered_[SlotOf(cell)]);
+  }
+  burst_need_ = 0;  // Those are over.
+  plan_.burst.reset();
+  planner_->Start();
+}
+
+void PoolCapacity::Refresh(int64_t next, const Forecaster& forecaster) {
+  median_.clear();
+  median_begin_ = next;
+  const int64_t cells = refresh_cells_ + lead_cells_ + 1;
+  const int64_t steps =
+      std::min<int64_t>(kForecastStepsMost, cells * (cell_length_ / options_.step));
+  const auto rows = forecaster.Forecast(static_cast<int>(steps), {0.5});
+  median_.assign(static_cast<size_t>(cells), kUnknown);
+  if (!rows.ok()) return;
+  absl::Time time = forecaster.LastStep();
+  for (const std::vector<double>& row : *rows) {
+    time += options_.step;
+    const int64_t ahead = CellOf(time) - next;
+    if (ahead < 0 || ahead >= cells) continue;
+    double& median = median_[static_cast<size_t>(ahead)];
+    const double need =
+        std::max(0.0, (row[0] - options_.base_capacity) / options_.instance_capacity);
+    median = std::isnan(median) ? need : std::max(median, need);
+  }
+}
+
+void PoolCapacity::Replan(int64_t cell, double demand) {
+  const std::optional<int> need = NeedOf(demand);
+  const int64_t next = cell + 1;
+  std::span<const double> median;
+  if (!median_.empty() && next >= median_begin_) {
+    const auto skipped = static_cast<size_t>(next - median_begin_);
+    if (skipped < median_.size()) median = std::span<const double>(median_).subspan(skipped);
+  }
+  const int least = NeedOf(demand * options_.headroom).value_or(0);
+  if (!planner_->Observe(CellStart(cell), need, median, least).ok()) return;  // Never: they ascend.
+  if (need.has_value()) {
+    if (band_high_ >= 0 && *need > band_high_) {
+      burst_need_ = std::min(*need + std::max(0, *need - last_need_), kNeedMax);
+      burst_until_ = cell + lead_cells_;
+    }
+    last_need_ = *need;
+  }
+  const CapacityChoice& choice = planner_->Choice(0);
+  plan_.why = choice;
+  plan_.instances = choice.predicted ? std::optional(choice.want) : std::nullopt;
+  plan_.burst = burst_need_ > 0 && cell < burst_until_ ? std::optional(burst_need_) : std::nullopt;
+  band_high_ = -1;
+  if (!planner_->need().ready()) return;
+  float beyond = 1;
+  const std::span<const float> mass = planner_->need().Mass(0);
+  for (size_t at = 0; at < mass.size() && band_high_ < 0; ++at) {
+    beyond -= mass[at];
+    if (beyond <= kOutOfBand) band_high_ = NeedScale::Highest(static_cast<int>(at));
+  }
+}
+
+std::vector<double> PoolCapacity::Worth(int instances) const {
+  if (planner_ == nullptr || !planner_->need().ready()) return {};
+  const std::span<const float> mass = planner_->need().Mass(planner_->need().horizons().size() - 1);
+  std::vector<double> worth(static_cast<size_t>(std::max(0, instances)));
+  double beyond = 1;
+  int cell = -1;
+  for (int have = 0; have < instances; ++have) {
+    const int holds = NeedScale::CellOf(have);
+    for (; cell < holds && cell + 1 < static_cast<int>(mass.size()); ++cell) {
+      beyond -= static_cast<double>(mass[static_cast<size_t>(cell) + 1]);
+    }
+    worth[static_cast<size_t>(have)] = std::max(0.0, beyond);
+  }
+  return worth;
+}
+
+size_t PoolCapacity::StateBytes() const {
+  return sizeof(*this) + remembered_.capacity() * sizeof(float) +
+         median_.capacity() * sizeof(double) + (started() ? planner_->StateBytes() : 0);
+}
+
+std::string PoolCapacity::Save() const {
+  SavedWriter writer;
+  writer.U32(kSaveVersion);
+  writer.I64(absl::ToInt64Nanoseconds(options_.step));
+  writer.I64(absl::ToInt64Nanoseconds(options_.day));
+  writer.F64(options_.base_capacity);
+  writer.F64(options_.instance_capacity);
+  writer.F64(options_.headroom);
+  writer.F64(options_.target.service_level);
+  writer.F64(options_.target.idle_cost);
+  writer.F64(options_.target.shortage_cost);
+  writer.U32(static_cast<uint32_t>(lead_cells_));
+  writer.I64(remembered_begin_);
+  writer.I64(remembered_end_);
+  for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
+    writer.F32(remembered_[SlotOf(cell)]);
+  }
+  writer.I64(open_cell_);
+  writer.U8(open_demand_.has_value() ? 1 : 0);
+  writer.F64(open_demand_.value_or(0));
+  writer.I64(median_begin_);
+  writer.U32(static_cast<uint32_t>(median_.size()));
+  for (const double median : median_) writer.F64(median);
+  writer.I64(last_need_);
+  writer.I64(band_high_);
+  writer.I64(burst_need_);
+  writer.I64(burst_until_);
+  writer.Bytes(started() ? planner_->Save() : "");
+  return std::move(writer).Finish();
+}
+
+bool PoolCapacity::Read(SavedReader& reader) {
+  if (reader.U32() != kSaveVersion) return false;
+  if (reader.I64() != absl::ToInt64Nanoseconds(options_.step)) return false;
+  if (reader.I64() != absl::ToInt64Nanoseconds(options_.day)) return false;
+  bool same = reader.F64() == options_.base_capacity;
+  same = reader.F64() == options_.instance_capacity && same;
+  same = reader.F64() == options_.headroom && same;
+  same = reader.F64() == options_.target.service_level && same;
+  same = reader.F64() == options_.target.idle_cost && same;
+  same = reader.F64() == options_.target.shortage_cost && same;
+  const auto lead = static_cast<int64_t>(reader.U32());
+  if (lead < 1 || lead > CapacityPlanner::kLeadStepsMax) return false;
+  if (same) lead_cells_ = static_cast<int>(lead);
+  remembered_begin_ = reader.I64();
+  remembered_end_ = reader.I64();
+  const int64_t count = remembered_end_ - remembered_begin_;
+  if (std::abs(remembered_end_) > kCellMost || count < 0 || count > kRememberedCells) return false;
+  remembered_.resize(kRememberedCells);
+  for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
+    remembered_[SlotOf(cell)] = reader.F32();
+  }
+  open_cell_ = reader.I64();
+  const bool open = reader.U8() != 0;
+  const double demand = reader.F64();
+  if (open) open_demand_ = demand;
+  median_begin_ = reader.I64();
+  const uint32_t medians = reader.U32();
+  if (medians > static_cast<uint32_t>(refresh_cells_ + CapacityPlanner::kLeadStepsMax + 1)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < medians; ++i) median_.push_back(reader.F64());
+  last_need_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), 0, kNeedMax));
+  band_high_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), -1, kNeedMax));
+  burst_need_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), 0, kNeedMax));
+  burst_until_ = reader.I64();
+  const std::string_view planner = reader.Bytes();
+  if (!reader.ok() || reader.remaining() != 0) return false;
+  if (planner.empty()) return true;
+  if (!same) {
+    BeginAgain();
+    return true;
+  }
+  planner_ = MakePlanner();
+  if (!planner_->Restore(planner).ok()) return false;
+  plan_.why = planner_->Choice(0);
+  if (plan_.why.predicted) plan_.instances = plan_.why.want;
+  if (burst_need_ > 0 && remembered_end_ - 1 < burst_until_) plan_.burst = burst_need_;
+  return true;
+}
+
+absl::Status PoolCapacity::Restore(std::string_view saved) {
+  SavedReader reader(saved);
+  PoolCapacity restored(options_, cell_length_ * lead_cells_);
+  if (!restored.Read(reader)) {
+    return absl::InvalidArgumentError(
+        "these bytes are not the saved capacity of a pool on this grid");
+  }
+  *this = std::move(restored);
+  return absl::OkStatus();
+}
+
+}  // namespace shadow
