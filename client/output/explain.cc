@@ -1,6 +1,7 @@
 #include "client/output/explain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,23 @@ std::vector<Line> UsageLines(const v1::Usage& usage) {
   return lines;
 }
 
+void AddPlan(const v1::Decision::Inputs& inputs, std::vector<Line>& lines) {
+  lines.push_back({"planned instances", absl::StrCat(inputs.planned_instances())});
+  lines.push_back({"price of a missed step",
+                   absl::StrCat(NumberText(inputs.miss_price()), " instance-steps of idle; misses ",
+                                NumberText(100 * inputs.miss_rate()), " % of steps")});
+  if (inputs.has_miss_budget_steps()) {
+    lines.push_back(
+        {"steps that may be missed", NumberText(std::floor(inputs.miss_budget_steps()))});
+  }
+  if (inputs.has_burst_instances()) {
+    lines.push_back({"if it goes on rising", absl::StrCat(inputs.burst_instances())});
+  }
+  if (inputs.has_budget_instances()) {
+    lines.push_back({"share of the daemon's instances", absl::StrCat(inputs.budget_instances())});
+  }
+}
+
 std::vector<Line> InputLines(const v1::Decision::Inputs& inputs) {
   const auto known = [](bool has, double value) { return Known(has, value); };
   std::vector<Line> lines = UsageLines(inputs.usage());
@@ -62,22 +80,23 @@ std::vector<Line> InputLines(const v1::Decision::Inputs& inputs) {
     lines.push_back({name, std::move(text)});
   };
   add("forecast is", v1::Trust_Name(inputs.trust()));
-  add("forecast, provisioning lead",
-      absl::StrCat(known(inputs.has_lead_quantile(), inputs.lead_quantile()), " within ",
-                   DurationText(inputs.provisioning_lead())));
+  if (inputs.has_planned_instances()) AddPlan(inputs, lines);
+  add("provisioning lead", DurationText(inputs.provisioning_lead()));
   add("forecast, activation lead",
       absl::StrCat(known(inputs.has_activation_quantile(), inputs.activation_quantile()),
                    " within ", DurationText(inputs.activation_lead())));
-  add("forecast, look-ahead",
-      absl::StrCat(known(inputs.has_look_ahead_quantile(), inputs.look_ahead_quantile()),
-                   " within ", DurationText(inputs.look_ahead())));
+  if (inputs.has_look_ahead_quantile()) {
+    add("forecast, look-ahead", absl::StrCat(NumberText(inputs.look_ahead_quantile()), " within ",
+                                             DurationText(inputs.look_ahead())));
+  }
   add("service level", NumberText(inputs.service_level()));
   add("base capacity", NumberText(inputs.base_capacity()));
   add("instance capacity", NumberText(inputs.instance_capacity()));
   add("headroom", NumberText(inputs.headroom()));
   add("least predicted increase", NumberText(inputs.min_predicted_increase()));
   add("shadow instances allowed",
-      absl::StrCat(inputs.min_shadow_instances(), " to ", inputs.max_shadow_instances()));
+      absl::StrCat(inputs.min_shadow_instances(), " to ", inputs.max_shadow_instances(),
+                   inputs.bounds_by().empty() ? "" : ", by \"" + inputs.bounds_by() + "\""));
   add("shadow before", absl::StrCat(inputs.current_instances(), " instances, ",
                                     inputs.current_active(), " to serve"));
   add("stabilization window", DurationText(inputs.stabilization_window()));

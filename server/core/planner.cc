@@ -13,12 +13,13 @@ namespace {
 
 using D = v1::Decision;
 
+constexpr double kRounding = 1e-9;  // Of instances: a need of 3.0000000001 is one of 3.
+
 // Instances for what is beyond the base.
 int InstancesFor(const D::Inputs& in, double need) {
-  const double beyond = need - in.base_capacity();
+  const double beyond = (need - in.base_capacity()) / in.instance_capacity();
   if (!(beyond > 0) || !(in.instance_capacity() > 0)) return 0;
-  return static_cast<int>(
-      std::min<double>(std::ceil(beyond / in.instance_capacity()), kInstancesMax));
+  return static_cast<int>(std::min<double>(std::ceil(beyond - kRounding), kInstancesMax));
 }
 
 bool HasUsage(const D::Inputs& in) { return in.usage().has_demand() && !in.usage().stale(); }
@@ -31,10 +32,26 @@ double ReactiveNeed(const D::Inputs& in) {
   return HasUsage(in) ? in.usage().demand() * in.headroom() : 0;
 }
 
-double SizeNeed(const D::Inputs& in) {
-  const double predicted = Trusted(in) && in.has_lead_quantile() ? in.lead_quantile() : 0;
-  return std::max(ReactiveNeed(in), predicted);
+// Whether there is a plan to size by. Its distribution of need knows by itself how far it can be
+// relied on, unless the newest of it is missing.
+bool Planned(const D::Inputs& in) {
+  return Predictive(in) && in.has_planned_instances() && in.trust() != v1::STALE;
 }
+
+int PlannedInstances(const D::Inputs& in) {
+  if (!Planned(in)) return 0;
+  return std::min(std::max(in.planned_instances(), in.burst_instances()), kInstancesMax);
+}
+
+// What the plan is ready for, demand units; 0: nothing beyond the base.
+double PlannedNeed(const D::Inputs& in) {
+  const int planned = PlannedInstances(in);
+  return planned > 0 ? in.base_capacity() + planned * in.instance_capacity() : 0;
+}
+
+double SizeNeed(const D::Inputs& in) { return std::max(ReactiveNeed(in), PlannedNeed(in)); }
+
+int ReactiveInstances(const D::Inputs& in) { return InstancesFor(in, ReactiveNeed(in)); }
 
 double LevelNeed(const D::Inputs& in) {
   const double predicted =
@@ -66,24 +83,27 @@ void Bound(Draft& draft) {
     draft.instances = minimum;
     draft.Because(D::AT_MINIMUM);
   }
+  if (draft.in.has_budget_instances() && draft.instances > draft.in.budget_instances()) {
+    draft.instances = std::max(0, draft.in.budget_instances());
+    draft.Because(D::OVER_BUDGET);
+  }
   draft.active = std::clamp(draft.active, 0, draft.instances);
 }
 
 // A shadow is wanted and there is none, or a larger one.
 void Grow(Draft& draft, int wanted) {
   const D::Inputs& in = draft.in;
-  const int reactive = InstancesFor(in, ReactiveNeed(in));
-  if (reactive > in.current_instances()) {
+  if (ReactiveInstances(in) > in.current_instances()) {
     draft.Because(D::REACTIVE_NEED);
-    draft.instances = std::max(reactive, Trusted(in) ? wanted : reactive);
+    draft.instances = wanted;
     return;
   }
-  const double increase = in.lead_quantile() - in.usage().demand();
+  const double increase = PlannedNeed(in) - in.usage().demand();
   if (in.current_instances() == 0 && increase < in.min_predicted_increase()) {
     draft.Because(D::BELOW_THRESHOLD);
     return;
   }
-  draft.Because(D::PREDICTED_INCREASE);
+  draft.Because(in.burst_instances() >= wanted ? D::BURST : D::PREDICTED_INCREASE);
   draft.instances = wanted;
 }
 
@@ -94,12 +114,13 @@ void Shrink(Draft& draft, int wanted) {
     draft.Because(D::ERRORS_RISING);
     return;
   }
-  if (Predictive(in) && !Trusted(in)) {
+  if (Predictive(in) && !Planned(in)) {
     draft.Because(D::FORECAST_UNTRUSTED);
     return;
   }
   const int window = std::max(wanted, in.window_instances());
-  const int ahead = Predictive(in) ? InstancesFor(in, in.look_ahead_quantile()) : 0;
+  const bool looks_ahead = Trusted(in) && in.has_look_ahead_quantile();
+  const int ahead = looks_ahead ? InstancesFor(in, in.look_ahead_quantile()) : 0;
   // Where nothing waits suspended, all of it is active and nothing else says what is needed.
   const int active = Predictive(in) ? in.current_active() : 0;
   const int keep = std::max({window, ahead, active});
@@ -107,7 +128,8 @@ void Shrink(Draft& draft, int wanted) {
     draft.instances = keep;
     draft.Because(D::NO_NEED_AHEAD);
   } else {
-    draft.Because(ahead >= window ? D::NEED_WITHIN_LOOK_AHEAD : D::WAITING_TO_STABILIZE);
+    const bool waits = looks_ahead && ahead >= window;
+    draft.Because(waits ? D::NEED_WITHIN_LOOK_AHEAD : D::WAITING_TO_STABILIZE);
   }
 }
 
@@ -118,7 +140,7 @@ void DecideSize(Draft& draft) {
     draft.Because(D::USAGE_STALE);
     return;
   }
-  const int wanted = InstancesFor(in, SizeNeed(in));
+  const int wanted = std::max(ReactiveInstances(in), PlannedInstances(in));
   if (wanted > in.current_instances()) {
     Grow(draft, wanted);
   } else if (wanted < in.current_instances()) {
@@ -126,7 +148,7 @@ void DecideSize(Draft& draft) {
   } else {
     draft.Because(D::NO_CHANGE);
   }
-  if (Predictive(in) && !Trusted(in)) draft.Because(D::FORECAST_UNTRUSTED);
+  if (Predictive(in) && !Planned(in)) draft.Because(D::FORECAST_UNTRUSTED);
 }
 
 void DecideLevel(Draft& draft) {
@@ -139,9 +161,8 @@ void DecideLevel(Draft& draft) {
   const int wanted = InstancesFor(in, LevelNeed(in));
   if (wanted > in.current_instances()) {
     draft.instances = wanted;
-    draft.Because(InstancesFor(in, ReactiveNeed(in)) > in.current_instances()
-                      ? D::REACTIVE_NEED
-                      : D::PREDICTED_INCREASE);
+    draft.Because(ReactiveInstances(in) > in.current_instances() ? D::REACTIVE_NEED
+                                                                 : D::PREDICTED_INCREASE);
   }
   if (wanted > in.current_active()) {
     draft.active = wanted;
@@ -161,35 +182,53 @@ void DecideLevel(Draft& draft) {
   }
 }
 
-std::string Explain(const Draft& draft) {
-  const D::Inputs& in = draft.in;
-  std::string text = draft.decision.kind() == D::SIZE ? "size: " : "level: ";
+// The prediction that the decision went by, in words.
+void AppendPrediction(const D& decision, std::string& text) {
+  const D::Inputs& in = decision.inputs();
+  if (!Predictive(in)) return;
+  if (decision.kind() == D::SIZE) {
+    if (!Planned(in)) {
+      absl::StrAppend(&text, ", need is not predicted yet");
+      return;
+    }
+    absl::StrAppendFormat(
+        &text, ", %d shadow instances are cheapest at %s over the next %s", in.planned_instances(),
+        in.has_miss_budget_steps() ? absl::StrFormat("a service level of %.6g", in.service_level())
+                                   : std::string("these costs"),
+        absl::FormatDuration(FromProto(in.provisioning_lead()) + FromProto(in.activation_lead())));
+    if (in.has_burst_instances()) {
+      absl::StrAppendFormat(&text, ", %d if it goes on rising", in.burst_instances());
+    }
+  } else if (Trusted(in) && in.has_activation_quantile()) {
+    absl::StrAppendFormat(&text, ", its %.6g quantile over the next %s is %.6g", in.service_level(),
+                          absl::FormatDuration(FromProto(in.activation_lead())),
+                          in.activation_quantile());
+  } else {
+    absl::StrAppend(&text, ", the forecast is not trusted (", v1::Trust_Name(in.trust()), ")");
+  }
+}
+
+}  // namespace
+
+std::string Explain(const D& decision) {
+  const D::Inputs& in = decision.inputs();
+  std::string text = decision.kind() == D::SIZE ? "size: " : "level: ";
   absl::StrAppend(&text, HasUsage(in) ? absl::StrFormat("demand is %.6g", in.usage().demand())
                                       : std::string("demand is unknown or stale"));
   if (!in.usage().error().empty()) absl::StrAppend(&text, " (", in.usage().error(), ")");
-  const bool size = draft.decision.kind() == D::SIZE;
-  const bool known = size ? in.has_lead_quantile() : in.has_activation_quantile();
-  if (Trusted(in) && known) {
-    const double quantile = size ? in.lead_quantile() : in.activation_quantile();
-    const auto& lead = size ? in.provisioning_lead() : in.activation_lead();
-    absl::StrAppendFormat(&text, ", its %.6g quantile over the next %s is %.6g", in.service_level(),
-                          absl::FormatDuration(FromProto(lead)), quantile);
-  } else if (Predictive(in)) {
-    absl::StrAppend(&text, ", the forecast is not trusted (", v1::Trust_Name(in.trust()), ")");
-  }
+  AppendPrediction(decision, text);
   absl::StrAppendFormat(
       &text, "; the base carries %.6g, an instance %.6g: %d of %d shadow instances are to serve",
-      in.base_capacity(), in.instance_capacity(), draft.active, draft.instances);
+      in.base_capacity(), in.instance_capacity(), decision.target_active(),
+      decision.target_instances());
   absl::StrAppendFormat(&text, " (before: %d of %d)", in.current_active(), in.current_instances());
   const char* separator = " because ";
-  for (const int reason : draft.decision.reasons()) {
+  for (const int reason : decision.reasons()) {
     absl::StrAppend(&text, separator, D::Reason_Name(static_cast<D::Reason>(reason)));
     separator = ", ";
   }
   return text;
 }
-
-}  // namespace
 
 int ActiveCount(int instances, int level) {
   return static_cast<int>((static_cast<int64_t>(instances) * level + 99) / 100);
@@ -226,12 +265,11 @@ v1::Decision Decide(D::Kind kind, const D::Inputs& inputs, absl::Time now) {
   draft.decision.set_target_active(draft.active);
   draft.decision.set_target_activation_level(LevelFor(draft.instances, draft.active));
   *draft.decision.mutable_inputs() = inputs;
-  draft.decision.set_explanation(Explain(draft));
   return std::move(draft.decision);
 }
 
 WindowWants WantsNow(const D::Inputs& inputs) {
-  return {.instances = InstancesFor(inputs, SizeNeed(inputs)),
+  return {.instances = ReactiveInstances(inputs),
           .active = InstancesFor(inputs, LevelNeed(inputs))};
 }
 

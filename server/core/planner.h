@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/time/time.h"
 #include "shadow/v1/record.pb.h"
@@ -24,15 +25,16 @@ int SizeByHand(double demand, double increase, double base_capacity, double inst
 
 inline constexpr int kInstancesMax = 100000;  // Keeps the arithmetic in range, whatever the inputs.
 
-// One decision, all of it from `inputs`; `id`, `pool`, `acted` are the caller's. ARCHITECTURE.md
-// holds the rules and a worked example. The two kinds:
-//  SIZE   ready_need = max(lead_quantile if trusted, demand x headroom); the shadow covers what is
-//  beyond
-//         the base. Shrinks only if actual, look-ahead and the stabilisation window all agree.
+// One decision, all of it from `inputs`; `id`, `pool`, `acted` and `explanation` are the caller's.
+// ARCHITECTURE.md holds the rules in their order and a worked example. The two kinds:
+//  SIZE   the planned count, at least what demand x headroom takes beyond the base. Shrinks only if
+//         the plan, the highest actual need of the stabilisation window and the look-ahead agree.
 //  LEVEL  need = max(demand x headroom, activation_quantile if trusted). Up at once, growing the
-//  shadow if
-//         it is too small; down after the stabilisation window.
+//         shadow if it is too small; down after the stabilisation window.
 v1::Decision Decide(v1::Decision::Kind kind, const v1::Decision::Inputs& inputs, absl::Time now);
+
+// A decision in words, with its numbers.
+std::string Explain(const v1::Decision& decision);
 
 // Notes what a decision wanted, so that later ones see the highest wants of `window`: a queue that
 // keeps, newest last, only wants that no later one exceeds in both counts; at most kWantsMax of
@@ -49,7 +51,8 @@ struct WindowWants {
 };
 WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window);
 
-// What the inputs alone want now, before windows, holds and modes: what RememberWant is fed.
+// What actual demand takes now (the active ones: also the activation lead's forecast), before
+// windows, holds and modes: what RememberWant is fed.
 WindowWants WantsNow(const v1::Decision::Inputs& inputs);
 
 }  // namespace shadow

@@ -11,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
+#include "server/core/capacity/capacity_planner.h"
+#include "server/core/spec/bounds.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 #include "shadow/v1/usage.pb.h"
@@ -38,6 +40,9 @@ struct CompiledPool {
   absl::TimeZone time_zone;
   std::vector<Forecaster::Event> demand_events;
   double base_capacity_per_spec = 0;  // Demand units that the base carries when all of it serves.
+  CapacityTarget capacity_target;
+  double service_level = 0.99;  // The policy's, or the share that its costs make worth covering.
+  std::vector<CompiledOverride> overrides;
   absl::Duration activation_interval;
   absl::Duration stabilization_window;
   absl::Duration look_ahead;

@@ -84,9 +84,8 @@ void PlannerDecide(benchmark::State& state) {
   v1::Decision::Inputs inputs;
   inputs.mutable_usage()->set_demand(180);
   inputs.set_trust(v1::TRUSTED);
-  inputs.set_lead_quantile(320);
+  inputs.set_planned_instances(5);
   inputs.set_activation_quantile(240);
-  inputs.set_look_ahead_quantile(300);
   inputs.set_base_capacity(100);
   inputs.set_instance_capacity(50);
   inputs.set_headroom(1.1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/mutations.h"
@@ -60,7 +61,7 @@ std::string ControlLoop::PoolId(const CompiledPool& pool) {
 void ControlLoop::SettleTouched(Changes& changes) {
   for (const std::string& id : changes.touched()) {
     const auto pool = world_.pools.find(id);
-    if (pool != world_.pools.end()) Settle(changes, pool->second, options_.instances_max);
+    if (pool != world_.pools.end()) Settle(changes, pool->second);
   }
 }
 
@@ -81,7 +82,7 @@ Ready ControlLoop::Recover(Instant now) {
     for (auto& [member_id, member] : pool.members) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
     }
-    CloseSteps(pool, now.wall);
+    CloseSteps(pool, now.wall, now.wall);
   }
   for (const std::string& name : options_.providers) world_.providers[name].next_list = now.mono;
   ListProviders(changes);
@@ -137,7 +138,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       OnInstanceResult(changes, pool, member->second, result);
     }
   }
-  Settle(changes, pool, options_.instances_max);
+  Settle(changes, pool);
 }
 
 Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
@@ -161,9 +162,10 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   ListProviders(changes);
+  CountBudget(world_);
   for (auto pool = world_.pools.begin(); pool != world_.pools.end();) {
     PoolEntry& entry = (pool++)->second;  // TickPool may erase it.
-    if (entry.due <= now.mono) TickPool(changes, entry, options_.instances_max);
+    if (entry.due <= now.mono) TickPool(changes, entry);
   }
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
@@ -183,7 +185,7 @@ absl::Duration ControlLoop::NextTick() const {
 
 Ready ControlLoop::Close(Instant now) {
   Changes changes(world_, now);
-  for (const auto& [id, pool] : world_.pools) SaveForecaster(changes, pool);
+  for (const auto& [id, pool] : world_.pools) SaveForecasts(changes, pool);
   return Finish(changes);
 }
 

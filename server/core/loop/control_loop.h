@@ -21,10 +21,12 @@ class ControlLoop {
  public:
   struct Options {
     std::vector<std::string> providers = {"process"};
-    int instances_max = 1000;
+    int instances_max = 1000;  // Of all pools together.
   };
 
-  explicit ControlLoop(Options options) : options_(std::move(options)) {}
+  explicit ControlLoop(Options options) : options_(std::move(options)) {
+    world_.instances_max = options_.instances_max;
+  }
 
   // Takes over what the store holds. First call. kDataLoss, naming the record: it does not make
   // sense.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -10,6 +11,8 @@
 
 namespace shadow {
 namespace {
+
+constexpr int kLiveSteps = 3;  // A step that began this long ago is still the present.
 
 v1::Trust ToProto(ForecastTrust trust) {
   switch (trust) {
@@ -89,19 +92,29 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
   return absl::OkStatus();
 }
 
-void CloseSteps(PoolEntry& pool, absl::Time now) {
-  OpenStep& open = pool.open_step;
-  if (open.count == 0 || StepStart(now, pool.spec->step) <= open.start) return;
+bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
+  const absl::Duration step = pool.spec->step;
+  if (pool.open_step.count == 0 || StepStart(until, step) <= pool.open_step.start) return false;
+  const OpenStep closed = std::exchange(pool.open_step, {});
+  const double demand = closed.sum / static_cast<double>(closed.count);
   // Refused only if it was closed before, which late samples of a step are.
-  pool.forecaster->Update(open.start, open.sum / static_cast<double>(open.count)).IgnoreError();
-  open = {};
+  if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
+  const bool live = now - closed.start <= kLiveSteps * step;
+  if (live && !pool.capacity->started()) {
+    pool.capacity->Start();
+    pool.next_save = absl::ZeroDuration();  // Else a restart would begin elsewhere.
+  }
+  pool.capacity->Observe(closed.start, demand, *pool.forecaster);
+  return true;
 }
 
 void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored) {
   if (samples.empty()) return;
+  // Of a replay nothing is known to be live: what was, was saved as such.
+  const absl::Time now = stored ? absl::InfiniteFuture() : changes.now().wall;
   for (const v1::Sample& sample : samples) {
     const absl::Time time = FromProto(sample.time());
-    CloseSteps(pool, time);
+    CloseSteps(pool, time, now);
     OpenStep& open = pool.open_step;
     open.start = StepStart(time, pool.spec->step);
     open.sum += sample.value();
@@ -112,6 +125,10 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stor
   pool.demand = last.value();
   pool.dirty = true;
   if (stored) return;
+  if (CloseSteps(pool, now, now)) {
+    pool.next_size = now;
+    pool.due = changes.now().mono;
+  }
   v1::SampleBatch& batch = *changes.batch().add_samples();
   batch.set_pool(pool.record.pool().name());
   *batch.mutable_samples() = samples;

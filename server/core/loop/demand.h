@@ -20,11 +20,12 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
                           const std::string& field);
 
 // Takes checked samples: closes the steps before the last one, feeds the forecaster, and gives them
-// to the store unless `stored` already.
+// to the store unless `stored` already. A step that is over is closed and decided on at once.
 void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored = false);
 
-// Closes the open step if it ended before `now`. A step without a sample stays missing.
-void CloseSteps(PoolEntry& pool, absl::Time now);
+// Closes the open step if it ended by `until`, `now` being the present: forecaster and capacity get
+// its mean. A step without a sample stays missing. True: one was closed.
+bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now);
 
 // Start of the step that holds `time`: multiples of `step` since the Unix epoch.
 absl::Time StepStart(absl::Time time, absl::Duration step);

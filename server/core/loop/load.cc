@@ -112,7 +112,8 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
     const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
     if (pool == world_.pools.end()) continue;
     // One that cannot be read is learned again from the samples.
-    pool->second.forecaster->Restore(record.state()).IgnoreError();
+    if (!pool->second.forecaster->Restore(record.state()).ok()) continue;
+    pool->second.capacity->Restore(record.capacity()).IgnoreError();
   }
   return absl::OkStatus();
 }

@@ -209,7 +209,7 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
     return AnswerWith(std::move(preview));
   }
   SetSpec(changes, pool, *std::move(compiled), *dna);
-  OpenForecaster(pool);  // The calendar may be another one.
+  OpenForecasts(pool);  // Calendar, base or target may be others.
   pool.next_activation = changes.now().mono;
   changes.Put(pool, v1::Event::UPDATED, "updated");
   return AnswerWith(pool.record.pool());

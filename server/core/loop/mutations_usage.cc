@@ -107,7 +107,7 @@ Answer Execute(Changes& changes, const v1::AnalyzePoolUsageRequest& request) {
   PoolEntry& pool = **found;
   const absl::Time now = changes.now().wall;
   v1::AnalyzePoolUsageResponse response;
-  CloseSteps(pool, now);
+  CloseSteps(pool, now, now);
   *response.mutable_usage() = UsageNow(pool, now);
   const int steps = static_cast<int>(
       std::clamp<int64_t>(absl::Ceil(pool.spec->look_ahead, pool.spec->step) / pool.spec->step, 1,
@@ -121,6 +121,7 @@ Answer Execute(Changes& changes, const v1::AnalyzePoolUsageRequest& request) {
   if (request.validate_only()) {
     v1::Decision decision = Decide(v1::Decision::SIZE, InputsNow(pool, now), now);
     decision.set_pool(request.pool());
+    decision.set_explanation(Explain(decision));
     *response.mutable_decision() = std::move(decision);
   } else {
     *response.mutable_decision() = DecideAndAct(changes, pool, v1::Decision::SIZE, true);
@@ -140,7 +141,7 @@ Answer Execute(Changes& changes, const v1::GetForecastRequest& request) {
     return FieldError("history_steps",
                       absl::StrCat(request.history_steps(), " is not 0 to ", kForecastStepsMax));
   }
-  CloseSteps(**found, changes.now().wall);
+  CloseSteps(**found, changes.now().wall, changes.now().wall);
   auto forecast = ForecastFrom(**found, changes.now().wall, *steps, *quantiles);
   if (!forecast.ok()) return forecast.status();
   return AnswerWith(*std::move(forecast));

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
+#include "server/core/spec/bounds.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -24,6 +26,11 @@ absl::Duration Percentile95(
   std::sort(sorted.begin(), sorted.end());
   const auto rank = static_cast<size_t>(std::ceil(0.95 * static_cast<double>(sorted.size())));
   return sorted[rank - 1];
+}
+
+// Most decisions change nothing, and are never put in words.
+std::string Why(const D& decision) {
+  return decision.explanation().empty() ? Explain(decision) : decision.explanation();
 }
 
 bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
@@ -44,18 +51,17 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
       shadow.record.set_deleting(true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
     } else if (!taken_over && level > proto.target_activation_level()) {
-      SetTarget(changes, pool, shadow, {.instances = size, .level = level}, decision.explanation());
+      SetTarget(changes, pool, shadow, {.instances = size, .level = level}, Why(decision));
     }
   }
 }
 
-void Act(Changes& changes, PoolEntry& pool, D& decision) {
-  decision.set_acted(true);
+void Act(Changes& changes, PoolEntry& pool, const D& decision) {
   ShadowEntry* shadow = CurrentShadow(pool);
   if (decision.target_instances() == 0) {
     if (shadow != nullptr && !shadow->record.deleting()) {
       shadow->record.set_deleting(true);
-      changes.Put(pool, *shadow, v1::Event::UPDATED, decision.explanation());
+      changes.Put(pool, *shadow, v1::Event::UPDATED, Why(decision));
     }
   } else {
     const bool adds = shadow == nullptr;
@@ -69,7 +75,7 @@ void Act(Changes& changes, PoolEntry& pool, D& decision) {
                 {.instances = decision.target_instances(),
                  .level = decision.target_activation_level(),
                  .kind = adds ? v1::Event::CREATED : v1::Event::UPDATED},
-                decision.explanation());
+                Why(decision));
     }
   }
   ActOnOld(changes, pool, decision);
@@ -87,17 +93,32 @@ bool Differs(const PoolEntry& pool, const D& decision) {
 
 void FillPolicy(const PoolEntry& pool, D::Inputs& in) {
   const v1::Policy& policy = pool.spec->pool.policy();
-  in.set_service_level(policy.service_level());
+  in.set_service_level(pool.spec->service_level);
   in.set_base_capacity(pool.spec->base_capacity_per_spec);
   in.set_instance_capacity(pool.spec->pool.instance_capacity());
   in.set_headroom(policy.headroom());
   in.set_min_predicted_increase(policy.min_predicted_increase());
-  in.set_min_shadow_instances(policy.min_shadow_instances());
-  in.set_max_shadow_instances(policy.max_shadow_instances());
   in.set_mode(policy.mode());
   in.set_sizing(policy.sizing());
   *in.mutable_look_ahead() = ToProto(pool.spec->look_ahead);
   *in.mutable_stabilization_window() = ToProto(pool.spec->stabilization_window);
+}
+
+void FillBounds(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
+  const Bounds bounds = BoundsAt(*pool.spec, now, ProvisioningLead(pool));
+  in.set_min_shadow_instances(bounds.min_instances);
+  in.set_max_shadow_instances(bounds.max_instances);
+  in.set_bounds_by(bounds.by);
+}
+
+void FillPlan(const PoolEntry& pool, D::Inputs& in) {
+  const PoolCapacity::Plan& plan = pool.capacity->plan();
+  if (!plan.instances.has_value()) return;
+  in.set_planned_instances(*plan.instances);
+  in.set_miss_price(plan.why.miss_price);
+  in.set_miss_rate(plan.why.miss_rate);
+  if (pool.spec->capacity_target.service_level > 0) in.set_miss_budget_steps(plan.why.budget);
+  if (plan.burst.has_value()) in.set_burst_instances(*plan.burst);
 }
 
 void HoldUntil(const google::protobuf::Timestamp& time, D::Inputs& in) {
@@ -136,13 +157,12 @@ void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
   *in.mutable_activation_lead() = ToProto(activation);
   in.set_trust(TrustNow(pool));
   if (in.trust() != v1::TRUSTED) return;
-  const auto lead = HighestQuantile(pool, now, provisioning + activation, level);
   const auto soon = HighestQuantile(pool, now, activation, level);
-  const auto ahead = HighestQuantile(pool, now, pool.spec->look_ahead, level);
-  if (lead.has_value()) in.set_lead_quantile(*lead);
   if (soon.has_value()) in.set_activation_quantile(*soon);
+  if (!soon.has_value()) in.set_trust(v1::STALE);
+  if (pool.spec->look_ahead == absl::ZeroDuration()) return;
+  const auto ahead = HighestQuantile(pool, now, pool.spec->look_ahead, level);
   if (ahead.has_value()) in.set_look_ahead_quantile(*ahead);
-  if (!lead.has_value() || !ahead.has_value()) in.set_trust(v1::STALE);
 }
 
 }  // namespace
@@ -183,6 +203,7 @@ ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
 void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
                std::string_view why) {
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
+  changes.world().budget.promised += target.instances - proto.target_instances();
   proto.set_target_instances(target.instances);
   proto.set_target_activation_level(target.level);
   proto.set_etag(absl::StrCat(changes.world().revision + 1));
@@ -192,6 +213,8 @@ void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const Sha
 D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
   D::Inputs in;
   FillPolicy(pool, in);
+  FillBounds(pool, now, in);
+  FillPlan(pool, in);
   FillShadow(pool, now, in);
   *in.mutable_usage() = UsageNow(pool, now);
   FillForecast(pool, now, in);
@@ -204,17 +227,23 @@ D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_reco
   if (kind == D::LEVEL && pool.view.has_value()) {
     pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
   }
-  const D::Inputs inputs = InputsNow(pool, now);
+  D::Inputs inputs = InputsNow(pool, now);
   const WindowWants wants = WantsNow(inputs);
   RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
                wants.instances, wants.active);
   D decision = Decide(kind, inputs, now);
+  pool.wanted = decision.target_instances();
+  const auto share = BudgetShare(changes.world(), pool, pool.wanted, changes.now().mono);
+  if (share.has_value() && inputs.mode() == v1::Policy::AUTOMATIC) {
+    inputs.set_budget_instances(*share);
+    decision = Decide(kind, inputs, now);
+  }
   decision.set_pool(pool.record.pool().name());
   const bool held = decision.reasons_size() > 0 && decision.reasons(0) == D::HELD;
-  if (inputs.mode() == v1::Policy::AUTOMATIC && !held && !Deleting(pool)) {
-    Act(changes, pool, decision);
-  }
+  decision.set_acted(inputs.mode() == v1::Policy::AUTOMATIC && !held && !Deleting(pool));
   const bool differs = Differs(pool, decision);
+  if (differs || always_record) decision.set_explanation(Explain(decision));
+  if (decision.acted()) Act(changes, pool, decision);
   if (differs || always_record) changes.Record(pool, decision, differs);
   pool.last_decisions[kind] = decision;
   return decision;

@@ -47,14 +47,14 @@ std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shad
 }
 
 int CreatesMax(const World& world, const Backoff& backoff, const std::vector<MemberView>& views,
-               absl::Duration now, int instances_max) {
+               absl::Duration now) {
   if (now < backoff.not_before) return 0;
   const auto creating = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
     return view.state == I::CREATING || view.state == I::VERIFYING;
   });
   // After a failure one at a time, until one has served.
   const int at_once = backoff.consecutive_failures > 0 ? 1 : kCreatesPerCycle;
-  return std::min(at_once - static_cast<int>(creating), instances_max - world.instances);
+  return std::min(at_once - static_cast<int>(creating), world.instances_max - world.instances);
 }
 
 struct Group {
@@ -65,13 +65,13 @@ struct Group {
   Backoff& backoff;
 };
 
-void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group, int instances_max) {
+void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group) {
   const std::vector<MemberView> views =
       ViewGroup(pool, group.shadow, group.dna_revision, changes.now().wall);
-  const GroupTarget target{.instances = group.instances,
-                           .active = group.active,
-                           .creates_max = CreatesMax(changes.world(), group.backoff, views,
-                                                     changes.now().mono, instances_max)};
+  const GroupTarget target{
+      .instances = group.instances,
+      .active = group.active,
+      .creates_max = CreatesMax(changes.world(), group.backoff, views, changes.now().mono)};
   Reconciliation result = Reconcile(target, views);
   if (group.instances == 0) {  // Also the failed ones go, and nobody waits for them.
     for (const MemberView& view : views) {
@@ -91,7 +91,7 @@ void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group, int inst
   }
 }
 
-void SettleShadows(Changes& changes, PoolEntry& pool, int instances_max) {
+void SettleShadows(Changes& changes, PoolEntry& pool) {
   for (auto shadow = pool.shadows.begin(); shadow != pool.shadows.end();) {
     const bool deleting = shadow->second.record.deleting();
     const v1::ShadowPool& proto = shadow->second.record.shadow();
@@ -102,8 +102,7 @@ void SettleShadows(Changes& changes, PoolEntry& pool, int instances_max) {
          .instances = deleting ? 0 : proto.target_instances(),
          .active =
              deleting ? 0 : ActiveCount(proto.target_instances(), proto.target_activation_level()),
-         .backoff = shadow->second.backoff},
-        instances_max);
+         .backoff = shadow->second.backoff});
     const bool empty =
         std::none_of(pool.members.begin(), pool.members.end(),
                      [&](const auto& member) { return member.second.shadow == shadow->first; });
@@ -188,7 +187,10 @@ double SaveOffset(const std::string& id) {
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
-  CloseSteps(pool, now.wall);
+  CloseSteps(pool, now.wall, now.wall);
+  if (pool.capacity->SetLead(ProvisioningLead(pool) + ActivationLead(pool))) {
+    pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
+  }
   v1::Pool& proto = *pool.record.mutable_pool();
   *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
   *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
@@ -196,28 +198,39 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   changes.Keep(pool);  // What the planner remembers.
   if (now.mono < pool.next_save) return;
   pool.next_save = now.mono + kForecasterSaveInterval;
-  SaveForecaster(changes, pool);
+  SaveForecasts(changes, pool);
 }
 
 }  // namespace
 
-void SaveForecaster(Changes& changes, const PoolEntry& pool) {
+void SaveForecasts(Changes& changes, const PoolEntry& pool) {
   v1::ForecasterRecord& record = *changes.batch().add_put_forecasters();
   record.set_pool(pool.record.pool().name());
   record.set_state(pool.forecaster->Save());
+  record.set_capacity(pool.capacity->Save());
 }
 
-void OpenForecaster(PoolEntry& pool) {
+void OpenForecasts(PoolEntry& pool) {
   const std::string saved = pool.forecaster == nullptr ? "" : pool.forecaster->Save();
   pool.forecaster = MakeForecaster({.step = pool.spec->step,
                                     .season_lengths = pool.spec->season_lengths,
                                     .time_zone = pool.spec->time_zone,
                                     .events = pool.spec->demand_events});
   if (!saved.empty()) pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
+  const std::string plan = pool.capacity == nullptr ? "" : pool.capacity->Save();
+  pool.capacity = std::make_unique<PoolCapacity>(
+      PoolCapacity::Options{.step = pool.spec->step,
+                            .day = pool.spec->season_lengths.front(),
+                            .base_capacity = pool.spec->base_capacity_per_spec,
+                            .instance_capacity = pool.spec->pool.instance_capacity(),
+                            .headroom = pool.spec->pool.policy().headroom(),
+                            .target = pool.spec->capacity_target},
+      ProvisioningLead(pool) + ActivationLead(pool));
+  if (!plan.empty()) pool.capacity->Restore(plan).IgnoreError();  // The same.
 }
 
 void OpenPool(PoolEntry& pool, Instant now) {
-  OpenForecaster(pool);
+  OpenForecasts(pool);
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;
@@ -225,7 +238,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.due = now.mono;
 }
 
-void TickPool(Changes& changes, PoolEntry& pool, int instances_max) {
+void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
     if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
     if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
@@ -234,10 +247,10 @@ void TickPool(Changes& changes, PoolEntry& pool, int instances_max) {
     pool.next_size = absl::InfiniteFuture();
   }
   LookAtBalancer(changes, pool);
-  Settle(changes, pool, instances_max);
+  Settle(changes, pool);
 }
 
-bool Settle(Changes& changes, PoolEntry& pool, int instances_max) {
+bool Settle(Changes& changes, PoolEntry& pool) {
   const bool deleting = pool.record.pool().state() == v1::Pool::DELETING;
   const std::string no_shadow;
   const int base = deleting ? 0 : pool.spec->pool.managed_instances();
@@ -250,9 +263,8 @@ bool Settle(Changes& changes, PoolEntry& pool, int instances_max) {
                  .dna_revision = dna_revision,
                  .instances = base,
                  .active = base,
-                 .backoff = pool.base_backoff},
-                instances_max);
-    SettleShadows(changes, pool, instances_max);
+                 .backoff = pool.base_backoff});
+    SettleShadows(changes, pool);
     forgot = false;
     for (auto member = pool.members.begin(); member != pool.members.end();) {
       Member& entry = (member++)->second;  // Advance may erase it.

@@ -5,22 +5,23 @@
 
 namespace shadow {
 
-// Makes the forecaster that `pool.spec` asks for; it goes on with what the one before had learned.
-void OpenForecaster(PoolEntry& pool);
+// Makes the forecaster and the capacity that `pool.spec` asks for; they go on with what those
+// before had learned.
+void OpenForecasts(PoolEntry& pool);
 
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
 void OpenPool(PoolEntry& pool, Instant now);
 
 // What time alone brings: usage reads and levels every activation interval, sizes every step, looks
 // at the balancer, expired holds.
-void TickPool(Changes& changes, PoolEntry& pool, int instances_max);
+void TickPool(Changes& changes, PoolEntry& pool);
 
-// Writes the forecaster's state with the rest.
-void SaveForecaster(Changes& changes, const PoolEntry& pool);
+// Writes what forecaster and capacity have learned with the rest.
+void SaveForecasts(Changes& changes, const PoolEntry& pool);
 
 // Brings its members towards its targets and issues due tasks; sets `pool.due`. Returns false if
 // the pool is gone now: it has been erased.
-bool Settle(Changes& changes, PoolEntry& pool, int instances_max);
+bool Settle(Changes& changes, PoolEntry& pool);
 
 inline constexpr absl::Duration kViewIntervalMin = absl::Seconds(1);  // While nothing moves.
 inline constexpr absl::Duration kViewIntervalMoving =

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
+#include "server/core/capacity/pool_capacity.h"
 #include "server/core/clock.h"
 #include "server/core/effect.h"
 #include "server/core/lifecycle.h"
@@ -60,6 +61,7 @@ struct PoolEntry {
   v1::PoolRecord record;
   std::shared_ptr<const CompiledPool> spec;
   std::unique_ptr<Forecaster> forecaster;
+  std::unique_ptr<PoolCapacity> capacity;
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
@@ -72,13 +74,14 @@ struct PoolEntry {
   absl::Status view_read;
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
+  int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
   std::map<std::string, int>
       strangers;  // Balancer members that are nobody's: views that showed them.
 
   absl::Duration next_activation;               // Read usage, decide the level.
   absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
   absl::Duration next_view;                     // Look at the balancer.
-  absl::Duration next_save;                     // Of the forecaster.
+  absl::Duration next_save;                     // Of the forecaster and the capacity.
   absl::Duration due;                           // The earliest of all of this pool's timers.
   std::optional<uint64_t> view_effect;
   std::optional<uint64_t> usage_effect;
@@ -97,6 +100,13 @@ struct ProviderEntry {
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
 };
 
+// Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
+struct Budget {
+  int promised = 0;                           // Bases and targets of all pools.
+  std::optional<absl::Duration> shared = {};  // When `shares` were made; unset: not in this tick.
+  std::map<std::string, int> shares = {};     // Of shadow instances, by pool.
+};
+
 struct World {
   std::string store_id;
   std::map<std::string, DnaEntry> dnas;    // By short name.
@@ -108,6 +118,8 @@ struct World {
   int64_t decision_id = 0;
   uint64_t effect_id = 0;
   int instances = 0;
+  int instances_max = 1000;
+  Budget budget;
   bool dnas_dirty = true;
 };
 

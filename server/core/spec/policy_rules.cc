@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/time_proto.h"
 
 namespace shadow::policy_rules {
 namespace {
@@ -14,6 +17,13 @@ constexpr int kForecastMaxSteps = 2016;  // Forecaster::Forecast's own bound.
 constexpr double kDemandMax = 1e15;
 constexpr FieldChecker::RealLimits kServiceLevel = {.min = 1e-6, .max = 1 - 1e-6};
 constexpr FieldChecker::Limits kShadowInstances = {.min = 0, .max = 1000};
+constexpr FieldChecker::Limits kPriority = {.min = -1000, .max = 1000};
+constexpr double kCostMin = 1e-12;
+constexpr double kCostMax = 1e12;
+constexpr int kOverridesMax = 64;
+constexpr int kDaysMax = 7;
+constexpr size_t kZoneMaxBytes = 64;
+constexpr size_t kDescriptionMaxBytes = 256;
 constexpr FieldChecker::Limits kWeightPercent = {.min = 1, .max = 100};
 constexpr FieldChecker::Limits kCanaryRequests = {.min = 1, .max = 100'000};
 constexpr FieldChecker::Limits kCanaryErrors = {.min = 0, .max = 100'000};
@@ -27,7 +37,7 @@ google::protobuf::Duration Proto(absl::Duration duration) {
   return proto;
 }
 
-// As the comments of pool.proto say. The look-ahead's hour is cut to what a forecast reaches.
+// As the comments of pool.proto say.
 void FillDefaults(absl::Duration step, double instance_capacity, v1::Policy& policy) {
   if (policy.mode() == v1::Policy::MODE_UNSPECIFIED) policy.set_mode(v1::Policy::OBSERVE);
   if (policy.sizing() == v1::Policy::SIZING_UNSPECIFIED) {
@@ -44,9 +54,7 @@ void FillDefaults(absl::Duration step, double instance_capacity, v1::Policy& pol
   if (!policy.has_stabilization_window()) {
     *policy.mutable_stabilization_window() = Proto(absl::Minutes(5));
   }
-  if (!policy.has_look_ahead()) {
-    *policy.mutable_look_ahead() = Proto(std::min(absl::Hours(1), kForecastMaxSteps * step));
-  }
+  if (!policy.has_look_ahead()) *policy.mutable_look_ahead() = Proto(absl::ZeroDuration());
   if (!policy.has_usage_max_age()) {
     *policy.mutable_usage_max_age() = Proto(std::max(3 * step, absl::Seconds(10)));
   }
@@ -76,6 +84,110 @@ void CheckNumbers(const v1::Policy& policy, FieldChecker& check) {
   check.Real("pool.policy.min_predicted_increase", policy.min_predicted_increase(),
              {.min = 0, .max = kDemandMax});
   check.Real("pool.policy.headroom", policy.headroom(), {.min = 1, .max = 100});
+  check.Range("pool.policy.priority", policy.priority(), kPriority);
+}
+
+// What the sizes are planned for: the service level, or the costs.
+void CompileTarget(const v1::Policy& policy, CompiledPool& compiled, FieldChecker& check) {
+  compiled.service_level = policy.service_level();
+  compiled.capacity_target = {.service_level = policy.service_level()};
+  if (!policy.has_idle_cost() && !policy.has_shortage_cost()) return;
+  if (!policy.has_idle_cost() || !policy.has_shortage_cost()) {
+    check.Fail(policy.has_idle_cost() ? "pool.policy.shortage_cost" : "pool.policy.idle_cost",
+               absl::StrCat("is missing; it goes with ",
+                            policy.has_idle_cost() ? "idle_cost" : "shortage_cost"));
+    return;
+  }
+  check.Real("pool.policy.idle_cost", policy.idle_cost(), {.min = kCostMin, .max = kCostMax});
+  check.Real("pool.policy.shortage_cost", policy.shortage_cost(), {.min = 0, .max = kCostMax});
+  compiled.capacity_target = {
+      .service_level = 0, .idle_cost = policy.idle_cost(), .shortage_cost = policy.shortage_cost()};
+  // The newsvendor's critical ratio.
+  compiled.service_level =
+      std::clamp(policy.shortage_cost() / (policy.idle_cost() + policy.shortage_cost()),
+                 kServiceLevel.min, kServiceLevel.max);
+}
+
+// Minutes of the day; -1: not "HH:MM".
+int MinuteOfDay(std::string_view text) {
+  const auto digit = [&](size_t at) { return text[at] >= '0' && text[at] <= '9'; };
+  if (text.size() != 5 || text[2] != ':' || !digit(0) || !digit(1) || !digit(3) || !digit(4)) {
+    return -1;
+  }
+  const int hour = (text[0] - '0') * 10 + (text[1] - '0');
+  const int minute = (text[3] - '0') * 10 + (text[4] - '0');
+  return hour < 24 && minute < 60 ? hour * 60 + minute : -1;
+}
+
+CompiledOverride::Weekly CompileWeekly(const std::string& field,
+                                       const v1::BoundsOverride::Weekly& weekly,
+                                       const absl::TimeZone& pool_zone, FieldChecker& check) {
+  CompiledOverride::Weekly compiled;
+  compiled.zone = pool_zone;
+  check.Count(absl::StrCat(field, ".days"), weekly.days_size(), kDaysMax);
+  for (const int day : weekly.days()) {
+    if (day == v1::BoundsOverride::DAY_OF_WEEK_UNSPECIFIED) {
+      check.Fail(absl::StrCat(field, ".days"), "has an unspecified day");
+      return compiled;
+    }
+    compiled.days.set(static_cast<size_t>(day - v1::BoundsOverride::MONDAY));  // As absl::Weekday.
+  }
+  if (weekly.days().empty()) compiled.days.set();
+  compiled.start_minute = MinuteOfDay(weekly.start_time_of_day());
+  if (compiled.start_minute < 0) {
+    check.Fail(absl::StrCat(field, ".start_time_of_day"),
+               absl::StrCat(Quoted(weekly.start_time_of_day()), " is not \"HH:MM\""));
+  }
+  compiled.duration = check.Duration(absl::StrCat(field, ".duration"), weekly.duration(),
+                                     {.min = absl::Minutes(1), .max = absl::Hours(24 * 7)});
+  if (!weekly.time_zone().empty()) {
+    check.Word(absl::StrCat(field, ".time_zone"), weekly.time_zone(), kZoneMaxBytes);
+    if (check.ok() && !absl::LoadTimeZone(weekly.time_zone(), &compiled.zone)) {
+      check.Fail(
+          absl::StrCat(field, ".time_zone"),
+          absl::StrCat(Quoted(weekly.time_zone()), " is not in this host's time zone database"));
+    }
+  }
+  return compiled;
+}
+
+void CompileOverride(const std::string& field, const v1::BoundsOverride& override,
+                     CompiledPool& compiled, FieldChecker& check) {
+  CompiledOverride known;
+  known.description = override.description();
+  if (!known.description.empty()) {
+    check.Text(absl::StrCat(field, ".description"), known.description, kDescriptionMaxBytes);
+  }
+  if (override.has_start_time()) known.start = FromProto(override.start_time());
+  if (override.has_end_time()) known.end = FromProto(override.end_time());
+  if (known.end <= known.start) {
+    check.Fail(absl::StrCat(field, ".end_time"), "is not after start_time");
+  }
+  if (!override.has_min_shadow_instances() && !override.has_max_shadow_instances()) {
+    check.Fail(field, "has neither min_shadow_instances nor max_shadow_instances");
+  }
+  check.Range(absl::StrCat(field, ".min_shadow_instances"), override.min_shadow_instances(),
+              kShadowInstances);
+  check.Range(absl::StrCat(field, ".max_shadow_instances"), override.max_shadow_instances(),
+              kShadowInstances);
+  if (override.has_min_shadow_instances()) known.min_instances = override.min_shadow_instances();
+  if (override.has_max_shadow_instances()) known.max_instances = override.max_shadow_instances();
+  if (known.min_instances.value_or(0) > known.max_instances.value_or(kShadowInstances.max)) {
+    check.Fail(absl::StrCat(field, ".min_shadow_instances"), "is above its max_shadow_instances");
+  }
+  if (override.has_weekly()) {
+    known.weekly =
+        CompileWeekly(absl::StrCat(field, ".weekly"), override.weekly(), compiled.time_zone, check);
+  }
+  compiled.overrides.push_back(std::move(known));
+}
+
+void CompileOverrides(const v1::Policy& policy, CompiledPool& compiled, FieldChecker& check) {
+  constexpr char kField[] = "pool.policy.overrides";
+  check.Count(kField, policy.overrides_size(), kOverridesMax);
+  for (int i = 0; check.ok() && i < policy.overrides_size(); ++i) {
+    CompileOverride(absl::StrCat(kField, "[", i, "]"), policy.overrides(i), compiled, check);
+  }
 }
 
 void CompileDurations(const v1::Policy& policy, CompiledPool& compiled, FieldChecker& check) {
@@ -125,6 +237,8 @@ void CompilePolicy(CompiledPool& compiled, FieldChecker& check) {
   FillDefaults(compiled.step, compiled.pool.instance_capacity(), policy);
   FillCanaryDefaults(*policy.mutable_canary());
   CheckNumbers(policy, check);
+  CompileTarget(policy, compiled, check);
+  CompileOverrides(policy, compiled, check);
   CompileDurations(policy, compiled, check);
   CompileCanary(policy.canary(), compiled, check);
 }

@@ -13,14 +13,14 @@ using D = v1::Decision;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'700'006'400);
 
-// Demand 80, base 100, an instance carries 50, headroom 1.1, trusted and predictive; no shadow.
+// Demand 80, base 100, an instance carries 50, headroom 1.1, trusted and predictive; no shadow, and
+// none planned.
 D::Inputs Quiet() {
   D::Inputs in;
   in.mutable_usage()->set_demand(80);
   in.set_trust(v1::TRUSTED);
-  in.set_lead_quantile(80);
+  in.set_planned_instances(0);
   in.set_activation_quantile(80);
-  in.set_look_ahead_quantile(80);
   in.set_service_level(0.99);
   in.set_base_capacity(100);
   in.set_instance_capacity(50);
@@ -68,38 +68,42 @@ TEST_CASE("a shadow by hand has ceil((80 + 150 - 100) / 50) = 3 instances, and a
   CHECK(SizeByHand(1e300, 1e300, 0, 1e-9) == kInstancesMax);
 }
 
-TEST_CASE("a predicted 230 over a base of 100 needs ceil(130 / 50) = 3 instances") {
+TEST_CASE("three planned instances over a base of 100 are ready for 100 + 3 x 50 = 250") {
   D::Inputs in = Quiet();
-  in.set_lead_quantile(230);
+  in.set_planned_instances(3);
   const D decision = Size(in);
   CHECK(decision.target_instances() == 3);
   CHECK(decision.target_active() == 0);
-  CHECK(decision.ready_need() == 230);
+  CHECK(decision.ready_need() == 250);
   CHECK(Has(decision, D::PREDICTED_INCREASE));
-  CHECK_FALSE(decision.explanation().empty());
+  CHECK(Explain(decision).find("3 shadow instances are cheapest") != std::string::npos);
 }
 
 TEST_CASE("no shadow is made for an increase below the threshold") {
   D::Inputs in = Quiet();
-  in.set_lead_quantile(120);  // 40 above the actual; the threshold is 50.
+  in.set_planned_instances(1);  // Ready for 150, 70 above the actual.
+  in.set_min_predicted_increase(71);
   CHECK(Size(in).target_instances() == 0);
   CHECK(Has(Size(in), D::BELOW_THRESHOLD));
-  in.set_lead_quantile(131);  // 51 above it.
+  in.set_min_predicted_increase(70);
   CHECK(Size(in).target_instances() == 1);
 }
 
 TEST_CASE("actual demand passes the threshold by itself") {
   D::Inputs in = Quiet();
   in.mutable_usage()->set_demand(120);  // 132 with headroom.
-  in.set_lead_quantile(120);
+  in.set_min_predicted_increase(1000);
   CHECK(Size(in).target_instances() == 1);
   CHECK(Has(Size(in), D::REACTIVE_NEED));
 }
 
-TEST_CASE("a shadow shrinks only if actual, look-ahead and window agree") {
+TEST_CASE("a shadow shrinks only if plan, look-ahead and the window of actuals agree") {
   D::Inputs in = WithShadow(3, 0);
   CHECK(Size(in).target_instances() == 0);
   CHECK(Has(Size(in), D::NO_NEED_AHEAD));
+
+  in.set_planned_instances(1);
+  CHECK(Size(in).target_instances() == 1);
 
   in.set_look_ahead_quantile(190);
   CHECK(Size(in).target_instances() == 2);
@@ -137,14 +141,57 @@ TEST_CASE("missing or stale usage holds everything") {
   }
 }
 
-TEST_CASE("an untrusted forecast falls back to reactive and never shrinks") {
-  D::Inputs in = WithShadow(1, 0);
+TEST_CASE("without a plan, or with one of stale data, it is reactive and never shrinks") {
+  for (const bool stale : {false, true}) {
+    D::Inputs in = WithShadow(1, 0);
+    if (stale) {
+      in.set_trust(v1::STALE);
+      in.set_planned_instances(9);
+    } else {
+      in.clear_planned_instances();
+    }
+    CHECK(Size(in).target_instances() == 1);
+    CHECK(Has(Size(in), D::FORECAST_UNTRUSTED));
+    in.mutable_usage()->set_demand(180);  // 198 with headroom: ceil(98 / 50) = 2.
+    CHECK(Size(in).target_instances() == 2);
+  }
+}
+
+TEST_CASE(
+    "a plan stands where the forecaster does not trust itself: it is only one of its guesses") {
+  D::Inputs in = Quiet();
   in.set_trust(v1::WORSE_THAN_NAIVE);
-  in.set_lead_quantile(1000);
-  CHECK(Size(in).target_instances() == 1);
-  CHECK(Has(Size(in), D::FORECAST_UNTRUSTED));
-  in.mutable_usage()->set_demand(180);  // 198 with headroom: ceil(98 / 50) = 2.
+  in.set_planned_instances(2);
   CHECK(Size(in).target_instances() == 2);
+}
+
+TEST_CASE("demand that leaves its band makes ready for more of the same") {
+  D::Inputs in = Quiet();
+  in.mutable_usage()->set_demand(120);
+  in.set_planned_instances(1);
+  in.set_burst_instances(4);
+  CHECK(Size(in).target_instances() == 4);
+  in = WithShadow(2, 1);
+  in.set_planned_instances(1);
+  in.set_burst_instances(4);
+  CHECK(Size(in).target_instances() == 4);
+  CHECK(Has(Size(in), D::BURST));
+  in.set_current_instances(4);
+  CHECK(Size(in).target_instances() == 4);  // Nor is it let go meanwhile.
+}
+
+TEST_CASE("a pool's share of scarce instances bounds it, also what it has") {
+  D::Inputs in = WithShadow(3, 2);
+  in.set_planned_instances(5);
+  in.set_budget_instances(2);
+  CHECK(Size(in).target_instances() == 2);
+  CHECK(Size(in).target_active() == 2);
+  CHECK(Has(Size(in), D::OVER_BUDGET));
+  in.set_min_shadow_instances(4);  // A minimum that there is no room for.
+  CHECK(Size(in).target_instances() == 2);
+  in.set_budget_instances(7);
+  CHECK(Size(in).target_instances() == 5);
+  CHECK_FALSE(Has(Size(in), D::OVER_BUDGET));
 }
 
 TEST_CASE("a held target stays, whatever the demand") {
@@ -163,7 +210,7 @@ TEST_CASE("a held target stays, whatever the demand") {
 
 TEST_CASE("OBSERVE decides the same and says so") {
   D::Inputs in = Quiet();
-  in.set_lead_quantile(230);
+  in.set_planned_instances(3);
   in.set_mode(v1::Policy::OBSERVE);
   CHECK(Size(in).target_instances() == 3);
   CHECK(Has(Size(in), D::OBSERVING));
@@ -176,7 +223,7 @@ TEST_CASE("the policy bounds the size") {
   CHECK(Has(Size(in), D::AT_MINIMUM));
   in = Quiet();
   in.set_max_shadow_instances(2);
-  in.set_lead_quantile(1000);
+  in.set_planned_instances(18);
   CHECK(Size(in).target_instances() == 2);
   CHECK(Has(Size(in), D::AT_MAXIMUM));
 }
@@ -231,9 +278,11 @@ TEST_CASE("more demand never means fewer instances, and the same inputs decide t
     const int instances = static_cast<int>(random() % 8);
     D::Inputs in = WithShadow(
         instances, instances == 0 ? 0 : static_cast<int>(random() % 4) % (instances + 1));
-    in.set_lead_quantile(demand(random));
-    in.set_activation_quantile(in.lead_quantile() / 2);
-    in.set_look_ahead_quantile(std::max(in.lead_quantile(), demand(random)));
+    in.set_planned_instances(static_cast<int>(random() % 12));
+    in.set_activation_quantile(demand(random) / 2);
+    if (random() % 2 == 0) in.set_look_ahead_quantile(demand(random));
+    if (random() % 8 == 0) in.set_burst_instances(static_cast<int>(random() % 12));
+    if (random() % 8 == 0) in.set_budget_instances(static_cast<int>(random() % 12));
     in.set_errors_rising(random() % 4 == 0);
     in.set_trust(random() % 3 == 0 ? v1::STALE : v1::TRUSTED);
     // The threshold compares with the actual, so a size below it is the one exception.
@@ -278,7 +327,7 @@ TEST_CASE("for any inputs, what is not known never makes a shadow smaller or ser
     in.mutable_usage()->set_stale(true);
     if (pick(2) == 0) in.mutable_usage()->Clear();
     in.set_trust(static_cast<v1::Trust>(pick(4)));
-    in.set_lead_quantile(pick(300));
+    in.set_planned_instances(pick(8));
     in.set_activation_quantile(pick(300));
     in.set_look_ahead_quantile(pick(300));
     in.set_errors_rising(pick(2) == 0);

@@ -59,7 +59,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
           headroom: 1.1
           activation_interval { seconds: 2 }
           stabilization_window { seconds: 300 }
-          look_ahead { seconds: 3600 }
+          look_ahead {}
           usage_max_age { seconds: 180 }
           canary {
             weight_percent: 10
@@ -79,7 +79,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
   CHECK(compiled->base_capacity_per_spec == 0);
   CHECK(compiled->activation_interval == absl::Seconds(2));
   CHECK(compiled->stabilization_window == absl::Minutes(5));
-  CHECK(compiled->look_ahead == absl::Hours(1));
+  CHECK(compiled->look_ahead == absl::ZeroDuration());
   CHECK(compiled->usage_max_age == absl::Minutes(3));
   CHECK_FALSE(compiled->provisioning_lead.has_value());
   CHECK_FALSE(compiled->activation_lead.has_value());
@@ -161,7 +161,6 @@ TEST_CASE("defaults that depend on other fields follow them") {
               "usage_sources { haproxy { socket_path: '/s' frontend: 'f' } } "
               "balancer { haproxy { socket_path: '/s' backend: 'b' } }"));
   REQUIRE(compiled.status() == absl::OkStatus());
-  CHECK(compiled->look_ahead == absl::Seconds(2016));  // An hour is more than a forecast reaches.
   CHECK(compiled->usage_max_age == absl::Seconds(10));
   CHECK(compiled->base_capacity_per_spec == 12.5);
   CHECK(compiled->pool.balancer().haproxy().slot_prefix() == "slot");
@@ -315,7 +314,51 @@ TEST_CASE("a wrong field of a policy is refused by its name") {
       {"policy { canary { latency_slack { seconds: -1 } } }", "pool.policy.canary.latency_slack",
        "-1s"},
       {"policy { drain_timeout {} }", "pool.policy.drain_timeout", "0 is not in"},
+      {"policy { priority: 1001 }", "pool.policy.priority", "1001"},
   });
+}
+
+TEST_CASE("costs come together, and say what service is worth") {
+  CheckTable({
+      {"policy { idle_cost: 1 }", "pool.policy.shortage_cost", "goes with idle_cost"},
+      {"policy { shortage_cost: 1 }", "pool.policy.idle_cost", "goes with shortage_cost"},
+      {"policy { idle_cost: 0 shortage_cost: 1 }", "pool.policy.idle_cost", "0 is not in"},
+      {"policy { idle_cost: 1 shortage_cost: -1 }", "pool.policy.shortage_cost", "-1"},
+  });
+  const auto compiled = CompilePool(Changed("policy { idle_cost: 1 shortage_cost: 9 }"));
+  REQUIRE(compiled.status() == absl::OkStatus());
+  CHECK(compiled->capacity_target.service_level == 0);
+  CHECK(compiled->capacity_target.shortage_cost == 9);
+  CHECK(compiled->service_level == 0.9);  // 9 / (1 + 9)
+}
+
+TEST_CASE("a wrong override is refused by its name") {
+  const std::string weekly = "weekly { start_time_of_day: '08:00' duration { seconds: 60 } ";
+  const struct {
+    std::string override;
+    const char* field;
+    const char* words;
+  } cases[] = {
+      {"", "pool.policy.overrides[0]", "neither"},
+      {"max_shadow_instances: 1001", "pool.policy.overrides[0].max_shadow_instances", "1001"},
+      {"min_shadow_instances: 3 max_shadow_instances: 2",
+       "pool.policy.overrides[0].min_shadow_instances", "above"},
+      {"min_shadow_instances: 3 start_time { seconds: 5 } end_time { seconds: 5 }",
+       "pool.policy.overrides[0].end_time", "not after"},
+      {"min_shadow_instances: 3 weekly { start_time_of_day: '8:00' duration { seconds: 60 } }",
+       "pool.policy.overrides[0].weekly.start_time_of_day", "\"8:00\" is not \"HH:MM\""},
+      {"min_shadow_instances: 3 weekly { start_time_of_day: '24:00' duration { seconds: 60 } }",
+       "pool.policy.overrides[0].weekly.start_time_of_day", "HH:MM"},
+      {"min_shadow_instances: 3 weekly { start_time_of_day: '08:00' }",
+       "pool.policy.overrides[0].weekly.duration", "0 is not in"},
+      {"min_shadow_instances: 3 " + weekly + "time_zone: 'Mars/Olympus' }",
+       "pool.policy.overrides[0].weekly.time_zone", "Mars"},
+      {"min_shadow_instances: 3 " + weekly + "days: DAY_OF_WEEK_UNSPECIFIED }",
+       "pool.policy.overrides[0].weekly.days", "unspecified"},
+  };
+  for (const auto& c : cases) {
+    CheckRejected(Changed("policy { overrides { " + c.override + " } }"), c.field, c.words);
+  }
 }
 
 TEST_CASE("the lists and the size of a pool are bounded") {

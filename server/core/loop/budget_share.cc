@@ -1,0 +1,75 @@
+#include "server/core/loop/budget_share.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "server/core/budget.h"
+
+namespace shadow {
+namespace {
+
+int TargetOf(const PoolEntry& pool) {
+  int target = 0;
+  for (const auto& [id, shadow] : pool.shadows) {
+    if (!shadow.record.deleting()) target += shadow.record.shadow().target_instances();
+  }
+  return target;
+}
+
+// A person's targets, and those of pools that the planner does not act for.
+bool Fixed(const PoolEntry& pool) {
+  return pool.spec->pool.policy().mode() != v1::Policy::AUTOMATIC ||
+         std::any_of(pool.shadows.begin(), pool.shadows.end(), [](const auto& entry) {
+           return entry.second.record.shadow().has_hold_until_time();
+         });
+}
+
+BudgetClaim ClaimOf(const PoolEntry& pool) {
+  BudgetClaim claim{.priority = pool.spec->pool.policy().priority(),
+                    .wanted = pool.wanted,
+                    .worth = pool.capacity->Worth(pool.wanted)};
+  if (claim.worth.empty()) claim.worth.assign(static_cast<size_t>(std::max(0, pool.wanted)), 1);
+  return claim;
+}
+
+void Share(World& world) {
+  int left = world.instances_max;
+  std::vector<const std::string*> ids;
+  std::vector<BudgetClaim> claims;
+  for (const auto& [id, pool] : world.pools) {
+    left -= pool.spec->pool.managed_instances();
+    if (Fixed(pool)) {
+      left -= TargetOf(pool);
+    } else if (pool.wanted > 0) {
+      ids.push_back(&id);
+      claims.push_back(ClaimOf(pool));
+    }
+  }
+  const std::vector<int> shares = ShareBudget(claims, left);
+  world.budget.shares.clear();
+  for (size_t i = 0; i < ids.size(); ++i) world.budget.shares[*ids[i]] = shares[i];
+}
+
+}  // namespace
+
+void CountBudget(World& world) {
+  int promised = 0;
+  for (const auto& [id, pool] : world.pools) {
+    promised += pool.spec->pool.managed_instances() + TargetOf(pool);
+  }
+  world.budget = {.promised = promised};
+}
+
+std::optional<int> BudgetShare(World& world, const PoolEntry& pool, int wanted,
+                               absl::Duration now) {
+  const int has = TargetOf(pool);
+  if (world.budget.promised + wanted - has <= world.instances_max) return std::nullopt;
+  if (world.budget.shared != now) {
+    Share(world);
+    world.budget.shared = now;
+  }
+  const auto share = world.budget.shares.find(pool.id);
+  return share == world.budget.shares.end() ? 0 : share->second;
+}
+
+}  // namespace shadow

@@ -1,0 +1,17 @@
+// The daemon's instances, shared between its pools. Control thread only.
+#pragma once
+
+#include <optional>
+
+#include "server/core/loop/world.h"
+
+namespace shadow {
+
+// Counts anew what all pools have been promised; once a tick.
+void CountBudget(World& world);
+
+// How many shadow instances `pool` may have, which wants `wanted` of them; unset: as many as it
+// wants, for there are enough. Bases and what a person holds come first; then see ShareBudget.
+std::optional<int> BudgetShare(World& world, const PoolEntry& pool, int wanted, absl::Duration now);
+
+}  // namespace shadow
