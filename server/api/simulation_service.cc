@@ -69,7 +69,7 @@ absl::Status Run(const ApiContext& api, const v1::SimulateRequest& request, cons
 absl::Status Run(const ApiContext& api, const v1::EvaluatePoolRequest& request,
                  const v1::Pool& pool, const std::function<bool()>& cancelled,
                  v1::EvaluatePoolResponse& response) {
-  auto series = ReadSeries(api, request.pool(), FromProto(pool.step()), cancelled);
+  auto series = ReadSeries(api, request.pool(), simulation::GridOf(pool), cancelled);
   if (!series.ok()) return series.status();
   const auto plan = simulation::PlanEvaluation(request, pool, *std::move(series));
   if (!plan.ok()) return plan.status();

@@ -18,7 +18,7 @@ constexpr int kWarmUpSeasons = 5;
 constexpr absl::Duration kEvaluatedDefault = absl::Hours(24 * 7);
 constexpr absl::Duration kLeadMax = absl::Hours(24);
 
-std::string LevelLabel(double level) { return absl::StrCat(level); }
+std::string LevelLabel(double level) { return absl::StrCat("service level ", level); }
 
 absl::Duration ShortestSeason(const v1::Pool& spec) { return FromProto(spec.season_lengths(0)); }
 
@@ -123,9 +123,23 @@ absl::Status TooLittle(const v1::Pool& pool, const DemandSeries& series, std::st
 
 }  // namespace
 
+absl::Duration GridOf(const v1::Pool& pool) {
+  const absl::Duration step = FromProto(pool.step());
+  if (pool.season_lengths().empty() || step <= absl::ZeroDuration()) return step;
+  const absl::Duration least = kSeasonsMax * ShortestSeason(pool) / kStepsMax;
+  for (absl::Duration grid = step; grid <= absl::Hours(1); grid += step) {
+    const bool divides = std::all_of(pool.season_lengths().begin(), pool.season_lengths().end(),
+                                     [&](const google::protobuf::Duration& season) {
+                                       return FromProto(season) % grid == absl::ZeroDuration();
+                                     });
+    if (grid >= least && divides) return grid;
+  }
+  return step;
+}
+
 absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const v1::Pool& pool) {
   const std::vector<v1::Sample> samples(request.samples().begin(), request.samples().end());
-  absl::Duration step = std::max(FromProto(pool.step()), MedianDistance(samples));
+  absl::Duration step = std::max(GridOf(pool), MedianDistance(samples));
   if (request.has_step()) step = FromProto(request.step());
   if (step >= absl::Seconds(1) && step <= absl::Hours(1) &&
       step == absl::Trunc(step, absl::Seconds(1))) {

@@ -33,8 +33,14 @@ struct Plan {
   int plot_points = kPlotPointsDefault;
 };
 
-// The grid of a replay: the request's, or the pool's, or that of the request's samples if they are
-// further apart. kInvalidArgument, a FieldError of "step": not whole seconds of 1 s to 1 h.
+// The pool's step, or the least multiple of it in whose steps kSeasonsMax of its shortest seasons
+// fit into a replay. e.g. 1 s with a season of 24 h -> 54 s.
+absl::Duration GridOf(const v1::Pool& pool);
+inline constexpr int kSeasonsMax = 35;
+
+// The grid of a replay: the request's, or the pool's (GridOf), or that of the request's samples if
+// they are further apart. kInvalidArgument, a FieldError of "step": not whole seconds of 1 s to 1
+// h.
 absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const v1::Pool& pool);
 
 // `series`: the demand, on the grid of StepOf. `pool`: as it is shown. kInvalidArgument, a

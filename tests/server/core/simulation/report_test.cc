@@ -51,7 +51,7 @@ TEST_CASE("a simulation without wishes is of the pool's own policy") {
   const auto plan = PlanSimulation({}, SomePool(), Days(8));
   REQUIRE(plan.ok());
   REQUIRE(plan->variants.size() == 1);
-  CHECK(plan->variants[0].label == "0.97");
+  CHECK(plan->variants[0].label == "service level 0.97");
   CHECK(plan->first_scored == 2 * 288);  // A quarter of 8 days is less than 5 seasons.
   CHECK(plan->leads.provisioning == absl::Minutes(10));
   CHECK(plan->leads.activation == absl::Seconds(2));  // Nothing was learned.
@@ -92,6 +92,11 @@ TEST_CASE("what a request asks for wrongly is named") {
 TEST_CASE("the grid is the pool's, or that of samples further apart, or the one asked for") {
   v1::SimulateRequest request;
   CHECK(*StepOf(request, SomePool()) == absl::Minutes(5));
+  v1::Pool fine = SomePool();
+  *fine.mutable_step() = ToProto(absl::Seconds(1));
+  CHECK(GridOf(fine) == absl::Seconds(54));
+  *fine.mutable_season_lengths(0) = ToProto(absl::Minutes(1));
+  CHECK(GridOf(fine) == absl::Seconds(1));
   for (int i = 0; i < 3; ++i) {
     *request.add_samples()->mutable_time() = ToProto(absl::FromUnixSeconds(i * 1800));
   }
@@ -124,7 +129,7 @@ TEST_CASE("a simulation tells what each policy and each alternative has cost and
   }
   REQUIRE(response.alternatives_size() == 4);
   CHECK(response.alternatives(0).kind() == v1::Outcome::FIXED_POOL);
-  CHECK(response.alternatives(1).as_good_as() == "0.99");
+  CHECK(response.alternatives(1).as_good_as() == "service level 0.99");
   CHECK(response.alternatives(1).hit_rate() >= response.variants(1).hit_rate());
   CHECK(response.alternatives(2).kind() == v1::Outcome::REACTIVE);
   CHECK(response.alternatives(3).label() == "no shadow");
