@@ -25,6 +25,7 @@ constexpr char kFooter[] =
     "  shadowctl apply -f web.yaml --wait\n"
     "  shadowctl pool list\n"
     "  shadowctl forecast web\n"
+    "  shadowctl simulate web --service-level 0.95 --service-level 0.99\n"
     "  shadowctl shadow create web --increase 120 --wait\n"
     "  shadowctl shadow activate web --level 50 --wait\n"
     "  shadowctl why web";
@@ -45,7 +46,7 @@ std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
        {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        ServerCommands()}) {
+        SimulateCommands(), ServerCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
@@ -166,6 +167,41 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
   }
 }
 
+// What is to be replayed, and how it is priced.
+void AddReplayOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+  const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
+  const auto duration = [&](const char* flag, std::string& text, const char* what) {
+    app.add_option(flag, text, what)->type_name("DURATION");
+  };
+  if (takes(kTakesReplay)) {
+    app.add_option("--csv", arguments.csv,
+                   "Demand to replay instead of what is recorded: `timestamp,value`; `-`: standard "
+                   "input")
+        ->type_name("FILE");
+    app.add_option("--service-level", arguments.service_levels,
+                   "The pool's policy at this service level; several are compared")
+        ->check(Number())
+        ->type_name("LEVEL");
+    app.add_option("--policy", arguments.policies,
+                   "YAML or JSON file with the fields of a policy; several are compared")
+        ->type_name("FILE");
+    duration("--warmup", arguments.warm_up,
+             "First part that is learned from and not scored; default: 5 of the shortest seasons");
+    duration("--step", arguments.step, "Grid of the replay; default: the pool's");
+    duration("--lead", arguments.lead,
+             "How long an instance takes until it waits suspended; default: as learned");
+  }
+  if (takes(kTakesPrices)) {
+    app.add_option("--idle-cost", arguments.idle_cost, "Of an instance without work, an hour")
+        ->check(Number());
+    app.add_option("--shortage-cost", arguments.shortage_cost, "Of an instance missing, an hour")
+        ->check(Number());
+  }
+  if (takes(kTakesLast)) {
+    duration("--last", arguments.last, "How much of the past is scored; default 7d");
+  }
+}
+
 void AddPositional(CLI::App& app, const Command& command, Arguments& arguments) {
   std::string label = command.positional;
   if (label.empty()) return;
@@ -184,6 +220,7 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   AddPositional(*app, command, arguments);
   AddTargetOptions(*app, command, arguments);
   AddRangeOptions(*app, command, arguments);
+  AddReplayOptions(*app, command, arguments);
   app->footer(absl::StrCat("Example: shadowctl ", command.example,
                            "\nThe global flags (`shadowctl --help`) may stand here too."));
   app->callback([chosen, &command] { *chosen = &command; });

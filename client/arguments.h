@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -43,6 +44,14 @@ struct Arguments {
   std::string save;  // File to write instead of standard output.
   std::optional<std::int64_t> since_revision;
   std::int32_t limit = 0;  // 0: no limit.
+  std::vector<double> service_levels;
+  std::vector<std::string> policies;  // Files.
+  std::optional<double> idle_cost;
+  std::optional<double> shortage_cost;
+  std::string warm_up;  // Duration.
+  std::string step;     // Duration.
+  std::string lead;     // Duration.
+  std::string last;     // Duration.
 };
 
 // ParseDurationText and ParseTimeText with `flag` in the error: "--hold: ...".

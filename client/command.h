@@ -30,6 +30,10 @@ enum Takes : std::uint32_t {
   kTakesWait = 1U << 12U,       // --wait
   kTakesDryRun = 1U << 13U,     // --dry-run
   kTakesRequestId = 1U << 14U,  // --request-id ID
+  // Of replays:
+  kTakesReplay = 1U << 15U,  // --csv, --service-level, --policy, --warmup, --step, --lead
+  kTakesPrices = 1U << 16U,  // --idle-cost X --shortage-cost Y
+  kTakesLast = 1U << 17U,    // --last D
 };
 
 inline constexpr std::uint32_t kTakesMutation = kTakesWait | kTakesDryRun | kTakesRequestId;
@@ -50,6 +54,7 @@ std::span<const Command> PoolCommands();
 std::span<const Command> ShadowCommands();
 std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
 std::span<const Command> ForecastCommands();
-std::span<const Command> ServerCommands();  // apply, events, status
+std::span<const Command> SimulateCommands();  // simulate, pool evaluate
+std::span<const Command> ServerCommands();    // apply, events, status
 
 }  // namespace shadow

@@ -65,6 +65,7 @@ Session::Session(Console& console, Arguments arguments)
   shadows_ = v1::ShadowPoolService::NewStub(channel);
   usage_ = v1::UsageService::NewStub(channel);
   events_ = v1::EventService::NewStub(channel);
+  simulations_ = v1::SimulationService::NewStub(channel);
   server_ = v1::ServerService::NewStub(channel);
 }
 

@@ -19,6 +19,7 @@
 #include "shadow/v1/pool_service.grpc.pb.h"
 #include "shadow/v1/server_service.grpc.pb.h"
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
+#include "shadow/v1/simulation_service.grpc.pb.h"
 #include "shadow/v1/usage_service.grpc.pb.h"
 
 namespace shadow {
@@ -43,6 +44,7 @@ class Session {
   v1::ShadowPoolService::Stub& shadows() { return *shadows_; }
   v1::UsageService::Stub& usage() { return *usage_; }
   v1::EventService::Stub& events() { return *events_; }
+  v1::SimulationService::Stub& simulations() { return *simulations_; }
   v1::ServerService::Stub& server() { return *server_; }
 
   // One unary call with a deadline of call_timeout():
@@ -52,8 +54,17 @@ class Session {
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request) {
+    return CallWithin(call_timeout_, stub, method, request);
+  }
+
+  // The same with a deadline of its own.
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> CallWithin(absl::Duration timeout, Stub& stub,
+                                      grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                   const Request&, Response*),
+                                      const Request& request) {
     grpc::ClientContext context;
-    SetDeadline(context, call_timeout_);
+    SetDeadline(context, timeout);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) return FromRpc(status);
@@ -117,6 +128,7 @@ class Session {
   std::unique_ptr<v1::ShadowPoolService::Stub> shadows_;
   std::unique_ptr<v1::UsageService::Stub> usage_;
   std::unique_ptr<v1::EventService::Stub> events_;
+  std::unique_ptr<v1::SimulationService::Stub> simulations_;
   std::unique_ptr<v1::ServerService::Stub> server_;
 };
 

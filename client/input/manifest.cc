@@ -111,6 +111,26 @@ absl::StatusOr<std::vector<Manifest>> ParseManifests(std::string_view text, std:
   }
 }
 
+absl::StatusOr<v1::Policy> ParsePolicy(std::string_view text, std::string_view source) {
+  const std::string printable_source = PrintableText(source);
+  absl::StatusOr<std::vector<YAML::Node>> documents = LoadDocuments(text, printable_source);
+  if (!documents.ok()) return documents.status();
+  if (documents->size() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(printable_source, ": ", documents->size(),
+                                                   " documents; wanted one, a policy"));
+  }
+  try {
+    v1::Policy policy;
+    YamlReader reader(printable_source);
+    absl::Status filled = reader.Fill(documents->front(), "policy", policy);
+    if (!filled.ok()) return filled;
+    return policy;
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(printable_source, ": line ", e.mark.line + 1, ": ", e.msg));
+  }
+}
+
 absl::StatusOr<std::string> ReadInput(const std::string& path, std::istream& standard_input,
                                       std::size_t bytes_max, std::string_view field) {
   std::ifstream file;

@@ -28,6 +28,9 @@ enum class ManifestKind { kDnaOrPool, kDna, kPool };
 absl::StatusOr<std::vector<Manifest>> ParseManifests(std::string_view text, std::string_view source,
                                                      ManifestKind kind);
 
+// The one document of `text` as the fields of a policy. Errors as ParseManifests.
+absl::StatusOr<v1::Policy> ParsePolicy(std::string_view text, std::string_view source);
+
 // All of file `path`, or of `standard_input` for "-". kInvalidArgument for `field`: it cannot be
 // read, or holds more than `bytes_max`.
 absl::StatusOr<std::string> ReadInput(const std::string& path, std::istream& standard_input,

@@ -51,6 +51,7 @@ class ApiServerImpl final : public ApiServer {
         shadows_(api),
         usage_(api),
         events_(api),
+        simulations_(api),
         server_status_(api),
         clock_(api.clock),
         hub_(api.hub) {}
@@ -68,8 +69,8 @@ class ApiServerImpl final : public ApiServer {
         builder.experimental().AddExternalConnectionAcceptor(kFromFd, CredentialsOf(kAdminRole));
     reader_ =
         builder.experimental().AddExternalConnectionAcceptor(kFromFd, CredentialsOf(kReaderRole));
-    grpc::Service* const services[] = {&dnas_,  &pools_,  &shadows_,
-                                       &usage_, &events_, &server_status_};
+    grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_,      &usage_,
+                                       &events_, &simulations_, &server_status_};
     for (grpc::Service* service : services) builder.RegisterService(service);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::InternalError("the gRPC server could not be started");
@@ -98,6 +99,7 @@ class ApiServerImpl final : public ApiServer {
   void Shutdown() override {
     listener_.reset();
     hub_.Close();  // Watches never end by themselves.
+    simulations_.Shutdown();
     if (server_ == nullptr) return;
     server_->Shutdown(absl::ToChronoTime(clock_.Now().wall + kDrainTimeout));
     server_->Wait();
@@ -110,6 +112,7 @@ class ApiServerImpl final : public ApiServer {
   ShadowPoolServiceImpl shadows_;
   UsageServiceImpl usage_;
   EventServiceImpl events_;
+  SimulationServiceImpl simulations_;
   ServerServiceImpl server_status_;
   Clock& clock_;
   EventHub& hub_;

@@ -7,11 +7,13 @@
 #include "server/core/names.h"
 #include "server/effect_runner.h"
 #include "server/event_hub.h"
+#include "server/simulation_worker.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
 #include "shadow/v1/pool_service.grpc.pb.h"
 #include "shadow/v1/server_service.grpc.pb.h"
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
+#include "shadow/v1/simulation_service.grpc.pb.h"
 #include "shadow/v1/usage_service.grpc.pb.h"
 #include "storage/store.h"
 
@@ -111,6 +113,23 @@ class EventServiceImpl final : public v1::EventService::CallbackService {
 
  private:
   ApiContext& api_;
+};
+
+class SimulationServiceImpl final : public v1::SimulationService::CallbackService {
+ public:
+  explicit SimulationServiceImpl(ApiContext& api) : api_(api) {}
+  grpc::ServerUnaryReactor* Simulate(grpc::CallbackServerContext*, const v1::SimulateRequest*,
+                                     v1::SimulateResponse*) override;
+  grpc::ServerUnaryReactor* EvaluatePool(grpc::CallbackServerContext*,
+                                         const v1::EvaluatePoolRequest*,
+                                         v1::EvaluatePoolResponse*) override;
+
+  // Ends what is running, and answers it with UNAVAILABLE. Blocks.
+  void Shutdown() { worker_.Shutdown(); }
+
+ private:
+  ApiContext& api_;
+  SimulationWorker worker_;
 };
 
 class ServerServiceImpl final : public v1::ServerService::CallbackService {

@@ -12,6 +12,7 @@
 #include "shadow/v1/pool_service.grpc.pb.h"
 #include "shadow/v1/server_service.grpc.pb.h"
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
+#include "shadow/v1/simulation_service.grpc.pb.h"
 #include "shadow/v1/usage_service.grpc.pb.h"
 #include "tests/client/fake_calls.h"
 
@@ -301,6 +302,27 @@ class FakeEvents final : public v1::EventService::Service {
   DaemonState& state_;
 };
 
+class FakeSimulations final : public v1::SimulationService::Service {
+ public:
+  explicit FakeSimulations(DaemonState& state) : state_(state) {}
+
+  Status Simulate(ServerContext*, const v1::SimulateRequest* request,
+                  v1::SimulateResponse* response) override {
+    state_.simulate = *request;
+    *response = state_.simulation;
+    return Begin(state_, "Simulate");
+  }
+  Status EvaluatePool(ServerContext*, const v1::EvaluatePoolRequest* request,
+                      v1::EvaluatePoolResponse* response) override {
+    state_.evaluate = *request;
+    *response = state_.evaluation;
+    return Begin(state_, "EvaluatePool");
+  }
+
+ private:
+  DaemonState& state_;
+};
+
 class FakeServer final : public v1::ServerService::Service {
  public:
   explicit FakeServer(DaemonState& state) : state_(state) {}
@@ -324,13 +346,20 @@ class FakeServer final : public v1::ServerService::Service {
 
 struct FakeDaemon::Server {
   explicit Server(DaemonState& state)
-      : dnas(state), pools(state), shadows(state), usage(state), events(state), server(state) {}
+      : dnas(state),
+        pools(state),
+        shadows(state),
+        usage(state),
+        events(state),
+        simulations(state),
+        server(state) {}
 
   FakeDnas dnas;
   FakePools pools;
   FakeShadows shadows;
   FakeUsage usage;
   FakeEvents events;
+  FakeSimulations simulations;
   FakeServer server;
   std::unique_ptr<grpc::Server> grpc;
 };
@@ -343,9 +372,9 @@ FakeDaemon::FakeDaemon() {
   server_ = std::make_unique<Server>(state);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
-  for (grpc::Service* service :
-       std::initializer_list<grpc::Service*>{&server_->dnas, &server_->pools, &server_->shadows,
-                                             &server_->usage, &server_->events, &server_->server}) {
+  for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+           &server_->dnas, &server_->pools, &server_->shadows, &server_->usage, &server_->events,
+           &server_->simulations, &server_->server}) {
     builder.RegisterService(service);
   }
   server_->grpc = builder.BuildAndStart();

@@ -15,6 +15,7 @@
 #include "shadow/v1/pool.pb.h"
 #include "shadow/v1/shadow_pool.pb.h"
 #include "shadow/v1/shadow_pool_service.pb.h"
+#include "shadow/v1/simulation_service.pb.h"
 #include "shadow/v1/usage.pb.h"
 #include "shadow/v1/usage_service.pb.h"
 
@@ -37,6 +38,8 @@ struct DaemonState {
   std::vector<v1::Decision> decisions;  // Newest first.
   std::vector<v1::Event> events;        // What ListEvents and Watch give after a revision.
   v1::Forecast forecast;
+  v1::SimulateResponse simulation;
+  v1::EvaluatePoolResponse evaluation;
   std::int64_t revision = 10;
   int page_size = 2;           // Of every list, whatever is asked for.
   int gets_until_settled = 0;  // Of a reconciling pool, or a moving shadow pool.
@@ -50,6 +53,8 @@ struct DaemonState {
   v1::CreateShadowPoolRequest create_shadow;
   v1::ReportUsageBatchRequest batch;
   v1::GetForecastRequest get_forecast;
+  v1::SimulateRequest simulate;
+  v1::EvaluatePoolRequest evaluate;
   std::vector<v1::WatchRequest> watches;
 };
 

@@ -1,14 +1,14 @@
 #include "server/core/loop/changes.h"
 
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/message_differencer.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
 namespace {
 
-using google::protobuf::util::MessageDifferencer;
 using I = v1::Instance;
 using S = v1::ShadowPool;
 
@@ -22,6 +22,16 @@ S::State StateOf(const v1::ShadowRecord& record, int members, int serving, int r
   if (active > 0) return serving < active ? S::ACTIVATING : S::ACTIVE;
   if (resting == shadow.target_instances() && resting == members) return S::SUSPENDED;
   return S::CREATING;
+}
+
+// The fields that DeriveShadow and DerivePool set: comparing whole messages costs more than all
+// else that an input leads to.
+auto Derived(const S& shadow) {
+  return std::tuple(shadow.state(), shadow.reconciling(), shadow.serving_instances(),
+                    shadow.suspended_instances(), shadow.failed_instances());
+}
+auto Derived(const v1::Pool& pool) {
+  return std::tuple(pool.serving_base_instances(), pool.reconciling());
 }
 
 }  // namespace
@@ -175,20 +185,19 @@ uint64_t Changes::Run(Effect effect) {
 
 void Changes::Derive(PoolEntry& pool) {
   for (auto& [id, shadow] : pool.shadows) {
-    const v1::ShadowPool before = shadow.record.shadow();
+    const auto before = Derived(shadow.record.shadow());
     DeriveShadow(pool, shadow);
-    if (MessageDifferencer::Equals(before, shadow.record.shadow())) continue;
+    if (Derived(shadow.record.shadow()) == before) continue;
+    const S::State was = std::get<S::State>(before);
     const S::State now = shadow.record.shadow().state();
-    const std::string message = before.state() == now ? std::string("members changed")
-                                                      : absl::StrCat(S::State_Name(before.state()),
-                                                                     " -> ", S::State_Name(now));
+    const std::string message = was == now
+                                    ? std::string("members changed")
+                                    : absl::StrCat(S::State_Name(was), " -> ", S::State_Name(now));
     Put(pool, shadow, v1::Event::UPDATED, message);
   }
-  const v1::Pool before = pool.record.pool();
+  const auto before = Derived(pool.record.pool());
   DerivePool(pool);
-  if (!MessageDifferencer::Equals(before, pool.record.pool())) {
-    Put(pool, v1::Event::UPDATED, "base changed");
-  }
+  if (Derived(pool.record.pool()) != before) Put(pool, v1::Event::UPDATED, "base changed");
   pool.dirty = true;
 }
 

@@ -3,6 +3,7 @@
 // and hands their results back.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ class ControlLoop {
   struct Options {
     std::vector<std::string> providers = {"process"};
     int instances_max = 1000;  // Of all pools together.
+    // Of loaded pools, instead of MakeForecaster: replays share one.
+    std::function<std::unique_ptr<Forecaster>(const CompiledPool&)> make_forecaster = {};
   };
 
   explicit ControlLoop(Options options) : options_(std::move(options)) {

@@ -108,6 +108,9 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   for (const auto& record : contents.instances()) status.Update(LoadInstance(world_, record));
   for (const auto& record : contents.requests()) world_.requests[record.request_id()] = record;
   if (!status.ok()) return status;
+  for (auto& [id, pool] : world_.pools) {
+    if (options_.make_forecaster) pool.forecaster = options_.make_forecaster(*pool.spec);
+  }
   for (const auto& record : contents.forecasters()) {
     const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
     if (pool == world_.pools.end()) continue;

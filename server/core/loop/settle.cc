@@ -240,8 +240,9 @@ void OpenPool(PoolEntry& pool, Instant now) {
 
 void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
-    if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+    // A step that is over is closed before the level is decided by what comes after it.
     if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
+    if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
   } else {
     pool.next_activation = absl::InfiniteDuration();
     pool.next_size = absl::InfiniteFuture();

@@ -1,0 +1,122 @@
+#include "client/output/outcomes.h"
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/output/table.h"
+#include "client/proto_time.h"
+#include "client/text.h"
+
+namespace shadow {
+namespace {
+
+using O = v1::Outcome;
+
+std::string Percent(double share) { return absl::StrFormat("%.2f%%", 100 * share); }
+
+std::string Hours(double instance_hours) {
+  return absl::StrFormat("%.1f", instance_hours) + " instance-hours";
+}
+
+std::string Span(const google::protobuf::Timestamp& start, const google::protobuf::Timestamp& end) {
+  return absl::StrCat("from ", TimeText(FromProto(start)), " to ", TimeText(FromProto(end)));
+}
+
+std::string NameOf(const O& outcome) {
+  if (outcome.as_good_as().empty()) return outcome.label();
+  return absl::StrCat(outcome.label(), ", like ", outcome.as_good_as());
+}
+
+std::string TableOf(const std::vector<O>& outcomes, bool colour) {
+  std::vector<TableColumn> columns = {{"POLICY", Cells::kText},
+                                      {"HIT", Cells::kNumber},
+                                      {"UNSERVED", Cells::kNumber},
+                                      {"IDLE", Cells::kNumber},
+                                      {"CREATED/DAY", Cells::kNumber}};
+  const bool priced = !outcomes.empty() && outcomes.front().has_cost();
+  if (priced) columns.push_back({"COST", Cells::kNumber});
+  std::vector<TableRow> rows;
+  for (const O& outcome : outcomes) {
+    TableRow& row = rows.emplace_back();
+    row = {NameOf(outcome), Percent(outcome.hit_rate()), Percent(outcome.unserved_share()),
+           Percent(outcome.idle_share()), absl::StrFormat("%.1f", outcome.created_per_day())};
+    if (priced) row.push_back(absl::StrFormat("%.2f", outcome.cost()));
+  }
+  return RenderTable(columns, rows, colour);
+}
+
+template <typename List>
+void Append(const List& list, std::vector<O>& outcomes) {
+  outcomes.insert(outcomes.end(), list.begin(), list.end());
+}
+
+// "met the need in 99.31% of the steps, missed 14, ..."
+std::string Fared(const O& outcome) {
+  std::string text =
+      absl::StrCat("met the need in ", Percent(outcome.hit_rate()), " of the steps (",
+                   outcome.missed_steps(), " missed, ", Hours(outcome.unserved_instance_hours()),
+                   " short) with ", Hours(outcome.idle_instance_hours()), " idle");
+  if (outcome.has_cost()) absl::StrAppendFormat(&text, ", at a cost of %.2f", outcome.cost());
+  return text;
+}
+
+std::string MissesText(const O& outcome, bool colour) {
+  if (outcome.misses().empty()) return "It would have missed no step.\n";
+  std::vector<TableRow> rows;
+  for (const O::Miss& miss : outcome.misses()) {
+    rows.push_back(
+        {TimeText(FromProto(miss.time())), absl::StrCat(miss.need()), absl::StrCat(miss.ready())});
+  }
+  const std::vector<TableColumn> columns = {
+      {"MISSED", Cells::kText}, {"NEEDED", Cells::kNumber}, {"READY", Cells::kNumber}};
+  std::string text = RenderTable(columns, rows, colour);
+  const std::int64_t more = outcome.missed_steps() - outcome.misses_size();
+  if (more > 0) absl::StrAppend(&text, "and ", more, " more\n");
+  return text;
+}
+
+}  // namespace
+
+std::string SimulationText(const v1::SimulateResponse& response, const std::string& pool,
+                           bool colour) {
+  std::vector<O> outcomes;
+  Append(response.variants(), outcomes);
+  Append(response.alternatives(), outcomes);
+  return absl::StrCat(
+      PrintableText(pool), " ", Span(response.start_time(), response.end_time()), ": ",
+      response.scored_steps(), " steps of ", ShortDuration(FromProto(response.step())), ", after ",
+      ShortDuration(FromProto(response.warm_up())), " to learn from; an instance takes ",
+      ShortDuration(FromProto(response.provisioning_lead())), " until it waits, ",
+      ShortDuration(FromProto(response.activation_lead())), " to wake\n",
+      TableOf(outcomes, colour));
+}
+
+std::string RecommendationText(const v1::SimulateResponse& response) {
+  if (!response.has_recommendation()) return "";
+  const v1::Recommendation& best = response.recommendation();
+  std::string text = absl::StrFormat("recommended: %s, the cheapest at these prices: %.2f (",
+                                     PrintableText(best.label()), best.cost());
+  const char* separator = "";
+  for (const v1::Recommendation::Option& option : best.options()) {
+    absl::StrAppendFormat(&text, "%s%s: %.2f", separator, NumberText(option.service_level()),
+                          option.cost());
+    separator = ", ";
+  }
+  return text + ")\n";
+}
+
+std::string EvaluationText(const v1::EvaluatePoolResponse& response, const std::string& pool,
+                           bool colour) {
+  const bool observes = response.mode() != v1::Policy::AUTOMATIC;
+  std::vector<O> outcomes = {response.automatic(), response.present()};
+  Append(response.alternatives(), outcomes);
+  return absl::StrCat(PrintableText(pool), " ", Span(response.start_time(), response.end_time()),
+                      ": AUTOMATIC would have ", Fared(response.automatic()), ". ",
+                      observes ? "As it is, observed only, its base alone " : "As it is, it ",
+                      Fared(response.present()), ".\n", TableOf(outcomes, colour),
+                      MissesText(response.automatic(), colour));
+}
+
+}  // namespace shadow

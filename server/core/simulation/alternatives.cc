@@ -1,0 +1,85 @@
+#include "server/core/simulation/alternatives.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace shadow::simulation {
+
+std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants) {
+  std::vector<StepTally> tallies;
+  const auto lead = static_cast<size_t>(series.lead_steps);
+  for (size_t t = series.first_scored; t < wants.size(); ++t) {
+    const size_t from = t - std::min(t, lead);
+    StepTally tally;
+    tally.need = series.needs[t];
+    tally.work = series.work[t];
+    tally.wanted = wants[t];
+    tally.ready = *std::min_element(wants.begin() + static_cast<int64_t>(from),
+                                    wants.begin() + static_cast<int64_t>(t) + 1);
+    tally.active = std::min(tally.ready, tally.need.value_or(0));
+    tally.created = t == 0 ? 0 : std::max(0, wants[t] - wants[t - 1]);
+    tallies.push_back(tally);
+  }
+  return tallies;
+}
+
+std::vector<int> LastNeeds(const NeedSeries& series) {
+  std::vector<int> lasts;
+  int last = 0;
+  for (const std::optional<int>& need : series.needs) {
+    lasts.push_back(last);
+    last = need.value_or(last);
+  }
+  return lasts;
+}
+
+std::vector<StepTally> FixedPool(const NeedSeries& series, int spare) {
+  std::vector<int> wants = LastNeeds(series);
+  for (int& want : wants) want += spare;
+  return TalliesOf(series, wants);
+}
+
+std::optional<int> SpareFor(const NeedSeries& series, double hit_rate) {
+  const auto reaches = [&](int spare) {
+    return ScoreOf(FixedPool(series, spare), series.step).hit_rate >= hit_rate;
+  };
+  if (!reaches(kSpareMax)) return std::nullopt;
+  int low = 0;  // More spare ones never miss more.
+  int high = kSpareMax;
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    if (reaches(middle)) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+std::vector<StepTally> TargetTracking(const NeedSeries& series, double headroom,
+                                      absl::Duration window) {
+  constexpr double kRounding = 1e-9;
+  std::vector<int> raw = LastNeeds(series);
+  for (int& want : raw) {
+    want = std::max(want + 1, static_cast<int>(std::ceil(want * headroom - kRounding)));
+  }
+  const auto steps = static_cast<size_t>(std::max<int64_t>(1, window / series.step));
+  std::vector<int> wants;
+  for (size_t t = 0; t < raw.size(); ++t) {
+    const size_t from = t + 1 - std::min(t + 1, steps);
+    wants.push_back(*std::max_element(raw.begin() + static_cast<int64_t>(from),
+                                      raw.begin() + static_cast<int64_t>(t) + 1));
+  }
+  return TalliesOf(series, wants);
+}
+
+std::vector<StepTally> ColdStarts(const NeedSeries& series) {
+  return TalliesOf(series, LastNeeds(series));
+}
+
+std::vector<StepTally> BaseOnly(const NeedSeries& series) {
+  return TalliesOf(series, std::vector<int>(series.needs.size(), 0));
+}
+
+}  // namespace shadow::simulation

@@ -1,0 +1,221 @@
+#include "server/core/simulation/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/core/error.h"
+#include "server/core/loop/planning.h"
+#include "server/core/time_proto.h"
+
+namespace shadow::simulation {
+namespace {
+
+constexpr double kSweep[] = {0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
+constexpr int kWarmUpSeasons = 5;
+constexpr absl::Duration kEvaluatedDefault = absl::Hours(24 * 7);
+constexpr absl::Duration kLeadMax = absl::Hours(24);
+
+std::string LevelLabel(double level) { return absl::StrCat("service level ", level); }
+
+absl::Duration ShortestSeason(const v1::Pool& spec) { return FromProto(spec.season_lengths(0)); }
+
+absl::StatusOr<absl::Duration> LeadOf(const google::protobuf::Duration* asked,
+                                      const google::protobuf::Duration* learned,
+                                      absl::Duration otherwise, const char* field) {
+  if (asked == nullptr) return learned == nullptr ? otherwise : FromProto(*learned);
+  const absl::Duration lead = FromProto(*asked);
+  if (lead > absl::ZeroDuration() && lead <= kLeadMax) return lead;
+  return FieldError(field, absl::StrCat(absl::FormatDuration(lead), " is not in (0, ",
+                                        absl::FormatDuration(kLeadMax), "]"));
+}
+
+absl::Status CheckPrices(const v1::Prices& prices) {
+  const struct {
+    const char* field;
+    double price;
+  } rows[] = {{"prices.idle_cost_per_instance_hour", prices.idle_cost_per_instance_hour()},
+              {"prices.shortage_cost_per_instance_hour", prices.shortage_cost_per_instance_hour()}};
+  for (const auto& row : rows) {
+    if (!std::isfinite(row.price) || row.price < 0) {
+      return FieldError(row.field, absl::StrCat(row.price, " is not a number of at least 0"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Prices and plot points, which both requests have.
+template <typename Request>
+absl::Status TakeOutput(const Request& request, Plan& plan) {
+  if (request.has_prices()) {
+    const absl::Status checked = CheckPrices(request.prices());
+    if (!checked.ok()) return checked;
+    plan.prices = request.prices();
+  }
+  if (!request.has_plot_points()) return absl::OkStatus();
+  plan.plot_points = request.plot_points();
+  if (plan.plot_points >= 0 && plan.plot_points <= kPlotPointsMax) return absl::OkStatus();
+  return FieldError("plot_points", absl::StrCat(plan.plot_points, " is not 0 to ", kPlotPointsMax));
+}
+
+// A policy's own error, under the name that it has in the request.
+absl::Status Renamed(const absl::Status& status, const std::string& variant) {
+  const std::string field = ErrorField(status);
+  if (field.empty() || variant.empty()) return status;
+  std::string problem(status.message());
+  problem = problem.substr(std::min(problem.size(), field.size() + 2));
+  return FieldError(absl::StrCat(variant, ".", absl::StripPrefix(field, "pool.")), problem);
+}
+
+absl::StatusOr<Variant> VariantOf(const v1::SimulateRequest::Variant& asked, v1::Pool pool,
+                                  absl::Duration step, const std::string& field) {
+  if (asked.has_policy()) *pool.mutable_policy() = asked.policy();
+  if (asked.has_service_level()) {
+    if (!(asked.service_level() > 0 && asked.service_level() < 1)) {
+      return FieldError(absl::StrCat(field, ".service_level"),
+                        absl::StrCat(asked.service_level(), " is not in (0, 1)"));
+    }
+    pool.mutable_policy()->set_service_level(asked.service_level());
+  }
+  auto spec = ReplaySpec(std::move(pool), step);
+  if (!spec.ok()) return Renamed(spec.status(), asked.has_policy() ? field : "");
+  Variant variant{.label = asked.label(), .spec = *std::move(spec)};
+  if (variant.label.empty()) variant.label = LevelLabel(variant.spec.policy().service_level());
+  return variant;
+}
+
+// Those asked for, and, to recommend one where only one is asked for, its policy at other levels.
+absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+  std::vector<v1::SimulateRequest::Variant> asked(request.variants().begin(),
+                                                  request.variants().end());
+  if (asked.size() > kVariantsMax) {
+    return FieldError("variants",
+                      absl::StrCat(asked.size(), " are too many; at most ", kVariantsMax));
+  }
+  if (asked.empty()) asked.emplace_back();
+  plan.shown = asked.size();
+  if (plan.prices.has_value() && asked.size() == 1) {
+    for (const double level : kSweep) {
+      v1::SimulateRequest::Variant other = asked.front();
+      other.clear_label();
+      other.set_service_level(level);
+      asked.push_back(std::move(other));
+    }
+  }
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const size_t index = i < plan.shown ? i : 0;
+    auto variant =
+        VariantOf(asked[i], pool, plan.series.step, absl::StrCat("variants[", index, "]"));
+    if (!variant.ok()) return variant.status();
+    plan.variants.push_back(*std::move(variant));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TooLittle(const v1::Pool& pool, const DemandSeries& series, std::string_view wanted) {
+  const auto span = static_cast<int64_t>(series.values.size()) * series.step;
+  return ReasonError(absl::StatusCode::kFailedPrecondition, "NO_HISTORY",
+                     absl::StrCat(pool.name(), " has ", absl::FormatDuration(span), " of demand; ",
+                                  std::string(wanted)));
+}
+
+}  // namespace
+
+absl::Duration GridOf(const v1::Pool& pool) {
+  const absl::Duration step = FromProto(pool.step());
+  if (pool.season_lengths().empty() || step <= absl::ZeroDuration()) return step;
+  const absl::Duration least = kSeasonsMax * ShortestSeason(pool) / kStepsMax;
+  for (absl::Duration grid = step; grid <= absl::Hours(1); grid += step) {
+    const bool divides = std::all_of(pool.season_lengths().begin(), pool.season_lengths().end(),
+                                     [&](const google::protobuf::Duration& season) {
+                                       return FromProto(season) % grid == absl::ZeroDuration();
+                                     });
+    if (grid >= least && divides) return grid;
+  }
+  return step;
+}
+
+absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const v1::Pool& pool) {
+  const std::vector<v1::Sample> samples(request.samples().begin(), request.samples().end());
+  absl::Duration step = std::max(GridOf(pool), MedianDistance(samples));
+  if (request.has_step()) step = FromProto(request.step());
+  if (step >= absl::Seconds(1) && step <= absl::Hours(1) &&
+      step == absl::Trunc(step, absl::Seconds(1))) {
+    return step;
+  }
+  return FieldError("step", absl::StrCat(absl::FormatDuration(step),
+                                         " is not a whole number of seconds from 1s to 1h"));
+}
+
+absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1::Pool& pool,
+                                    DemandSeries series) {
+  Plan plan;
+  plan.series = std::move(series);
+  absl::Status status = TakeOutput(request, plan);
+  if (status.ok()) status = AddVariants(request, pool, plan);
+  if (!status.ok()) return status;
+  const auto provisioning =
+      LeadOf(request.has_provisioning_lead() ? &request.provisioning_lead() : nullptr,
+             pool.has_provisioning_lead() ? &pool.provisioning_lead() : nullptr,
+             kDefaultProvisioningLead, "provisioning_lead");
+  if (!provisioning.ok()) return provisioning.status();
+  const auto activation =
+      LeadOf(request.has_activation_lead() ? &request.activation_lead() : nullptr,
+             pool.has_activation_lead() ? &pool.activation_lead() : nullptr, kDefaultActivationLead,
+             "activation_lead");
+  if (!activation.ok()) return activation.status();
+  plan.leads = {.provisioning = *provisioning, .activation = *activation};
+  const auto steps = static_cast<int64_t>(plan.series.values.size());
+  const absl::Duration season = ShortestSeason(plan.variants.front().spec);
+  int64_t warm_up = std::min<int64_t>(kWarmUpSeasons * season / plan.series.step, steps / 4);
+  if (request.has_warm_up()) {
+    if (FromProto(request.warm_up()) < absl::ZeroDuration()) {
+      return FieldError("warm_up", "is negative");
+    }
+    warm_up = absl::Ceil(FromProto(request.warm_up()), plan.series.step) / plan.series.step;
+  }
+  if (warm_up >= steps) {
+    return TooLittle(pool, plan.series,
+                     absl::StrCat("a replay needs its warm-up, ",
+                                  absl::FormatDuration(warm_up * plan.series.step),
+                                  ", and a step of ", absl::FormatDuration(plan.series.step)));
+  }
+  plan.first_scored = static_cast<size_t>(warm_up);
+  return plan;
+}
+
+absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, const v1::Pool& pool,
+                                    DemandSeries series) {
+  const absl::Duration last = request.has_last() ? FromProto(request.last()) : kEvaluatedDefault;
+  if (last <= absl::ZeroDuration()) return FieldError("last", "is not above 0");
+  const absl::Duration season = ShortestSeason(pool);
+  const auto steps = static_cast<int64_t>(series.values.size());
+  if (steps * series.step < 2 * season) {
+    return TooLittle(
+        pool, series,
+        absl::StrCat("an evaluation needs two of its shortest seasons, ",
+                     absl::FormatDuration(2 * season), ": one to learn from and one to score"));
+  }
+  v1::SimulateRequest simulate;
+  const int64_t scored =
+      std::min(absl::Ceil(last, series.step) / series.step, steps - season / series.step);
+  *simulate.mutable_warm_up() = ToProto((steps - scored) * series.step);
+  v1::SimulateRequest::Variant& automatic = *simulate.add_variants();
+  automatic.set_label("AUTOMATIC");
+  *automatic.mutable_policy() = pool.policy();
+  automatic.mutable_policy()->set_sizing(v1::Policy::PREDICTIVE);
+  // What is carried out now is another policy only where it does not look ahead.
+  if (pool.policy().mode() == v1::Policy::AUTOMATIC &&
+      pool.policy().sizing() == v1::Policy::REACTIVE) {
+    simulate.add_variants()->set_label("as it is now");
+  }
+  auto plan = PlanSimulation(simulate, pool, std::move(series));
+  if (!plan.ok()) return plan.status();
+  const absl::Status output = TakeOutput(request, *plan);
+  if (!output.ok()) return output;
+  return plan;
+}
+
+}  // namespace shadow::simulation

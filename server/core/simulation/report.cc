@@ -1,0 +1,191 @@
+#include "server/core/simulation/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/simulation/alternatives.h"
+#include "server/core/time_proto.h"
+
+namespace shadow::simulation {
+namespace {
+
+using O = v1::Outcome;
+
+std::span<const double> ScoredDemand(const Plan& plan) {
+  return std::span(plan.series.values).subspan(plan.first_scored);
+}
+
+void AddMisses(std::span<const StepTally> tallies, absl::Time begin, absl::Duration step,
+               O& outcome) {
+  for (size_t i = 0; i < tallies.size() && outcome.misses_size() < kMissesMax; ++i) {
+    if (!tallies[i].need.has_value() || *tallies[i].need <= tallies[i].ready) continue;
+    O::Miss& miss = *outcome.add_misses();
+    *miss.mutable_time() = ToProto(begin + static_cast<int64_t>(i) * step);
+    miss.set_need(*tallies[i].need);
+    miss.set_ready(tallies[i].ready);
+  }
+}
+
+O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, std::string label) {
+  const absl::Duration step = plan.series.step;
+  const absl::Time begin = plan.series.TimeOf(plan.first_scored);
+  const Score score = ScoreOf(tallies, step);
+  O outcome;
+  outcome.set_kind(kind);
+  outcome.set_label(std::move(label));
+  outcome.set_hit_rate(score.hit_rate);
+  outcome.set_unserved_share(score.unserved_share);
+  outcome.set_idle_share(score.idle_share);
+  outcome.set_created_per_day(score.created_per_day);
+  outcome.set_idle_instance_hours(score.idle_instance_hours);
+  outcome.set_unserved_instance_hours(score.unserved_instance_hours);
+  outcome.set_missed_steps(score.missed);
+  if (plan.prices.has_value()) {
+    outcome.set_cost(plan.prices->idle_cost_per_instance_hour() * score.idle_instance_hours +
+                     plan.prices->shortage_cost_per_instance_hour() *
+                         score.unserved_instance_hours);
+  }
+  AddMisses(tallies, begin, step, outcome);
+  AddPoints(tallies, ScoredDemand(plan), plan.variants.front().spec, begin, plan.plot_points,
+            outcome);
+  return outcome;
+}
+
+O ReplayedOutcome(const Plan& plan, size_t index, const Replayed& replayed) {
+  const Variant& variant = plan.variants[index];
+  O outcome = OutcomeOf(plan, replayed.tallies, O::REPLAYED, variant.label);
+  outcome.set_service_level(variant.spec.policy().service_level());
+  outcome.set_decisions(replayed.decisions);
+  return outcome;
+}
+
+NeedSeries NeedsOf(const Plan& plan) {
+  const v1::Pool& spec = plan.variants.front().spec;
+  NeedSeries needs{.needs = {},
+                   .work = {},
+                   .step = plan.series.step,
+                   .lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step),
+                   .first_scored = plan.first_scored};
+  for (const double demand : plan.series.values) {
+    const bool known = !std::isnan(demand);
+    const double capacity = spec.instance_capacity();
+    needs.needs.push_back(
+        known ? std::optional(NeedBeside(demand, spec.external_capacity(), capacity))
+              : std::nullopt);
+    needs.work.push_back(known ? NeedBeside(demand, 0, capacity) : 0);
+  }
+  return needs;
+}
+
+// The pool of fixed size that is as good as each of `outcomes`; then what everybody has.
+template <typename Outcomes>
+void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes& alternatives) {
+  const NeedSeries needs = NeedsOf(plan);
+  for (const O& outcome : outcomes) {
+    const std::optional<int> spare = SpareFor(needs, outcome.hit_rate());
+    if (!spare.has_value()) continue;
+    O fixed = OutcomeOf(plan, FixedPool(needs, *spare), O::FIXED_POOL,
+                        absl::StrCat("fixed pool of ", *spare));
+    fixed.set_fixed_instances(*spare);
+    fixed.set_as_good_as(outcome.label());
+    *alternatives.Add() = std::move(fixed);
+  }
+  const v1::Policy& policy = plan.variants.front().spec.policy();
+  *alternatives.Add() = OutcomeOf(
+      plan, TargetTracking(needs, policy.headroom(), FromProto(policy.stabilization_window())),
+      O::REACTIVE, "reactive");
+  *alternatives.Add() = OutcomeOf(plan, ColdStarts(needs), O::NO_SHADOW, "no shadow");
+}
+
+// The cheapest of what was replayed for it.
+void Recommend(const Plan& plan, std::span<const Replayed> replayed,
+               v1::SimulateResponse& response) {
+  if (!plan.prices.has_value()) return;
+  v1::Recommendation& best = *response.mutable_recommendation();
+  const size_t first = plan.variants.size() > plan.shown ? plan.shown : 0;
+  for (size_t i = first; i < plan.variants.size(); ++i) {
+    const O outcome = ReplayedOutcome(plan, i, replayed[i]);
+    v1::Recommendation::Option& option = *best.add_options();
+    option.set_service_level(outcome.service_level());
+    option.set_hit_rate(outcome.hit_rate());
+    option.set_cost(outcome.cost());
+    if (i > first && outcome.cost() >= best.cost()) continue;
+    best.set_label(outcome.label());
+    best.set_service_level(outcome.service_level());
+    best.set_cost(outcome.cost());
+  }
+}
+
+absl::Time EndOf(const Plan& plan) { return plan.series.TimeOf(plan.series.values.size()); }
+
+}  // namespace
+
+void AddPoints(std::span<const StepTally> tallies, std::span<const double> demand,
+               const v1::Pool& spec, absl::Time begin, int points, O& outcome) {
+  const absl::Duration step = FromProto(spec.step());
+  const auto capacity = [&](int instances) {
+    return spec.external_capacity() + instances * spec.instance_capacity();
+  };
+  const size_t count = std::min(static_cast<size_t>(points), tallies.size());
+  for (size_t point = 0; point < count; ++point) {
+    std::optional<size_t> tightest;
+    const size_t end = (point + 1) * tallies.size() / count;
+    for (size_t i = point * tallies.size() / count; i < end; ++i) {
+      if (!tallies[i].need.has_value()) continue;
+      const auto spare = [&](size_t at) { return capacity(tallies[at].ready) - demand[at]; };
+      if (!tightest.has_value() || spare(i) < spare(*tightest)) tightest = i;
+    }
+    if (!tightest.has_value()) continue;
+    O::Point& shown = *outcome.add_points();
+    *shown.mutable_time() = ToProto(begin + static_cast<int64_t>(*tightest) * step);
+    shown.set_demand(demand[*tightest]);
+    shown.set_ready(capacity(tallies[*tightest].ready));
+    shown.set_active(capacity(tallies[*tightest].active));
+  }
+}
+
+v1::SimulateResponse ReportSimulation(const Plan& plan, std::span<const Replayed> replayed) {
+  v1::SimulateResponse response;
+  *response.mutable_step() = ToProto(plan.series.step);
+  *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
+  *response.mutable_end_time() = ToProto(EndOf(plan));
+  const std::span<const double> demand = ScoredDemand(plan);
+  response.set_scored_steps(
+      std::count_if(demand.begin(), demand.end(), [](double value) { return !std::isnan(value); }));
+  *response.mutable_warm_up() = ToProto(static_cast<int64_t>(plan.first_scored) * plan.series.step);
+  *response.mutable_provisioning_lead() = ToProto(plan.leads.provisioning);
+  *response.mutable_activation_lead() = ToProto(plan.leads.activation);
+  std::vector<O> shown;
+  for (size_t i = 0; i < plan.shown; ++i) {
+    shown.push_back(ReplayedOutcome(plan, i, replayed[i]));
+  }
+  AddAlternatives(plan, shown, *response.mutable_alternatives());
+  for (O& outcome : shown) *response.add_variants() = std::move(outcome);
+  Recommend(plan, replayed, response);
+  return response;
+}
+
+v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Replayed> replayed,
+                                          v1::Policy::Mode mode) {
+  v1::EvaluatePoolResponse response;
+  *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
+  *response.mutable_end_time() = ToProto(EndOf(plan));
+  response.set_mode(mode);
+  *response.mutable_automatic() = ReplayedOutcome(plan, 0, replayed[0]);
+  if (mode != v1::Policy::AUTOMATIC) {
+    *response.mutable_present() =
+        OutcomeOf(plan, BaseOnly(NeedsOf(plan)), O::BASE_ONLY, "base alone");
+  } else {
+    const size_t present = plan.shown - 1;  // The same, if its policy looks ahead already.
+    *response.mutable_present() = ReplayedOutcome(plan, present, replayed[present]);
+    response.mutable_present()->set_label("as it is now");
+  }
+  AddAlternatives(plan, {response.automatic()}, *response.mutable_alternatives());
+  return response;
+}
+
+}  // namespace shadow::simulation

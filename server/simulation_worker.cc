@@ -1,0 +1,93 @@
+#include "server/simulation_worker.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace shadow {
+namespace {
+
+constexpr int kNice = 10;
+
+// Of the calling thread, as Linux has it. A refusal changes nothing but the priority.
+void GiveWay() { setpriority(PRIO_PROCESS, 0, kNice); }
+
+}  // namespace
+
+SimulationWorker::SimulationWorker() : thread_([this] { Work(); }) {}
+
+SimulationWorker::~SimulationWorker() { Shutdown(); }
+
+absl::Status SimulationWorker::Post(std::function<void()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the daemon is stopping");
+    if (waiting_.size() >= kWaitingMax) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(kWaitingMax, " simulations are waiting already; try again later"));
+    }
+    waiting_.push_back(std::move(job));
+  }
+  filled_.notify_one();
+  return absl::OkStatus();
+}
+
+void SimulationWorker::Shutdown() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  filled_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SimulationWorker::Work() {
+  GiveWay();
+  while (true) {
+    std::function<void()> job;
+    {
+      std::unique_lock lock(mutex_);
+      filled_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      job = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    job();
+  }
+}
+
+absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan& plan,
+                                                          const std::function<bool()>& cancelled) {
+  std::vector<v1::Pool> specs;
+  for (const simulation::Variant& variant : plan.variants) specs.push_back(variant.spec);
+  const simulation::ReplayOptions options{
+      .leads = plan.leads, .first_scored = plan.first_scored, .cancelled = cancelled};
+  const size_t threads = std::min(SimulationWorker::kThreadsOfRun, specs.size());
+  const auto part = [&](size_t index) {
+    const size_t begin = index * specs.size() / threads;
+    const size_t end = (index + 1) * specs.size() / threads;
+    return std::span(specs).subspan(begin, end - begin);
+  };
+  std::vector<absl::StatusOr<std::vector<simulation::Replayed>>> results(threads);
+  {
+    std::vector<std::jthread> others;
+    for (size_t i = 1; i < threads; ++i) {
+      others.emplace_back([&, i] {
+        GiveWay();
+        results[i] = simulation::ReplayAll(part(i), plan.series, options);
+      });
+    }
+    results[0] = simulation::ReplayAll(part(0), plan.series, options);
+  }
+  std::vector<simulation::Replayed> all;
+  for (auto& result : results) {
+    if (!result.ok()) return result.status();
+    std::move(result->begin(), result->end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace shadow

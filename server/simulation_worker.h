@@ -1,0 +1,54 @@
+// Runs replays off every other thread: one at a time, few waiting, below the daemon's own priority.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/core/simulation/plan.h"
+#include "server/core/simulation/replay.h"
+
+namespace shadow {
+
+// Thread-safe.
+class SimulationWorker {
+ public:
+  static constexpr size_t kWaitingMax = 4;
+  static constexpr size_t kThreadsOfRun = 2;  // That the policies of one run are spread over.
+
+  SimulationWorker();
+  // As Shutdown.
+  ~SimulationWorker();
+
+  // Runs `job` on the worker; it is to end soon once stopping() is true, and is run in any case.
+  // kResourceExhausted: kWaitingMax jobs are waiting. kUnavailable: shut down. `job` is not run
+  // then.
+  absl::Status Post(std::function<void()> job);
+
+  bool stopping() const { return stopping_; }
+
+  // No new jobs; returns when those that were posted have ended.
+  void Shutdown();
+
+ private:
+  void Work();
+
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::deque<std::function<void()>> waiting_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+// The variants of `plan` on up to kThreadsOfRun threads, of which the caller's is one. Errors as
+// ReplayAll. `cancelled` is asked on all of them.
+absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan& plan,
+                                                          const std::function<bool()>& cancelled);
+
+}  // namespace shadow

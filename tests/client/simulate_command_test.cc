@@ -1,0 +1,221 @@
+// shadowctl simulate and pool evaluate against a daemon, over real gRPC.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "client/output/replay_plot.h"
+#include "client/proto_time.h"
+#include "tests/client/fake_daemon.h"
+#include "tests/client/run_shadowctl.h"
+
+namespace shadow {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Ran Run(FakeDaemon& daemon, const std::vector<std::string>& arguments,
+        const std::string& input = "") {
+  return RunCommandLine(arguments, {.input = input, .address = daemon.address()});
+}
+
+v1::Outcome SomeOutcome(const std::string& label, double hit_rate) {
+  v1::Outcome outcome;
+  outcome.set_label(label);
+  outcome.set_hit_rate(hit_rate);
+  outcome.set_unserved_share(0.0004);
+  outcome.set_idle_share(0.5);
+  outcome.set_created_per_day(12.25);
+  outcome.set_idle_instance_hours(1234);
+  outcome.set_unserved_instance_hours(1.5);
+  outcome.set_missed_steps(2);
+  return outcome;
+}
+
+v1::SimulateResponse SomeSimulation() {
+  v1::SimulateResponse response;
+  *response.mutable_step() = ToProto(absl::Minutes(5));
+  *response.mutable_start_time() = ToProto(absl::FromUnixSeconds(1777593600));
+  *response.mutable_end_time() = ToProto(absl::FromUnixSeconds(1777593600 + 86400));
+  response.set_scored_steps(288);
+  *response.mutable_warm_up() = ToProto(absl::Hours(120));
+  *response.mutable_provisioning_lead() = ToProto(absl::Seconds(30));
+  *response.mutable_activation_lead() = ToProto(absl::Seconds(2));
+  *response.add_variants() = SomeOutcome("service level 0.99", 0.9931);
+  *response.add_alternatives() = SomeOutcome("fixed pool of 7", 0.994);
+  response.mutable_alternatives(0)->set_as_good_as("service level 0.99");
+  *response.add_alternatives() = SomeOutcome("reactive", 0.8);
+  return response;
+}
+
+TEST_CASE("a simulation is a table of policies and alternatives") {
+  FakeDaemon daemon;
+  daemon.state.simulation = SomeSimulation();
+  const Ran ran = Run(daemon, {"simulate", "web"});
+  INFO(ran.err);
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out ==
+        "pools/web from 2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: 288 steps of 5m, after 5d to "
+        "learn from; an instance takes 30s until it waits, 2s to wake\n"
+        "POLICY                                       HIT  UNSERVED    IDLE  CREATED/DAY\n"
+        "service level 0.99                        99.31%     0.04%  50.00%         12.2\n"
+        "fixed pool of 7, like service level 0.99  99.40%     0.04%  50.00%         12.2\n"
+        "reactive                                  80.00%     0.04%  50.00%         12.2\n");
+  CHECK(daemon.state.simulate.pool() == "pools/web");
+  CHECK(daemon.state.simulate.variants().empty());
+  CHECK_FALSE(daemon.state.simulate.has_prices());
+  CHECK(daemon.state.simulate.plot_points() == 66);
+}
+
+TEST_CASE("policies, prices, leads and demand are sent as they are given") {
+  FakeDaemon daemon;
+  daemon.state.simulation = SomeSimulation();
+  const std::string file =
+      (std::filesystem::temp_directory_path() / "shadowctl-simulate-cheap.yaml").string();
+  std::ofstream(file) << "service_level: 0.9\nheadroom: 1.5\n";
+  const Ran ran = Run(daemon,
+                      {"simulate",
+                       "web",
+                       "--service-level",
+                       "0.95",
+                       "--service-level",
+                       "0.99",
+                       "--policy",
+                       file,
+                       "--idle-cost",
+                       "0.1",
+                       "--shortage-cost",
+                       "5",
+                       "--warmup",
+                       "5d",
+                       "--lead",
+                       "10m",
+                       "--step",
+                       "5m",
+                       "--csv",
+                       "-",
+                       "-o",
+                       "json"},
+                      "timestamp,value\n2026-05-01T00:00:00Z,10\n2026-05-01T00:05:00Z,\n"
+                      "2026-05-01T00:10:00Z,12\n");
+  std::filesystem::remove(file);
+  INFO(ran.err);
+  CHECK(ran.exit_code == 0);
+  CHECK(Json::parse(ran.out)["variants"][0]["hitRate"] == 0.9931);
+  const v1::SimulateRequest& request = daemon.state.simulate;
+  REQUIRE(request.variants_size() == 3);
+  CHECK(request.variants(1).service_level() == 0.99);
+  CHECK(request.variants(2).label() == "shadowctl-simulate-cheap");
+  CHECK(request.variants(2).policy().headroom() == 1.5);
+  CHECK(request.prices().idle_cost_per_instance_hour() == 0.1);
+  CHECK(request.prices().shortage_cost_per_instance_hour() == 5);
+  CHECK(FromProto(request.warm_up()) == absl::Hours(120));
+  CHECK(FromProto(request.provisioning_lead()) == absl::Minutes(10));
+  CHECK(FromProto(request.step()) == absl::Minutes(5));
+  CHECK(request.samples_size() == 2);
+  CHECK_FALSE(request.has_plot_points());
+}
+
+TEST_CASE("with prices there are costs and a recommendation") {
+  FakeDaemon daemon;
+  daemon.state.simulation = SomeSimulation();
+  for (auto& outcome : *daemon.state.simulation.mutable_variants()) outcome.set_cost(130.9);
+  v1::Recommendation& best = *daemon.state.simulation.mutable_recommendation();
+  best.set_label("service level 0.98");
+  best.set_cost(120);
+  for (const double level : {0.95, 0.98}) {
+    v1::Recommendation::Option& option = *best.add_options();
+    option.set_service_level(level);
+    option.set_cost(level == 0.98 ? 120 : 125.5);
+  }
+  const Ran ran = Run(daemon, {"simulate", "web", "--idle-cost", "0.1"});
+  CHECK_THAT(ran.out, Catch::Contains("CREATED/DAY    COST\n") && Catch::Contains("130.90\n"));
+  CHECK_THAT(ran.out, Catch::Contains("recommended: service level 0.98, the cheapest at these "
+                                      "prices: 120.00 (0.95: 125.50, 0.98: 120.00)\n"));
+}
+
+TEST_CASE("what is wrong with a simulation is said before or by the daemon") {
+  FakeDaemon daemon;
+  Ran ran = Run(daemon, {"simulate", "web", "--policy", "-"}, "bogus: 1\n");
+  CHECK(ran.exit_code == 2);
+  CHECK_THAT(ran.err, Catch::StartsWith("error: INVALID_ARGUMENT: policy.bogus: "));
+  ran = Run(daemon, {"simulate", "web", "--policy", "-"}, "");
+  CHECK(ran.err == "error: INVALID_ARGUMENT: standard input: 0 documents; wanted one, a policy\n");
+  ran = Run(daemon, {"simulate", "web", "--warmup", "5"});
+  CHECK_THAT(ran.err, Catch::StartsWith("error: INVALID_ARGUMENT: --warmup: \"5\" is not"));
+  ran = Run(daemon, {"simulate", "web", "--csv", "/nonexistent/f"});
+  CHECK(ran.err == "error: INVALID_ARGUMENT: --csv: cannot read \"/nonexistent/f\"\n");
+  CHECK(daemon.state.calls.empty());
+  daemon.state.errors.push_back({.code = 8,  // RESOURCE_EXHAUSTED
+                                 .message = "4 simulations are waiting already; try again later",
+                                 .field = "",
+                                 .reason = ""});
+  ran = Run(daemon, {"simulate", "web"});
+  CHECK(ran.exit_code == 6);
+}
+
+TEST_CASE("an evaluation says what AUTOMATIC would have meant, and lists the misses") {
+  FakeDaemon daemon;
+  v1::EvaluatePoolResponse& response = daemon.state.evaluation;
+  *response.mutable_start_time() = ToProto(absl::FromUnixSeconds(1777593600));
+  *response.mutable_end_time() = ToProto(absl::FromUnixSeconds(1777593600 + 86400));
+  *response.mutable_automatic() = SomeOutcome("AUTOMATIC", 0.9931);
+  v1::Outcome::Miss& miss = *response.mutable_automatic()->add_misses();
+  *miss.mutable_time() = ToProto(absl::FromUnixSeconds(1777600000));
+  miss.set_need(5);
+  miss.set_ready(4);
+  *response.mutable_present() = SomeOutcome("base alone", 0.71);
+  response.mutable_present()->set_missed_steps(84);
+  response.set_mode(v1::Policy::OBSERVE);
+  const Ran ran = Run(daemon, {"pool", "evaluate", "web", "--last", "1d"});
+  INFO(ran.err);
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out ==
+        "pools/web from 2026-05-01T00:00:00Z to 2026-05-02T00:00:00Z: AUTOMATIC would have met the "
+        "need in 99.31% of the steps (2 missed, 1.5 instance-hours short) with 1234.0 "
+        "instance-hours idle. As it is, observed only, its base alone met the need in 71.00% of "
+        "the steps (84 missed, 1.5 instance-hours short) with 1234.0 instance-hours idle.\n"
+        "POLICY         HIT  UNSERVED    IDLE  CREATED/DAY\n"
+        "AUTOMATIC   99.31%     0.04%  50.00%         12.2\n"
+        "base alone  71.00%     0.04%  50.00%         12.2\n"
+        "MISSED                NEEDED  READY\n"
+        "2026-05-01T01:46:40Z       5      4\n"
+        "and 1 more\n");
+  CHECK(FromProto(daemon.state.evaluate.last()) == absl::Hours(24));
+  CHECK(Json::parse(Run(daemon, {"pool", "evaluate", "web", "-o", "json"}).out)["mode"] ==
+        "OBSERVE");
+  CHECK_FALSE(daemon.state.evaluate.has_last());
+}
+
+TEST_CASE("a replay's picture shows demand, what serves, what is ready and what is missing") {
+  v1::Outcome outcome;
+  const struct {
+    double demand;
+    double ready;
+    double active;
+  } points[] = {{10, 40, 20}, {20, 40, 30}, {40, 20, 20}};
+  for (const auto& row : points) {
+    v1::Outcome::Point& point = *outcome.add_points();
+    *point.mutable_time() = ToProto(absl::FromUnixSeconds(1777593600));
+    point.set_demand(row.demand);
+    point.set_ready(row.ready);
+    point.set_active(row.active);
+  }
+  CHECK(PlotReplay(outcome, {.title = "web", .columns = 40, .rows = 4}) ==
+        "web\n"
+        "40 |..!\n"
+        "   |.o!\n"
+        "20 |o##\n"
+        "   |###\n"
+        " 0 +---\n"
+        "    05-01 00:00\n"
+        "# demand  o serves beyond it  . ready beyond it  ! missing  times in UTC\n");
+  CHECK(PlotReplay(v1::Outcome(), {}).empty());
+  CHECK_THAT(PlotReplay(outcome, {.title = "", .rows = 4, .blocks = true, .colour = true}),
+             Catch::Contains("█") && Catch::Contains("\x1b[31m!\x1b[0m"));
+}
+
+}  // namespace
+}  // namespace shadow

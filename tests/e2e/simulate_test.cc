@@ -1,0 +1,69 @@
+// Replays through the real shadowctl and shadowd.
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "tests/e2e/shadow_world.h"
+#include "tests/fakes/program_run.h"
+
+namespace shadow {
+namespace {
+
+ProgramResult Ctl(ShadowWorld& world, const std::vector<std::string>& arguments,
+                  const std::string& input = "") {
+  std::vector<std::string> argv = {SHADOW_BIN_DIR "/shadowctl", "--address",
+                                   world.daemon().address()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return RunProgram(std::move(argv), {.text = input});
+}
+
+// Half-hours of a daily wave that ends now; the pool of the world needs up to four instances.
+std::string SomeDays(int days) {
+  std::string csv = "timestamp,value\n";
+  const absl::Time begin = absl::Now() - absl::Hours(24 * days);
+  for (int i = 0; i < days * 48; ++i) {
+    const double demand = 150 + 100 * std::sin(i * 2 * 3.14159265358979 / 48);
+    absl::StrAppend(&csv, absl::FormatTime(begin + i * absl::Minutes(30), absl::UTCTimeZone()), ",",
+                    demand, "\n");
+  }
+  return csv;
+}
+
+TEST_CASE("demand of a file or of the pool is replayed without a trace in the pool") {
+  ShadowWorld world({.base_instances = 0, .haproxy = false});
+  const std::string before = ShadowWorld::Must(world.FindPool()).SerializeAsString();
+  const ProgramResult simulated = Ctl(world,
+                                      {"simulate", "web", "--csv", "-", "--service-level", "0.9",
+                                       "0.99", "--idle-cost", "1", "--shortage-cost", "20"},
+                                      SomeDays(6));
+  INFO(simulated.err);
+  CHECK(simulated.exit_code == 0);
+  CHECK_THAT(simulated.out, Catch::Contains("216 steps of 30m, after 36h to learn from") &&
+                                Catch::Contains("\nservice level 0.99 ") &&
+                                Catch::Contains("\nfixed pool of ") &&
+                                Catch::Contains("\nreactive ") && Catch::Contains("\nno shadow ") &&
+                                Catch::Contains("\nrecommended: service level 0.9"));
+  CHECK(ShadowWorld::Must(world.FindPool()).SerializeAsString() == before);
+  CHECK_FALSE(world.FindShadow().has_value());
+
+  const ProgramResult evaluated = Ctl(world, {"pool", "evaluate", "web"});
+  CHECK(evaluated.exit_code == 5);
+  CHECK_THAT(evaluated.err, Catch::Contains("FAILED_PRECONDITION: pools/web has 0 of demand; an "
+                                            "evaluation needs two of its shortest seasons"));
+  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, SomeDays(6)).exit_code == 0);
+  const ProgramResult replayed =
+      Ctl(world, {"simulate", "web", "--step", "30m", "--lead", "10m", "-o", "json"});
+  INFO(replayed.err);
+  CHECK(replayed.exit_code == 0);
+  CHECK_THAT(replayed.out, Catch::Contains("\"provisioningLead\": \"600s\""));
+  const ProgramResult known = Ctl(world, {"pool", "evaluate", "web", "--last", "1d"});
+  INFO(known.err);
+  CHECK(known.exit_code == 0);
+  CHECK_THAT(known.out, Catch::Contains("AUTOMATIC would have met the need in "));
+
+  const ProgramResult missing = Ctl(world, {"simulate", "missing"});
+  CHECK(missing.exit_code == 3);
+  world.Finish();
+}
+
+}  // namespace
+}  // namespace shadow

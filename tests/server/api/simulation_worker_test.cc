@@ -1,0 +1,76 @@
+#include "server/simulation_worker.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+simulation::Plan SomePlan(int days, int variants) {
+  v1::Pool pool;
+  pool.set_name("pools/web");
+  pool.set_dna("dnas/web");
+  *pool.mutable_step() = ToProto(absl::Minutes(5));
+  pool.set_instance_capacity(10);
+  *pool.add_season_lengths() = ToProto(absl::Hours(24));
+  v1::SimulateRequest request;
+  for (int i = 0; i < variants; ++i) request.add_variants()->set_service_level(0.9 + 0.01 * i);
+  simulation::DemandSeries series{
+      .begin = absl::FromUnixSeconds(1'700'006'400), .step = absl::Minutes(5), .values = {}};
+  for (int i = 0; i < days * 288; ++i) series.values.push_back(60 + 50 * std::sin(i * 0.0218));
+  auto plan = simulation::PlanSimulation(request, pool, std::move(series));
+  REQUIRE(plan.ok());
+  return *std::move(plan);
+}
+
+TEST_CASE("variants come out in order and alike, on however many threads they run") {
+  const simulation::Plan plan = SomePlan(3, 3);
+  const auto spread = RunPlan(plan, [] { return false; });
+  REQUIRE(spread.ok());
+  REQUIRE(spread->size() == 3);
+  for (size_t i = 0; i < 3; ++i) {
+    simulation::Plan one = plan;
+    one.variants = {plan.variants[i]};
+    const auto alone = RunPlan(one, [] { return false; });
+    REQUIRE(alone.ok());
+    CHECK(alone->front().decisions == (*spread)[i].decisions);
+    CHECK(ScoreOf(alone->front().tallies, plan.series.step).idle_instance_hours ==
+          ScoreOf((*spread)[i].tallies, plan.series.step).idle_instance_hours);
+  }
+  CHECK(absl::IsCancelled(RunPlan(plan, [] { return true; }).status()));
+}
+
+TEST_CASE("few simulations wait, the next is refused, and a shutdown ends them") {
+  SimulationWorker worker;
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  int ended = 0;
+  REQUIRE(worker
+              .Post([&] {
+                begun.set_value();
+                go_on.get_future().wait();
+                ++ended;
+              })
+              .ok());
+  begun.get_future().wait();
+  for (size_t i = 0; i < SimulationWorker::kWaitingMax; ++i) {
+    CHECK(worker.Post([&] { ended += worker.stopping(); }).ok());
+  }
+  const absl::Status full = worker.Post([] {});
+  CHECK(absl::IsResourceExhausted(full));
+  CHECK(full.message() == "4 simulations are waiting already; try again later");
+  std::thread shutdown([&] { worker.Shutdown(); });
+  while (!worker.stopping()) std::this_thread::yield();
+  CHECK(absl::IsUnavailable(worker.Post([] {})));
+  go_on.set_value();
+  shutdown.join();
+  CHECK(ended == 1 + static_cast<int>(SimulationWorker::kWaitingMax));
+}
+
+}  // namespace
+}  // namespace shadow
