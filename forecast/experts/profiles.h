@@ -13,7 +13,16 @@ namespace shadow {
 
 // Candidates for the level of one future cell, in units of the series' mean.
 struct LevelFeatures {
-  enum : size_t { kDay, kType, kWeek, kYesterday, kLastWeek, kTypeMedian, kWeekMedian, kSimilar };
+  enum : size_t {
+    kSmooth,
+    kType,
+    kWeek,
+    kYesterday,
+    kLastWeek,
+    kTypeMedian,
+    kWeekMedian,
+    kSimilar
+  };
   static constexpr size_t kCount = 8;
 };
 using Levels = std::array<float, LevelFeatures::kCount>;
@@ -68,10 +77,21 @@ class Profiles {
   };
 
   static Gains MakeGains(int day);
-  void Follow(Latest& latest, float x, float deviation, bool first) const;
+
+  // A cell, in levels or in logarithms.
+  struct Seen {
+    float value;
+    float steady;     // The value, but not too far from what was expected.
+    float deviation;  // From what was expected.
+  };
+  void Follow(Latest& latest, const Seen& seen, bool first) const;
   void PushType(const Series& series, int64_t t, float x);
   void PushWeek(const Series& series, int64_t t, float x);
   float Clip(float change) const;
+
+  // Mean of `table` around `slot`, which it holds, weighted by a triangle of 1/64 day to either
+  // side.
+  float Smooth(const std::vector<float>& table, size_t slot) const;
 
   Setup setup_;
   Gains gains_;

@@ -3,12 +3,14 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 namespace shadow {
 namespace {
 
-constexpr double kRidge = 0.15;
+constexpr std::array<double, 3> kRidges = {0.01, 0.1, 1};
+constexpr double kRidgePower = 30;
 constexpr double kRidgeDaysMin = 0.5;
 constexpr int kRounds = 2;
 constexpr int kRowsMin = 10;
@@ -44,8 +46,9 @@ class BucketFit {
     folds_ = test.folds;
   }
 
-  // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold.
-  FeatureRow Fit(double ridge, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
+  // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold:
+  // means over the ridges, each weighing by how small its out-of-fold errors are.
+  FeatureRow Fit(double days, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
     FeatureRow beta = prior_;
     Moments all;
     for (int round = 0; round < kRounds; ++round) {
@@ -55,21 +58,24 @@ class BucketFit {
         all.gram += moments_[static_cast<size_t>(fold)].gram;
         all.cross += moments_[static_cast<size_t>(fold)].cross;
       }
-      const Column diagonal = all.gram.diagonal();
-      const double mean = diagonal.sum() / (kFeatures - 1);  // One column is unused.
-      penalty_ = ridge * (diagonal.array() + 0.5 * mean) + 1e-9 * mean + 1e-15;
-      beta = Solve(all, 1);
+      if (round + 1 < kRounds) beta = Solve(all, Penalty(all, kRidges[1] / days), 1);
     }
-    for (int fold = 0; fold < folds_; ++fold) {
-      const auto f = static_cast<size_t>(fold);
-      const int size = fold_begin_[f + 1] - fold_begin_[f];
-      if (size == 0) continue;
-      const double rest = 1 - static_cast<double>(size) / rows_;
-      const Moments others = {.gram = all.gram - moments_[f].gram,
-                              .cross = all.cross - moments_[f].cross};
-      const FeatureRow own = size == rows_ ? prior_ : Solve(others, rest);
-      out_of_fold.segment(fold_begin_[f], size).noalias() =
-          features_.middleRows(fold_begin_[f], size) * own.transpose();
+    std::array<Eigen::VectorXf, kRidges.size()> outs;
+    std::array<double, kRidges.size()> losses{};
+    for (size_t k = 0; k < kRidges.size(); ++k) {
+      outs[k] = OutOfFold(all, Penalty(all, kRidges[k] / days));
+      losses[k] = ((target_ - outs[k]).array().abs() * weight_.array()).sum();
+    }
+    const double least = *std::min_element(losses.begin(), losses.end());
+    double sum = 0;
+    for (double& loss : losses)
+      sum += loss = std::pow((least + 1e-30) / (loss + 1e-30), kRidgePower);
+    beta.setZero();
+    out_of_fold.setZero();
+    for (size_t k = 0; k < kRidges.size(); ++k) {
+      const auto share = static_cast<float>(losses[k] / sum);
+      beta += share * Solve(all, Penalty(all, kRidges[k] / days), 1);
+      out_of_fold += share * outs[k];
     }
     return beta;
   }
@@ -97,9 +103,32 @@ class BucketFit {
     }
   }
 
-  FeatureRow Solve(const Moments& moments, double share) const {
+  static Column Penalty(const Moments& all, double ridge) {
+    const Column diagonal = all.gram.diagonal();
+    const double mean = diagonal.sum() / (kFeatures - 1);  // One column is unused.
+    return ridge * (diagonal.array() + 0.5 * mean) + 1e-9 * mean + 1e-15;
+  }
+
+  Eigen::VectorXf OutOfFold(const Moments& all, const Column& penalty) const {
+    Eigen::VectorXf out(rows_);
+    for (int fold = 0; fold < folds_; ++fold) {
+      const auto f = static_cast<size_t>(fold);
+      const int size = fold_begin_[f + 1] - fold_begin_[f];
+      if (size == 0) continue;
+      const double rest = 1 - static_cast<double>(size) / rows_;
+      const Moments others = {.gram = all.gram - moments_[f].gram,
+                              .cross = all.cross - moments_[f].cross};
+      const FeatureRow own = size == rows_ ? prior_ : Solve(others, penalty, rest);
+      out.segment(fold_begin_[f], size).noalias() =
+          features_.middleRows(fold_begin_[f], size) * own.transpose();
+    }
+    return out;
+  }
+
+  // `share` of the rows of all that `moments` stand for.
+  FeatureRow Solve(const Moments& moments, const Column& penalty, double share) const {
     Gram system = moments.gram;
-    system.diagonal() += share * penalty_;
+    system.diagonal() += share * penalty;
     const Column step = system.ldlt().solve(moments.cross);
     return prior_ + step.transpose().cast<float>();
   }
@@ -115,7 +144,6 @@ class BucketFit {
   FeatureMatrix weighted_;    // Scratch of Accumulate.
   std::array<int, kFoldsMax + 1> fold_begin_{};
   std::array<Moments, kFoldsMax> moments_;
-  Column penalty_;
 };
 
 }  // namespace
@@ -132,7 +160,7 @@ Coefficients PriorCoefficients(bool weekly) {
     if (weekly) {
       prior(row, F::kWeek) = prior(row, F::kWeekMedian) = 0.25F * kRest;
     } else {
-      prior(row, F::kDay) = 0.3F * kRest;
+      prior(row, F::kSmooth) = 0.3F * kRest;
       prior(row, F::kYesterday) = 0.2F * kRest;
     }
     prior(row, F::kSimilar) = kSimilarShare;
@@ -146,7 +174,7 @@ Coefficients PriorCoefficients(bool weekly) {
 StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
                   const Eigen::VectorXf& target, const Coefficients& prior) {
   StackFit fit = {.coefficients = prior, .out_of_fold = Eigen::VectorXf(test.rows())};
-  const double ridge = kRidge / std::max(test.days, kRidgeDaysMin);
+  const double days = std::max(test.days, kRidgeDaysMin);
   for (size_t b = 0; b < kBuckets; ++b) {
     const auto row = static_cast<Eigen::Index>(b);
     auto out = fit.out_of_fold.segment(test.begin[b], test.rows(b));
@@ -156,7 +184,7 @@ StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
       continue;
     }
     BucketFit bucket(test, b, features, target, prior.row(row));
-    fit.coefficients.row(row) = bucket.Fit(ridge, out);
+    fit.coefficients.row(row) = bucket.Fit(days, out);
   }
   return fit;
 }

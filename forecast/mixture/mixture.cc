@@ -8,8 +8,8 @@ namespace shadow {
 namespace {
 
 constexpr std::array<double, kBuckets> kNearPower = {10, 10, 10, 7, 5, 5, 5};
-constexpr std::array<double, kBuckets> kDayPower = {4, 4, 4, 4, 4, 4, 4};
-constexpr std::array<double, kBuckets> kTotalPower = {2, 2, 3, 6, 8, 9, 9};
+constexpr std::array<double, kBuckets> kDayPower = {2, 2, 2, 2, 2, 2, 2};
+constexpr std::array<double, kBuckets> kTotalPower = {4, 4, 6, 12, 16, 18, 18};
 constexpr double kLossMin = 1e-6;  // In units of the series' mean: a perfect expert counts no more.
 
 using Losses = std::array<double, kExperts>;
