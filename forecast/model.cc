@@ -128,6 +128,7 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
                                                         test.nearest,
                                                         column(F::kSimilar)};
   std::array<JudgedMatrix, kExperts> judged;
+  Eigen::VectorXf scale(test.rows());
   dressings_.reserve(kDressed);
   for (size_t j = 0; j < kDressed; ++j) {
     const bool logs = j == kLogStack;
@@ -135,14 +136,16 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
     const Dressing& dressing = dressings_.emplace_back(test, actual - points[j]);
     JudgedMatrix& of = judged[j];
     of.resize(test.rows(), static_cast<int>(kJudged.size()));
+    for (int row = 0; row < test.rows(); ++row) {
+      const auto at = static_cast<size_t>(row);
+      scale[row] = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
+    }
     for (size_t b = 0; b < kBuckets; ++b) {
-      for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
-        const auto at = static_cast<size_t>(row);
-        const float scale = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
-        for (size_t i = 0; i < kJudged.size(); ++i) {
-          of(row, static_cast<Eigen::Index>(i)) =
-              points[j][row] + scale * dressing.Shape(b)[kJudged[i]];
-        }
+      const auto point = points[j].segment(test.begin[b], test.rows(b));
+      const auto unit = scale.segment(test.begin[b], test.rows(b));
+      for (size_t i = 0; i < kJudged.size(); ++i) {
+        of.col(static_cast<Eigen::Index>(i)).segment(test.begin[b], test.rows(b)) =
+            point + dressing.Shape(b)[kJudged[i]] * unit;
       }
     }
     if (logs) of = of.array().min(kLogMax).exp() - kLogOffset;
@@ -249,7 +252,8 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
     std::vector<double>& row = rows.emplace_back(quantiles.size());
     double before = 0;
     for (size_t i = 0; i < levels.size(); ++i) {
-      const auto values = QuantilesAt(points, place, levels[i]);
+      const bool known = levels[i].place.low == kMedian && levels[i].place.share == 0;
+      const auto values = known ? medians : QuantilesAt(points, place, levels[i]);
       float value = disagreement * levels[i].disagree;
       for (size_t j = 0; j < kExperts; ++j) value += weights[j] * values[j];
       value = median + (value - median) * levels[i].widen;

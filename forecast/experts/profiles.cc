@@ -154,7 +154,10 @@ float Profiles::Smooth(const std::vector<float>& table, size_t slot) const {
   float sum = 0;
   float weight = 0;
   for (int k = -reach; k <= reach; ++k) {
-    const float value = table[SlotOf(static_cast<int64_t>(slot) + k, setup_.day)];
+    int at = static_cast<int>(slot) + k;
+    if (at < 0) at += setup_.day;
+    if (at >= setup_.day) at -= setup_.day;
+    const float value = table[static_cast<size_t>(at)];
     if (std::isnan(value)) continue;
     const auto w = static_cast<float>(reach + 1 - std::abs(k));
     sum += w * value;
@@ -171,10 +174,12 @@ void Profiles::SetOrigin(int64_t origin) {
 Levels Profiles::At(const Series& series, int64_t t) {
   using F = LevelFeatures;
   Levels levels;
-  const int64_t lead = t - origin_ + 1;
-  const size_t slot = SlotOf(t, setup_.day);
-  const auto type = static_cast<size_t>(setup_.types.TypeOf(FloorDivide(t, setup_.day)));
-  const int64_t yesterday = t - (lead + setup_.day - 1) / setup_.day * setup_.day;
+  const int lead = static_cast<int>(t - origin_ + 1);
+  const int64_t number = FloorDivide(t, setup_.day);
+  const auto slot = static_cast<size_t>(t - number * setup_.day);
+  const auto type = static_cast<size_t>(setup_.types.TypeOf(number));
+  const int nearest = (lead + setup_.day - 1) / setup_.day;  // Days back to one that is known.
+  const int64_t yesterday = t - static_cast<int64_t>(nearest) * setup_.day;
   levels[F::kYesterday] = series(yesterday);
   const bool typed = type_count_[type][slot] > 0;
   levels[F::kType] = typed ? type_[type][slot] : day_[slot];
@@ -184,7 +189,8 @@ Levels Profiles::At(const Series& series, int64_t t) {
   levels[F::kWeekMedian] = levels[F::kTypeMedian];
   levels[F::kLastWeek] = setup_.week > 0 ? levels[F::kType] : levels[F::kYesterday];
   if (setup_.week > 0) {
-    const int64_t last_week = t - (lead + setup_.week - 1) / setup_.week * setup_.week;
+    const int64_t last_week =
+        t - static_cast<int64_t>((lead + setup_.week - 1) / setup_.week) * setup_.week;
     if (last_week >= setup_.first) {
       const size_t week_slot = SlotOf(t, setup_.week);
       levels[F::kWeek] = week_[week_slot];

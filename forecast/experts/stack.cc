@@ -12,7 +12,7 @@ namespace {
 constexpr std::array<double, 3> kRidges = {0.01, 0.1, 1};
 constexpr double kRidgePower = 30;
 constexpr double kRidgeDaysMin = 0.5;
-constexpr int kRounds = 2;
+constexpr int kRoughStride = 2;  // Rows of the first round.
 constexpr int kRowsMin = 10;
 constexpr float kSimilarShare = 0.25F;
 constexpr float kErrorMin = 1e-6F;  // In units of the series' mean; 1 in logarithms.
@@ -37,7 +37,8 @@ class BucketFit {
         target_(target.segment(begin_, rows_)),
         weight_(test.fit_weight.segment(begin_, rows_)),
         prior_(prior),
-        residual_(target_ - features_ * prior.transpose()) {
+        residual_(target_ - features_ * prior.transpose()),
+        weighted_(rows_, kFeatures) {
     const auto first = test.fold.begin() + begin_;
     for (int fold = 0; fold <= test.folds; ++fold) {
       fold_begin_[static_cast<size_t>(fold)] =
@@ -49,16 +50,15 @@ class BucketFit {
   // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold:
   // means over the ridges, each weighing by how small its out-of-fold errors are.
   FeatureRow Fit(double days, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
-    FeatureRow beta = prior_;
+    const Moments rough = Accumulate(Weights(prior_), kRoughStride, 0, rows_);
+    const FeatureRow first = Solve(rough, Penalty(rough, kRidges[1] / days), 1);
+    const Eigen::VectorXf weights = Weights(first);
     Moments all;
-    for (int round = 0; round < kRounds; ++round) {
-      Accumulate(beta);
-      all = Moments();
-      for (int fold = 0; fold < folds_; ++fold) {
-        all.gram += moments_[static_cast<size_t>(fold)].gram;
-        all.cross += moments_[static_cast<size_t>(fold)].cross;
-      }
-      if (round + 1 < kRounds) beta = Solve(all, Penalty(all, kRidges[1] / days), 1);
+    for (int fold = 0; fold < folds_; ++fold) {
+      const auto f = static_cast<size_t>(fold);
+      moments_[f] = Accumulate(weights, 1, fold_begin_[f], fold_begin_[f + 1]);
+      all.gram += moments_[f].gram;
+      all.cross += moments_[f].cross;
     }
     std::array<Eigen::VectorXf, kRidges.size()> outs;
     std::array<double, kRidges.size()> losses{};
@@ -70,7 +70,7 @@ class BucketFit {
     double sum = 0;
     for (double& loss : losses)
       sum += loss = std::pow((least + 1e-30) / (loss + 1e-30), kRidgePower);
-    beta.setZero();
+    FeatureRow beta = FeatureRow::Zero();
     out_of_fold.setZero();
     for (size_t k = 0; k < kRidges.size(); ++k) {
       const auto share = static_cast<float>(losses[k] / sum);
@@ -81,26 +81,31 @@ class BucketFit {
   }
 
  private:
-  // Moments of each fold under the weights that make squares of errors into their amounts.
-  void Accumulate(const FeatureRow& beta) {
+  // Weights that make squares of the errors of `beta` into their amounts.
+  Eigen::VectorXf Weights(const FeatureRow& beta) const {
     Eigen::VectorXf weights = (target_ - features_ * beta.transpose()).cwiseAbs();
     std::vector<float> sorted(weights.data(), weights.data() + rows_);
     const auto middle = sorted.begin() + rows_ / 2;
     std::nth_element(sorted.begin(), middle, sorted.end());
     const float least = *middle * 0.5F + kErrorMin;
     weights = weight_.array() / weights.array().max(least);
-    weights /= weights.mean() * static_cast<float>(rows_);
-    weighted_ = features_.array().colwise() * weights.array();
-    for (int fold = 0; fold < folds_; ++fold) {
-      const auto f = static_cast<size_t>(fold);
-      const int from = fold_begin_[f];
-      const int size = fold_begin_[f + 1] - from;
-      const Eigen::Matrix<float, kFeatures, kFeatures> gram =
-          weighted_.middleRows(from, size).transpose() * features_.middleRows(from, size);
-      const Eigen::Matrix<float, kFeatures, 1> cross =
-          weighted_.middleRows(from, size).transpose() * residual_.segment(from, size);
-      moments_[f] = {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
-    }
+    return weights / (weights.mean() * static_cast<float>(rows_));
+  }
+
+  // Of every `stride`-th row of [from, end), under those weights.
+  Moments Accumulate(const Eigen::VectorXf& weights, int stride, int from, int end) {
+    const int rows = (end - from + stride - 1) / stride;
+    using Rows = Eigen::Map<const FeatureMatrix, 0, Eigen::OuterStride<>>;
+    using Values = Eigen::Map<const Eigen::VectorXf, 0, Eigen::InnerStride<>>;
+    const Rows x(features_.data() + static_cast<Eigen::Index>(from) * kFeatures, rows, kFeatures,
+                 Eigen::OuterStride<>(static_cast<Eigen::Index>(stride) * kFeatures));
+    const Values w(weights.data() + from, rows, Eigen::InnerStride<>(stride));
+    const Values y(residual_.data() + from, rows, Eigen::InnerStride<>(stride));
+    auto scaled = weighted_.topRows(rows);
+    scaled = x.array().colwise() * w.array();
+    const Eigen::Matrix<float, kFeatures, kFeatures> gram = scaled.transpose() * x;
+    const Eigen::Matrix<float, kFeatures, 1> cross = scaled.transpose() * y;
+    return {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
   }
 
   static Column Penalty(const Moments& all, double ridge) {

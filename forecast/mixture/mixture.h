@@ -13,7 +13,7 @@ inline constexpr size_t kExperts = 7;
 inline constexpr size_t kDressed = 6;  // The experts before kSlot have a Dressing.
 
 // Quantiles at kJudged, one row a row of the back-test.
-using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size(), Eigen::RowMajor>;
+using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size()>;
 
 // Mean back-test loss (pinball, summed over kJudged) of one expert, by bucket; NaN: no rows.
 struct ExpertLoss {
