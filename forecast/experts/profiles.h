@@ -40,9 +40,8 @@ struct Latest {
 // Profiles move by P <- P + max(a, 1/k) clip(x - P), k the days that they have seen: per slot of
 // the day (a = 0.35), per slot and type of day (0.30), per slot of the week (0.35); and medians of
 // the last five days of a type and of four weeks. Slot of cell t: t mod D. Values of single days
-// count up to 2.75 clips from the median of their type, and of levels up to 2.75 clips from what was
-// expected: a spike goes on only so far. Single owner. Memory: 4
-// bytes x (5 D + 2 W) and some.
+// count up to 2.75 clips from the median of their type, and of levels up to 2.75 clips from what
+// was expected: a spike goes on only so far. Single owner. Memory: 4 bytes x (5 D + 2 W) and some.
 class Profiles {
  public:
   struct Setup {
