@@ -1,10 +1,11 @@
 // Save and Restore of Engine. The bytes, little-endian:
 //   u32 magic, u32 version
-//   i64 step in seconds, u32 seasons, per season i64 its seconds      (must be those of the
-//   options) u8 started, i64 last step index, i64 its cell, i64 steps missing up to it u8 a fit is
-//   known, i64 the cell that it went up to i64 first cell of the history, u32 cells, per cell f32
-//   value or stand-in, u8 per 8 cells: missing the state of FineTail, where there is one u64
-//   checksum
+//   i64 step in seconds, u32 seasons, per season i64 its seconds, u32 cells from fit to fit (these
+//   must be those of the options)
+//   u8 started, i64 last step index, i64 its cell, i64 steps missing up to it
+//   u8 a fit is known, i64 the cell that it went up to
+//   i64 first cell of the history, u32 cells, per cell f32 value or stand-in, u8 per 8 cells:
+//   missing the state of FineTail, where there is one u64 checksum
 // The model is not saved: it follows from the history up to the cell of the fit.
 #include <cmath>
 #include <utility>
@@ -15,7 +16,7 @@ namespace shadow {
 namespace {
 
 constexpr uint32_t kMagic = 0x464d5353;  // "SSMF"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr int kBitsPerByte = 8;
 constexpr float kValueMax = 1.1e30F;
 
@@ -30,6 +31,7 @@ std::string Engine::Save() const {
   for (const absl::Duration season : options_.season_lengths) {
     writer.I64(absl::ToInt64Seconds(season));
   }
+  writer.U32(static_cast<uint32_t>(shape_.refit));
   writer.U8(started_ ? 1 : 0);
   writer.I64(last_step_);
   writer.I64(started_ ? CellOf(last_step_) : 0);
@@ -81,6 +83,7 @@ bool Engine::Load(SavedReader& reader) {
   for (const absl::Duration season : options_.season_lengths) {
     if (reader.I64() != absl::ToInt64Seconds(season)) return false;
   }
+  if (reader.U32() != static_cast<uint32_t>(shape_.refit)) return false;
   started_ = reader.U8() != 0;
   last_step_ = reader.I64();
   const int64_t last_cell = reader.I64();
@@ -117,7 +120,8 @@ absl::Status Engine::Restore(std::string_view saved) {
   SavedReader reader(saved);
   if (!loaded.Load(reader)) {
     return absl::InvalidArgumentError(
-        "the saved forecaster is damaged, or of another version, step or other seasons");
+        "the saved forecaster is damaged, or of another version, step, cadence of fits or other "
+        "seasons");
   }
   *this = std::move(loaded);
   return absl::OkStatus();

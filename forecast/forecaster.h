@@ -38,6 +38,9 @@ class Forecaster {
     // Where the pool's users live: days of 24 h follow its wall clock and its weekdays.
     absl::TimeZone time_zone = absl::UTCTimeZone();
     std::vector<Event> events = {};  // The first one that holds a step counts.
+    // Fits that are due in each shortest season, at least 1: what a fit costs against how soon what
+    // is new is learned. Between fits profiles and levels follow each value all the same.
+    int fits_per_season = 24;
   };
 
   virtual ~Forecaster() = default;

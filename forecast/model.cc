@@ -128,6 +128,7 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
                                                         test.nearest,
                                                         column(F::kSimilar)};
   std::array<JudgedMatrix, kExperts> judged;
+  Eigen::VectorXf scale(test.rows());
   dressings_.reserve(kDressed);
   for (size_t j = 0; j < kDressed; ++j) {
     const bool logs = j == kLogStack;
@@ -135,14 +136,16 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
     const Dressing& dressing = dressings_.emplace_back(test, actual - points[j]);
     JudgedMatrix& of = judged[j];
     of.resize(test.rows(), static_cast<int>(kJudged.size()));
+    for (int row = 0; row < test.rows(); ++row) {
+      const auto at = static_cast<size_t>(row);
+      scale[row] = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
+    }
     for (size_t b = 0; b < kBuckets; ++b) {
-      for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
-        const auto at = static_cast<size_t>(row);
-        const float scale = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
-        for (size_t i = 0; i < kJudged.size(); ++i) {
-          of(row, static_cast<Eigen::Index>(i)) =
-              points[j][row] + scale * dressing.Shape(b)[kJudged[i]];
-        }
+      const auto point = points[j].segment(test.begin[b], test.rows(b));
+      const auto unit = scale.segment(test.begin[b], test.rows(b));
+      for (size_t i = 0; i < kJudged.size(); ++i) {
+        of.col(static_cast<Eigen::Index>(i)).segment(test.begin[b], test.rows(b)) =
+            point + dressing.Shape(b)[kJudged[i]] * unit;
       }
     }
     if (logs) of = of.array().min(kLogMax).exp() - kLogOffset;
@@ -191,11 +194,13 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   ComposeRow(latest_log, fading, log_constant_, log_row);
   const auto b = static_cast<Eigen::Index>(place.bucket);
   using F = LevelFeatures;
-  Points points = {.at = {row.dot(stack_.row(b)) + latest.level,
-                          log_row.dot(log_stack_.row(b)) + latest_log.level, levels[F::kYesterday],
-                          levels[F::kLastWeek], latest.nearest, levels[F::kSimilar]}};
+  Points points;
+  points.at << row.dot(stack_.row(b)) + latest.level,
+      log_row.dot(log_stack_.row(b)) + latest_log.level, levels[F::kYesterday],
+      levels[F::kLastWeek], latest.nearest, levels[F::kSimilar], 0, 0;
   for (size_t j = 0; j < kDressed; ++j) {
-    points.scale[j] = dressings_[j].Scale(place.type, place.slot, place.lead);
+    points.scale[static_cast<Eigen::Index>(j)] =
+        dressings_[j].Scale(place.type, place.slot, place.lead);
   }
   return points;
 }
@@ -203,20 +208,18 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
 Model::Level Model::LevelIn(size_t bucket, const LevelPlace& place) const {
   Level level = {
       .place = place, .disagree = place.In(kDisagree), .widen = place.In(widen_[bucket])};
-  for (size_t j = 0; j < kDressed; ++j) level.shape[j] = place.In(dressings_[j].Shape(bucket));
+  for (size_t j = 0; j < kDressed; ++j) {
+    level.shape[static_cast<Eigen::Index>(j)] = place.In(dressings_[j].Shape(bucket));
+  }
   return level;
 }
 
-std::array<float, kExperts> Model::QuantilesAt(const Points& points, const Place& place,
-                                               const Level& level) const {
-  std::array<float, kExperts> values{};
-  for (size_t j = 0; j < kDressed; ++j) {
-    values[j] = points.at[j] + points.scale[j] * level.shape[j];
-  }
+Model::Lanes Model::QuantilesAt(const Points& points, const Place& place,
+                                const Level& level) const {
+  Lanes values = points.at + points.scale * level.shape;
   values[kLogStack] = std::exp(std::min(values[kLogStack], kLogMax)) - kLogOffset;
   values[kSlot] = level.place.In(slots_->At(place.type, place.slot));
-  for (float& value : values) value = std::max(value, 0.0F);
-  return values;
+  return values.max(0.0F);
 }
 
 std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
@@ -226,6 +229,7 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
   std::vector<Level> levels(quantiles.size());
   for (size_t i = 0; i < levels.size(); ++i) levels[i].place = PlaceOf(quantiles[i]);
   Level middle;
+  Lanes weights = Lanes::Zero();
   size_t bucket = kBuckets;  // What the levels are of.
   std::vector<std::vector<double>> rows;
   rows.reserve(leads.size());
@@ -233,25 +237,20 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
     const Place place = PlaceOfLead(lead);
     if (place.bucket != bucket) {
       bucket = place.bucket;
+      std::copy(weights_[bucket].begin(), weights_[bucket].end(), weights.data());
       middle = LevelIn(bucket, {.low = kMedian, .share = 0});
       for (Level& level : levels) level = LevelIn(bucket, level.place);
     }
     const Points points = PointsAt(series, place);
-    const std::array<float, kExperts>& weights = weights_[bucket];
-    const auto medians = QuantilesAt(points, place, middle);
-    float median = 0;
-    for (size_t j = 0; j < kExperts; ++j) median += weights[j] * medians[j];
-    float square = 0;
-    for (size_t j = 0; j < kExperts; ++j) {
-      square += weights[j] * (medians[j] - median) * (medians[j] - median);
-    }
-    const float disagreement = std::sqrt(square);
+    const Lanes medians = QuantilesAt(points, place, middle);
+    const float median = (weights * medians).sum();
+    const float disagreement = std::sqrt((weights * (medians - median).square()).sum());
     std::vector<double>& row = rows.emplace_back(quantiles.size());
     double before = 0;
     for (size_t i = 0; i < levels.size(); ++i) {
-      const auto values = QuantilesAt(points, place, levels[i]);
-      float value = disagreement * levels[i].disagree;
-      for (size_t j = 0; j < kExperts; ++j) value += weights[j] * values[j];
+      const bool known = quantiles[i] == 0.5;
+      const Lanes values = known ? medians : QuantilesAt(points, place, levels[i]);
+      float value = disagreement * levels[i].disagree + (weights * values).sum();
       value = median + (value - median) * levels[i].widen;
       before = row[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
     }

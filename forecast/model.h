@@ -1,6 +1,7 @@
 // What a fit learns of one series, and the forecasts that follow from it.
 #pragma once
 
+#include <Eigen/Core>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -56,26 +57,30 @@ class Model {
   };
   Place PlaceOfLead(int lead) const;
 
+  // One value an expert, and zeros: eight floats are worked on at once.
+  static constexpr int kLanes = 8;
+  static_assert(kExperts <= kLanes);
+  using Lanes = Eigen::Array<float, kLanes, 1>;
+
   // Point forecasts of the dressed experts and the scales of their errors, kLogStack's in
   // logarithms.
   struct Points {
-    std::array<float, kDressed> at{};
-    std::array<float, kDressed> scale{};
+    Lanes at = Lanes::Zero();
+    Lanes scale = Lanes::Zero();
   };
   Points PointsAt(const Series& series, const Place& place);
 
   // What one probability comes to in a bucket.
   struct Level {
     LevelPlace place;
-    std::array<float, kDressed> shape{};
+    Lanes shape = Lanes::Zero();
     float disagree = 0;
     float widen = 1;
   };
   Level LevelIn(size_t bucket, const LevelPlace& place) const;
 
   // Each expert's quantile.
-  std::array<float, kExperts> QuantilesAt(const Points& points, const Place& place,
-                                          const Level& level) const;
+  Lanes QuantilesAt(const Points& points, const Place& place, const Level& level) const;
 
   void LearnExperts(const BackTest& test, const SlotQuantiles::Input& input);
 

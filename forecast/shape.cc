@@ -7,7 +7,6 @@ namespace {
 
 constexpr int kWindowDays = 42;
 constexpr int kWindowWeeks = 6;
-constexpr int kRefitsPerDay = 24;
 constexpr int kHorizonCellsMin = 96;  // With shorter days the back-test looks two days ahead.
 
 }  // namespace
@@ -36,7 +35,7 @@ Shape MakeShape(const Forecaster::Options& options) {
   if (shape.week == 0 && shape.calendar) shape.week = 7 * shape.day;
   shape.window =
       std::min(kWindowCellsMax, std::max(kWindowDays * shape.day, kWindowWeeks * shape.week));
-  shape.refit = std::max(1, shape.day / kRefitsPerDay);
+  shape.refit = std::max(1, shape.day / std::max(1, options.fits_per_season));
   shape.horizon = shape.day >= kHorizonCellsMin ? shape.day : 2 * shape.day;
   return shape;
 }

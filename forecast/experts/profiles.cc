@@ -11,7 +11,8 @@ namespace {
 constexpr float kDayGain = 0.35F;
 constexpr float kTypeGain = 0.30F;
 constexpr float kWeekGain = 0.35F;
-constexpr float kSingleDayClips = 3;  // Of Profiles::Setup::clip.
+constexpr float kSingleDayClips = 2.75F;  // Of Profiles::Setup::clip.
+constexpr int kSmoothPart = 64;           // Of a day, to either side.
 
 float Gain(double half_life) { return static_cast<float>(1 - std::exp2(-1 / half_life)); }
 
@@ -58,9 +59,10 @@ Profiles::Profiles(const Setup& setup)
 
 float Profiles::Clip(float change) const { return std::clamp(change, -setup_.clip, setup_.clip); }
 
-void Profiles::Follow(Latest& latest, float x, float deviation, bool first) const {
-  latest.level += gains_.level * (x - latest.level);
-  latest.slow += gains_.slow * (x - latest.slow);
+void Profiles::Follow(Latest& latest, const Seen& seen, bool first) const {
+  const auto [x, steady, deviation] = seen;
+  latest.level += gains_.level * (steady - latest.level);
+  latest.slow += gains_.slow * (steady - latest.slow);
   latest.fast += (first ? 1 : gains_.fast) * (x - latest.fast);
   latest.nearest += (first ? 1 : gains_.nearest) * (x - latest.nearest);
   for (size_t i = 0; i < Latest::kDeviations; ++i) {
@@ -75,9 +77,17 @@ void Profiles::Push(const Series& series, int64_t t) {
   const auto type = static_cast<size_t>(setup_.types.TypeOf(FloorDivide(t, setup_.day)));
   float expected = type_[type][slot];
   if (std::isnan(expected)) expected = age < setup_.day ? x : day_[slot];
-  const float log_x = std::log(x + setup_.log_offset);
-  Follow(latest_, x, x - expected, age == 0);
-  Follow(latest_log_, log_x, log_x - std::log(std::max(expected, 0.0F) + setup_.log_offset),
+  const float reach = kSingleDayClips * setup_.clip;
+  const float steady = std::clamp(x, expected - reach, expected + reach);
+  const auto log_of = [&](float value) {
+    return std::log(std::max(value, 0.0F) + setup_.log_offset);
+  };
+  const float log_x = log_of(x);
+  Follow(latest_, {.value = x, .steady = steady, .deviation = x - expected}, age == 0);
+  Follow(latest_log_,
+         {.value = log_x,
+          .steady = steady == x ? log_x : log_of(steady),
+          .deviation = log_x - log_of(expected)},
          age == 0);
   if (age < setup_.day) {
     day_[slot] = x;
@@ -139,6 +149,23 @@ void Profiles::PushWeek(const Series& series, int64_t t, float x) {
   week_median_[slot] = Median({seen.data(), size});
 }
 
+float Profiles::Smooth(const std::vector<float>& table, size_t slot) const {
+  const int reach = setup_.day / kSmoothPart;
+  float sum = 0;
+  float weight = 0;
+  for (int k = -reach; k <= reach; ++k) {
+    int at = static_cast<int>(slot) + k;
+    if (at < 0) at += setup_.day;
+    if (at >= setup_.day) at -= setup_.day;
+    const float value = table[static_cast<size_t>(at)];
+    if (std::isnan(value)) continue;
+    const auto w = static_cast<float>(reach + 1 - std::abs(k));
+    sum += w * value;
+    weight += w;
+  }
+  return sum / weight;
+}
+
 void Profiles::SetOrigin(int64_t origin) {
   origin_ = origin;
   similar_.SetOrigin(origin);
@@ -147,20 +174,23 @@ void Profiles::SetOrigin(int64_t origin) {
 Levels Profiles::At(const Series& series, int64_t t) {
   using F = LevelFeatures;
   Levels levels;
-  const int64_t lead = t - origin_ + 1;
-  const size_t slot = SlotOf(t, setup_.day);
-  const auto type = static_cast<size_t>(setup_.types.TypeOf(FloorDivide(t, setup_.day)));
-  const int64_t yesterday = t - (lead + setup_.day - 1) / setup_.day * setup_.day;
-  levels[F::kDay] = day_[slot];
+  const int lead = static_cast<int>(t - origin_ + 1);
+  const int64_t number = FloorDivide(t, setup_.day);
+  const auto slot = static_cast<size_t>(t - number * setup_.day);
+  const auto type = static_cast<size_t>(setup_.types.TypeOf(number));
+  const int nearest = (lead + setup_.day - 1) / setup_.day;  // Days back to one that is known.
+  const int64_t yesterday = t - static_cast<int64_t>(nearest) * setup_.day;
   levels[F::kYesterday] = series(yesterday);
   const bool typed = type_count_[type][slot] > 0;
-  levels[F::kType] = typed ? type_[type][slot] : levels[F::kDay];
+  levels[F::kType] = typed ? type_[type][slot] : day_[slot];
+  levels[F::kSmooth] = typed ? Smooth(type_[type], slot) : levels[F::kType];
   levels[F::kTypeMedian] = typed ? type_median_[type][slot] : levels[F::kYesterday];
   levels[F::kWeek] = levels[F::kType];
   levels[F::kWeekMedian] = levels[F::kTypeMedian];
   levels[F::kLastWeek] = setup_.week > 0 ? levels[F::kType] : levels[F::kYesterday];
   if (setup_.week > 0) {
-    const int64_t last_week = t - (lead + setup_.week - 1) / setup_.week * setup_.week;
+    const int64_t last_week =
+        t - static_cast<int64_t>((lead + setup_.week - 1) / setup_.week) * setup_.week;
     if (last_week >= setup_.first) {
       const size_t week_slot = SlotOf(t, setup_.week);
       levels[F::kWeek] = week_[week_slot];

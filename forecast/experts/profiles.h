@@ -13,7 +13,16 @@ namespace shadow {
 
 // Candidates for the level of one future cell, in units of the series' mean.
 struct LevelFeatures {
-  enum : size_t { kDay, kType, kWeek, kYesterday, kLastWeek, kTypeMedian, kWeekMedian, kSimilar };
+  enum : size_t {
+    kSmooth,
+    kType,
+    kWeek,
+    kYesterday,
+    kLastWeek,
+    kTypeMedian,
+    kWeekMedian,
+    kSimilar
+  };
   static constexpr size_t kCount = 8;
 };
 using Levels = std::array<float, LevelFeatures::kCount>;
@@ -21,8 +30,8 @@ using Levels = std::array<float, LevelFeatures::kCount>;
 // What is known of the latest cells, in levels or in their logarithms.
 struct Latest {
   static constexpr size_t kDeviations = 4;
-  float level = 0;                              // Half-life D cells.
-  float slow = 0;                               // 4 D
+  float level = 0;                              // Half-life D cells; without spikes.
+  float slow = 0;                               // 4 D; without spikes.
   float fast = 0;                               // D/48
   float nearest = 0;                            // D/96; the level expert.
   std::array<float, kDeviations> deviations{};  // From the type's profile: 1/2 cell, D/24, D/5, D.
@@ -31,8 +40,8 @@ struct Latest {
 // Profiles move by P <- P + max(a, 1/k) clip(x - P), k the days that they have seen: per slot of
 // the day (a = 0.35), per slot and type of day (0.30), per slot of the week (0.35); and medians of
 // the last five days of a type and of four weeks. Slot of cell t: t mod D. Values of single days
-// count up to three clips from the median of their type. Single owner. Memory: 4
-// bytes x (5 D + 2 W) and some.
+// count up to 2.75 clips from the median of their type, and of levels up to 2.75 clips from what
+// was expected: a spike goes on only so far. Single owner. Memory: 4 bytes x (5 D + 2 W) and some.
 class Profiles {
  public:
   struct Setup {
@@ -68,10 +77,21 @@ class Profiles {
   };
 
   static Gains MakeGains(int day);
-  void Follow(Latest& latest, float x, float deviation, bool first) const;
+
+  // A cell, in levels or in logarithms.
+  struct Seen {
+    float value;
+    float steady;     // The value, but not too far from what was expected.
+    float deviation;  // From what was expected.
+  };
+  void Follow(Latest& latest, const Seen& seen, bool first) const;
   void PushType(const Series& series, int64_t t, float x);
   void PushWeek(const Series& series, int64_t t, float x);
   float Clip(float change) const;
+
+  // Mean of `table` around `slot`, which it holds, weighted by a triangle of 1/64 day to either
+  // side.
+  float Smooth(const std::vector<float>& table, size_t slot) const;
 
   Setup setup_;
   Gains gains_;

@@ -3,14 +3,16 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 namespace shadow {
 namespace {
 
-constexpr double kRidge = 0.15;
+constexpr std::array<double, 3> kRidges = {0.01, 0.1, 1};
+constexpr double kRidgePower = 30;
 constexpr double kRidgeDaysMin = 0.5;
-constexpr int kRounds = 2;
+constexpr int kRoughStride = 2;  // Rows of the first round.
 constexpr int kRowsMin = 10;
 constexpr float kSimilarShare = 0.25F;
 constexpr float kErrorMin = 1e-6F;  // In units of the series' mean; 1 in logarithms.
@@ -35,7 +37,8 @@ class BucketFit {
         target_(target.segment(begin_, rows_)),
         weight_(test.fit_weight.segment(begin_, rows_)),
         prior_(prior),
-        residual_(target_ - features_ * prior.transpose()) {
+        residual_(target_ - features_ * prior.transpose()),
+        weighted_(rows_, kFeatures) {
     const auto first = test.fold.begin() + begin_;
     for (int fold = 0; fold <= test.folds; ++fold) {
       fold_begin_[static_cast<size_t>(fold)] =
@@ -44,22 +47,75 @@ class BucketFit {
     folds_ = test.folds;
   }
 
-  // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold.
-  FeatureRow Fit(double ridge, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
-    FeatureRow beta = prior_;
+  // The coefficients, and into `out_of_fold` (of the bucket's rows) the fits without the own fold:
+  // means over the ridges, each weighing by how small its out-of-fold errors are.
+  FeatureRow Fit(double days, Eigen::Ref<Eigen::VectorXf> out_of_fold) {
+    const Moments rough = Accumulate(Weights(prior_), kRoughStride, 0, rows_);
+    const FeatureRow first = Solve(rough, Penalty(rough, kRidges[1] / days), 1);
+    const Eigen::VectorXf weights = Weights(first);
     Moments all;
-    for (int round = 0; round < kRounds; ++round) {
-      Accumulate(beta);
-      all = Moments();
-      for (int fold = 0; fold < folds_; ++fold) {
-        all.gram += moments_[static_cast<size_t>(fold)].gram;
-        all.cross += moments_[static_cast<size_t>(fold)].cross;
-      }
-      const Column diagonal = all.gram.diagonal();
-      const double mean = diagonal.sum() / (kFeatures - 1);  // One column is unused.
-      penalty_ = ridge * (diagonal.array() + 0.5 * mean) + 1e-9 * mean + 1e-15;
-      beta = Solve(all, 1);
+    for (int fold = 0; fold < folds_; ++fold) {
+      const auto f = static_cast<size_t>(fold);
+      moments_[f] = Accumulate(weights, 1, fold_begin_[f], fold_begin_[f + 1]);
+      all.gram += moments_[f].gram;
+      all.cross += moments_[f].cross;
     }
+    std::array<Eigen::VectorXf, kRidges.size()> outs;
+    std::array<double, kRidges.size()> losses{};
+    for (size_t k = 0; k < kRidges.size(); ++k) {
+      outs[k] = OutOfFold(all, Penalty(all, kRidges[k] / days));
+      losses[k] = ((target_ - outs[k]).array().abs() * weight_.array()).sum();
+    }
+    const double least = *std::min_element(losses.begin(), losses.end());
+    double sum = 0;
+    for (double& loss : losses)
+      sum += loss = std::pow((least + 1e-30) / (loss + 1e-30), kRidgePower);
+    FeatureRow beta = FeatureRow::Zero();
+    out_of_fold.setZero();
+    for (size_t k = 0; k < kRidges.size(); ++k) {
+      const auto share = static_cast<float>(losses[k] / sum);
+      beta += share * Solve(all, Penalty(all, kRidges[k] / days), 1);
+      out_of_fold += share * outs[k];
+    }
+    return beta;
+  }
+
+ private:
+  // Weights that make squares of the errors of `beta` into their amounts.
+  Eigen::VectorXf Weights(const FeatureRow& beta) const {
+    Eigen::VectorXf weights = (target_ - features_ * beta.transpose()).cwiseAbs();
+    std::vector<float> sorted(weights.data(), weights.data() + rows_);
+    const auto middle = sorted.begin() + rows_ / 2;
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    const float least = *middle * 0.5F + kErrorMin;
+    weights = weight_.array() / weights.array().max(least);
+    return weights / (weights.mean() * static_cast<float>(rows_));
+  }
+
+  // Of every `stride`-th row of [from, end), under those weights.
+  Moments Accumulate(const Eigen::VectorXf& weights, int stride, int from, int end) {
+    const int rows = (end - from + stride - 1) / stride;
+    using Rows = Eigen::Map<const FeatureMatrix, 0, Eigen::OuterStride<>>;
+    using Values = Eigen::Map<const Eigen::VectorXf, 0, Eigen::InnerStride<>>;
+    const Rows x(features_.data() + static_cast<Eigen::Index>(from) * kFeatures, rows, kFeatures,
+                 Eigen::OuterStride<>(static_cast<Eigen::Index>(stride) * kFeatures));
+    const Values w(weights.data() + from, rows, Eigen::InnerStride<>(stride));
+    const Values y(residual_.data() + from, rows, Eigen::InnerStride<>(stride));
+    auto scaled = weighted_.topRows(rows);
+    scaled = x.array().colwise() * w.array();
+    const Eigen::Matrix<float, kFeatures, kFeatures> gram = scaled.transpose() * x;
+    const Eigen::Matrix<float, kFeatures, 1> cross = scaled.transpose() * y;
+    return {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
+  }
+
+  static Column Penalty(const Moments& all, double ridge) {
+    const Column diagonal = all.gram.diagonal();
+    const double mean = diagonal.sum() / (kFeatures - 1);  // One column is unused.
+    return ridge * (diagonal.array() + 0.5 * mean) + 1e-9 * mean + 1e-15;
+  }
+
+  Eigen::VectorXf OutOfFold(const Moments& all, const Column& penalty) const {
+    Eigen::VectorXf out(rows_);
     for (int fold = 0; fold < folds_; ++fold) {
       const auto f = static_cast<size_t>(fold);
       const int size = fold_begin_[f + 1] - fold_begin_[f];
@@ -67,39 +123,17 @@ class BucketFit {
       const double rest = 1 - static_cast<double>(size) / rows_;
       const Moments others = {.gram = all.gram - moments_[f].gram,
                               .cross = all.cross - moments_[f].cross};
-      const FeatureRow own = size == rows_ ? prior_ : Solve(others, rest);
-      out_of_fold.segment(fold_begin_[f], size).noalias() =
+      const FeatureRow own = size == rows_ ? prior_ : Solve(others, penalty, rest);
+      out.segment(fold_begin_[f], size).noalias() =
           features_.middleRows(fold_begin_[f], size) * own.transpose();
     }
-    return beta;
+    return out;
   }
 
- private:
-  // Moments of each fold under the weights that make squares of errors into their amounts.
-  void Accumulate(const FeatureRow& beta) {
-    Eigen::VectorXf weights = (target_ - features_ * beta.transpose()).cwiseAbs();
-    std::vector<float> sorted(weights.data(), weights.data() + rows_);
-    const auto middle = sorted.begin() + rows_ / 2;
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    const float least = *middle * 0.5F + kErrorMin;
-    weights = weight_.array() / weights.array().max(least);
-    weights /= weights.mean() * static_cast<float>(rows_);
-    weighted_ = features_.array().colwise() * weights.array();
-    for (int fold = 0; fold < folds_; ++fold) {
-      const auto f = static_cast<size_t>(fold);
-      const int from = fold_begin_[f];
-      const int size = fold_begin_[f + 1] - from;
-      const Eigen::Matrix<float, kFeatures, kFeatures> gram =
-          weighted_.middleRows(from, size).transpose() * features_.middleRows(from, size);
-      const Eigen::Matrix<float, kFeatures, 1> cross =
-          weighted_.middleRows(from, size).transpose() * residual_.segment(from, size);
-      moments_[f] = {.gram = gram.cast<double>(), .cross = cross.cast<double>()};
-    }
-  }
-
-  FeatureRow Solve(const Moments& moments, double share) const {
+  // `share` of the rows of all that `moments` stand for.
+  FeatureRow Solve(const Moments& moments, const Column& penalty, double share) const {
     Gram system = moments.gram;
-    system.diagonal() += share * penalty_;
+    system.diagonal() += share * penalty;
     const Column step = system.ldlt().solve(moments.cross);
     return prior_ + step.transpose().cast<float>();
   }
@@ -115,7 +149,6 @@ class BucketFit {
   FeatureMatrix weighted_;    // Scratch of Accumulate.
   std::array<int, kFoldsMax + 1> fold_begin_{};
   std::array<Moments, kFoldsMax> moments_;
-  Column penalty_;
 };
 
 }  // namespace
@@ -132,7 +165,7 @@ Coefficients PriorCoefficients(bool weekly) {
     if (weekly) {
       prior(row, F::kWeek) = prior(row, F::kWeekMedian) = 0.25F * kRest;
     } else {
-      prior(row, F::kDay) = 0.3F * kRest;
+      prior(row, F::kSmooth) = 0.3F * kRest;
       prior(row, F::kYesterday) = 0.2F * kRest;
     }
     prior(row, F::kSimilar) = kSimilarShare;
@@ -146,7 +179,7 @@ Coefficients PriorCoefficients(bool weekly) {
 StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
                   const Eigen::VectorXf& target, const Coefficients& prior) {
   StackFit fit = {.coefficients = prior, .out_of_fold = Eigen::VectorXf(test.rows())};
-  const double ridge = kRidge / std::max(test.days, kRidgeDaysMin);
+  const double days = std::max(test.days, kRidgeDaysMin);
   for (size_t b = 0; b < kBuckets; ++b) {
     const auto row = static_cast<Eigen::Index>(b);
     auto out = fit.out_of_fold.segment(test.begin[b], test.rows(b));
@@ -156,7 +189,7 @@ StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
       continue;
     }
     BucketFit bucket(test, b, features, target, prior.row(row));
-    fit.coefficients.row(row) = bucket.Fit(ridge, out);
+    fit.coefficients.row(row) = bucket.Fit(days, out);
   }
   return fit;
 }

@@ -19,7 +19,9 @@ constexpr int kOriginsPerFull = 5;      // Every so manieth looks at all leads.
 constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
-constexpr int kLeadsMax = 18;  // Of one origin and bucket, about.
+constexpr int kLeadsMax = 18;          // Of one origin and bucket, about.
+constexpr float kLikeNow = 10;         // Times that an origin at the present level counts more.
+constexpr float kLikeNowWidth = 0.3F;  // In units of the mean, and in logarithms, of a bell.
 
 struct Origin {
   int cell = 0;        // The first that is not known, counted from the window's first.
@@ -83,6 +85,7 @@ class Writer {
       if (next < origins_.size() && origins_[next].cell == cell) WriteOrigin(next++);
       profiles_.Push(input_.series, input_.first + cell);
     }
+    CountLikeNow();
     const float offset = profiles_.setup().log_offset;
     auto levels = test_.levels.leftCols<LevelFeatures::kCount>();
     test_.logs.leftCols<LevelFeatures::kCount>() =
@@ -92,6 +95,18 @@ class Writer {
   }
 
  private:
+  // Rows count less the farther the level at their origin was from what it is now.
+  void CountLikeNow() {
+    const Eigen::ArrayXf away =
+        ((test_.level.array() - profiles_.latest().level).square() +
+         (test_.log_level.array() - profiles_.latest_log().level).square()) /
+        (kLikeNowWidth * kLikeNowWidth);
+    const Eigen::ArrayXf like = (1 + kLikeNow * (-0.5F * away).exp()) / (1 + kLikeNow);
+    for (auto* v : {&test_.fit_weight, &test_.weight, &test_.plain_weight, &test_.recent}) {
+      v->array() *= like;
+    }
+  }
+
   // Leads of origin `index`, from 1.
   size_t LeadCount(size_t index) const {
     return origins_[index].whole ? leads_.size() : short_leads_;

@@ -33,7 +33,11 @@ void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviation
 
 // Rows ordered by bucket, then origin, then lead; all vectors have one entry a row. Short leads (up
 // to 3 h of 24) are looked at from five times as many origins as long ones. What is learned is used
-// at the present time of day, so rows with an origin near it count up to seven times as much.
+// at the present time of day, so rows with an origin near it count up to seven times as much; and
+// at the present level, so rows count up to eleven times as much the nearer the level at their
+// origin was to it, in levels and in logarithms: what a level shift has left behind is forgotten at
+// once, where it comes back it is remembered, and a spike, which does not move the level of a day,
+// changes nothing. Source: locally weighted regression, W. S. Cleveland, JASA 74 (1979).
 struct BackTest {
   int day = 1;
   int horizon = 1;                        // Longest lead.

@@ -9,7 +9,7 @@ namespace shadow {
 namespace {
 
 constexpr int kSmoothPart = 16;  // Of a day, to either side.
-constexpr double kPool = 0.2;    // Of the mean slot's weight, for the mean of all.
+constexpr double kPool = 1;      // Of the mean slot's weight, for the mean of all.
 constexpr double kTypeDays = 4;  // Of a type, at which its own scale weighs one half.
 constexpr int kKnots = 9;
 constexpr double kGrowthMin = 0.05;  // Of the mean.

@@ -8,8 +8,8 @@ namespace shadow {
 namespace {
 
 constexpr std::array<double, kBuckets> kNearPower = {10, 10, 10, 7, 5, 5, 5};
-constexpr std::array<double, kBuckets> kDayPower = {4, 4, 4, 4, 4, 4, 4};
-constexpr std::array<double, kBuckets> kTotalPower = {2, 2, 3, 6, 8, 9, 9};
+constexpr std::array<double, kBuckets> kDayPower = {2, 2, 2, 2, 2, 2, 2};
+constexpr std::array<double, kBuckets> kTotalPower = {4, 4, 6, 12, 16, 18, 18};
 constexpr double kLossMin = 1e-6;  // In units of the series' mean: a perfect expert counts no more.
 
 using Losses = std::array<double, kExperts>;
@@ -32,24 +32,23 @@ Losses Relative(const Losses& losses) {
 ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles) {
   ExpertLoss loss;
   for (size_t b = 0; b < kBuckets; ++b) {
-    double whole = 0;
-    double plain = 0;
-    double recent = 0;
-    for (int row = test.begin[b]; row < test.begin[b + 1]; ++row) {
-      float pinball = 0;
-      for (size_t i = 0; i < kJudged.size(); ++i) {
-        const auto q = static_cast<float>(kLevels[kJudged[i]]);
-        const float error = test.actual[row] - quantiles(row, static_cast<Eigen::Index>(i));
-        pinball += std::max(q * error, (q - 1) * error);
-      }
-      whole += static_cast<double>(pinball * test.weight[row]);
-      plain += static_cast<double>(pinball * test.plain_weight[row]);
-      recent += static_cast<double>(pinball * test.recent[row]);
+    const int from = test.begin[b];
+    const int rows = test.rows(b);
+    const auto actual = test.actual.segment(from, rows).array();
+    Eigen::ArrayXf pinball = Eigen::ArrayXf::Zero(rows);
+    for (size_t i = 0; i < kJudged.size(); ++i) {
+      const auto q = static_cast<float>(kLevels[kJudged[i]]);
+      const auto error =
+          actual - quantiles.col(static_cast<Eigen::Index>(i)).segment(from, rows).array();
+      pinball += (q * error).max((q - 1) * error);
     }
-    // NaN where there are no rows.
-    loss.whole[b] = whole / test.weight.segment(test.begin[b], test.rows(b)).sum();
-    loss.plain[b] = plain / test.plain_weight.segment(test.begin[b], test.rows(b)).sum();
-    loss.recent[b] = recent / test.recent.segment(test.begin[b], test.rows(b)).sum();
+    const auto mean = [&](const Eigen::VectorXf& of) -> double {  // NaN where there are no rows.
+      const auto weight = of.segment(from, rows);
+      return weight.dot(pinball.matrix()) / weight.sum();
+    };
+    loss.whole[b] = mean(test.weight);
+    loss.plain[b] = mean(test.plain_weight);
+    loss.recent[b] = mean(test.recent);
   }
   return loss;
 }

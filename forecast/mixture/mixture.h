@@ -13,7 +13,7 @@ inline constexpr size_t kExperts = 7;
 inline constexpr size_t kDressed = 6;  // The experts before kSlot have a Dressing.
 
 // Quantiles at kJudged, one row a row of the back-test.
-using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size(), Eigen::RowMajor>;
+using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size()>;
 
 // Mean back-test loss (pinball, summed over kJudged) of one expert, by bucket; NaN: no rows.
 struct ExpertLoss {
@@ -39,7 +39,7 @@ MixtureWeights Weigh(const std::array<ExpertLoss, kExperts>& losses);
 inline constexpr std::array<float, kLevels.size()> kDisagree = {
     -0.80F, -0.56F, -0.40F, -0.18F, 0, 0.15F, 0.24F, 0.40F, 0.56F, 0.72F, 0.80F};
 inline constexpr std::array<float, kLevels.size()> kWiden = {
-    1.46F, 1.13F, 1.01F, 0.97F, 1, 0.97F, 0.97F, 1.01F, 1.13F, 1.36F, 1.46F};
+    1.52F, 1.16F, 1.02F, 0.97F, 1, 0.97F, 0.97F, 1.02F, 1.16F, 1.41F, 1.52F};
 
 // The experts' quantiles at kJudged, as one: averaged, widened where they disagree.
 JudgedMatrix Combine(const BackTest& test, const std::array<JudgedMatrix, kExperts>& quantiles,

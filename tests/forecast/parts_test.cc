@@ -7,6 +7,7 @@
 #include "forecast/experts/day_types.h"
 #include "forecast/experts/similar_days.h"
 #include "forecast/experts/young.h"
+#include "forecast/mixture/back_test.h"
 #include "forecast/mixture/dressing.h"
 #include "forecast/mixture/mixture.h"
 #include "forecast/mixture/quantile_levels.h"
@@ -73,6 +74,42 @@ TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300
   CHECK(demo.week == 0);
   CHECK(demo.window == 42 * 60);
   CHECK_FALSE(demo.calendar);
+}
+
+TEST_CASE("fits are due as often in a season as the options say") {
+  Forecaster::Options options = {.step = absl::Minutes(5), .season_lengths = {absl::Hours(24)}};
+  CHECK(MakeShape(options).refit == 12);  // Once an hour.
+  options.fits_per_season = 1;
+  CHECK(MakeShape(options).refit == 288);
+  options.fits_per_season = 1000;
+  CHECK(MakeShape(options).refit == 1);
+}
+
+TEST_CASE("the past at another level counts for little, that at the present one for much") {
+  // Twelve days of a day and night, the last four at three times the demand.
+  History history(12 * 24);
+  for (int i = 0; i < 12 * 24; ++i) {
+    const float demand = i % 24 < 12 ? 1 : 2;
+    history.Push(i < 8 * 24 ? demand : 3 * demand);
+  }
+  const Series series = {.history = &history, .scale = 1};
+  const Shape shape = MakeShape({.step = absl::Hours(1), .season_lengths = {absl::Hours(24)}});
+  Profiles profiles({.day = 24, .types = {.alike = true}, .level = 1.5F, .clip = 10});
+  const BackTest test =
+      RunBackTest({.shape = &shape, .series = series, .first = 0, .end = 12 * 24}, profiles);
+  float before = 0;
+  float after = 0;
+  for (int row = 0; row < test.rows(); ++row) {
+    // Without the age, which halves every quarter of the window.
+    const auto at = static_cast<size_t>(row);
+    const int origin = test.target[at] - test.lead[at] + 1;
+    const float age = static_cast<float>(12 * 24 - origin) / (12 * 24);
+    const float like = test.plain_weight[row] * std::exp2(4 * age);
+    if (origin <= 8 * 24) before = std::max(before, like);
+    if (origin >= 11 * 24) after = std::max(after, like);
+  }
+  CHECK(before == Approx(1.0 / 11).epsilon(0.05));
+  CHECK(after > 0.9);
 }
 
 TEST_CASE("1970 began on a Thursday, and a weekend may lie elsewhere") {

@@ -46,6 +46,22 @@ TEST_CASE("what was saved with other options is refused") {
   auto coarser = MakeForecaster(
       {.step = absl::Minutes(10), .season_lengths = {absl::Hours(24), absl::Hours(168)}});
   CHECK(absl::IsInvalidArgument(coarser->Restore(saved)));
+  Forecaster::Options rarer = kOptions;
+  rarer.fits_per_season = 1;
+  CHECK(absl::IsInvalidArgument(MakeForecaster(rarer)->Restore(saved)));
+}
+
+TEST_CASE("with one fit a day, a forecaster that is restored between fits is the same") {
+  Forecaster::Options options = kOptions;
+  options.fits_per_season = 1;
+  const auto original = MakeForecaster(options);
+  for (int64_t i = 0; i < 5 * kDay; ++i) {
+    REQUIRE(original->Update(StepTime(i), Daily(i)).ok());
+    if (i == 4 * kDay) REQUIRE(original->Forecast(1, kQuantiles).ok());  // The fit.
+  }
+  const auto restored = MakeForecaster(options);
+  REQUIRE(restored->Restore(original->Save()).ok());
+  CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
 }
 
 }  // namespace
