@@ -136,9 +136,9 @@ TEST_CASE("a decision is explained with its numbers, unknown ones as unknown") {
   CHECK_THAT(text, Catch::StartsWith("pools/web, SIZE decision 7 at 1970-01-01T00:00:00Z (not "
                                      "acted on)\nthe forecast passes the threshold\n"));
   CHECK_THAT(text, Catch::Contains("PREDICTED_INCREASE, AT_MAXIMUM\n"));
-  CHECK_THAT(text, Catch::Contains("  demand                       42.5\n"));
-  CHECK_THAT(text, Catch::Contains("  base capacity                80\n"));
-  CHECK_THAT(text, Catch::Contains("  forecast, provisioning lead  unknown within 0\n"));
+  CHECK_THAT(text, Catch::Contains("  demand                     42.5\n"));
+  CHECK_THAT(text, Catch::Contains("  base capacity              80\n"));
+  CHECK_THAT(text, Catch::Contains("  forecast, activation lead  unknown within 0\n"));
 }
 
 }  // namespace

@@ -78,6 +78,8 @@ absl::StatusOr<Variant> VariantOf(const v1::SimulateRequest::Variant& asked, v1:
                         absl::StrCat(asked.service_level(), " is not in (0, 1)"));
     }
     pool.mutable_policy()->set_service_level(asked.service_level());
+    pool.mutable_policy()->clear_idle_cost();  // Instead of what they make worth covering.
+    pool.mutable_policy()->clear_shortage_cost();
   }
   auto spec = ReplaySpec(std::move(pool), step);
   if (!spec.ok()) return Renamed(spec.status(), asked.has_policy() ? field : "");

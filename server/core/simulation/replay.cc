@@ -9,6 +9,10 @@
 namespace shadow::simulation {
 namespace {
 
+// Fewer than the daemon's: fits are most of what a replay takes, and a plan that calibrates itself
+// hardly notices (forecast/need/README.md).
+constexpr int kFitsPerSeason = 1;
+
 // Demand of the step `index`; unset: no sample, or before the first step.
 std::optional<double> DemandOf(const DemandSeries& series, size_t index) {
   if (index >= series.values.size() || std::isnan(series.values[index])) return std::nullopt;
@@ -19,7 +23,8 @@ std::unique_ptr<Forecaster> ForecasterOf(const CompiledPool& pool, const ReplayO
   const Forecaster::Options forecaster{.step = pool.step,
                                        .season_lengths = pool.season_lengths,
                                        .time_zone = pool.time_zone,
-                                       .events = pool.demand_events};
+                                       .events = pool.demand_events,
+                                       .fits_per_season = kFitsPerSeason};
   return options.make_forecaster ? options.make_forecaster(forecaster) : MakeForecaster(forecaster);
 }
 
