@@ -23,12 +23,15 @@ class ControlLoop {
   struct Options {
     std::vector<std::string> providers = {"process"};
     int instances_max = 1000;  // Of all pools together.
+    // Between two saves of what a pool has learned; what came since is replayed at a start.
+    absl::Duration save_interval = absl::Minutes(15);
     // Of loaded pools, instead of MakeForecaster: replays share one.
     std::function<std::unique_ptr<Forecaster>(const CompiledPool&)> make_forecaster = {};
   };
 
   explicit ControlLoop(Options options) : options_(std::move(options)) {
     world_.instances_max = options_.instances_max;
+    world_.save_interval = options_.save_interval;
   }
 
   // Takes over what the store holds. First call. kDataLoss, naming the record: it does not make

@@ -91,7 +91,10 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
   I& instance = *member.record.mutable_instance();
   switch (event) {
     case E::kVerified:
-      if (instance.role() == I::BASE) MeasureProvisioning(changes, pool, member);
+      // One that is to serve at once is not suspended first, but maybe hours later.
+      if (instance.role() == I::BASE || member.record.want() == R::WANT_ACTIVE) {
+        MeasureProvisioning(changes, pool, member);
+      }
       break;
     case E::kSuspended:
       MeasureProvisioning(changes, pool, member);

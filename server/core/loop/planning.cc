@@ -105,7 +105,7 @@ void FillPolicy(const PoolEntry& pool, D::Inputs& in) {
 }
 
 void FillBounds(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
-  const Bounds bounds = BoundsAt(*pool.spec, now, ProvisioningLead(pool));
+  const Bounds bounds = BoundsAt(*pool.spec, now, ProvisioningLeadNow(pool, now));
   in.set_min_shadow_instances(bounds.min_instances);
   in.set_max_shadow_instances(bounds.max_instances);
   in.set_bounds_by(bounds.by);
@@ -152,7 +152,7 @@ void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
 void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
   const double level = in.service_level();
   const absl::Duration activation = ActivationLead(pool);
-  const absl::Duration provisioning = ProvisioningLead(pool);
+  const absl::Duration provisioning = ProvisioningLeadNow(pool, now);
   *in.mutable_provisioning_lead() = ToProto(provisioning);
   *in.mutable_activation_lead() = ToProto(activation);
   in.set_trust(TrustNow(pool));
@@ -170,6 +170,18 @@ void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
 absl::Duration ProvisioningLead(const PoolEntry& pool) {
   return pool.spec->provisioning_lead.value_or(
       Percentile95(pool.record.provisioning_leads(), kDefaultProvisioningLead));
+}
+
+absl::Duration ProvisioningLeadNow(const PoolEntry& pool, absl::Time now) {
+  absl::Duration lead = ProvisioningLead(pool);
+  if (pool.spec->provisioning_lead.has_value()) return lead;
+  for (const auto& [id, member] : pool.members) {
+    const v1::Instance& instance = member.record.instance();
+    const bool creating =
+        instance.state() == v1::Instance::CREATING || instance.state() == v1::Instance::VERIFYING;
+    if (creating) lead = std::max(lead, now - FromProto(instance.create_time()));
+  }
+  return lead;
 }
 
 absl::Duration ActivationLead(const PoolEntry& pool) {

@@ -17,6 +17,9 @@ v1::Decision DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind 
 absl::Duration ProvisioningLead(const PoolEntry& pool);
 absl::Duration ActivationLead(const PoolEntry& pool);
 
+// The same, or longer: the age of the oldest instance that is being created, unless it is fixed.
+absl::Duration ProvisioningLeadNow(const PoolEntry& pool, absl::Time now);
+
 // The pool's shadow of its present DNA revision, or nullptr.
 ShadowEntry* CurrentShadow(PoolEntry& pool);
 

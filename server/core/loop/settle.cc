@@ -188,7 +188,7 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   CloseSteps(pool, now.wall, now.wall);
-  if (pool.capacity->SetLead(ProvisioningLead(pool) + ActivationLead(pool))) {
+  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + ActivationLead(pool))) {
     pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
   v1::Pool& proto = *pool.record.mutable_pool();
@@ -197,7 +197,7 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   changes.Keep(pool);  // What the planner remembers.
   if (now.mono < pool.next_save) return;
-  pool.next_save = now.mono + kForecasterSaveInterval;
+  pool.next_save = now.mono + changes.world().save_interval;
   SaveForecasts(changes, pool);
 }
 
@@ -234,7 +234,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;
-  pool.next_save = now.mono + kForecasterSaveInterval * SaveOffset(pool.id);
+  pool.next_save = now.mono + kFirstSave * SaveOffset(pool.id);
   pool.due = now.mono;
 }
 

@@ -29,6 +29,6 @@ inline constexpr absl::Duration kViewIntervalMoving =
 inline constexpr absl::Duration kFailedRetention = absl::Minutes(10);
 inline constexpr int kFailedKept = 3;        // Of a group; older ones are forgotten at once.
 inline constexpr int kCreatesPerCycle = 16;  // Of a group, at one time in CREATING.
-inline constexpr absl::Duration kForecasterSaveInterval = absl::Minutes(15);
+inline constexpr absl::Duration kFirstSave = absl::Minutes(15);  // To twice that, by pool.
 
 }  // namespace shadow

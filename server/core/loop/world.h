@@ -119,6 +119,7 @@ struct World {
   uint64_t effect_id = 0;
   int instances = 0;
   int instances_max = 1000;
+  absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
   bool dnas_dirty = true;
 };

@@ -73,6 +73,7 @@ PoolReplay::PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time star
       now_{.wall = start, .mono = absl::Hours(1)},
       loop_({.providers = {},  // Nothing to list: no instance comes or goes by itself.
              .instances_max = kInstancesMax,
+             .save_interval = absl::InfiniteDuration(),
              .make_forecaster = [&forecast](const CompiledPool& /*pool*/) {
                return forecast.NewReader();
              }}) {}
