@@ -116,18 +116,39 @@ int64_t Engine::SampleCount() const {
   return static_cast<int64_t>(static_cast<double>(history_.present()) * shape_.cell_steps());
 }
 
-Model* Engine::Fitted() const {
+bool Engine::FitLost() const {
+  return fit_known_ && model_ == nullptr && history_.next() < fit_end_ + shape_.refit &&
+         fit_end_ > history_.first();
+}
+
+bool Engine::FitDue() const {
   const int64_t next = history_.next();
-  if (fit_known_ && model_ == nullptr && next < fit_end_ + shape_.refit &&
-      fit_end_ > history_.first()) {
-    model_ = Model::Fit(shape_, history_, fit_end_);  // Null again, or lost by Restore.
+  if (!fit_known_ || next >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit)) return true;
+  return FitLost() && !fit_tried_;
+}
+
+void Engine::FitNow() const {
+  const int64_t next = history_.next();
+  if (FitLost() && !fit_tried_) {
+    model_ = Model::Fit(shape_, history_, fit_end_);
+    fit_tried_ = true;
   }
   if (!fit_known_ || next >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit)) {
     model_ = Model::Fit(shape_, history_, next);
     fit_end_ = next;
     fit_known_ = true;
+    fit_tried_ = true;
   }
-  if (model_ != nullptr) model_->Follow(history_, next);
+}
+
+bool Engine::Fit() {
+  if (FitDue()) FitNow();
+  return model_ != nullptr;
+}
+
+Model* Engine::Fitted() const {
+  if (!options_.defer_fits && FitDue()) FitNow();
+  if (model_ != nullptr) model_->Follow(history_, history_.next());
   return model_.get();
 }
 

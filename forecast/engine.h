@@ -23,10 +23,10 @@ inline constexpr int64_t kStateBytesMax = 128 * 1024;
 // No step index beyond it, either way, is taken: 35,000 years of seconds.
 inline constexpr int64_t kStepIndexMax = int64_t{1} << 40;
 
-// One owner at a time; Forecast and Trust fit when that is due, though they are const: at the first
-// call, and then once Shape::refit cells have passed. A model follows from the options, the history
-// and the cell of the last fit, so a restart changes nothing. StateBytes() is at most
-// kStateBytesMax.
+// One owner at a time; Forecast and Trust fit when that is due, unless fits are deferred, though
+// they are const: at the first call, and then once Shape::refit cells have passed. A model follows
+// from the options, the history and the cell of the last fit, so a restart changes nothing.
+// StateBytes() is at most kStateBytesMax.
 class Engine final : public Forecaster {
  public:
   explicit Engine(const Options& options);
@@ -35,6 +35,8 @@ class Engine final : public Forecaster {
   absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const override;
   TrustVerdict Trust() const override;
+  bool FitDue() const override;
+  bool Fit() override;
   absl::Time LastStep() const override;
   int64_t SampleCount() const override;
   std::string Save() const override;
@@ -47,7 +49,11 @@ class Engine final : public Forecaster {
   void PushStep(int64_t index, double value);
   void PushCell(int64_t cell, double value);
 
-  // The model as it is now. Null: too little history.
+  // The model lost by Restore is to be made again, of the history of then.
+  bool FitLost() const;
+  void FitNow() const;
+
+  // The model as it is now. Null: too little history, or it waits for Fit.
   Model* Fitted() const;
 
   // Cells ahead of each of the next `steps` steps; never falling.
@@ -77,6 +83,7 @@ class Engine final : public Forecaster {
   mutable std::unique_ptr<Model> model_;
   mutable int64_t fit_end_ = 0;
   mutable bool fit_known_ = false;  // A fit up to fit_end_ was tried, here or before Save.
+  mutable bool fit_tried_ = false;  // The same, here.
 };
 
 }  // namespace shadow

@@ -41,6 +41,9 @@ class Forecaster {
     // Fits that are due in each shortest season, at least 1: what a fit costs against how soon what
     // is new is learned. Between fits profiles and levels follow each value all the same.
     int fits_per_season = 24;
+    // Fits happen in Fit alone, so that their owner chooses when; else in the next Forecast or
+    // Trust. Until then those go by the last fit.
+    bool defer_fits = false;
   };
 
   virtual ~Forecaster() = default;
@@ -59,6 +62,10 @@ class Forecaster {
       int steps, const std::vector<double>& quantiles) const = 0;
 
   virtual TrustVerdict Trust() const = 0;
+
+  // A fit is due: Fit makes it, in milliseconds, and says whether there was enough history for it.
+  virtual bool FitDue() const { return false; }
+  virtual bool Fit() { return false; }
 
   // Start of the last step that Update was given; absl::InfinitePast() before the first.
   virtual absl::Time LastStep() const = 0;

@@ -65,6 +65,18 @@ absl::Status ReplayHistory(Store& store, ControlLoop& loop, absl::Time now) {
   return absl::OkStatus();
 }
 
+// All fits that a restart has lost, on all cores.
+void FitForecasters(ControlLoop& loop) {
+  const std::vector<Forecaster*> due = loop.DueFits();
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < due.size(); i = next++) due[i]->Fit();
+  };
+  std::vector<std::jthread> others(std::max(1U, std::thread::hardware_concurrency()) - 1);
+  for (std::jthread& other : others) other = std::jthread(work);
+  work();
+}
+
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
 void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& clock,
                const std::atomic<bool>& failed) {
@@ -110,6 +122,7 @@ absl::Status RunDaemon(const Config& config) {
   absl::Status status = loop.Load(*contents, clock.Now());
   if (status.ok()) status = ReplayHistory(**store, loop, clock.Now().wall);
   if (!status.ok()) return status;
+  FitForecasters(loop);
 
   std::atomic<bool> failed = false;
   EventHub hub(contents->last_revision());

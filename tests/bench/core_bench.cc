@@ -40,6 +40,7 @@ void TickOfAllPools(benchmark::State& state) {
     seconds.push_back(SecondsSince(begin));
     state.SetIterationTime(seconds.back());
     world.Settle(ready);
+    world.Rest();
   }
   ReportQuantiles(state, std::move(seconds));
 }

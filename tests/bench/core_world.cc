@@ -62,6 +62,7 @@ CoreWorld::CoreWorld(int pools)
     : loop_({.instances_max = 100'000}),
       now_{.wall = absl::FromUnixSeconds(kBeginSeconds), .mono = absl::Hours(1)} {
   LoadPools(pools);
+  for (Forecaster* forecaster : loop_.DueFits()) forecaster->Fit();
   Settle(loop_.Recover(now_));
   AdvanceStep();
   Settle(Tick());
@@ -119,6 +120,10 @@ void CoreWorld::Settle(const Ready& ready) {
     const Ready more = loop_.OnResult(Answer(effect), now_);
     effects.insert(effects.end(), more.effects.begin(), more.effects.end());
   }
+}
+
+void CoreWorld::Rest() {
+  while (loop_.NextTick() <= now_.mono) Settle(Tick());
 }
 
 EffectResult CoreWorld::Answer(const Effect& effect) {

@@ -33,6 +33,9 @@ class CoreWorld {
   // Carries out the effects of `ready`, and those that follow, until there are none.
   void Settle(const Ready& ready);
 
+  // What is due again at once: fits, one a tick.
+  void Rest();
+
   ControlLoop& loop() { return loop_; }
 
  private:

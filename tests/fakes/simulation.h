@@ -134,6 +134,7 @@ class Simulation {
       }
       loop_->Replay(pool, rest);
     }
+    for (Forecaster* forecaster : loop_->DueFits()) forecaster->Fit();
     Apply(loop_->Recover(now()));
   }
 

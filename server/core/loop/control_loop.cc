@@ -165,8 +165,11 @@ Ready ControlLoop::Tick(Instant now) {
   CountBudget(world_);
   for (auto pool = world_.pools.begin(); pool != world_.pools.end();) {
     PoolEntry& entry = (pool++)->second;  // TickPool may erase it.
-    if (entry.due <= now.mono) TickPool(changes, entry);
+    if (entry.due > now.mono) continue;
+    QueueFit(world_, entry);
+    TickPool(changes, entry);
   }
+  FitNext(world_);
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
     ForgetOldRequests(world_, now.wall);
@@ -175,6 +178,7 @@ Ready ControlLoop::Tick(Instant now) {
 }
 
 absl::Duration ControlLoop::NextTick() const {
+  if (!world_.fit_queue.empty()) return absl::ZeroDuration();
   absl::Duration next = absl::InfiniteDuration();
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);

@@ -129,6 +129,14 @@ absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
                                       : last + pool->second.spec->step - absl::Nanoseconds(1);
 }
 
+std::vector<Forecaster*> ControlLoop::DueFits() {
+  std::vector<Forecaster*> due;
+  for (auto& [id, pool] : world_.pools) {
+    if (pool.forecaster->FitDue()) due.push_back(pool.forecaster.get());
+  }
+  return due;
+}
+
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
   const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
   if (pool == world_.pools.end()) return;

@@ -215,7 +215,8 @@ void OpenForecasts(PoolEntry& pool) {
   pool.forecaster = MakeForecaster({.step = pool.spec->step,
                                     .season_lengths = pool.spec->season_lengths,
                                     .time_zone = pool.spec->time_zone,
-                                    .events = pool.spec->demand_events});
+                                    .events = pool.spec->demand_events,
+                                    .defer_fits = true});
   if (!saved.empty()) pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
   const std::string plan = pool.capacity == nullptr ? "" : pool.capacity->Save();
   pool.capacity = std::make_unique<PoolCapacity>(
@@ -227,6 +228,23 @@ void OpenForecasts(PoolEntry& pool) {
                             .target = pool.spec->capacity_target},
       ProvisioningLead(pool) + ActivationLead(pool));
   if (!plan.empty()) pool.capacity->Restore(plan).IgnoreError();  // The same.
+}
+
+void QueueFit(World& world, PoolEntry& pool) {
+  if (pool.fit_queued || !pool.forecaster->FitDue()) return;
+  pool.fit_queued = true;
+  world.fit_queue.push_back(pool.id);
+}
+
+void FitNext(World& world) {
+  for (bool fitted = false; !fitted && !world.fit_queue.empty(); world.fit_queue.pop_front()) {
+    const auto found = world.pools.find(world.fit_queue.front());
+    if (found == world.pools.end()) continue;
+    PoolEntry& pool = found->second;
+    pool.fit_queued = false;
+    fitted = pool.forecaster->Fit();
+    if (fitted) pool.next_save = absl::ZeroDuration();  // Else a restart would fit at another step.
+  }
 }
 
 void OpenPool(PoolEntry& pool, Instant now) {

@@ -9,6 +9,11 @@ namespace shadow {
 // before had learned.
 void OpenForecasts(PoolEntry& pool);
 
+// Fits take milliseconds each, and are due for many pools at once: they queue, and the loop makes
+// one a tick.
+void QueueFit(World& world, PoolEntry& pool);
+void FitNext(World& world);
+
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
 void OpenPool(PoolEntry& pool, Instant now);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,6 +63,7 @@ struct PoolEntry {
   std::shared_ptr<const CompiledPool> spec;
   std::unique_ptr<Forecaster> forecaster;
   std::unique_ptr<PoolCapacity> capacity;
+  bool fit_queued = false;                     // In World::fit_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
@@ -121,6 +123,7 @@ struct World {
   int instances_max = 1000;
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
+  std::deque<std::string> fit_queue;  // Short names of pools whose forecasters wait for their fit.
   bool dnas_dirty = true;
 };
 
