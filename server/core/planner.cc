@@ -53,10 +53,20 @@ double SizeNeed(const D::Inputs& in) { return std::max(ReactiveNeed(in), Planned
 
 int ReactiveInstances(const D::Inputs& in) { return InstancesFor(in, ReactiveNeed(in)); }
 
+// What is to serve. Ahead of the demand only as far as the plan goes, and only what is ready.
+int LevelInstances(const D::Inputs& in) {
+  int predicted = 0;
+  if (Trusted(in) && in.has_activation_quantile()) {
+    predicted = std::min(InstancesFor(in, in.activation_quantile()), in.current_instances());
+    if (Planned(in)) predicted = std::min(predicted, PlannedInstances(in));
+  }
+  return std::max(ReactiveInstances(in), predicted);
+}
+
 double LevelNeed(const D::Inputs& in) {
-  const double predicted =
-      Trusted(in) && in.has_activation_quantile() ? in.activation_quantile() : 0;
-  return std::max(ReactiveNeed(in), predicted);
+  const int instances = LevelInstances(in);
+  const double served = instances > 0 ? in.base_capacity() + instances * in.instance_capacity() : 0;
+  return ReactiveInstances(in) == instances ? ReactiveNeed(in) : served;
 }
 
 // One decision in the making.
@@ -158,11 +168,10 @@ void DecideLevel(Draft& draft) {
     draft.Because(D::USAGE_STALE);
     return;
   }
-  const int wanted = InstancesFor(in, LevelNeed(in));
+  const int wanted = LevelInstances(in);
   if (wanted > in.current_instances()) {
     draft.instances = wanted;
-    draft.Because(ReactiveInstances(in) > in.current_instances() ? D::REACTIVE_NEED
-                                                                 : D::PREDICTED_INCREASE);
+    draft.Because(D::REACTIVE_NEED);
   }
   if (wanted > in.current_active()) {
     draft.active = wanted;
@@ -269,8 +278,7 @@ v1::Decision Decide(D::Kind kind, const D::Inputs& inputs, absl::Time now) {
 }
 
 WindowWants WantsNow(const D::Inputs& inputs) {
-  return {.instances = ReactiveInstances(inputs),
-          .active = InstancesFor(inputs, LevelNeed(inputs))};
+  return {.instances = ReactiveInstances(inputs), .active = LevelInstances(inputs)};
 }
 
 void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,

@@ -55,9 +55,10 @@ absl::Status PlanSeries(const SeriesCapacity& series, const Flags& flags) {
   std::filesystem::create_directories(folder, error);
   if (error) return absl::UnavailableError(absl::StrCat("cannot make ", folder));
   const auto wants = PlanTrace(*trace, game, first_step);
-  for (size_t i = 0; i < wants.size(); ++i) {
+  if (!wants.ok()) return wants.status();
+  for (size_t i = 0; i < wants->size(); ++i) {
     const std::string path = absl::StrCat(folder, "/", game.service_levels[i], ".csv");
-    const absl::Status written = WritePlan(path, *trace, first_step, wants[i]);
+    const absl::Status written = WritePlan(path, *trace, first_step, (*wants)[i]);
     if (!written.ok()) return written;
   }
   return absl::OkStatus();

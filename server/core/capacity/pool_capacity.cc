@@ -16,7 +16,7 @@ constexpr int kForecastsPerDay = 24;
 constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 constexpr double kRounding = 1e-9;        // Of instances.
 // A need above what one step in so many exceeds is a burst.
-constexpr float kOutOfBand = 0.0002F;
+constexpr float kOutOfBand = 5e-5F;
 constexpr uint32_t kSaveVersion = 1;
 constexpr int64_t kCellMost = int64_t{1} << 40;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
@@ -151,33 +151,39 @@ void PoolCapacity::Refresh(int64_t next, const Forecaster& forecaster) {
 
 void PoolCapacity::Replan(int64_t cell, double demand) {
   const std::optional<int> need = NeedOf(demand);
+  if (need.has_value()) NoteBurst(cell, *need);
+  plan_.burst = burst_need_ > 0 && cell < burst_until_ ? std::optional(burst_need_) : std::nullopt;
   const int64_t next = cell + 1;
   std::span<const double> median;
   if (!median_.empty() && next >= median_begin_) {
     const auto skipped = static_cast<size_t>(next - median_begin_);
     if (skipped < median_.size()) median = std::span<const double>(median_).subspan(skipped);
   }
+  // A burst is not part of it: what is rare should not teach the plan what is cheap.
   const int least = NeedOf(demand * options_.headroom).value_or(0);
   if (!planner_->Observe(CellStart(cell), need, median, least).ok()) return;  // Never: they ascend.
-  if (need.has_value()) {
-    if (band_high_ >= 0 && *need > band_high_) {
-      burst_need_ = std::min(*need + std::max(0, *need - last_need_), kNeedMax);
-      burst_until_ = cell + lead_cells_;
-    }
-    last_need_ = *need;
+  plan_.why = planner_->Choice(0);
+  plan_.instances = plan_.why.predicted ? std::optional(plan_.why.want) : std::nullopt;
+  band_high_ = BandHigh();
+}
+
+void PoolCapacity::NoteBurst(int64_t cell, int need) {
+  if (band_high_ >= 0 && need > band_high_) {
+    burst_need_ = std::min(need + std::max(0, need - last_need_), kNeedMax);
+    burst_until_ = cell + lead_cells_;
   }
-  const CapacityChoice& choice = planner_->Choice(0);
-  plan_.why = choice;
-  plan_.instances = choice.predicted ? std::optional(choice.want) : std::nullopt;
-  plan_.burst = burst_need_ > 0 && cell < burst_until_ ? std::optional(burst_need_) : std::nullopt;
-  band_high_ = -1;
-  if (!planner_->need().ready()) return;
+  last_need_ = need;
+}
+
+int PoolCapacity::BandHigh() const {
+  if (!planner_->need().ready()) return -1;
   float beyond = 1;
   const std::span<const float> mass = planner_->need().Mass(0);
-  for (size_t at = 0; at < mass.size() && band_high_ < 0; ++at) {
+  for (size_t at = 0; at < mass.size(); ++at) {
     beyond -= mass[at];
-    if (beyond <= kOutOfBand) band_high_ = NeedScale::Highest(static_cast<int>(at));
+    if (beyond <= kOutOfBand) return NeedScale::Highest(static_cast<int>(at));
   }
+  return -1;
 }
 
 std::vector<double> PoolCapacity::Worth(int instances) const {

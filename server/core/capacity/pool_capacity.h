@@ -81,6 +81,8 @@ class PoolCapacity {
   void BeginAgain();
   void Refresh(int64_t next, const Forecaster& forecaster);
   void Replan(int64_t cell, double demand);  // NaN: missing.
+  void NoteBurst(int64_t cell, int need);
+  int BandHigh() const;  // Of the next cell; -1: not known.
   bool Read(SavedReader& reader);
 
   Options options_;

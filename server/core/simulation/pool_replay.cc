@@ -147,6 +147,9 @@ absl::StatusOr<StepTally> PoolReplay::Decide() {
     tally.ready += !Launching(member);
   }
   tally.created = std::exchange(created_, 0);
+  for (const auto& [id, shadow] : pool().shadows) {
+    if (!shadow.record.deleting()) tally.target += shadow.record.shadow().target_instances();
+  }
   return tally;
 }
 

@@ -18,6 +18,7 @@ struct StepTally {
   int ready = 0;            // Of those, the ones that serve or can within seconds.
   int active = 0;           // Of those, the ones that serve.
   int created = 0;          // Begun in this step.
+  int target = 0;           // That were decided on; what there is follows as fast as it may.
 };
 
 struct Score {

@@ -12,7 +12,6 @@ namespace {
 
 using outcome::Game;
 using outcome::NeedOf;
-using outcome::PlanTrace;
 using outcome::Trace;
 
 Trace Made(int64_t steps) {
@@ -23,6 +22,12 @@ Trace Made(int64_t steps) {
                                    : 10.0 * *DailyNeed(step) - 3);
   }
   return trace;
+}
+
+std::vector<std::vector<int>> PlansOf(const Trace& trace, const Game& game, size_t first) {
+  auto plans = outcome::PlanTrace(trace, game, first);
+  REQUIRE(plans.status() == absl::OkStatus());
+  return *std::move(plans);
 }
 
 const Game kGame = {
@@ -43,10 +48,10 @@ TEST_CASE("a lead is rounded to steps, at least one") {
 
 TEST_CASE("plans of a trace that is cut short say the same up to the cut") {
   const size_t first = 3 * kDay;
-  const auto whole = PlanTrace(Made(9 * kDay), kGame, first);
+  const auto whole = PlansOf(Made(9 * kDay), kGame, first);
   REQUIRE(whole.size() == 2);
   for (const int64_t cut : {4 * kDay + 1, 6 * kDay + 50}) {
-    const auto part = PlanTrace(Made(cut), kGame, first);
+    const auto part = PlansOf(Made(cut), kGame, first);
     for (size_t i = 0; i < 2; ++i) {
       REQUIRE(part[i].size() == static_cast<size_t>(cut));
       CHECK(std::equal(part[i].begin(), part[i].end(), whole[i].begin()));
@@ -56,10 +61,10 @@ TEST_CASE("plans of a trace that is cut short say the same up to the cut") {
 
 TEST_CASE("what comes at a step does not change what is wanted at it") {
   Trace trace = Made(6 * kDay);
-  const auto before = PlanTrace(trace, kGame, 3 * kDay);
+  const auto before = PlansOf(trace, kGame, 3 * kDay);
   const size_t changed = 5 * kDay;
   trace.values[changed] = 900;
-  const auto after = PlanTrace(trace, kGame, 3 * kDay);
+  const auto after = PlansOf(trace, kGame, 3 * kDay);
   for (size_t step = 0; step <= changed; ++step) REQUIRE(after[0][step] == before[0][step]);
   CHECK(after[0][changed + 1] > before[0][changed + 1]);
 }
