@@ -229,13 +229,13 @@ class Simulation {
         result.status = provider.Resume(effect.instance);
         return;
       case Effect::Kind::kWarmUp:
-        result.status = prober.WarmUp(*effect.instance.dna, effect.address).status();
+        result.status = prober.WarmUp(*effect.instance.dna, effect.address, {}).status();
         return;
       case Effect::Kind::kAwaitReady:
         Inspect(effect, Provider::Depth::kLife, result);
         result.ready = result.observation.has_value() &&
                        result.observation->life == Life::kRunning &&
-                       prober.Check(*effect.instance.dna, result.observation->address).ok();
+                       prober.Check(*effect.instance.dna, result.observation->address, {}).ok();
         return;
       case Effect::Kind::kVerify:
         Inspect(effect, Provider::Depth::kFacts, result);
