@@ -29,6 +29,8 @@ class Simulation {
   struct Options {
     absl::Duration latency = absl::Milliseconds(10);       // Of every effect.
     absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
+    // Of a warm-up; one that is cancelled ends at once.
+    absl::Duration warm_up_latency = absl::Milliseconds(10);
     int instances_max = 1000;
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
   };
@@ -147,9 +149,12 @@ class Simulation {
   void Apply(const Ready& ready) {
     store_.Apply(ready.batch);
     for (const Effect& effect : ready.effects) {
-      const bool lists = effect.kind == Effect::Kind::kListInstances;
-      under_way_effects_.push_back(
-          {now().mono + (lists ? options_.list_latency : options_.latency), effect});
+      under_way_effects_.push_back({now().mono + Latency(effect.kind), effect});
+    }
+    for (UnderWayEffect& one : under_way_effects_) {
+      const bool cancelled =
+          std::count(ready.cancelled.begin(), ready.cancelled.end(), one.effect.id) > 0;
+      if (cancelled && one.effect.kind == Effect::Kind::kWarmUp) one.due = now().mono;
     }
     const auto kill = kills_.find(++inputs_);
     if (kill == kills_.end()) return;
@@ -160,6 +165,11 @@ class Simulation {
       if (done) Carry(one.effect);
     }
     under_way_effects_.clear();
+  }
+
+  absl::Duration Latency(Effect::Kind kind) const {
+    if (kind == Effect::Kind::kListInstances) return options_.list_latency;
+    return kind == Effect::Kind::kWarmUp ? options_.warm_up_latency : options_.latency;
   }
 
   absl::Duration NextEffect() const {
