@@ -45,6 +45,33 @@ TEST_CASE("apply creates, configures and leaves alone, DNAs first") {
   CHECK(daemon.state.pools.at("pools/web").managed_instances() == 5);
 }
 
+TEST_CASE("apply changes nothing where the daemon refuses one of its documents") {
+  FakeDaemon daemon;
+  daemon.state.dnas_must_be_there = true;
+  const Ran ran = Run(daemon, {"apply", "-f", "-"},
+                      std::string(kDnaText) + "---\nname: pools/x\ndna: dnas/y\n");
+  CHECK(ran.exit_code == 3);
+  CHECK(ran.err == "error: NOT_FOUND: pool.dna: dnas/y does not exist\n");
+  CHECK(ran.out.empty());
+  CHECK(daemon.state.dnas.empty());
+}
+
+TEST_CASE("a dry run of a pool takes the DNA of its own file for there, and changes nothing") {
+  FakeDaemon daemon;
+  daemon.state.dnas_must_be_there = true;
+  const std::string both = std::string(kPoolText) + "---\n" + kDnaText;
+  const Ran dry = Run(daemon, {"apply", "-f", "-", "--dry-run"}, both);
+  INFO(dry.err);
+  CHECK(dry.exit_code == 0);
+  CHECK(dry.out ==
+        "dnas/web created (dry run: nothing was changed)\n"
+        "pools/web created (dry run: nothing was changed)\n");
+  CHECK(daemon.state.dnas.empty());
+  CHECK(daemon.state.pools.empty());
+  CHECK(Run(daemon, {"apply", "-f", "-"}, both).out == "dnas/web created\npools/web created\n");
+  CHECK(Run(daemon, {"apply", "-f", "-", "--dry-run"}, kPoolText).exit_code == 0);
+}
+
 TEST_CASE("apply --wait returns when the pool is no longer reconciling") {
   FakeDaemon daemon;
   daemon.state.gets_until_settled = 3;
@@ -68,8 +95,10 @@ TEST_CASE("request ids and dry runs reach the daemon, each document with an id o
         "dnas/web created, revision 000000000001 (dry run: nothing was changed)\n");
   Run(daemon, {"apply", "-f", "-", "--request-id", "b"},
       std::string(kDnaText) + "---\n" + kPoolText);
-  CHECK(daemon.state.calls == std::vector<std::string>{"CreateDna a dry", "GetDna", "UpdateDna b-1",
-                                                       "GetPool", "UpdatePool b-2"});
+  CHECK(daemon.state.calls == std::vector<std::string>{"CreateDna a dry", "GetDna", "UpdateDna dry",
+                                                       "GetPool", "UpdatePool dry", "GetDna",
+                                                       "UpdateDna b-1", "GetPool",
+                                                       "UpdatePool b-2"});
 }
 
 TEST_CASE("lists are taken with all their pages") {

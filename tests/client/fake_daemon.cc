@@ -27,7 +27,7 @@ class FakeDnas final : public v1::DnaService::Service {
 
   Status CreateDna(ServerContext*, const v1::CreateDnaRequest* request, v1::Dna* dna) override {
     if (Status s = BeginMutation(state_, "CreateDna", *request); !s.ok()) return s;
-    return Store(request->dna(), dna);
+    return Store(request->dna(), dna, request->validate_only());
   }
   Status GetDna(ServerContext*, const v1::GetDnaRequest* request, v1::Dna* dna) override {
     if (Status s = Begin(state_, "GetDna"); !s.ok()) return s;
@@ -46,7 +46,7 @@ class FakeDnas final : public v1::DnaService::Service {
     if (!request->allow_missing() && !state_.dnas.contains(request->dna().name())) {
       return Missing(request->dna().name());
     }
-    return Store(request->dna(), dna);
+    return Store(request->dna(), dna, request->validate_only());
   }
   Status DeleteDna(ServerContext*, const v1::DeleteDnaRequest* request,
                    google::protobuf::Empty*) override {
@@ -56,11 +56,11 @@ class FakeDnas final : public v1::DnaService::Service {
 
  private:
   // The revision is the length of the command line: the same content is no change.
-  Status Store(const v1::Dna& given, v1::Dna* dna) {
+  Status Store(const v1::Dna& given, v1::Dna* dna, bool validate_only) {
     *dna = given;
     dna->set_revision(absl::StrCat("00000000000", given.process().argv_size()));
     dna->set_etag(dna->revision());
-    state_.dnas[given.name()] = *dna;
+    if (!validate_only) state_.dnas[given.name()] = *dna;
     return Status::OK;
   }
 
@@ -73,7 +73,7 @@ class FakePools final : public v1::PoolService::Service {
 
   Status CreatePool(ServerContext*, const v1::CreatePoolRequest* request, v1::Pool* pool) override {
     if (Status s = BeginMutation(state_, "CreatePool", *request); !s.ok()) return s;
-    return Store(request->pool(), pool);
+    return Store(request->pool(), pool, request->validate_only());
   }
   Status GetPool(ServerContext*, const v1::GetPoolRequest* request, v1::Pool* pool) override {
     if (Status s = Begin(state_, "GetPool"); !s.ok()) return s;
@@ -98,7 +98,7 @@ class FakePools final : public v1::PoolService::Service {
     if (!request->allow_missing() && !state_.pools.contains(request->pool().name())) {
       return Missing(request->pool().name());
     }
-    return Store(request->pool(), pool);
+    return Store(request->pool(), pool, request->validate_only());
   }
   Status DeletePool(ServerContext*, const v1::DeletePoolRequest* request, v1::Pool* pool) override {
     if (Status s = BeginMutation(state_, "DeletePool", *request); !s.ok()) return s;
@@ -110,12 +110,18 @@ class FakePools final : public v1::PoolService::Service {
   }
 
  private:
-  Status Store(const v1::Pool& given, v1::Pool* pool) {
+  Status Store(const v1::Pool& given, v1::Pool* pool, bool validate_only) {
+    if (state_.dnas_must_be_there && !state_.dnas.contains(given.dna())) {
+      return ToStatus({.code = grpc::StatusCode::NOT_FOUND,
+                       .message = "pool.dna: " + given.dna() + " does not exist",
+                       .field = "pool.dna",
+                       .reason = ""});
+    }
     *pool = given;
     pool->set_state(v1::Pool::READY);
     pool->set_reconciling(state_.gets_until_settled > 0);
     pool->set_etag(absl::StrCat("etag ", given.managed_instances()));
-    state_.pools[given.name()] = *pool;
+    if (!validate_only) state_.pools[given.name()] = *pool;
     return Status::OK;
   }
 

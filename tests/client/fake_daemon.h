@@ -38,13 +38,14 @@ struct DaemonState {
   std::vector<v1::Event> events;        // What ListEvents and Watch give after a revision.
   v1::Forecast forecast;
   std::int64_t revision = 10;
-  int page_size = 2;           // Of every list, whatever is asked for.
-  int gets_until_settled = 0;  // Of a reconciling pool, or a moving shadow pool.
+  int page_size = 2;                // Of every list, whatever is asked for.
+  bool dnas_must_be_there = false;  // A pool is refused without its DNA.
+  int gets_until_settled = 0;       // Of a reconciling pool, or a moving shadow pool.
   // The stream ends here; afterwards what is left of `watch_errors`, then OK.
   std::deque<ScriptedError> watch_errors;
   std::deque<ScriptedError> errors;  // For the next calls, one each.
 
-  std::vector<std::string> calls;             // "CreatePool request-id validate_only"
+  std::vector<std::string> calls;         // "CreatePool request-id validate_only"
   std::vector<std::int64_t> report_messages;  // Samples in each message of ReportUsage.
   v1::ActivateShadowPoolRequest activate;
   v1::CreateShadowPoolRequest create_shadow;
