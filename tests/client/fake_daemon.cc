@@ -216,19 +216,10 @@ class FakeUsage final : public v1::UsageService::Service {
  public:
   explicit FakeUsage(DaemonState& state) : state_(state) {}
 
-  Status ReportUsage(ServerContext*, grpc::ServerReader<v1::ReportUsageRequest>* reader,
-                     v1::ReportUsageResponse* response) override {
-    if (Status s = Begin(state_, "ReportUsage"); !s.ok()) return s;
-    v1::ReportUsageRequest request;
-    while (reader->Read(&request)) {
-      state_.report_messages.push_back(request.samples_size());
-      response->set_accepted_samples(response->accepted_samples() + request.samples_size());
-    }
-    return Status::OK;
-  }
   Status ReportUsageBatch(ServerContext*, const v1::ReportUsageBatchRequest* request,
                           v1::ReportUsageBatchResponse* response) override {
     state_.batch = *request;
+    state_.batch_sizes.push_back(request->samples_size());
     if (Status s = BeginMutation(state_, "ReportUsageBatch", *request); !s.ok()) return s;
     response->set_accepted_samples(request->samples_size());
     return Status::OK;

@@ -46,7 +46,7 @@ struct DaemonState {
   std::deque<ScriptedError> errors;  // For the next calls, one each.
 
   std::vector<std::string> calls;         // "CreatePool request-id validate_only"
-  std::vector<std::int64_t> report_messages;  // Samples in each message of ReportUsage.
+  std::vector<std::int64_t> batch_sizes;  // Samples of each ReportUsageBatch.
   v1::ActivateShadowPoolRequest activate;
   v1::CreateShadowPoolRequest create_shadow;
   v1::ReportUsageBatchRequest batch;
