@@ -240,8 +240,28 @@ TEST_CASE("two pools do not share the slots of a backend") {
   CHECK(absl::IsFailedPrecondition(same.status()));
   CHECK(ErrorField(same.status()) == "pool.balancer.haproxy");
   v1::HaproxyBalancer& haproxy = *other.mutable_pool()->mutable_balancer()->mutable_haproxy();
+  // The first has "slot": its "slot12" would be the 2nd of "slot1".
+  for (const char* overlapping : {"slot1", "slot07", "slot"}) {
+    INFO(overlapping);
+    haproxy.set_slot_prefix(overlapping);
+    const Answer answer = simulation.Call(other);
+    CHECK(absl::IsFailedPrecondition(answer.status()));
+    CHECK(ErrorField(answer.status()) == "pool.balancer.haproxy");
+  }
   haproxy.set_slot_prefix("more");
   REQUIRE(simulation.Call(other).ok());
+  v1::CreatePoolRequest third = CreatePool(1);
+  third.mutable_pool()->set_name("pools/third");
+  v1::HaproxyBalancer& more = *third.mutable_pool()->mutable_balancer()->mutable_haproxy();
+  more.set_slot_prefix("mo");  // "more1" is not "mo" and a number.
+  CHECK(simulation.Call(third).ok());
+  third.mutable_pool()->set_name("pools/fourth");
+  more.set_slot_prefix("slot1x");
+  CHECK(simulation.Call(third).ok());
+  third.mutable_pool()->set_name("pools/fifth");
+  more.set_slot_prefix("slot1");
+  more.set_backend("another");
+  CHECK(simulation.Call(third).ok());
 }
 
 TEST_CASE("what validate_only would create is shown as it would be") {
