@@ -290,6 +290,23 @@ TEST_CASE("what validate_only would create is shown as it would be") {
   CHECK(shown.dna_revision() == made.dna_revision());
 }
 
+TEST_CASE("history that comes after the first reading of a usage source is told where it belongs") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(1);
+  auto& source = *pool.mutable_pool()->add_usage_sources()->mutable_haproxy();
+  source.set_socket_path("/run/haproxy.sock");
+  source.set_frontend("public");
+  REQUIRE(simulation.Call(pool).ok());
+  const absl::Time now = simulation.now().wall;
+  REQUIRE(simulation.Call(Report(now, 5)).ok());
+  const absl::Status late = simulation.Call(Report(now - absl::Hours(1), 5)).status();
+  CHECK(absl::IsInvalidArgument(late));
+  CHECK(ErrorField(late) == "samples[0].time");
+  CHECK(std::string(late.message()).find("before the pool has a usage source") !=
+        std::string::npos);
+}
+
 TEST_CASE("an etag that is out of date aborts the change") {
   Simulation simulation;
   Prepare(simulation);
