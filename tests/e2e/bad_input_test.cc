@@ -121,6 +121,18 @@ TEST_CASE("a configuration with a typo and a second daemon end with their exit c
   CHECK_THAT(nobody.err, Catch::Contains("UNAVAILABLE") && Catch::Contains("shadowd.sock"));
 }
 
+TEST_CASE("events from a revision that never was are refused, watched or listed") {
+  ShadowWorld world(Still());
+  for (const bool watch : {true, false}) {
+    std::vector<std::string> events = {"events", "--since", "-5"};
+    if (watch) events.push_back("--watch");
+    ExpectError(Ctl(world, events), 2, {"INVALID_ARGUMENT", "since_revision", "-5"});
+  }
+  ExpectError(Ctl(world, {"events", "--watch", "--since", "1000000"}), 1,
+              {"OUT_OF_RANGE", "since_revision", "1000000"});
+  world.Finish();
+}
+
 TEST_CASE("a field that cannot be enforced is refused, also when it is the only one sent") {
   ShadowWorld world(Still());
   v1::UpdateDnaRequest request;
