@@ -201,6 +201,9 @@ class FakeShadows final : public v1::ShadowPoolService::Service {
                        v1::ListInstancesResponse* response) override {
     if (Status s = Begin(state_, "ListInstances " + request->parent()); !s.ok()) return s;
     response->mutable_instances()->Add(state_.instances.begin(), state_.instances.end());
+    state_.instances.insert(state_.instances.end(), state_.instances_later.begin(),
+                            state_.instances_later.end());
+    state_.instances_later.clear();
     return Status::OK;
   }
   Status ReleaseHold(ServerContext*, const v1::ReleaseHoldRequest* request,

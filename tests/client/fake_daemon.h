@@ -34,8 +34,9 @@ struct DaemonState {
   std::map<std::string, v1::Pool> pools;
   std::map<std::string, v1::ShadowPool> shadows;
   std::vector<v1::Instance> instances;
-  std::vector<v1::Decision> decisions;  // Newest first.
-  std::vector<v1::Event> events;        // What ListEvents and Watch give after a revision.
+  std::vector<v1::Instance> instances_later;  // Joins `instances` after the next ListInstances.
+  std::vector<v1::Decision> decisions;        // Newest first.
+  std::vector<v1::Event> events;              // What ListEvents and Watch give after a revision.
   v1::Forecast forecast;
   std::int64_t revision = 10;
   int page_size = 2;                // Of every list, whatever is asked for.
