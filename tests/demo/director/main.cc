@@ -112,6 +112,7 @@ class Demonstration {
                            " base instances ..."));
     const Setup setup{
         .directory = absl::StrCat(directory_.path(), predictive ? "/with" : "/without"),
+        .examples = SHADOW_DEMO_EXAMPLES,
         .worker = bin_directory_ + "/shadow-demo-worker",
         .http_port = FreePort(),
         .worker_port_min = kWorkerPortMin + (predictive ? 0 : kWorkerPortsApart),
