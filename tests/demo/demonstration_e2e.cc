@@ -95,6 +95,17 @@ TEST_CASE("with shadows a steep rise fails no request and is served faster than 
   CHECK_FALSE(surroundings.FilesLeft());
 }
 
+TEST_CASE("a report that cannot be written is an error before anything is run") {
+  const SystemClock clock;
+  const Surroundings surroundings;
+  Interrupt interrupt;
+  const auto output =
+      RunToEnd(surroundings.Command({"--report", surroundings / "none/report.json"}),
+               surroundings / "log", absl::Seconds(10), clock, interrupt);
+  CHECK_THAT(std::string(output.status().message()),
+             Catch::Contains("cannot write " + (surroundings / "none/report.json")));
+}
+
 TEST_CASE("an interrupted demonstration leaves nothing behind") {
   const Surroundings surroundings;
   auto demonstration = Program::Start(surroundings.Command({}), surroundings / "log");

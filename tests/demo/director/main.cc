@@ -87,6 +87,9 @@ class Demonstration {
     absl::StatusOr<ReplayPlan> plan = PlanReplay(SHADOW_DEMO_TRACE, kPeak, flags_.steps_max);
     if (!plan.ok()) return plan.status();
     plan->seed = flags_.seed;
+    if (!flags_.report_file.empty()) {
+      if (absl::Status status = CheckWritable(flags_.report_file); !status.ok()) return status;
+    }
     const absl::StatusOr<ReplayResult> with_shadow = Replay(*plan, true);
     if (!with_shadow.ok()) return with_shadow.status();
     const absl::StatusOr<ReplayResult> without_shadow = Replay(*plan, false);

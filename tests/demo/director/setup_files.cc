@@ -1,5 +1,6 @@
 #include "tests/demo/director/setup_files.h"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -124,6 +125,15 @@ absl::StatusOr<std::string> WebYaml(const Setup& setup, bool follow_haproxy) {
 
 absl::StatusOr<std::string> PageText(const Setup& setup) {
   return ReadText(setup.examples + "/page.txt");
+}
+
+absl::Status CheckWritable(const std::string& path) {
+  std::error_code error;
+  const bool was_there = std::filesystem::exists(path, error);
+  const bool opened = std::ofstream(path, std::ios::app).is_open();
+  if (opened && !was_there) std::filesystem::remove(path, error);
+  if (opened) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
 absl::Status WriteText(const std::string& path, const std::string& text) {

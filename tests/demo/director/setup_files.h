@@ -46,6 +46,8 @@ absl::StatusOr<std::string> WebYaml(const Setup& setup, bool follow_haproxy);
 // What a worker answers with: the data set of that DNA. kNotFound.
 absl::StatusOr<std::string> PageText(const Setup& setup);
 
+// kUnavailable: WriteText could not write there. Changes nothing.
+absl::Status CheckWritable(const std::string& path);
 // kUnavailable: it cannot be written.
 absl::Status WriteText(const std::string& path, const std::string& text);
 
