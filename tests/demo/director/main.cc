@@ -143,21 +143,25 @@ class Demonstration {
   }
 
   absl::Status Keep() {
+    if (absl::Status held = kept_->HoldShadow(); !held.ok()) return held;
     const absl::StatusOr<std::string> script = kept_->Keep(directory_.path());
     if (!script.ok()) return script.status();
     directory_.Keep();
     const Setup& setup = kept_->setup();
-    view_.Say(absl::StrCat("It is still up; HAProxy listens on 127.0.0.1:", setup.http_port,
-                           ". To try:\n\n  export SHADOWD_ADDRESS=", setup.Address(),
-                           "\n  export PATH=$PATH:", bin_directory_,
-                           "\n  shadowctl status\n  shadowctl pool get web\n"
-                           "  shadowctl shadow list web\n  shadowctl forecast web\n"
-                           "  shadowctl decisions web\n  shadowctl why web\n"
-                           "  shadowctl shadow create web --increase 100 --wait\n"
-                           "  shadowctl shadow activate web --level 50 --wait\n"
-                           "  shadowctl events --watch\n  curl http://127.0.0.1:",
-                           setup.http_port, "/\n\nTo stop it and remove its directory:\n\n  ",
-                           *script, "\n"));
+    view_.Say(absl::StrCat(
+        "It is still up, with a shadow pool that is held for an hour; HAProxy "
+        "listens on 127.0.0.1:",
+        setup.http_port, ". To try:\n\n  export SHADOWD_ADDRESS=", setup.Address(),
+        "\n  export PATH=$PATH:", bin_directory_,
+        "\n  shadowctl status\n  shadowctl pool get web\n"
+        "  shadowctl shadow get web\n  shadowctl forecast web\n"
+        "  shadowctl decisions web\n  shadowctl why web\n"
+        "  shadowctl shadow activate web --level 50 --wait\n"
+        "  shadowctl shadow instances web\n"
+        "  shadowctl shadow activate web --level 0 --wait\n"
+        "  shadowctl shadow release web\n"
+        "  shadowctl events --watch\n  curl http://127.0.0.1:",
+        setup.http_port, "/\n\nTo stop it and remove its directory:\n\n  ", *script, "\n"));
     return absl::OkStatus();
   }
 

@@ -192,6 +192,23 @@ std::string Stack::Diagnosis() {
   return text;
 }
 
+absl::Status Stack::HoldShadow() {
+  // The loop may be about to make one, or to delete the one there is.
+  return WaitFor("holding a shadow pool", kBaseTimeout, true, [&] {
+    const auto shadow = [&](std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), "shadow");
+      arguments.insert(arguments.end(), {"--hold", "1h", "--wait"});
+      return Control(arguments);
+    };
+    absl::Status status = shadow({"create", "web", "--increase", absl::StrCat(kKeptIncrease)});
+    if (status.ok() || absl::IsCancelled(status)) return status;
+    status = shadow({"resize", "web", "--instances", absl::StrCat(kKeptInstances)});
+    if (status.ok()) status = shadow({"activate", "web", "--level", "0"});
+    if (status.ok() || absl::IsCancelled(status)) return status;
+    return absl::UnavailableError(status.message());
+  });
+}
+
 absl::StatusOr<std::string> Stack::Keep(const std::string& directory) {
   const std::string script = directory + "/stop";
   absl::Status status =
