@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/command.h"
@@ -58,10 +60,27 @@ Output OutputOf(const std::string& text) {
   return text == "svg" ? Output::kSvg : Output::kTable;
 }
 
-// CLI11 takes an empty text, such as an unset variable of a script, for 0.
+// "wanted a number, found "abc"". CLI11 itself takes an empty text, such as an unset variable of a
+// script, for 0, and does not say what it wanted.
+std::string Wanted(const char* what, const std::string& text) {
+  return absl::StrCat("wanted ", what, ", found ",
+                      text.empty() ? "nothing" : absl::StrCat("\"", PrintableText(text), "\""));
+}
+
 CLI::Validator Number() {
   return {[](const std::string& text) {
-            return text.empty() ? std::string("wanted a number, found nothing") : std::string();
+            double number = 0;
+            return absl::SimpleAtod(text, &number) ? std::string() : Wanted("a number", text);
+          },
+          ""};
+}
+
+// One that fits into `Integer`.
+template <typename Integer>
+CLI::Validator Whole() {
+  return {[](const std::string& text) {
+            Integer number = 0;
+            return absl::SimpleAtoi(text, &number) ? std::string() : Wanted("a whole number", text);
           },
           ""};
 }
@@ -114,12 +133,12 @@ void AddTargetOptions(CLI::App& app, const Command& command, Arguments& argument
   }
   if (takes(kTakesLevel)) {
     app.add_option("--level", arguments.level, "Percent of the instances that are to serve")
-        ->check(Number())
+        ->check(Whole<std::int32_t>())
         ->required();
   }
   if (takes(kTakesInstances)) {
     app.add_option("--instances", arguments.instances, "How many it is to have")
-        ->check(Number())
+        ->check(Whole<std::int32_t>())
         ->required();
   }
   if (takes(kTakesHold)) {
@@ -148,7 +167,7 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
     app.add_option("--history", arguments.history_steps,
                    "Steps of history to show with it; default: of a picture as many as are "
                    "forecast, else 0")
-        ->check(Number());
+        ->check(Whole<std::int32_t>());
   }
   if (takes(kTakesChart)) {
     app.add_option("--save", arguments.save,
@@ -159,7 +178,7 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
   if (takes(kTakesSince)) {
     app.add_option("--since", arguments.since_revision,
                    "Only after this revision; with --watch the default is now")
-        ->check(Number());
+        ->check(Whole<std::int64_t>());
   }
   if (takes(kTakesLimit)) {
     app.add_option("--limit", arguments.limit, "At most so many")
@@ -257,6 +276,28 @@ absl::Status RunCommand(const Command& command, Arguments arguments, Console& co
   return command.run(**session);
 }
 
+// What stands where a command is wanted; empty: something else is wrong.
+std::string UnknownCommand(const CLI::App& root) {
+  const CLI::App* app = &root;
+  std::string path = "shadowctl";
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().front();
+    absl::StrAppend(&path, " ", app->get_name());
+  }
+  if (app->get_require_subcommand_min() == 0) return "";
+  const std::vector<std::string> rest = root.remaining(true);
+  const auto word = std::find_if(rest.begin(), rest.end(), [](const std::string& text) {
+    return !text.empty() && text.front() != '-';
+  });
+  if (word == rest.end()) return "";
+  std::string names;
+  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", command->get_name());
+  }
+  return absl::StrCat("\"", PrintableText(*word), "\" is not a command of `", path,
+                      "`; wanted one of ", names);
+}
+
 // The exit code of --help, --version or a usage error.
 int ExitOfParse(const CLI::App& root, const CLI::ParseError& error, Console& console) {
   std::ostringstream out;
@@ -265,7 +306,8 @@ int ExitOfParse(const CLI::App& root, const CLI::ParseError& error, Console& con
     console.out << out.str();
     return 0;
   }
-  console.err << ErrorLine(absl::InvalidArgumentError(error.what()))
+  const std::string unknown = UnknownCommand(root);
+  console.err << ErrorLine(absl::InvalidArgumentError(unknown.empty() ? error.what() : unknown))
               << "\nRun `shadowctl --help`, or --help after a command.\n";
   return kExitUsage;
 }

@@ -11,6 +11,8 @@
 namespace shadow {
 namespace {
 
+constexpr char kFieldPayload[] = "shadowctl/field";
+
 struct Details {
   std::string field;
   std::string description;
@@ -102,7 +104,14 @@ absl::Status StatusFromRpc(const grpc::Status& status, std::string_view address)
   if (!details.field.empty() && !message.starts_with(details.field)) {
     message = absl::StrCat(details.field, ": ", message);
   }
-  return absl::Status(code, message);
+  absl::Status error(code, message);
+  if (!details.field.empty()) error.SetPayload(kFieldPayload, absl::Cord(details.field));
+  return error;
+}
+
+std::string FieldOf(const absl::Status& status) {
+  const auto field = status.GetPayload(kFieldPayload);
+  return field.has_value() ? std::string(*field) : "";
 }
 
 absl::Status BadField(std::string_view field, std::string_view problem) {

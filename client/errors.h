@@ -25,6 +25,9 @@ std::string ErrorLine(const absl::Status& status);
 // names the socket and says what to do.
 absl::Status StatusFromRpc(const grpc::Status& status, std::string_view address);
 
+// The field at fault that such a status names in its details, as "pool.dna"; empty: none.
+std::string FieldOf(const absl::Status& status);
+
 // kInvalidArgument "<field>: <problem>".
 absl::Status BadField(std::string_view field, std::string_view problem);
 

@@ -1,8 +1,13 @@
 #include "client/wait.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/proto_time.h"
 #include "client/text.h"
 
 namespace shadow {
@@ -51,16 +56,81 @@ absl::StatusOr<v1::ShadowPool> GetShadow(Session& session, const std::string& na
   return session.Call(session.shadows(), &v1::ShadowPoolService::Stub::GetShadowPool, request);
 }
 
+// What is looked at of a resource's own instances: those that are made for its present DNA.
+bool IsOwn(const v1::Pool& pool, const v1::Instance& instance) {
+  return instance.role() == v1::Instance::BASE && instance.dna_revision() == pool.dna_revision();
+}
+bool IsOwn(const v1::ShadowPool& shadow, const v1::Instance& instance) {
+  return instance.dna_revision() == shadow.dna_revision();
+}
+
+int Serving(const v1::Pool& pool) { return pool.serving_base_instances(); }
+int Serving(const v1::ShadowPool& shadow) { return shadow.serving_instances(); }
+
+// A shadow pool says itself why its last one failed.
+bool SaysFailure(const v1::Pool& /*pool*/) { return false; }
+bool SaysFailure(const v1::ShadowPool& shadow) { return !shadow.failure_reason().empty(); }
+
+// Follows the failed instances of one resource during a wait.
+class FailureWatch {
+ public:
+  // Adds what it finds to `progress` of `resource`.
+  template <typename Resource>
+  absl::Status Look(Session& session, const Resource& resource, Progress& progress) {
+    v1::ListInstancesRequest request;
+    request.set_parent(resource.name());
+    const auto list =
+        session.CallPages(session.shadows(), &v1::ShadowPoolService::Stub::ListInstances, request,
+                          &v1::ListInstancesResponse::mutable_instances, 0);
+    if (!list.ok()) return list.status();
+    std::vector<const v1::Instance*> failed;
+    bool further = Serving(resource) > 0;
+    for (const v1::Instance& instance : list->instances()) {
+      if (!IsOwn(resource, instance)) continue;
+      const v1::Instance::State state = instance.state();
+      if (state == v1::Instance::FAILED) failed.push_back(&instance);
+      further |= state >= v1::Instance::SUSPENDING && state <= v1::Instance::DRAINING;
+    }
+    if (!first_seen_) first_seen_ = NamesOf(failed);
+    if (failed.empty()) return absl::OkStatus();
+    const v1::Instance& newest = **std::max_element(
+        failed.begin(), failed.end(), [](const v1::Instance* a, const v1::Instance* b) {
+          return FromProto(a->state_time()) < FromProto(b->state_time());
+        });
+    if (!SaysFailure(resource)) {
+      absl::StrAppend(&progress.text, ", ", failed.size(),
+                      " failed; last failure: ", std::string(newest.reason()));
+    }
+    // What failed before the wait may be mended since: one more is needed to tell.
+    progress.hopeless =
+        !further && failed.size() >= kFailuresMax && !first_seen_->contains(newest.name());
+    return absl::OkStatus();
+  }
+
+ private:
+  static std::set<std::string> NamesOf(const std::vector<const v1::Instance*>& instances) {
+    std::set<std::string> names;
+    for (const v1::Instance* instance : instances) names.insert(instance->name());
+    return names;
+  }
+
+  std::optional<std::set<std::string>> first_seen_;  // Those that had failed at the first look.
+};
+
 // Waits until what `get` returns is settled, and returns the last of it.
 template <typename Resource>
 absl::StatusOr<Resource> WaitFor(Session& session, const std::string& name,
                                  absl::StatusOr<Resource> (*get)(Session&, const std::string&)) {
   Resource last;
+  FailureWatch failures;
   const absl::Status waited = WaitUntilSettled(session, [&]() -> absl::StatusOr<Progress> {
     absl::StatusOr<Resource> resource = get(session, name);
     if (!resource.ok()) return resource.status();
     last = *std::move(resource);
-    return ProgressOf(last);
+    Progress progress = ProgressOf(last);
+    if (progress.settled) return progress;
+    if (absl::Status looked = failures.Look(session, last, progress); !looked.ok()) return looked;
+    return progress;
   });
   if (!waited.ok()) return waited;
   return last;
@@ -73,7 +143,7 @@ absl::Status WaitUntilGone(Session& session, const std::string& name,
     const absl::StatusOr<Resource> resource = get(session, name);
     if (absl::IsNotFound(resource.status())) return Progress{.settled = true, .text = ""};
     if (!resource.ok()) return resource.status();
-    return Progress{.settled = false, .text = ProgressOf(*resource).text};
+    return Progress{.text = ProgressOf(*resource).text};
   });
 }
 
@@ -118,6 +188,11 @@ absl::Status WaitUntilSettled(Session& session,
     if (!progress.ok()) return progress.status();
     if (progress->settled) return absl::OkStatus();
     line.Show(progress->text);
+    if (progress->hopeless) {
+      return absl::InternalError(
+          absl::StrCat("gave up after ", kFailuresMax,
+                       " failed instances; shadowd goes on trying: ", progress->text));
+    }
     if (console.now() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat("still not there after ",
                                                       absl::FormatDuration(session.wait_timeout()),

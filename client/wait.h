@@ -11,8 +11,13 @@
 
 namespace shadow {
 
+// So many instances in a row that failed, and none that is any further: waiting gives up.
+inline constexpr int kFailuresMax = 3;
+
 struct Progress {
   bool settled = false;
+  bool hopeless =
+      false;         // The daemon goes on, but kFailuresMax have failed, the last one just now.
   std::string text;  // For the progress line.
 };
 
@@ -23,13 +28,15 @@ Progress ProgressOf(const v1::ShadowPool& shadow);
 
 // Calls `look` every 200 ms until it is settled, with a progress line on stderr (one that is
 // redrawn on a terminal, otherwise a line for each change). An error of `look` ends it.
-// kDeadlineExceeded: session.wait_timeout() is over; with the last progress in words.
+// kDeadlineExceeded: session.wait_timeout() is over; kInternal: it is hopeless. Both with the last
+// progress in words.
 absl::Status WaitUntilSettled(Session& session,
                               const std::function<absl::StatusOr<Progress>()>& look);
 
-// Waits for the named resource and returns it as it is then.
+// Waits for the named resource and returns it as it is then. The newest failure of one of its
+// instances is part of the progress.
 absl::StatusOr<v1::Pool> WaitForPool(Session& session, const std::string& name);
-// kInternal: it settled in FAILED; with its reason.
+// kInternal too: it settled in FAILED; with its reason.
 absl::StatusOr<v1::ShadowPool> WaitForShadow(Session& session, const std::string& name);
 
 // Until Get answers NOT_FOUND.

@@ -25,9 +25,8 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       failed_(std::move(failed)),
       mailbox_(kCommandsMax, clock),
       snapshot_(loop.TakeSnapshot({}, {})),
-      runner_(std::make_unique<EffectRunner>(adapters, effect_workers, [this](EffectResult result) {
-        mailbox_.PostEvent(std::move(result));
-      })) {}
+      runner_(adapters, effect_workers,
+              [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {}
 
 absl::Status ControlThread::Post(Request request, std::function<void(Answer)> done) {
   return mailbox_.PostCommand({.request = std::move(request), .done = std::move(done)});
@@ -57,7 +56,7 @@ void ControlThread::Run() {
     Publish();
     if (contents.closed) break;
   }
-  runner_.reset();
+  runner_.Stop();
   Carry(loop_.Close(clock_.Now()), nullptr);
   std::unique_lock lock(mutex_);
   durable_.wait(lock, [&] { return commits_ == 0; });
@@ -75,22 +74,19 @@ void ControlThread::Handle(Command command) {
 
 void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> then) {
   if (ready.batch.ByteSizeLong() == 0) {
-    if (runner_) {
-      for (Effect& effect : ready.effects) runner_->Submit(std::move(effect));
-    }
+    RunEffects(ready.effects, ready.cancelled);
     if (then) then(absl::OkStatus());
     return;
   }
   const int64_t samples = SamplesOf(ready.batch);
   AwaitRoom(samples);
   std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
-  auto carried = [this, samples, effects = std::move(ready.effects), events = std::move(events),
+  auto carried = [this, samples, effects = std::move(ready.effects),
+                  cancelled = std::move(ready.cancelled), events = std::move(events),
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
       hub_.Publish(std::move(events));
-      if (runner_) {
-        for (Effect& effect : effects) runner_->Submit(std::move(effect));
-      }
+      RunEffects(effects, cancelled);
     }
     if (then) then(durable);
     if (!durable.ok() && !store_failed_.exchange(true)) failed_(durable);
@@ -103,6 +99,12 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
   store_.Commit(
       std::move(ready.batch),
       [carried = std::move(carried)](const absl::Status& durable) mutable { carried(durable); });
+}
+
+void ControlThread::RunEffects(std::vector<Effect>& effects,
+                               const std::vector<uint64_t>& cancelled) {
+  for (const uint64_t id : cancelled) runner_.Cancel(id);
+  for (Effect& effect : effects) runner_.Submit(std::move(effect));
 }
 
 void ControlThread::AwaitRoom(int64_t samples) {

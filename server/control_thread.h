@@ -48,6 +48,8 @@ class ControlThread {
 
   // Makes it durable, then runs its effects and `then`.
   void Carry(Ready ready, std::function<void(const absl::Status&)> then);
+  // On the control thread, or on the store's.
+  void RunEffects(std::vector<Effect>& effects, const std::vector<uint64_t>& cancelled);
   void Publish();
   void AwaitRoom(int64_t samples);
   void Handle(Command command);
@@ -68,7 +70,7 @@ class ControlThread {
 
   absl::Duration last_tick_;
   absl::Duration longest_tick_;
-  std::unique_ptr<EffectRunner> runner_;  // Last: its workers post to the mailbox.
+  EffectRunner runner_;  // Last: its workers post to the mailbox.
 };
 
 }  // namespace shadow

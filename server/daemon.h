@@ -10,8 +10,9 @@ namespace shadow {
 
 // Takes the state, recovers, serves until one of SIGTERM and SIGINT comes, and ends in order. These
 // signals must be blocked in every thread. Instances go on without it. kAlreadyExists: another
-// daemon holds the state or the socket. Other errors: it could not start, or its store failed
-// (start it again: it recovers).
+// daemon holds the state or the socket. kFailedPrecondition: what is in the state directory is not
+// for this shadowd (a newer schema, another program's file), and does not get better by trying
+// again. Other errors: it could not start, or its store failed (start it again: it recovers).
 absl::Status RunDaemon(const Config& config);
 
 }  // namespace shadow

@@ -19,13 +19,19 @@ bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
   return true;
 }
 
+absl::Status NoProvider(const Effect& effect) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("there is no provider \"", effect.provider, "\""));
+}
+
 // Inspect, and the ready check once it runs.
-void AwaitReady(const Effect& effect, Provider& provider, Prober& prober, EffectResult& result) {
+void AwaitReady(const Effect& effect, Provider& provider, Prober& prober,
+                const std::stop_token& stop, EffectResult& result) {
   auto seen = provider.Inspect(effect.instance, Provider::Depth::kLife);
   result.status = seen.status();
   if (!seen.ok()) return;
   if (seen->life == Life::kRunning) {
-    result.ready = prober.Check(*effect.instance.dna, seen->address).ok();
+    result.ready = prober.Check(*effect.instance.dna, seen->address, stop).ok();
   }
   result.observation = *std::move(seen);
 }
@@ -43,21 +49,33 @@ void Destroy(const Effect& effect, Provider& provider, EffectResult& result) {
 }  // namespace
 
 EffectRunner::EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done)
-    : adapters_(adapters), done_(std::move(done)) {
+    : adapters_(adapters),
+      done_(std::move(done)),
+      probes_([this](const Effect& effect,
+                     const std::stop_token& stop) { return RunProbe(effect, stop); },
+              done_) {
   for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
 }
 
-EffectRunner::~EffectRunner() {
+EffectRunner::~EffectRunner() { Stop(); }
+
+void EffectRunner::Stop() {
   {
     const std::lock_guard lock(queue_mutex_);
     stopping_ = true;
     queue_.clear();
   }
   filled_.notify_all();
+  probes_.Stop();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void EffectRunner::Submit(Effect effect) {
+  if (effect.kind == Effect::Kind::kAwaitReady || effect.kind == Effect::Kind::kWarmUp) {
+    probes_.Submit(std::move(effect));
+    return;
+  }
   {
     const std::lock_guard lock(queue_mutex_);
     if (stopping_) return;
@@ -100,10 +118,22 @@ EffectResult EffectRunner::Run(const Effect& effect) {
   }
   const auto provider = adapters_.providers.find(effect.provider);
   if (provider == adapters_.providers.end()) {
-    result.status = absl::FailedPreconditionError(
-        absl::StrCat("there is no provider \"", effect.provider, "\""));
+    result.status = NoProvider(effect);
   } else {
     RunOnInstance(effect, *provider->second, result);
+  }
+  return result;
+}
+
+EffectResult EffectRunner::RunProbe(const Effect& effect, const std::stop_token& stop) {
+  EffectResult result;
+  const auto provider = adapters_.providers.find(effect.provider);
+  if (provider == adapters_.providers.end()) {
+    result.status = NoProvider(effect);
+  } else if (effect.kind == Effect::Kind::kAwaitReady) {
+    AwaitReady(effect, *provider->second, *adapters_.prober, stop, result);
+  } else {
+    result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address, stop).status();
   }
   return result;
 }
@@ -112,9 +142,6 @@ void EffectRunner::RunOnInstance(const Effect& effect, Provider& provider, Effec
   switch (effect.kind) {
     case Effect::Kind::kCreate:
       result.status = provider.Create(effect.instance);
-      break;
-    case Effect::Kind::kAwaitReady:
-      AwaitReady(effect, provider, *adapters_.prober, result);
       break;
     case Effect::Kind::kVerify: {
       auto seen = provider.Inspect(effect.instance, Provider::Depth::kFacts);
@@ -127,9 +154,6 @@ void EffectRunner::RunOnInstance(const Effect& effect, Provider& provider, Effec
       break;
     case Effect::Kind::kResume:
       result.status = provider.Resume(effect.instance);
-      break;
-    case Effect::Kind::kWarmUp:
-      result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address).status();
       break;
     case Effect::Kind::kListInstances: {
       auto instances = provider.List();

@@ -1,5 +1,5 @@
-// Carries effects out: a fixed set of workers that call providers, balancers, usage sources and the
-// prober.
+// Carries effects out: a fixed set of workers that call providers, balancers and usage sources, and
+// workers of their own for what waits for an instance to answer.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +14,7 @@
 
 #include "server/core/effect.h"
 #include "server/core/ports.h"
+#include "server/probe_workers.h"
 
 namespace shadow {
 
@@ -33,10 +34,18 @@ class EffectRunner {
   // `adapters` must outlive it. `done` is called on a worker, once for each effect.
   EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done);
 
-  // Waits for the effects that have begun; those that have not are dropped.
+  // Stop.
   ~EffectRunner();
 
   void Submit(Effect effect);
+
+  // Nobody wants this effect's result any more. A ready check or a warm-up then ends within about a
+  // second; everything else is quick anyway and goes on. `done` is called as ever.
+  void Cancel(uint64_t id) { probes_.Cancel(id); }
+
+  // Interrupts probes, waits for the other effects that have begun and drops those that have not.
+  // Afterwards nothing is taken any more.
+  void Stop();
 
  private:
   // The balancer and usage sources of one pool; kept while their specs stay the same, as they hold
@@ -49,6 +58,7 @@ class EffectRunner {
 
   void Work();
   EffectResult Run(const Effect& effect);
+  EffectResult RunProbe(const Effect& effect, const std::stop_token& stop);
   void RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result);
   void RunAtBalancer(const Effect& effect, EffectResult& result);
   void ReadUsage(const Effect& effect, EffectResult& result);
@@ -64,6 +74,7 @@ class EffectRunner {
   std::deque<Effect> queue_;
   bool stopping_ = false;
   std::vector<std::thread> workers_;
+  ProbeWorkers probes_;  // Last: its workers use what is above.
 };
 
 }  // namespace shadow

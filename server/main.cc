@@ -13,7 +13,7 @@
 
 namespace {
 
-// sysexits.h: EX_CONFIG and EX_TEMPFAIL.
+// sysexits.h: EX_CONFIG, which systemd does not try again, and EX_TEMPFAIL.
 constexpr int kExitConfig = 78;
 constexpr int kExitTempFail = 75;
 
@@ -89,5 +89,6 @@ int main(int argc, char** argv) {
   StartLog(config->log_level);
   const absl::Status status = shadow::RunDaemon(*config);
   if (status.ok()) return 0;
-  return Fail(status, absl::IsAlreadyExists(status) ? kExitTempFail : 1);
+  if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
+  return Fail(status, absl::IsFailedPrecondition(status) ? kExitConfig : 1);
 }

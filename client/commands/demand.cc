@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
@@ -23,71 +24,132 @@ namespace {
 
 using Stub = v1::UsageService::Stub;
 
-constexpr std::size_t kSamplesPerMessage = 5'000;  // ReportUsage takes 10,000 at most.
 constexpr std::size_t kSamplesPerBatch = 100'000;  // ReportUsageBatch's own limit.
 constexpr absl::Duration kImportTimeout = absl::Minutes(10);
 constexpr int kDecisionsDefault = 20;
 
-absl::StatusOr<std::vector<v1::Sample>> ReadSamples(Session& session) {
+// All or nothing.
+absl::StatusOr<v1::ReportUsageBatchResponse> SendBatch(Session& session,
+                                                       const v1::ReportUsageBatchRequest& request) {
+  grpc::ClientContext context;
+  Session::SetDeadline(context, std::max(session.call_timeout(), kImportTimeout));
+  v1::ReportUsageBatchResponse response;
+  const grpc::Status status = session.usage().ReportUsageBatch(&context, request, &response);
+  if (!status.ok()) return session.FromRpc(status);
+  return response;
+}
+
+void PrintAccepted(Session& session, const std::string& pool,
+                   const v1::ReportUsageBatchResponse& response) {
+  const std::int64_t samples = response.accepted_samples();
+  session.Print(response, absl::StrCat(pool, ": ", samples, samples == 1 ? " sample" : " samples",
+                                       " accepted", DryRunNote(session), "\n"));
+}
+
+absl::Status PushValue(Session& session, const std::string& pool) {
   const Arguments& arguments = session.arguments();
-  if (!arguments.csv.empty()) {
-    const absl::StatusOr<std::string> text =
-        ReadInput(arguments.csv, session.console().in, kCsvBytesMax, "--csv");
-    if (!text.ok()) return text.status();
-    return ParseSamplesCsv(*text,
-                           arguments.csv == "-" ? "standard input" : PrintableText(arguments.csv));
-  }
   absl::Time time = session.console().now();
   if (!arguments.time.empty()) {
     const absl::StatusOr<absl::Time> given = ParseTimeFlag(arguments.time, "--time");
     if (!given.ok()) return given.status();
     time = *given;
   }
-  v1::Sample sample;
-  *sample.mutable_time() = ToProto(time);
-  sample.set_value(*arguments.value);
-  return std::vector<v1::Sample>{sample};
-}
-
-std::string AcceptedText(const std::string& pool, std::int64_t samples) {
-  return absl::StrCat(pool, ": ", samples, samples == 1 ? " sample" : " samples", " accepted");
-}
-
-// All or nothing, with the conventions of a mutation.
-absl::Status PushBatch(Session& session, const std::string& pool,
-                       const std::vector<v1::Sample>& samples) {
-  if (samples.size() > kSamplesPerBatch) {
-    return BadField("--csv", absl::StrCat("with --dry-run or --request-id at most ",
-                                          kSamplesPerBatch, " samples"));
-  }
   v1::ReportUsageBatchRequest request;
   request.set_pool(pool);
-  request.mutable_samples()->Add(samples.begin(), samples.end());
+  *request.add_samples()->mutable_time() = ToProto(time);
+  request.mutable_samples(0)->set_value(*arguments.value);
   session.Prepare(request);
-  const auto response = session.Call(session.usage(), &Stub::ReportUsageBatch, request);
+  const auto response = SendBatch(session, request);
   if (!response.ok()) return response.status();
-  session.Print(*response, absl::StrCat(AcceptedText(pool, response->accepted_samples()),
-                                        DryRunNote(session), "\n"));
+  PrintAccepted(session, pool, *response);
   return absl::OkStatus();
 }
 
-absl::Status PushStream(Session& session, const std::string& pool,
-                        const std::vector<v1::Sample>& samples) {
-  grpc::ClientContext context;
-  Session::SetDeadline(context, std::max(session.call_timeout(), kImportTimeout));
-  v1::ReportUsageResponse response;
-  const auto writer = session.usage().ReportUsage(&context, &response);
-  for (std::size_t at = 0; at < samples.size(); at += kSamplesPerMessage) {
-    v1::ReportUsageRequest request;
-    request.set_pool(pool);
-    const std::size_t end = std::min(at + kSamplesPerMessage, samples.size());
-    for (std::size_t i = at; i < end; ++i) *request.add_samples() = samples[i];
-    if (!writer->Write(request)) break;  // Finish says why.
+struct CsvFile {
+  std::string name;  // For messages.
+  CsvSamples csv;
+};
+
+absl::StatusOr<CsvFile> ReadCsv(Session& session) {
+  const std::string& path = session.arguments().csv;
+  const absl::StatusOr<std::string> text =
+      ReadInput(path, session.console().in, kCsvBytesMax, "--csv");
+  if (!text.ok()) return text.status();
+  CsvFile file{.name = path == "-" ? "standard input" : PrintableText(path), .csv = {}};
+  absl::StatusOr<CsvSamples> csv = ParseSamplesCsvLines(*text, file.name);
+  if (!csv.ok()) return csv.status();
+  file.csv = *std::move(csv);
+  return file;
+}
+
+absl::Status AtLine(const CsvFile& file, std::size_t sample, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(file.name, ": line ", file.csv.lines[sample],
+                                                  ": ", std::string(status.message())));
+}
+
+// The error of a batch that began with the file's sample `first`: with the line, where it is about
+// one, and with what was taken before.
+absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Status& status) {
+  constexpr std::string_view kSamples = "samples[";
+  const std::string field = FieldOf(status);
+  std::size_t index = 0;
+  absl::Status error = status;
+  if (field.starts_with(kSamples) &&
+      absl::SimpleAtoi(field.substr(kSamples.size(), field.find(']') - kSamples.size()), &index) &&
+      first + index < file.csv.lines.size()) {
+    error = AtLine(file, first + index, status);
   }
-  writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (!status.ok()) return session.FromRpc(status);
-  session.Print(response, AcceptedText(pool, response.accepted_samples()) + "\n");
+  if (first == 0) return error;
+  return absl::Status(
+      error.code(), absl::StrCat(std::string(error.message()), "; the ", first,
+                                 " samples before line ", file.csv.lines[first], " were accepted"));
+}
+
+// What several batches would find out only after the first ones were taken: everything else is in
+// the file itself, which was read as a whole.
+absl::Status CheckNotAhead(Session& session, const std::string& pool, const CsvFile& file) {
+  v1::GetPoolRequest request;
+  request.set_name(pool);
+  const auto found = session.Call(session.pools(), &v1::PoolService::Stub::GetPool, request);
+  if (!found.ok()) return found.status();
+  const absl::Time limit = session.console().now() + FromProto(found->step());
+  const auto& samples = file.csv.samples;  // They ascend.
+  const auto ahead = std::find_if(samples.begin(), samples.end(), [&](const v1::Sample& sample) {
+    return FromProto(sample.time()) > limit;
+  });
+  if (ahead == samples.end()) return absl::OkStatus();
+  return AtLine(
+      file, static_cast<std::size_t>(ahead - samples.begin()),
+      absl::InvalidArgumentError(absl::StrCat("its time, ", TimeText(FromProto(ahead->time())),
+                                              ", is more than a step in the future")));
+}
+
+// Up to kSamplesPerBatch all or nothing; more in batches, once the whole file is found good.
+absl::Status PushCsv(Session& session, const std::string& pool) {
+  const absl::StatusOr<CsvFile> file = ReadCsv(session);
+  if (!file.ok()) return file.status();
+  const std::vector<v1::Sample>& samples = file->csv.samples;
+  if (samples.size() > kSamplesPerBatch) {
+    if (session.arguments().dry_run || !session.arguments().request_id.empty()) {
+      return BadField("--csv", absl::StrCat("with --dry-run or --request-id at most ",
+                                            kSamplesPerBatch, " samples"));
+    }
+    if (absl::Status checked = CheckNotAhead(session, pool, *file); !checked.ok()) return checked;
+  }
+  v1::ReportUsageBatchResponse all;
+  std::size_t at = 0;
+  do {  // An empty file too: the daemon says whether there is such a pool.
+    const std::size_t end = std::min(at + kSamplesPerBatch, samples.size());
+    v1::ReportUsageBatchRequest request;
+    request.set_pool(pool);
+    for (std::size_t i = at; i < end; ++i) *request.add_samples() = samples[i];
+    session.Prepare(request);
+    const auto response = SendBatch(session, request);
+    if (!response.ok()) return BatchError(*file, at, response.status());
+    all.set_accepted_samples(all.accepted_samples() + response->accepted_samples());
+    at = end;
+  } while (at < samples.size());
+  PrintAccepted(session, pool, all);
   return absl::OkStatus();
 }
 
@@ -99,11 +161,8 @@ absl::Status Push(Session& session) {
   if (!arguments.time.empty() && !arguments.value) {
     return BadField("--time", "goes with --value; a CSV file has its own times");
   }
-  const absl::StatusOr<std::vector<v1::Sample>> samples = ReadSamples(session);
-  if (!samples.ok()) return samples.status();
   const std::string pool = FullPoolName(arguments.name);
-  const bool batch = arguments.value || arguments.dry_run || !arguments.request_id.empty();
-  return batch ? PushBatch(session, pool, *samples) : PushStream(session, pool, *samples);
+  return arguments.value ? PushValue(session, pool) : PushCsv(session, pool);
 }
 
 absl::Status Decisions(Session& session) {

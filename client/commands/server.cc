@@ -1,124 +1,20 @@
 // shadowctl apply, events, status.
-#include <google/protobuf/util/message_differencer.h>
-
-#include <algorithm>
 #include <array>
 #include <string>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
-#include "client/commands/documents.h"
+#include "client/commands/apply.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/json.h"
 #include "client/proto_time.h"
 #include "client/text.h"
-#include "client/wait.h"
 #include "client/watch.h"
 
 namespace shadow {
 namespace {
-
-template <typename Resource>
-struct Applied {
-  Resource before;  // Empty: it was not there.
-  Resource after;
-  const char* verb = "";
-};
-
-// Whether an update changed nothing. A DNA's revision is that of its content; a pool's etag is new
-// with every new spec, but a dry run has none, and answers with the whole pool as it would be.
-bool Same(const v1::Dna& before, const v1::Dna& after, bool /*dry_run*/) {
-  return before.revision() == after.revision();
-}
-bool Same(const v1::Pool& before, const v1::Pool& after, bool dry_run) {
-  if (dry_run) return google::protobuf::util::MessageDifferencer::Equals(before, after);
-  return before.etag() == after.etag();
-}
-
-// Gets what is there, then creates or updates it.
-template <typename Resource, typename Stub, typename GetRequest, typename UpdateRequest>
-absl::StatusOr<Applied<Resource>> ApplyOne(
-    Session& session, Stub& stub,
-    grpc::Status (Stub::*get)(grpc::ClientContext*, const GetRequest&, Resource*),
-    grpc::Status (Stub::*update)(grpc::ClientContext*, const UpdateRequest&, Resource*),
-    const std::string& name, UpdateRequest& request) {
-  Applied<Resource> applied;
-  GetRequest get_request;
-  get_request.set_name(name);
-  absl::StatusOr<Resource> before = session.Call(stub, get, get_request);
-  if (before.ok()) {
-    applied.before = *std::move(before);
-  } else if (!absl::IsNotFound(before.status())) {
-    return before.status();
-  }
-  request.set_allow_missing(true);
-  absl::StatusOr<Resource> after = session.Call(stub, update, request);
-  if (!after.ok()) return after.status();
-  applied.after = *std::move(after);
-  const bool same = Same(applied.before, applied.after, session.arguments().dry_run);
-  applied.verb = applied.before.name().empty() ? "created" : same ? "unchanged" : "configured";
-  return applied;
-}
-
-template <typename Resource>
-void PrintApplied(Session& session, const std::string& name, const Applied<Resource>& applied) {
-  if (session.json()) {
-    session.console().out << JsonText(applied.after, {.layout = JsonLayout::kLine}) << '\n';
-  } else {
-    session.console().out << name << ' ' << applied.verb << DryRunNote(session) << '\n';
-  }
-}
-
-absl::Status ApplyDna(Session& session, const v1::Dna& dna, std::size_t index, std::size_t count) {
-  v1::UpdateDnaRequest request;
-  *request.mutable_dna() = dna;
-  PrepareOneOf(session, index, count, request);
-  const auto applied = ApplyOne(session, session.dnas(), &v1::DnaService::Stub::GetDna,
-                                &v1::DnaService::Stub::UpdateDna, dna.name(), request);
-  if (!applied.ok()) return applied.status();
-  PrintApplied(session, dna.name(), *applied);
-  return absl::OkStatus();
-}
-
-absl::Status ApplyPool(Session& session, const v1::Pool& pool, std::size_t index,
-                       std::size_t count) {
-  v1::UpdatePoolRequest request;
-  *request.mutable_pool() = pool;
-  PrepareOneOf(session, index, count, request);
-  auto applied = ApplyOne(session, session.pools(), &v1::PoolService::Stub::GetPool,
-                          &v1::PoolService::Stub::UpdatePool, pool.name(), request);
-  if (!applied.ok()) return applied.status();
-  if (session.arguments().wait && !session.arguments().dry_run) {
-    absl::StatusOr<v1::Pool> settled = WaitForPool(session, pool.name());
-    if (!settled.ok()) return settled.status();
-    applied->after = *std::move(settled);
-  }
-  PrintApplied(session, pool.name(), *applied);
-  return absl::OkStatus();
-}
-
-absl::Status Apply(Session& session) {
-  absl::StatusOr<std::vector<Manifest>> manifests =
-      ReadManifests(session, ManifestKind::kDnaOrPool);
-  if (!manifests.ok()) return manifests.status();
-  // A pool needs its DNA, wherever in the file that stands.
-  std::stable_partition(manifests->begin(), manifests->end(), [](const Manifest& manifest) {
-    return std::holds_alternative<v1::Dna>(manifest);
-  });
-  for (std::size_t i = 0; i < manifests->size(); ++i) {
-    const Manifest& manifest = (*manifests)[i];
-    const auto* dna = std::get_if<v1::Dna>(&manifest);
-    const absl::Status applied =
-        dna != nullptr ? ApplyDna(session, *dna, i, manifests->size())
-                       : ApplyPool(session, std::get<v1::Pool>(manifest), i, manifests->size());
-    if (!applied.ok()) return applied;
-  }
-  return absl::OkStatus();
-}
 
 // A line of a stream, whose widths nobody knows ahead.
 std::string EventLine(const v1::Event& event) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -58,9 +59,9 @@ absl::StatusOr<std::optional<v1::Sample>> ParseLine(std::string_view line) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
-                                                        std::string_view source) {
-  std::vector<v1::Sample> samples;
+absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::string_view source) {
+  CsvSamples csv;
+  std::vector<v1::Sample>& samples = csv.samples;
   std::size_t line_number = 0;
   const auto fail = [&](std::string_view problem) {
     return absl::InvalidArgumentError(
@@ -93,12 +94,20 @@ absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
       return fail(absl::StrCat("more than ", kCsvSamplesMax, " samples; split the file"));
     }
     samples.push_back(*std::move(*sample));
+    csv.lines.push_back(line_number);
   }
   if (!header_seen) {
     line_number = 1;
     return fail("it is empty; wanted the header `timestamp,value` and samples");
   }
-  return samples;
+  return csv;
+}
+
+absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
+                                                        std::string_view source) {
+  absl::StatusOr<CsvSamples> csv = ParseSamplesCsvLines(text, source);
+  if (!csv.ok()) return csv.status();
+  return std::move(csv->samples);
 }
 
 }  // namespace shadow

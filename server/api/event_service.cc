@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -141,14 +142,37 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
   std::shared_ptr<WatchReactor> self_;
 };
 
+// A stream that has its error from the start.
+class RefusedWatch final : public grpc::ServerWriteReactor<v1::Event> {
+ public:
+  explicit RefusedWatch(const absl::Status& status) { Finish(ToGrpc(status)); }
+  void OnDone() override { delete this; }
+};
+
+absl::Status CheckSince(int64_t since_revision) {
+  if (since_revision >= 0) return absl::OkStatus();
+  return FieldError("since_revision", absl::StrCat(since_revision, " is negative"));
+}
+
+// A watcher that is ahead has its revision from another store, or from before a restored backup: to
+// wait until this one has caught up would hide what happens until then.
+absl::Status CheckWatch(const ApiContext& api, const v1::WatchRequest& request) {
+  if (absl::Status since = CheckSince(request.since_revision()); !since.ok()) return since;
+  // The snapshot is ahead of the hub by what is not durable yet.
+  const int64_t newest = std::max(api.hub.last_revision(), api.control.snapshot()->revision);
+  if (request.since_revision() <= newest) return absl::OkStatus();
+  return FieldError(
+      "since_revision",
+      absl::StrCat(request.since_revision(), " is not there yet; the newest is ", newest),
+      absl::StatusCode::kOutOfRange);
+}
+
 std::string ScopeOf(const v1::ListEventsRequest& request) {
   return absl::StrCat("ListEvents ", request.since_revision(), " ", request.name_prefix());
 }
 
 absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
-  if (request.since_revision() < 0) {
-    return FieldError("since_revision", absl::StrCat(request.since_revision(), " is negative"));
-  }
+  if (absl::Status since = CheckSince(request.since_revision()); !since.ok()) return since;
   if (request.page_token().empty()) return request.since_revision();
   const auto key = FromToken(ScopeOf(request), request.page_token());
   if (!key.ok()) return key.status();
@@ -183,6 +207,9 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
 
 grpc::ServerWriteReactor<v1::Event>* EventServiceImpl::Watch(Context* /*context*/,
                                                              const v1::WatchRequest* request) {
+  if (const absl::Status checked = CheckWatch(api_, *request); !checked.ok()) {
+    return new RefusedWatch(checked);
+  }
   const auto reactor = std::make_shared<WatchReactor>(api_, *request);
   reactor->Start();
   return reactor.get();

@@ -3,7 +3,7 @@
 //
 // All methods are called on effect workers (Provider::Supports also on gRPC's threads), never on
 // the control thread, and for different instances at the same time; for one instance one call at a
-// time. Each returns within 2 s (but Prober::WarmUp: within the DNA's warm-up timeout).
+// time. Each returns within 2 s (but Prober's: within the DNA's timeout for it).
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -163,17 +164,19 @@ struct WarmUpResult {
   absl::Duration latency_median;
 };
 
+// Both return kCancelled within about a second of `stop`.
 class Prober {
  public:
   virtual ~Prober() = default;
 
   // One try of the DNA's ready check (no check: OK at once). kUnavailable: not ready, try again.
-  virtual absl::Status Check(const CompiledDna& dna, const std::string& address) = 0;
+  virtual absl::Status Check(const CompiledDna& dna, const std::string& address,
+                             const std::stop_token& stop) = 0;
 
   // The DNA's warm-up requests. kFailedPrecondition: answered, but not as expected or too slowly.
   // kUnavailable or kDeadlineExceeded: not answered.
-  virtual absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna,
-                                              const std::string& address) = 0;
+  virtual absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address,
+                                              const std::stop_token& stop) = 0;
 };
 
 }  // namespace shadow

@@ -27,6 +27,7 @@ namespace {
 constexpr size_t kMaxBodyBytes = 16 << 20;
 constexpr int kWarmUpStatus = 200;  // Unless the DNA says another.
 constexpr int kMaxWarmUpRequests = 1000;
+constexpr absl::Duration kStopPollInterval = absl::Milliseconds(500);
 
 struct FreeCurl {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -38,6 +39,13 @@ size_t CountBody(char*, size_t size, size_t count, void* seen) {
   bytes += size * count;
   return bytes <= kMaxBodyBytes ? size * count : 0;  // 0 ends the transfer with an error.
 }
+
+// Called while data flows and about once a second otherwise.
+int EndIfStopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
+}
+
+absl::Status Stopped() { return absl::CancelledError("the probe was stopped"); }
 
 long Milliseconds(absl::Duration duration) {
   return static_cast<long>(std::max<int64_t>(1, absl::ToInt64Milliseconds(duration)));
@@ -67,19 +75,24 @@ class HttpClient {
                      curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_USERAGENT, "shadowd") == CURLE_OK &&
-                     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &CountBody) == CURLE_OK;
+                     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &CountBody) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &EndIfStopped) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
     if (!set) return absl::InternalError("libcurl refuses an option");
     return client;
   }
 
   // kDeadlineExceeded, kUnavailable: no answer. kFailedPrecondition: one above kMaxBodyBytes.
-  absl::StatusOr<Answer> Get(absl::Duration timeout) {
+  // kCancelled: `stop`.
+  absl::StatusOr<Answer> Get(absl::Duration timeout, const std::stop_token& stop) {
     size_t body_bytes = 0;
     CURL* const curl = curl_.get();
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body_bytes);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &stop);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, Milliseconds(timeout));
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(timeout));
     const CURLcode code = curl_easy_perform(curl);
+    if (code == CURLE_ABORTED_BY_CALLBACK) return Stopped();
     if (code == CURLE_OPERATION_TIMEDOUT) {
       return absl::DeadlineExceededError(
           absl::StrCat("no answer within ", absl::FormatDuration(timeout)));
@@ -106,11 +119,12 @@ absl::Status About(const std::string& what, const absl::Status& status) {
 }
 
 absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
-                       absl::Duration timeout) {
+                       absl::Duration timeout, const std::stop_token& stop) {
   const std::string what = absl::StrCat("GET http://", address, check.path());
   auto client = HttpClient::Open(address, check.path());
   if (!client.ok()) return client.status();
-  const auto answer = client->Get(timeout);
+  const auto answer = client->Get(timeout, stop);
+  if (absl::IsCancelled(answer.status())) return answer.status();
   // However it fails, it is not ready.
   if (!answer.ok()) {
     return absl::UnavailableError(absl::StrCat(what, ": ", std::string(answer.status().message())));
@@ -124,7 +138,24 @@ absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
       check.has_expected_status() ? absl::StrCat(check.expected_status()) : "200 to 399"));
 }
 
-absl::Status CheckTcp(const std::string& address, absl::Duration timeout) {
+// Waits until `fd` has connected: the error number, ETIMEDOUT after `timeout` or a stop.
+int AwaitConnected(int fd, absl::Duration timeout, const std::stop_token& stop) {
+  pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
+  int ready = 0;
+  for (absl::Duration left = timeout; ready == 0 && left > absl::ZeroDuration();
+       left -= kStopPollInterval) {
+    if (stop.stop_requested()) break;
+    ready = poll(&waiting, 1, static_cast<int>(Milliseconds(std::min(left, kStopPollInterval))));
+  }
+  if (ready <= 0) return ETIMEDOUT;
+  int error = 0;
+  socklen_t length = sizeof(error);
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+  return error;
+}
+
+absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
+                      const std::stop_token& stop) {
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(address, absl::MaxSplits(':', 1));
   sockaddr_in remote{};
@@ -140,14 +171,9 @@ absl::Status CheckTcp(const std::string& address, absl::Duration timeout) {
   const absl::Cleanup close_fd = [fd] { close(fd); };
   int error = 0;
   if (connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof(remote)) != 0) error = errno;
-  if (error == EINPROGRESS) {
-    pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(Milliseconds(timeout)));
-    socklen_t length = sizeof(error);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    if (ready <= 0) error = ETIMEDOUT;
-  }
+  if (error == EINPROGRESS) error = AwaitConnected(fd, timeout, stop);
   if (error == 0) return absl::OkStatus();
+  if (stop.stop_requested()) return Stopped();
   return absl::UnavailableError(
       absl::StrCat("cannot connect to ", address, ": ", strerrordesc_np(error)));
 }
@@ -163,15 +189,16 @@ absl::Duration Median(std::vector<absl::Duration> latencies) {
 
 HttpProber::HttpProber(const Clock& clock) : clock_(clock) {}
 
-absl::Status HttpProber::Check(const CompiledDna& dna, const std::string& address) {
+absl::Status HttpProber::Check(const CompiledDna& dna, const std::string& address,
+                               const std::stop_token& stop) {
   const v1::ReadyCheck& check = dna.dna.process().ready_check();
-  if (check.has_http()) return CheckHttp(check.http(), address, dna.ready_timeout);
-  if (check.has_tcp()) return CheckTcp(address, dna.ready_timeout);
+  if (check.has_http()) return CheckHttp(check.http(), address, dna.ready_timeout, stop);
+  if (check.has_tcp()) return CheckTcp(address, dna.ready_timeout, stop);
   return absl::OkStatus();
 }
 
-absl::StatusOr<WarmUpResult> HttpProber::WarmUp(const CompiledDna& dna,
-                                                const std::string& address) {
+absl::StatusOr<WarmUpResult> HttpProber::WarmUp(const CompiledDna& dna, const std::string& address,
+                                                const std::stop_token& stop) {
   const v1::WarmUp& warm_up = dna.dna.warm_up();
   const int requests = std::clamp(warm_up.requests(), 0, kMaxWarmUpRequests);
   if (requests == 0) return WarmUpResult{};
@@ -188,7 +215,7 @@ absl::StatusOr<WarmUpResult> HttpProber::WarmUp(const CompiledDna& dna,
                                                       requests, " requests were answered within ",
                                                       absl::FormatDuration(dna.warm_up_timeout)));
     }
-    const auto answer = client->Get(left);
+    const auto answer = client->Get(left, stop);
     if (!answer.ok()) return About(what, answer.status());
     if (answer->status != wanted) {
       return absl::FailedPreconditionError(

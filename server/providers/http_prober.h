@@ -2,6 +2,7 @@
 // only: no proxies, no redirects, bounded bodies, every step with a deadline.
 #pragma once
 
+#include <stop_token>
 #include <string>
 
 #include "server/core/clock.h"
@@ -15,11 +16,13 @@ class HttpProber final : public Prober {
   // `clock` must outlive this.
   explicit HttpProber(const Clock& clock);
 
-  absl::Status Check(const CompiledDna& dna, const std::string& address) override;
+  absl::Status Check(const CompiledDna& dna, const std::string& address,
+                     const std::stop_token& stop) override;
 
   // One connection, one request after the other. The latency of a request runs from sending it (the
   // first: from connecting) to the last byte of its answer.
-  absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address) override;
+  absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address,
+                                      const std::stop_token& stop) override;
 
  private:
   const Clock& clock_;

@@ -45,6 +45,33 @@ TEST_CASE("apply creates, configures and leaves alone, DNAs first") {
   CHECK(daemon.state.pools.at("pools/web").managed_instances() == 5);
 }
 
+TEST_CASE("apply changes nothing where the daemon refuses one of its documents") {
+  FakeDaemon daemon;
+  daemon.state.dnas_must_be_there = true;
+  const Ran ran = Run(daemon, {"apply", "-f", "-"},
+                      std::string(kDnaText) + "---\nname: pools/x\ndna: dnas/y\n");
+  CHECK(ran.exit_code == 3);
+  CHECK(ran.err == "error: NOT_FOUND: pool.dna: dnas/y does not exist\n");
+  CHECK(ran.out.empty());
+  CHECK(daemon.state.dnas.empty());
+}
+
+TEST_CASE("a dry run of a pool takes the DNA of its own file for there, and changes nothing") {
+  FakeDaemon daemon;
+  daemon.state.dnas_must_be_there = true;
+  const std::string both = std::string(kPoolText) + "---\n" + kDnaText;
+  const Ran dry = Run(daemon, {"apply", "-f", "-", "--dry-run"}, both);
+  INFO(dry.err);
+  CHECK(dry.exit_code == 0);
+  CHECK(dry.out ==
+        "dnas/web created (dry run: nothing was changed)\n"
+        "pools/web created (dry run: nothing was changed)\n");
+  CHECK(daemon.state.dnas.empty());
+  CHECK(daemon.state.pools.empty());
+  CHECK(Run(daemon, {"apply", "-f", "-"}, both).out == "dnas/web created\npools/web created\n");
+  CHECK(Run(daemon, {"apply", "-f", "-", "--dry-run"}, kPoolText).exit_code == 0);
+}
+
 TEST_CASE("apply --wait returns when the pool is no longer reconciling") {
   FakeDaemon daemon;
   daemon.state.gets_until_settled = 3;
@@ -68,8 +95,10 @@ TEST_CASE("request ids and dry runs reach the daemon, each document with an id o
         "dnas/web created, revision 000000000001 (dry run: nothing was changed)\n");
   Run(daemon, {"apply", "-f", "-", "--request-id", "b"},
       std::string(kDnaText) + "---\n" + kPoolText);
-  CHECK(daemon.state.calls == std::vector<std::string>{"CreateDna a dry", "GetDna", "UpdateDna b-1",
-                                                       "GetPool", "UpdatePool b-2"});
+  CHECK(daemon.state.calls == std::vector<std::string>{"CreateDna a dry", "GetDna", "UpdateDna dry",
+                                                       "GetPool", "UpdatePool dry", "GetDna",
+                                                       "UpdateDna b-1", "GetPool",
+                                                       "UpdatePool b-2"});
 }
 
 TEST_CASE("lists are taken with all their pages") {
@@ -162,7 +191,7 @@ TEST_CASE("waiting ends with an error when its time is over or the shadow pool f
   CHECK(late.exit_code == 6);
   CHECK_THAT(late.err, Catch::Contains("error: DEADLINE_EXCEEDED: still not there after 1s "
                                        "(--timeout): pools/web/shadowPools/r1: ACTIVATING"));
-  CHECK(daemon.state.calls.size() == 8);  // List, Activate, and a look at 0, 0.2, ... 1 s.
+  CHECK(daemon.state.calls.size() == 14);  // List, Activate, and two at 0, 0.2, ... 1 s.
 
   v1::ShadowPool& shadow = daemon.state.shadows.begin()->second;
   shadow.set_state(v1::ShadowPool::FAILED);
@@ -206,13 +235,17 @@ TEST_CASE("the daemon's errors become exit codes and one line") {
   }
 }
 
-TEST_CASE("samples are streamed in bounded messages, a single value goes with its time") {
-  FakeDaemon daemon;
+std::string Csv(int samples, int first_second = 1000) {
   std::string csv = "timestamp,value\n";
-  for (int i = 0; i < 12'000; ++i) csv += std::to_string(1000 + i) + ",1\n";
-  Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, csv);
+  for (int i = 0; i < samples; ++i) csv += std::to_string(first_second + i) + ",1\n";
+  return csv;
+}
+
+TEST_CASE("samples are sent all or nothing, a single value goes with its time") {
+  FakeDaemon daemon;
+  Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, Csv(12'000));
   CHECK(ran.out == "pools/web: 12000 samples accepted\n");
-  CHECK(daemon.state.report_messages == std::vector<std::int64_t>{5000, 5000, 2000});
+  CHECK(daemon.state.batch_sizes == std::vector<std::int64_t>{12'000});
 
   ran = Run(daemon, {"usage", "push", "web", "--value", "42", "-o", "json"});
   CHECK(Json::parse(ran.out)["acceptedSamples"] == "1");
@@ -227,15 +260,36 @@ TEST_CASE("samples are streamed in bounded messages, a single value goes with it
         2);
 }
 
-TEST_CASE("an error in the middle of a stream of samples is the daemon's own") {
+TEST_CASE("a sample that the daemon refuses is named by its line in the file") {
   FakeDaemon daemon;
   daemon.state.errors = {
       {grpc::StatusCode::INVALID_ARGUMENT, "samples[3].time: too old", "samples[3].time", "ORDER"}};
-  std::string csv = "timestamp,value\n";
-  for (int i = 0; i < 50'000; ++i) csv += std::to_string(1000 + i) + ",1\n";
-  const Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, csv);
+  const Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-"},
+                      "timestamp,value\n\n1,1\n2,\n3,1\n4,1\n5,1\n");
   CHECK(ran.exit_code == 2);
-  CHECK(ran.err == "error: INVALID_ARGUMENT: samples[3].time: too old\n");
+  CHECK(ran.err == "error: INVALID_ARGUMENT: standard input: line 7: samples[3].time: too old\n");
+}
+
+TEST_CASE("more samples than a batch takes are checked as a whole before the first is sent") {
+  FakeDaemon daemon;
+  daemon.state.pools["pools/web"].mutable_step()->set_seconds(60);
+  constexpr int kNow = 1777636800;
+  Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, Csv(150'000, kNow - 149'900));
+  CHECK(ran.exit_code == 2);
+  // Up to a step ahead is taken: second 60 is the sample 149,960, line 149,962 of the file.
+  CHECK(ran.err ==
+        "error: INVALID_ARGUMENT: standard input: line 149963: its time, 2026-05-01T12:01:01Z, is "
+        "more than a step in the future\n");
+  CHECK(daemon.state.batch_sizes.empty());
+
+  ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, Csv(150'000, kNow - 150'000));
+  CHECK(ran.out == "pools/web: 150000 samples accepted\n");
+  CHECK(daemon.state.batch_sizes == std::vector<std::int64_t>{100'000, 50'000});
+
+  daemon.state.errors = {{}, {}, {grpc::StatusCode::UNAVAILABLE, "full", "", "DISK_FULL"}};
+  ran = Run(daemon, {"usage", "push", "web", "--csv", "-"}, Csv(150'000, kNow - 150'000));
+  CHECK(ran.err ==
+        "error: UNAVAILABLE: full; the 100000 samples before line 100002 were accepted\n");
 }
 
 TEST_CASE("decisions are listed, explained and made") {

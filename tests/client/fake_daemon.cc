@@ -28,7 +28,7 @@ class FakeDnas final : public v1::DnaService::Service {
 
   Status CreateDna(ServerContext*, const v1::CreateDnaRequest* request, v1::Dna* dna) override {
     if (Status s = BeginMutation(state_, "CreateDna", *request); !s.ok()) return s;
-    return Store(request->dna(), dna);
+    return Store(request->dna(), dna, request->validate_only());
   }
   Status GetDna(ServerContext*, const v1::GetDnaRequest* request, v1::Dna* dna) override {
     if (Status s = Begin(state_, "GetDna"); !s.ok()) return s;
@@ -47,7 +47,7 @@ class FakeDnas final : public v1::DnaService::Service {
     if (!request->allow_missing() && !state_.dnas.contains(request->dna().name())) {
       return Missing(request->dna().name());
     }
-    return Store(request->dna(), dna);
+    return Store(request->dna(), dna, request->validate_only());
   }
   Status DeleteDna(ServerContext*, const v1::DeleteDnaRequest* request,
                    google::protobuf::Empty*) override {
@@ -57,11 +57,11 @@ class FakeDnas final : public v1::DnaService::Service {
 
  private:
   // The revision is the length of the command line: the same content is no change.
-  Status Store(const v1::Dna& given, v1::Dna* dna) {
+  Status Store(const v1::Dna& given, v1::Dna* dna, bool validate_only) {
     *dna = given;
     dna->set_revision(absl::StrCat("00000000000", given.process().argv_size()));
     dna->set_etag(dna->revision());
-    state_.dnas[given.name()] = *dna;
+    if (!validate_only) state_.dnas[given.name()] = *dna;
     return Status::OK;
   }
 
@@ -74,7 +74,7 @@ class FakePools final : public v1::PoolService::Service {
 
   Status CreatePool(ServerContext*, const v1::CreatePoolRequest* request, v1::Pool* pool) override {
     if (Status s = BeginMutation(state_, "CreatePool", *request); !s.ok()) return s;
-    return Store(request->pool(), pool);
+    return Store(request->pool(), pool, request->validate_only());
   }
   Status GetPool(ServerContext*, const v1::GetPoolRequest* request, v1::Pool* pool) override {
     if (Status s = Begin(state_, "GetPool"); !s.ok()) return s;
@@ -99,7 +99,7 @@ class FakePools final : public v1::PoolService::Service {
     if (!request->allow_missing() && !state_.pools.contains(request->pool().name())) {
       return Missing(request->pool().name());
     }
-    return Store(request->pool(), pool);
+    return Store(request->pool(), pool, request->validate_only());
   }
   Status DeletePool(ServerContext*, const v1::DeletePoolRequest* request, v1::Pool* pool) override {
     if (Status s = BeginMutation(state_, "DeletePool", *request); !s.ok()) return s;
@@ -111,12 +111,18 @@ class FakePools final : public v1::PoolService::Service {
   }
 
  private:
-  Status Store(const v1::Pool& given, v1::Pool* pool) {
+  Status Store(const v1::Pool& given, v1::Pool* pool, bool validate_only) {
+    if (state_.dnas_must_be_there && !state_.dnas.contains(given.dna())) {
+      return ToStatus({.code = grpc::StatusCode::NOT_FOUND,
+                       .message = "pool.dna: " + given.dna() + " does not exist",
+                       .field = "pool.dna",
+                       .reason = ""});
+    }
     *pool = given;
     pool->set_state(v1::Pool::READY);
     pool->set_reconciling(state_.gets_until_settled > 0);
     pool->set_etag(absl::StrCat("etag ", given.managed_instances()));
-    state_.pools[given.name()] = *pool;
+    if (!validate_only) state_.pools[given.name()] = *pool;
     return Status::OK;
   }
 
@@ -196,6 +202,9 @@ class FakeShadows final : public v1::ShadowPoolService::Service {
                        v1::ListInstancesResponse* response) override {
     if (Status s = Begin(state_, "ListInstances " + request->parent()); !s.ok()) return s;
     response->mutable_instances()->Add(state_.instances.begin(), state_.instances.end());
+    state_.instances.insert(state_.instances.end(), state_.instances_later.begin(),
+                            state_.instances_later.end());
+    state_.instances_later.clear();
     return Status::OK;
   }
   Status ReleaseHold(ServerContext*, const v1::ReleaseHoldRequest* request,
@@ -211,19 +220,10 @@ class FakeUsage final : public v1::UsageService::Service {
  public:
   explicit FakeUsage(DaemonState& state) : state_(state) {}
 
-  Status ReportUsage(ServerContext*, grpc::ServerReader<v1::ReportUsageRequest>* reader,
-                     v1::ReportUsageResponse* response) override {
-    if (Status s = Begin(state_, "ReportUsage"); !s.ok()) return s;
-    v1::ReportUsageRequest request;
-    while (reader->Read(&request)) {
-      state_.report_messages.push_back(request.samples_size());
-      response->set_accepted_samples(response->accepted_samples() + request.samples_size());
-    }
-    return Status::OK;
-  }
   Status ReportUsageBatch(ServerContext*, const v1::ReportUsageBatchRequest* request,
                           v1::ReportUsageBatchResponse* response) override {
     state_.batch = *request;
+    state_.batch_sizes.push_back(request->samples_size());
     if (Status s = BeginMutation(state_, "ReportUsageBatch", *request); !s.ok()) return s;
     response->set_accepted_samples(request->samples_size());
     return Status::OK;

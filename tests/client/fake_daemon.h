@@ -35,20 +35,22 @@ struct DaemonState {
   std::map<std::string, v1::Pool> pools;
   std::map<std::string, v1::ShadowPool> shadows;
   std::vector<v1::Instance> instances;
-  std::vector<v1::Decision> decisions;  // Newest first.
-  std::vector<v1::Event> events;        // What ListEvents and Watch give after a revision.
+  std::vector<v1::Instance> instances_later;  // Joins `instances` after the next ListInstances.
+  std::vector<v1::Decision> decisions;        // Newest first.
+  std::vector<v1::Event> events;              // What ListEvents and Watch give after a revision.
   v1::Forecast forecast;
   v1::SimulateResponse simulation;
   v1::EvaluatePoolResponse evaluation;
   std::int64_t revision = 10;
-  int page_size = 2;           // Of every list, whatever is asked for.
-  int gets_until_settled = 0;  // Of a reconciling pool, or a moving shadow pool.
+  int page_size = 2;                // Of every list, whatever is asked for.
+  bool dnas_must_be_there = false;  // A pool is refused without its DNA.
+  int gets_until_settled = 0;       // Of a reconciling pool, or a moving shadow pool.
   // The stream ends here; afterwards what is left of `watch_errors`, then OK.
   std::deque<ScriptedError> watch_errors;
   std::deque<ScriptedError> errors;  // For the next calls, one each.
 
-  std::vector<std::string> calls;             // "CreatePool request-id validate_only"
-  std::vector<std::int64_t> report_messages;  // Samples in each message of ReportUsage.
+  std::vector<std::string> calls;         // "CreatePool request-id validate_only"
+  std::vector<std::int64_t> batch_sizes;  // Samples of each ReportUsageBatch.
   v1::ActivateShadowPoolRequest activate;
   v1::CreateShadowPoolRequest create_shadow;
   v1::ReportUsageBatchRequest batch;

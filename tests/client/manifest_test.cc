@@ -170,16 +170,16 @@ TEST_CASE("the example parses into a DNA and its pool") {
   REQUIRE(manifests.ok());
   REQUIRE(manifests->size() == 2);
   const auto& dna = std::get<v1::Dna>((*manifests)[0]);
-  CHECK(dna.process().argv_size() == 7);
+  CHECK(dna.process().argv_size() == 11);
   CHECK(dna.process().argv(0) == "/usr/local/lib/shadowd/shadow-demo-worker");
-  CHECK(dna.process().argv(6) == "$(PORT)");
+  CHECK(dna.process().argv(10) == "$(PORT)");
   CHECK(dna.process().ready_check().http().path() == "/healthz");
-  CHECK(dna.warm_up().requests() == 5);
+  CHECK(dna.warm_up().requests() == 3);
   const auto& pool = std::get<v1::Pool>((*manifests)[1]);
   CHECK(pool.dna() == dna.name());
   CHECK(pool.step().seconds() == 60);
   CHECK(pool.balancer().haproxy().backend() == "web");
-  CHECK(pool.usage_sources(0).haproxy().frontend() == "web");
+  CHECK(pool.usage_sources(0).haproxy().frontend() == "public");
 }
 
 }  // namespace

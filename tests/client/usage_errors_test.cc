@@ -18,14 +18,24 @@ TEST_CASE("mistakes on the command line are errors of usage and name the flag") 
     const char* error;
   } table[] = {
       {{}, "error: INVALID_ARGUMENT: A subcommand is required\n"},
-      {{"nonsense"}, "error: INVALID_ARGUMENT: "},
+      {{"nonsense"},
+       "error: INVALID_ARGUMENT: \"nonsense\" is not a command of `shadowctl`; wanted one of dna, "
+       "pool, shadow, "},
+      {{"pool", "sink", "web"},
+       "error: INVALID_ARGUMENT: \"sink\" is not a command of `shadowctl pool`; wanted one of "
+       "create, get, "},
+      {{"pool", "--bogus"}, "error: INVALID_ARGUMENT: A subcommand is required\n"},
       {{"pool", "get"}, "error: INVALID_ARGUMENT: NAME is required\n"},
       {{"pool", "get", "web", "--bogus"}, "error: INVALID_ARGUMENT: "},
       {{"shadow", "create", "web"}, "error: INVALID_ARGUMENT: --increase is required\n"},
       {{"shadow", "activate", "web", "--level", "high"},
-       "error: INVALID_ARGUMENT: Could not convert: --level = high\n"},
+       "error: INVALID_ARGUMENT: --level: wanted a whole number, found \"high\"\n"},
+      {{"shadow", "activate", "web", "--level", "50.5"},
+       "error: INVALID_ARGUMENT: --level: wanted a whole number, found \"50.5\"\n"},
+      {{"shadow", "create", "web", "--increase", "1k"},
+       "error: INVALID_ARGUMENT: --increase: wanted a number, found \"1k\"\n"},
       {{"shadow", "activate", "web", "--level", ""},
-       "error: INVALID_ARGUMENT: --level: wanted a number, found nothing\n"},
+       "error: INVALID_ARGUMENT: --level: wanted a whole number, found nothing\n"},
       {{"shadow", "create", "web", "--increase", ""},
        "error: INVALID_ARGUMENT: --increase: wanted a number, found nothing\n"},
       {{"pool", "get", "\xff"}, "error: INVALID_ARGUMENT: NAME: \"\uFFFD\" is not valid UTF-8\n"},

@@ -216,6 +216,42 @@ TEST_CASE("HAProxy accepts the generated configuration") {
   CHECK(output.value_or("").find("WARNING") == std::string::npos);
 }
 
+TEST_CASE("the replays have the example's DNA and pool, in their own places") {
+  Setup setup;
+  setup.examples = SHADOW_SOURCE_DIR "/client/examples";
+  setup.directory = "/tmp/replay";
+  setup.worker = "/bin/worker";
+  setup.worker_port_min = 21000;
+  const auto with = WebYaml(setup, true);
+  INFO(with.status());
+  REQUIRE(with.ok());
+  for (const char* text :
+       {"verify_argv: [/bin/worker, --version]", "    - /bin/worker\n",
+        "source: /tmp/replay/page.txt", "    - /tmp/replay/page.txt\n", "frontend: public",
+        "socket_path: /tmp/replay/haproxy.sock", "port_max: 21031",
+        "SHADOW_DEMO_DIRECTORY: /tmp/replay\n", "sizing: PREDICTIVE", "\nstep: 1s",
+        "season_lengths: [48s, 336s]", "\n  provisioning_lead: 5s"}) {
+    INFO(text);
+    CHECK(with->find(text) != std::string::npos);
+  }
+  for (const char* text : {"/usr/local", "/srv/web", "/run/haproxy"}) {
+    INFO(text);
+    CHECK(with->find(text) == std::string::npos);
+  }
+  setup.predictive = false;
+  const auto without = WebYaml(setup, false);
+  REQUIRE(without.ok());
+  CHECK(without->find("sizing: REACTIVE") != std::string::npos);
+  CHECK(without->find("usage_sources: []\n") != std::string::npos);
+  CHECK(PageText(setup).value() == "served by the demonstration\n");
+
+  const TempDirectory other;
+  REQUIRE(WriteText(other / "web.yaml", "name: dnas/web\n").ok());
+  setup.examples = other / "";
+  CHECK(WebYaml(setup, true).status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(PageText(setup).status().code() == absl::StatusCode::kNotFound);
+}
+
 TEST_CASE("a program that fails is an error with its output, and one that hangs is killed") {
   const SystemClock clock;
   const TempDirectory directory;

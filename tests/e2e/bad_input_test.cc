@@ -1,4 +1,6 @@
 // Bad input through the real shadowctl and shadowd: a clear error, its exit code, nothing changed.
+#include <sqlite3.h>
+
 #include <algorithm>
 
 #include "tests/e2e/shadow_world.h"
@@ -119,6 +121,32 @@ TEST_CASE("a configuration with a typo and a second daemon end with their exit c
       RunProgram({SHADOW_BIN_DIR "/shadowctl", "--address", address, "--timeout", "1s", "status"});
   CHECK(nobody.exit_code == 6);
   CHECK_THAT(nobody.err, Catch::Contains("UNAVAILABLE") && Catch::Contains("shadowd.sock"));
+}
+
+TEST_CASE("a store of a newer schema ends the daemon with the exit code that is not tried again") {
+  ShadowWorld world(Still(), false);
+  DaemonProcess& daemon = world.daemon();
+  const std::vector<std::string> argv = daemon.Argv();
+  CHECK(daemon.Terminate() == 0);
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((daemon.directory() + "/state/state.db").c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, "PRAGMA user_version=4711", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  const ProgramResult newer = RunProgram(argv);
+  CHECK(newer.exit_code == 78);
+  CHECK_THAT(newer.err, Catch::Contains("schema version 4711"));
+}
+
+TEST_CASE("events from a revision that never was are refused, watched or listed") {
+  ShadowWorld world(Still());
+  for (const bool watch : {true, false}) {
+    std::vector<std::string> events = {"events", "--since", "-5"};
+    if (watch) events.push_back("--watch");
+    ExpectError(Ctl(world, events), 2, {"INVALID_ARGUMENT", "since_revision", "-5"});
+  }
+  ExpectError(Ctl(world, {"events", "--watch", "--since", "1000000"}), 1,
+              {"OUT_OF_RANGE", "since_revision", "1000000"});
+  world.Finish();
 }
 
 TEST_CASE("a field that cannot be enforced is refused, also when it is the only one sent") {

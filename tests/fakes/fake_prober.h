@@ -1,8 +1,10 @@
 // A Prober in memory: everything is ready and quick unless told otherwise.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -18,6 +20,7 @@ class FakeProber final : public Prober {
     absl::Status check;          // Then this.
     absl::Status warm_up;
     absl::Duration latency_median = absl::Milliseconds(1);
+    bool hangs = false;  // Both, until they are stopped.
   };
 
   // Of every address that has none of its own.
@@ -34,9 +37,11 @@ class FakeProber final : public Prober {
   int Checks(const std::string& address) const { return Count(checks_, address); }
   int WarmUps(const std::string& address) const { return Count(warm_ups_, address); }
 
-  absl::Status Check(const CompiledDna&, const std::string& address) override {
-    const std::lock_guard lock(mutex_);
+  absl::Status Check(const CompiledDna&, const std::string& address,
+                     const std::stop_token& stop) override {
+    std::unique_lock lock(mutex_);
     const Behaviour& behaviour = Of(address);
+    if (behaviour.hangs) return Hang(lock, stop);
     if (checks_[address]++ < behaviour.checks_until_ready) {
       return absl::UnavailableError(address + " is not ready yet");
     }
@@ -44,10 +49,12 @@ class FakeProber final : public Prober {
   }
 
   // Like the real one, it compares the median with the DNA's bound.
-  absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address) override {
-    const std::lock_guard lock(mutex_);
+  absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address,
+                                      const std::stop_token& stop) override {
+    std::unique_lock lock(mutex_);
     const Behaviour& behaviour = Of(address);
     ++warm_ups_[address];
+    if (behaviour.hangs) return Hang(lock, stop);
     if (!behaviour.warm_up.ok()) return behaviour.warm_up;
     const int requests = dna.dna.warm_up().requests();
     if (requests == 0) return WarmUpResult{};
@@ -59,6 +66,11 @@ class FakeProber final : public Prober {
   }
 
  private:
+  absl::Status Hang(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+    stopped_.wait(lock, stop, [] { return false; });
+    return absl::CancelledError("the probe was stopped");
+  }
+
   const Behaviour& Of(const std::string& address) const {
     const auto found = behaviours_.find(address);
     return found == behaviours_.end() ? default_ : found->second;
@@ -71,6 +83,7 @@ class FakeProber final : public Prober {
   }
 
   mutable std::mutex mutex_;
+  std::condition_variable_any stopped_;
   Behaviour default_;
   std::map<std::string, Behaviour> behaviours_;
   std::map<std::string, int> checks_;

@@ -29,6 +29,8 @@ class Simulation {
   struct Options {
     absl::Duration latency = absl::Milliseconds(10);       // Of every effect.
     absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
+    // Of a warm-up; one that is cancelled ends at once.
+    absl::Duration warm_up_latency = absl::Milliseconds(10);
     int instances_max = 1000;
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
   };
@@ -148,9 +150,12 @@ class Simulation {
   void Apply(const Ready& ready) {
     store_.Apply(ready.batch);
     for (const Effect& effect : ready.effects) {
-      const bool lists = effect.kind == Effect::Kind::kListInstances;
-      under_way_effects_.push_back(
-          {now().mono + (lists ? options_.list_latency : options_.latency), effect});
+      under_way_effects_.push_back({now().mono + Latency(effect.kind), effect});
+    }
+    for (UnderWayEffect& one : under_way_effects_) {
+      const bool cancelled =
+          std::count(ready.cancelled.begin(), ready.cancelled.end(), one.effect.id) > 0;
+      if (cancelled && one.effect.kind == Effect::Kind::kWarmUp) one.due = now().mono;
     }
     const auto kill = kills_.find(++inputs_);
     if (kill == kills_.end()) return;
@@ -161,6 +166,11 @@ class Simulation {
       if (done) Carry(one.effect);
     }
     under_way_effects_.clear();
+  }
+
+  absl::Duration Latency(Effect::Kind kind) const {
+    if (kind == Effect::Kind::kListInstances) return options_.list_latency;
+    return kind == Effect::Kind::kWarmUp ? options_.warm_up_latency : options_.latency;
   }
 
   absl::Duration NextEffect() const {
@@ -230,13 +240,13 @@ class Simulation {
         result.status = provider.Resume(effect.instance);
         return;
       case Effect::Kind::kWarmUp:
-        result.status = prober.WarmUp(*effect.instance.dna, effect.address).status();
+        result.status = prober.WarmUp(*effect.instance.dna, effect.address, {}).status();
         return;
       case Effect::Kind::kAwaitReady:
         Inspect(effect, Provider::Depth::kLife, result);
         result.ready = result.observation.has_value() &&
                        result.observation->life == Life::kRunning &&
-                       prober.Check(*effect.instance.dna, result.observation->address).ok();
+                       prober.Check(*effect.instance.dna, result.observation->address, {}).ok();
         return;
       case Effect::Kind::kVerify:
         Inspect(effect, Provider::Depth::kFacts, result);

@@ -60,6 +60,31 @@ TEST_CASE("an instance without a connection that its DNA asks for never serves")
   CHECK_THAT(reason, Catch::Contains("127.0.0.1:9"));
 }
 
+TEST_CASE("neither the end of the daemon nor the deletion of a shadow waits for a warm-up") {
+  ShadowWorld world({.base_instances = 0,
+                     .haproxy = false,
+                     .shadow_flags = "--slow-after 0 --slow-by 600s",
+                     .dna = "warm_up { timeout { seconds: 600 } } "
+                            "process { stop_timeout { seconds: 1 } }"});
+  world.CreateShadow(2);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  world.Activate(100);
+  const auto warming = [&] { return world.Instances(I::SHADOW, I::WARMING).size() == 2; };
+  world.WaitFor("both warm up", warming);
+  const SystemClock clock;
+  absl::Duration before = clock.Now().mono;
+  CHECK(world.daemon().Terminate() == 0);
+  CHECK(clock.Now().mono - before < absl::Seconds(5));
+
+  world.daemon().Start();
+  world.WaitFor("both warm up again", warming);
+  before = clock.Now().mono;
+  world.DeleteShadow();
+  world.WaitForNoShadow();
+  CHECK(clock.Now().mono - before < absl::Seconds(10));
+  world.Finish();
+}
+
 // A shadow instance that is bad in its first life and good once `mend` was done.
 void RollBackAndReplace(const std::string& bad_flags, const std::string& policy,
                         const std::string& finding) {

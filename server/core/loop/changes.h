@@ -18,6 +18,9 @@ namespace shadow {
 struct Ready {
   v1::WriteBatch batch;
   std::vector<Effect> effects;
+  // Ids of earlier effects whose result is no longer wanted. They may end early; a result is due of
+  // each all the same.
+  std::vector<uint64_t> cancelled;
 };
 
 // Control thread only; `world` must outlive it. Every change of the world that is to be kept is
@@ -56,6 +59,9 @@ class Changes {
 
   // Returns the id that its result will carry.
   uint64_t Run(Effect effect);
+
+  // The result of this one in flight will be dropped: what waits for the world may give up.
+  void Cancel(uint64_t effect) { ready_.cancelled.push_back(effect); }
 
   // Recomputes what follows from the members, and returns it all. Nothing may be called after it.
   Ready Finish();

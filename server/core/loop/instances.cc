@@ -239,6 +239,7 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
   if (moves && reason.empty()) instance.clear_reason();
   instance.set_state(row->to);
   SetTask(pool, member, row->task, changes.now().mono);
+  if (member.effect_stale) changes.Cancel(*member.effect);
   if (row->task == T::kAdd) member.record.set_balanced(true);
   if (!moves) {
     changes.Keep(pool, member);

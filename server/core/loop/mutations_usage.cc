@@ -21,6 +21,23 @@ const std::vector<double>& DefaultQuantiles() {
   return kDefault;
 }
 
+// The commonest way to be too late: history for a pool that has begun to read its own demand.
+absl::Status CheckHistory(const PoolEntry& pool, const Samples& samples) {
+  const auto& sources = pool.spec->pool.usage_sources();
+  const bool reads = std::any_of(sources.begin(), sources.end(), [](const v1::UsageSource& source) {
+    return !source.has_pushed();
+  });
+  if (!reads || samples.empty() || !samples[0].has_time()) return absl::OkStatus();
+  const absl::Time first = FromProto(samples[0].time());
+  if (first > pool.last_sample) return absl::OkStatus();
+  return FieldError(
+      "samples[0].time",
+      absl::StrCat(absl::FormatTime(first, absl::UTCTimeZone()),
+                   " is not after the newest sample, ",
+                   absl::FormatTime(pool.last_sample, absl::UTCTimeZone()),
+                   "; history goes in before the pool has a usage source that is read"));
+}
+
 absl::Status Take(Changes& changes, const std::string& pool_name, const Samples& samples,
                   int samples_max, bool validate_only) {
   const auto found = FindPool(changes.world(), pool_name, "pool");
@@ -30,6 +47,7 @@ absl::Status Take(Changes& changes, const std::string& pool_name, const Samples&
         "samples",
         absl::StrCat(samples.size(), " are too many for one message; at most ", samples_max));
   }
+  if (absl::Status late = CheckHistory(**found, samples); !late.ok()) return late;
   const absl::Status checked = CheckSamples(**found, samples, changes.now().wall, "samples");
   if (!checked.ok()) return checked;
   if (!validate_only) Ingest(changes, **found, samples);

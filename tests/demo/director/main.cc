@@ -87,6 +87,9 @@ class Demonstration {
     absl::StatusOr<ReplayPlan> plan = PlanReplay(SHADOW_DEMO_TRACE, kPeak, flags_.steps_max);
     if (!plan.ok()) return plan.status();
     plan->seed = flags_.seed;
+    if (!flags_.report_file.empty()) {
+      if (absl::Status status = CheckWritable(flags_.report_file); !status.ok()) return status;
+    }
     const absl::StatusOr<ReplayResult> with_shadow = Replay(*plan, true);
     if (!with_shadow.ok()) return with_shadow.status();
     const absl::StatusOr<ReplayResult> without_shadow = Replay(*plan, false);
@@ -112,6 +115,7 @@ class Demonstration {
                            " base instances ..."));
     const Setup setup{
         .directory = absl::StrCat(directory_.path(), predictive ? "/with" : "/without"),
+        .examples = SHADOW_DEMO_EXAMPLES,
         .worker = bin_directory_ + "/shadow-demo-worker",
         .http_port = FreePort(),
         .worker_port_min = kWorkerPortMin + (predictive ? 0 : kWorkerPortsApart),
@@ -139,21 +143,25 @@ class Demonstration {
   }
 
   absl::Status Keep() {
+    if (absl::Status held = kept_->HoldShadow(); !held.ok()) return held;
     const absl::StatusOr<std::string> script = kept_->Keep(directory_.path());
     if (!script.ok()) return script.status();
     directory_.Keep();
     const Setup& setup = kept_->setup();
-    view_.Say(absl::StrCat("It is still up; HAProxy listens on 127.0.0.1:", setup.http_port,
-                           ". To try:\n\n  export SHADOWD_ADDRESS=", setup.Address(),
-                           "\n  export PATH=$PATH:", bin_directory_,
-                           "\n  shadowctl status\n  shadowctl pool get web\n"
-                           "  shadowctl shadow list web\n  shadowctl forecast web\n"
-                           "  shadowctl decisions web\n  shadowctl why web\n"
-                           "  shadowctl shadow create web --increase 100 --wait\n"
-                           "  shadowctl shadow activate web --level 50 --wait\n"
-                           "  shadowctl events --watch\n  curl http://127.0.0.1:",
-                           setup.http_port, "/\n\nTo stop it and remove its directory:\n\n  ",
-                           *script, "\n"));
+    view_.Say(absl::StrCat(
+        "It is still up, with a shadow pool that is held for an hour; HAProxy "
+        "listens on 127.0.0.1:",
+        setup.http_port, ". To try:\n\n  export SHADOWD_ADDRESS=", setup.Address(),
+        "\n  export PATH=$PATH:", bin_directory_,
+        "\n  shadowctl status\n  shadowctl pool get web\n"
+        "  shadowctl shadow get web\n  shadowctl forecast web\n"
+        "  shadowctl decisions web\n  shadowctl why web\n"
+        "  shadowctl shadow activate web --level 50 --wait\n"
+        "  shadowctl shadow instances web\n"
+        "  shadowctl shadow activate web --level 0 --wait\n"
+        "  shadowctl shadow release web\n"
+        "  shadowctl events --watch\n  curl http://127.0.0.1:",
+        setup.http_port, "/\n\nTo stop it and remove its directory:\n\n  ", *script, "\n"));
     return absl::OkStatus();
   }
 

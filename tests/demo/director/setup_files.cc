@@ -1,15 +1,16 @@
 #include "tests/demo/director/setup_files.h"
 
+#include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/substitute.h"
 
 namespace shadow::demo {
 namespace {
-
-// Of kPageText.
-constexpr char kPageSha256[] = "6990c13d8cced11f61eb53c789a04140e25c2d5d229625df758de3ef41286b13";
 
 // A server takes one request more than it has slots, so that it is never idle while the next one is
 // on its way; all others wait in the backend's queue, for whichever server is free first.
@@ -40,65 +41,61 @@ backend web
   server-template slot 1-$2 127.0.0.1:9 check weight 100 disabled
 )";
 
-constexpr char kDna[] = R"(name: dnas/web
-software:
-  - name: shadow-demo-worker
-    version: 1.0.0
-    verify_argv: [$0, --version]
-data_sets:
-  - name: page
-    source: $1/page.txt
-    sha256: $5
-security:
-  no_new_privileges: true
-resources:
-  open_files_max: 1024
-network:
-  port_min: $2
-  port_max: $3
-process:
-  argv: [$0, --port, $$(PORT), --startup, 3s, --capacity, "$4", --service-time, 40ms,
-         --body, $1/page.txt]
-  working_directory: $1
-  environment:
-    SHADOW_DEMO_DIRECTORY: $1
-  ready_check:
-    http: {path: /healthz}
-    interval: 100ms
-  stop_timeout: 5s
-  start_timeout: 20s
-warm_up:
-  requests: 3
-  latency_max: 500ms
-  timeout: 5s
+// Of client/examples/web.yaml, where demand is read from.
+constexpr char kUsageSources[] = R"(usage_sources:
+  - haproxy:
+      socket_path: /run/haproxy/admin.sock
+      frontend: public
+      metric: REQUESTS
 )";
 
-constexpr char kPool[] = R"(---
-name: pools/web
-dna: dnas/web
-provider: process
-balancer:
-  haproxy: {socket_path: $0, backend: web, slot_prefix: slot}
-usage_sources:$1
-demand_unit: requests/s
-step: 1s
-season_lengths: [$2s, $3s]
-managed_instances: $4
-instance_capacity: $5
-policy:
-  mode: AUTOMATIC
-  sizing: $6
-  service_level: 0.9
-  max_shadow_instances: 12
-  activation_interval: 500ms
-  stabilization_window: 4s
-  look_ahead: 8s
-  usage_max_age: 10s
-  provisioning_lead: 5s
-  activation_lead: 2s
-  drain_timeout: 5s
-  canary: {weight_percent: 25, requests: 5, timeout: 1s}
-)";
+// A text of client/examples/web.yaml, and what stands there in a replay.
+struct Edit {
+  std::string from;
+  std::string to;
+};
+
+std::vector<Edit> Places(const Setup& setup) {
+  return {{"/usr/local/lib/shadowd/shadow-demo-worker", setup.worker},
+          {"/srv/web/page.txt", setup.PageFile()},
+          {"/run/haproxy/admin.sock", setup.AdminSocket()},
+          {"working_directory: /\n", absl::StrCat("working_directory: ", setup.directory, "\n")},
+          {"    TZ: UTC\n",
+           absl::StrCat("    TZ: UTC\n    SHADOW_DEMO_DIRECTORY: ", setup.directory, "\n")},
+          {"port_min: 20000", absl::StrCat("port_min: ", setup.worker_port_min)},
+          {"port_max: 20999", absl::StrCat("port_max: ", setup.worker_port_min + 2 * kSlots - 1)},
+          {"- \"50\"\n", absl::StrCat("- \"", kWorkerCapacity, "\"\n")},
+          {"instance_capacity: 40 ", absl::StrCat("instance_capacity: ", kInstanceCapacity, " ")},
+          {"managed_instances: 2 ", absl::StrCat("managed_instances: ", kBaseInstances, " ")},
+          {"sizing: PREDICTIVE",
+           absl::StrCat("sizing: ", setup.predictive ? "PREDICTIVE" : "REACTIVE")}};
+}
+
+// A day of kStepsPerDay seconds: what is minutes and hours in the file, but not how long an
+// instance takes to start. A miss in a hundred steps is one every two days: too few to show.
+std::vector<Edit> TimeScale() {
+  return {{"\nstep: 1m ", "\nstep: 1s "},
+          {"season_lengths: [24h, 168h]",
+           absl::StrCat("season_lengths: [", kStepsPerDay, "s, ", kStepsPerWeek, "s]")},
+          {"service_level: 0.99 ", "service_level: 0.9 "},
+          {"activation_interval: 2s ", "activation_interval: 500ms "},
+          {"stabilization_window: 5m ", "stabilization_window: 4s "},
+          {"look_ahead: 1h ", "look_ahead: 8s "},
+          {"usage_max_age: 3m ", "usage_max_age: 10s "},
+          {"# provisioning_lead: 5s", "provisioning_lead: 5s"},
+          {"# activation_lead: 2s", "activation_lead: 2s"},
+          {"    timeout: 5s\n    errors_max", "    timeout: 1s\n    errors_max"},
+          {"drain_timeout: 30s", "drain_timeout: 5s"},
+          {"stop_timeout: 10s", "stop_timeout: 5s"}};
+}
+
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file) return text.str();
+  return absl::NotFoundError(absl::StrCat("cannot read ", path));
+}
 
 }  // namespace
 
@@ -108,18 +105,35 @@ std::string HaproxyConfig(const Setup& setup) {
 
 std::string DaemonConfig() { return "log_level: \"info\"\n"; }
 
-std::string WebYaml(const Setup& setup, bool follow_haproxy) {
-  std::string text =
-      absl::Substitute(kDna, setup.worker, setup.directory, setup.worker_port_min,
-                       setup.worker_port_min + 2 * kSlots - 1, kWorkerCapacity, kPageSha256);
-  const std::string source =
-      follow_haproxy ? absl::StrCat("\n  - haproxy: {socket_path: ", setup.AdminSocket(),
-                                    ", frontend: public, metric: REQUESTS}")
-                     : " []";
-  absl::SubstituteAndAppend(&text, kPool, setup.AdminSocket(), source, kStepsPerDay, kStepsPerWeek,
-                            kBaseInstances, kInstanceCapacity,
-                            setup.predictive ? "PREDICTIVE" : "REACTIVE");
+absl::StatusOr<std::string> WebYaml(const Setup& setup, bool follow_haproxy) {
+  const std::string path = setup.examples + "/web.yaml";
+  absl::StatusOr<std::string> text = ReadText(path);
+  if (!text.ok()) return text;
+  std::vector<Edit> edits;
+  if (!follow_haproxy) edits.push_back({kUsageSources, "usage_sources: []\n"});
+  for (const std::vector<Edit>& more : {Places(setup), TimeScale()}) {
+    edits.insert(edits.end(), more.begin(), more.end());
+  }
+  for (const Edit& edit : edits) {
+    if (absl::StrReplaceAll({{edit.from, edit.to}}, &*text) == 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " has no \"", edit.from, "\" to be replaced"));
+    }
+  }
   return text;
+}
+
+absl::StatusOr<std::string> PageText(const Setup& setup) {
+  return ReadText(setup.examples + "/page.txt");
+}
+
+absl::Status CheckWritable(const std::string& path) {
+  std::error_code error;
+  const bool was_there = std::filesystem::exists(path, error);
+  const bool opened = std::ofstream(path, std::ios::app).is_open();
+  if (opened && !was_there) std::filesystem::remove(path, error);
+  if (opened) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
 absl::Status WriteText(const std::string& path, const std::string& text) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace shadow::demo {
 
@@ -15,11 +16,9 @@ inline constexpr int kSlots = 16;  // Of HAProxy's server-template.
 inline constexpr int kStepsPerDay = 48;
 inline constexpr int kStepsPerWeek = 7 * kStepsPerDay;
 
-// The data set of the DNA: what a worker answers with.
-inline constexpr char kPageText[] = "served by the demonstration\n";
-
 struct Setup {
   std::string directory;    // Absolute; all files and sockets of one replay.
+  std::string examples;     // The folder client/examples: DNA and pool, and a page to serve.
   std::string worker;       // Absolute path of shadow-demo-worker.
   int http_port = 0;        // Where HAProxy listens.
   int worker_port_min = 0;  // kSlots ports from here on, twice over for replaced instances.
@@ -39,10 +38,16 @@ struct Setup {
 
 std::string HaproxyConfig(const Setup& setup);
 std::string DaemonConfig();
-// DNA and pool, for `shadowctl apply`. `follow_haproxy`: the pool reads its demand from HAProxy's
-// frontend; else it is pushed only.
-std::string WebYaml(const Setup& setup, bool follow_haproxy);
+// DNA and pool, for `shadowctl apply`: client/examples/web.yaml with the places of this replay and
+// a short day. `follow_haproxy`: the pool reads its demand from HAProxy's frontend; else it is
+// pushed only. kNotFound: the file cannot be read. kFailedPrecondition: what is to be replaced is
+// not there.
+absl::StatusOr<std::string> WebYaml(const Setup& setup, bool follow_haproxy);
+// What a worker answers with: the data set of that DNA. kNotFound.
+absl::StatusOr<std::string> PageText(const Setup& setup);
 
+// kUnavailable: WriteText could not write there. Changes nothing.
+absl::Status CheckWritable(const std::string& path);
 // kUnavailable: it cannot be written.
 absl::Status WriteText(const std::string& path, const std::string& text);
 

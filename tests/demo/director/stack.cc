@@ -59,13 +59,14 @@ absl::Status Stack::WriteFiles() {
   std::error_code error;
   std::filesystem::create_directories(setup_.directory + "/state", error);
   if (error) return absl::UnavailableError(absl::StrCat(setup_.directory, ": ", error.message()));
-  const std::pair<std::string, std::string> files[] = {
+  const std::pair<std::string, absl::StatusOr<std::string>> files[] = {
       {setup_.HaproxyFile(), HaproxyConfig(setup_)},
       {setup_.DaemonFile(), DaemonConfig()},
-      {setup_.PageFile(), kPageText},
+      {setup_.PageFile(), PageText(setup_)},
       {setup_.WebFile(), WebYaml(setup_, false)}};
   for (const auto& [path, text] : files) {
-    if (absl::Status status = WriteText(path, text); !status.ok()) return status;
+    if (!text.ok()) return text.status();
+    if (absl::Status status = WriteText(path, *text); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -131,8 +132,10 @@ absl::Status Stack::Start() {
 
 absl::Status Stack::ImportHistory(const std::vector<double>& history, absl::Time last_step,
                                   absl::Duration step) {
+  const absl::StatusOr<std::string> web = WebYaml(setup_, true);
+  if (!web.ok()) return web.status();
   absl::Status status = WriteHistory(setup_.HistoryFile(), history, last_step, step);
-  if (status.ok()) status = WriteText(setup_.WebFile(), WebYaml(setup_, true));
+  if (status.ok()) status = WriteText(setup_.WebFile(), *web);
   if (status.ok()) status = Control({"usage", "push", "web", "--csv", setup_.HistoryFile()});
   if (status.ok()) status = Control({"apply", "-f", setup_.WebFile()});
   return status;
@@ -187,6 +190,23 @@ std::string Stack::Diagnosis() {
                     "): ", FileTail(setup_.directory + "/shadowd.log", kLogTailBytes), "\n");
   }
   return text;
+}
+
+absl::Status Stack::HoldShadow() {
+  // The loop may be about to make one, or to delete the one there is.
+  return WaitFor("holding a shadow pool", kBaseTimeout, true, [&] {
+    const auto shadow = [&](std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), "shadow");
+      arguments.insert(arguments.end(), {"--hold", "1h", "--wait"});
+      return Control(arguments);
+    };
+    absl::Status status = shadow({"create", "web", "--increase", absl::StrCat(kKeptIncrease)});
+    if (status.ok() || absl::IsCancelled(status)) return status;
+    status = shadow({"resize", "web", "--instances", absl::StrCat(kKeptInstances)});
+    if (status.ok()) status = shadow({"activate", "web", "--level", "0"});
+    if (status.ok() || absl::IsCancelled(status)) return status;
+    return absl::UnavailableError(status.message());
+  });
 }
 
 absl::StatusOr<std::string> Stack::Keep(const std::string& directory) {

@@ -18,6 +18,10 @@ namespace shadow::demo {
 // Main thread. `clock` and `interrupt` must outlive it. kCancelled everywhere: interrupted.
 class Stack {
  public:
+  static constexpr int kKeptInstances = 4;
+  // Without any demand, (240 - 2 x 40) / 40 = 4 instances above the base.
+  static constexpr int kKeptIncrease = 240;
+
   // `bin_directory` holds shadowd and shadowctl.
   Stack(Setup setup, std::string bin_directory, const Clock& clock, Interrupt& interrupt);
 
@@ -41,6 +45,10 @@ class Stack {
 
   // Which of the daemons ended by itself, with the end of its log; empty: none.
   std::string Diagnosis();
+
+  // Makes a shadow pool of kKeptInstances or more that is suspended and that the loop leaves alone
+  // for an hour.
+  absl::Status HoldShadow();
 
   // Leaves it running and writes a script into `directory` that ends it and removes the directory;
   // returns the script's path.

@@ -53,6 +53,31 @@ TEST_CASE("a shadow made by hand is suspended, activated in steps, suspended aga
                                         S::DELETING});
 }
 
+TEST_CASE("a shadow is deleted, or suspended again, without waiting for its warm-up") {
+  Simulation::Options options;
+  options.warm_up_latency = absl::Minutes(10);
+  Simulation simulation(options);
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(0)).ok());
+  REQUIRE(simulation.Call(CreateShadow(50)).ok());
+  const auto suspended = [&] { return ShadowIs(simulation, S::SUSPENDED); };
+  REQUIRE(simulation.RunUntil(suspended, absl::Minutes(1)));
+  const std::string name = OnlyShadow(simulation)->name();
+  const auto warming = [&] {
+    return CountMembers(simulation, v1::Instance::WARMING, v1::Instance::SHADOW) == 1;
+  };
+  REQUIRE(simulation.Call(Activate(name, 100)).ok());
+  REQUIRE(simulation.RunUntil(warming, absl::Seconds(10)));
+  REQUIRE(simulation.Call(Activate(name, 0)).ok());
+  CHECK(simulation.RunUntil(suspended, absl::Seconds(10)));
+
+  REQUIRE(simulation.Call(Activate(name, 100)).ok());
+  REQUIRE(simulation.RunUntil(warming, absl::Seconds(10)));
+  REQUIRE(simulation.Call(DeleteShadow(name)).ok());
+  CHECK(simulation.RunUntil([&] { return simulation.world().pools.at("web").members.empty(); },
+                            absl::Seconds(10)));
+}
+
 TEST_CASE("a shadow's events carry the id of the request that caused them") {
   Simulation simulation;
   Live(simulation);

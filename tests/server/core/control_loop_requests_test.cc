@@ -240,8 +240,28 @@ TEST_CASE("two pools do not share the slots of a backend") {
   CHECK(absl::IsFailedPrecondition(same.status()));
   CHECK(ErrorField(same.status()) == "pool.balancer.haproxy");
   v1::HaproxyBalancer& haproxy = *other.mutable_pool()->mutable_balancer()->mutable_haproxy();
+  // The first has "slot": its "slot12" would be the 2nd of "slot1".
+  for (const char* overlapping : {"slot1", "slot07", "slot"}) {
+    INFO(overlapping);
+    haproxy.set_slot_prefix(overlapping);
+    const Answer answer = simulation.Call(other);
+    CHECK(absl::IsFailedPrecondition(answer.status()));
+    CHECK(ErrorField(answer.status()) == "pool.balancer.haproxy");
+  }
   haproxy.set_slot_prefix("more");
   REQUIRE(simulation.Call(other).ok());
+  v1::CreatePoolRequest third = CreatePool(1);
+  third.mutable_pool()->set_name("pools/third");
+  v1::HaproxyBalancer& more = *third.mutable_pool()->mutable_balancer()->mutable_haproxy();
+  more.set_slot_prefix("mo");  // "more1" is not "mo" and a number.
+  CHECK(simulation.Call(third).ok());
+  third.mutable_pool()->set_name("pools/fourth");
+  more.set_slot_prefix("slot1x");
+  CHECK(simulation.Call(third).ok());
+  third.mutable_pool()->set_name("pools/fifth");
+  more.set_slot_prefix("slot1");
+  more.set_backend("another");
+  CHECK(simulation.Call(third).ok());
 }
 
 TEST_CASE("what validate_only would create is shown as it would be") {
@@ -268,6 +288,23 @@ TEST_CASE("what validate_only would create is shown as it would be") {
   CHECK(shown.state() == v1::ShadowPool::CREATING);
   CHECK(shown.target_instances() == made.target_instances());
   CHECK(shown.dna_revision() == made.dna_revision());
+}
+
+TEST_CASE("history that comes after the first reading of a usage source is told where it belongs") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(1);
+  auto& source = *pool.mutable_pool()->add_usage_sources()->mutable_haproxy();
+  source.set_socket_path("/run/haproxy.sock");
+  source.set_frontend("public");
+  REQUIRE(simulation.Call(pool).ok());
+  const absl::Time now = simulation.now().wall;
+  REQUIRE(simulation.Call(Report(now, 5)).ok());
+  const absl::Status late = simulation.Call(Report(now - absl::Hours(1), 5)).status();
+  CHECK(absl::IsInvalidArgument(late));
+  CHECK(ErrorField(late) == "samples[0].time");
+  CHECK(std::string(late.message()).find("before the pool has a usage source") !=
+        std::string::npos);
 }
 
 TEST_CASE("an etag that is out of date aborts the change") {

@@ -18,6 +18,7 @@
 
 #include "server/core/clock.h"
 #include "tests/fakes/fake_prober.h"
+#include "tests/fakes/poll.h"
 #include "tests/fakes/test_dna.h"
 
 namespace shadow {
@@ -168,7 +169,7 @@ TEST_CASE("an HTTP check passes on the statuses that it wants") {
       return row.status == 204 ? "HTTP/1.1 204 x\r\n\r\n"
                                : Response(row.status, "ok", "Location: http://127.0.0.1:1/\r\n");
     });
-    const absl::Status status = prober.Check(HttpDna(row.expected), server.address());
+    const absl::Status status = prober.Check(HttpDna(row.expected), server.address(), {});
     INFO(status.ToString());
     CHECK(status.code() == (row.passes ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable));
     CHECK(server.first_line() == "GET /healthz HTTP/1.1");
@@ -180,11 +181,11 @@ TEST_CASE("a check that gets no answer is unavailable") {
   const SystemClock clock;
   HttpProber prober(clock);
   const ClosedPort closed;
-  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), closed.address())));
+  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), closed.address(), {})));
   const SmallServer silent([](int) { return std::string(); });
-  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), silent.address())));
+  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), silent.address(), {})));
   const SmallServer nonsense([](int) { return std::string("what?\r\n\r\n"); });
-  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), nonsense.address())));
+  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), nonsense.address(), {})));
 }
 
 TEST_CASE("a TCP check passes once the port accepts") {
@@ -193,17 +194,17 @@ TEST_CASE("a TCP check passes once the port accepts") {
   CompiledDna dna = TestDna();
   dna.dna.mutable_process()->mutable_ready_check()->mutable_tcp();
   const SmallServer server([](int) { return std::string(); });
-  CHECK(prober.Check(dna, server.address()).ok());
+  CHECK(prober.Check(dna, server.address(), {}).ok());
   const ClosedPort closed;
-  CHECK(absl::IsUnavailable(prober.Check(dna, closed.address())));
-  CHECK(absl::IsInvalidArgument(prober.Check(dna, "localhost")));
+  CHECK(absl::IsUnavailable(prober.Check(dna, closed.address(), {})));
+  CHECK(absl::IsInvalidArgument(prober.Check(dna, "localhost", {})));
 }
 
 TEST_CASE("without a check everything is ready, and without warm-up warm") {
   const SystemClock clock;
   HttpProber prober(clock);
-  CHECK(prober.Check(TestDna(), "127.0.0.1:1").ok());
-  const auto result = prober.WarmUp(TestDna(), "127.0.0.1:1");
+  CHECK(prober.Check(TestDna(), "127.0.0.1:1", {}).ok());
+  const auto result = prober.WarmUp(TestDna(), "127.0.0.1:1", {});
   REQUIRE(result.ok());
   CHECK(result->requests == 0);
 }
@@ -212,7 +213,7 @@ TEST_CASE("warm-up sends its requests one after the other on one connection") {
   const SystemClock clock;
   HttpProber prober(clock);
   const SmallServer server([](int) { return Response(200); });
-  const auto result = prober.WarmUp(WarmUpDna(50), server.address());
+  const auto result = prober.WarmUp(WarmUpDna(50), server.address(), {});
   REQUIRE(result.ok());
   CHECK(result->requests == 50);
   CHECK(result->latency_median > absl::ZeroDuration());
@@ -225,7 +226,7 @@ TEST_CASE("warm-up fails on a wrong status, on slowness and on silence") {
   const SystemClock clock;
   HttpProber prober(clock);
   const SmallServer third_fails([](int n) { return Response(n == 2 ? 500 : 200); });
-  const auto wrong = prober.WarmUp(WarmUpDna(5), third_fails.address());
+  const auto wrong = prober.WarmUp(WarmUpDna(5), third_fails.address(), {});
   CHECK(absl::IsFailedPrecondition(wrong.status()));
   CHECK(wrong.status().message() ==
         "warm-up of " + third_fails.address() + ": status 500, wanted 200");
@@ -234,41 +235,64 @@ TEST_CASE("warm-up fails on a wrong status, on slowness and on silence") {
   CompiledDna impatient = WarmUpDna(3);
   impatient.warm_up_latency_max = absl::Nanoseconds(1);
   const SmallServer server([](int) { return Response(200); });
-  CHECK(absl::IsFailedPrecondition(prober.WarmUp(impatient, server.address()).status()));
+  CHECK(absl::IsFailedPrecondition(prober.WarmUp(impatient, server.address(), {}).status()));
 
   CompiledDna expects = WarmUpDna(1);
   expects.dna.mutable_warm_up()->set_expected_status(404);
-  CHECK(absl::IsFailedPrecondition(prober.WarmUp(expects, server.address()).status()));
+  CHECK(absl::IsFailedPrecondition(prober.WarmUp(expects, server.address(), {}).status()));
 
   CompiledDna brief = WarmUpDna(3);
   brief.warm_up_timeout = absl::Milliseconds(100);
   const SmallServer silent([](int) { return std::string(); });
-  CHECK(absl::IsDeadlineExceeded(prober.WarmUp(brief, silent.address()).status()));
+  CHECK(absl::IsDeadlineExceeded(prober.WarmUp(brief, silent.address(), {}).status()));
   const ClosedPort closed;
-  CHECK(absl::IsUnavailable(prober.WarmUp(brief, closed.address()).status()));
+  CHECK(absl::IsUnavailable(prober.WarmUp(brief, closed.address(), {}).status()));
+}
+
+TEST_CASE("a probe that waits for an answer ends when it is stopped") {
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const SmallServer silent([](int) { return std::string(); });
+  CompiledDna patient = HttpDna();
+  patient.dna.mutable_warm_up()->set_requests(3);
+  patient.ready_timeout = patient.warm_up_timeout = absl::Minutes(10);
+  const absl::Duration before = clock.Now().mono;
+  for (const bool warm_up : {true, false}) {
+    std::stop_source stop;
+    const int requests = silent.requests();
+    std::jthread stopper([&] {
+      PollUntil(absl::Seconds(20), [&] { return silent.requests() > requests; });
+      stop.request_stop();
+    });
+    const absl::Status status =
+        warm_up ? prober.WarmUp(patient, silent.address(), stop.get_token()).status()
+                : prober.Check(patient, silent.address(), stop.get_token());
+    CHECK(absl::IsCancelled(status));
+  }
+  CHECK(clock.Now().mono - before < absl::Seconds(6));
 }
 
 TEST_CASE("an answer without end is cut off") {
   const SystemClock clock;
   HttpProber prober(clock);
   const SmallServer server([](int) { return Response(200, std::string(20 << 20, 'x')); });
-  CHECK(absl::IsFailedPrecondition(prober.WarmUp(WarmUpDna(1), server.address()).status()));
+  CHECK(absl::IsFailedPrecondition(prober.WarmUp(WarmUpDna(1), server.address(), {}).status()));
 }
 
 TEST_CASE("the fake prober answers like the real one") {
   FakeProber prober;
-  CHECK(prober.Check(HttpDna(), "a").ok());
+  CHECK(prober.Check(HttpDna(), "a", {}).ok());
   prober.Set("a", {.checks_until_ready = 2, .check = {}, .warm_up = {}});
   CHECK(prober.Checks("a") == 1);
   prober.Set("b", {.checks_until_ready = 1, .check = {}, .warm_up = {}});
-  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), "b")));
-  CHECK(prober.Check(HttpDna(), "b").ok());
-  const auto warm = prober.WarmUp(WarmUpDna(7), "b");
+  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), "b", {})));
+  CHECK(prober.Check(HttpDna(), "b", {}).ok());
+  const auto warm = prober.WarmUp(WarmUpDna(7), "b", {});
   REQUIRE(warm.ok());
   CHECK(warm->requests == 7);
   CompiledDna strict = WarmUpDna(1);
   strict.warm_up_latency_max = absl::Microseconds(10);
-  CHECK(absl::IsFailedPrecondition(prober.WarmUp(strict, "b").status()));
+  CHECK(absl::IsFailedPrecondition(prober.WarmUp(strict, "b", {}).status()));
   CHECK(prober.WarmUps("b") == 2);
 }
 

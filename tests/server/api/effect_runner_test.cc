@@ -1,0 +1,132 @@
+// Who waits for whom when effects are carried out.
+#include "server/effect_runner.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/core/clock.h"
+#include "tests/fakes/fake_prober.h"
+#include "tests/fakes/fake_provider.h"
+#include "tests/fakes/poll.h"
+#include "tests/fakes/test_dna.h"
+
+namespace shadow {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+constexpr char kHangs[] = "127.0.0.1:1";
+constexpr char kHealthy[] = "127.0.0.1:2";
+
+// A runner on fakes whose prober hangs at kHangs.
+class Runner {
+ public:
+  Runner() : dna_(std::make_shared<CompiledDna>(TestDna())) {
+    auto prober = std::make_unique<FakeProber>();
+    prober_ = prober.get();
+    FakeProber::Behaviour behaviour;
+    behaviour.hangs = true;
+    prober_->Set(kHangs, behaviour);
+    adapters_.prober = std::move(prober);
+    adapters_.providers["process"] = std::make_unique<FakeProvider>();
+    runner_ = std::make_unique<EffectRunner>(adapters_, 2, [this](EffectResult result) {
+      const std::lock_guard lock(mutex_);
+      results_[result.id] = std::move(result);
+    });
+  }
+
+  // Returns its id.
+  uint64_t Submit(Effect::Kind kind, const std::string& pool, const std::string& address) {
+    Effect effect;
+    effect.id = ++last_id_;
+    effect.kind = kind;
+    effect.provider = "process";
+    effect.instance = {.id = "i" + std::to_string(effect.id),
+                       .name = "",
+                       .pool = pool,
+                       .shadow = "s1",
+                       .dna = dna_};
+    effect.address = address;
+    runner_->Submit(std::move(effect));
+    return last_id_;
+  }
+
+  bool Done(uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    return results_.contains(id);
+  }
+  absl::Status StatusOf(uint64_t id) {
+    REQUIRE(PollUntil(kPatience, [&] { return Done(id); }));
+    const std::lock_guard lock(mutex_);
+    return results_.at(id).status;
+  }
+
+  EffectRunner& runner() { return *runner_; }
+  FakeProber& prober() { return *prober_; }
+
+ private:
+  const std::shared_ptr<CompiledDna> dna_;
+  Adapters adapters_;
+  FakeProber* prober_ = nullptr;
+  uint64_t last_id_ = 0;
+  std::mutex mutex_;
+  std::map<uint64_t, EffectResult> results_;
+  std::unique_ptr<EffectRunner> runner_;  // Last: it writes the results.
+};
+
+TEST_CASE("warm-ups that hang in one pool hold up neither other pools nor other effects") {
+  Runner world;
+  std::vector<uint64_t> hung;
+  for (int i = 0; i < 200; ++i) hung.push_back(world.Submit(Effect::Kind::kWarmUp, "h", kHangs));
+  CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy)).ok());
+  CHECK(world.StatusOf(world.Submit(Effect::Kind::kCreate, "h", "")).ok());
+  CHECK(world.StatusOf(world.Submit(Effect::Kind::kAwaitReady, "h", "")).ok());
+  REQUIRE(PollUntil(
+      kPatience, [&] { return world.prober().WarmUps(kHangs) == ProbeWorkers::kLaneInFlightMax; }));
+  for (const uint64_t id : hung) CHECK_FALSE(world.Done(id));
+}
+
+TEST_CASE("the warm-ups of a pool run side by side, up to their limit") {
+  Runner world;
+  for (int i = 0; i < ProbeWorkers::kLaneInFlightMax; ++i) {
+    world.Submit(Effect::Kind::kWarmUp, "web", kHangs);
+    CHECK(PollUntil(kPatience, [&] { return world.prober().WarmUps(kHangs) == i + 1; }));
+  }
+  const uint64_t next = world.Submit(Effect::Kind::kWarmUp, "web", kHealthy);
+  world.runner().Cancel(1);
+  CHECK(world.StatusOf(next).ok());
+}
+
+TEST_CASE("a cancelled warm-up ends, whether it runs or waits") {
+  Runner world;
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 3 * ProbeWorkers::kLaneInFlightMax; ++i) {
+    ids.push_back(world.Submit(Effect::Kind::kWarmUp, "web", kHangs));
+  }
+  REQUIRE(PollUntil(
+      kPatience, [&] { return world.prober().WarmUps(kHangs) == ProbeWorkers::kLaneInFlightMax; }));
+  world.runner().Cancel(ids.back());
+  CHECK(absl::IsCancelled(world.StatusOf(ids.back())));
+  for (const uint64_t id : ids) world.runner().Cancel(id);
+  for (const uint64_t id : ids) CHECK(absl::IsCancelled(world.StatusOf(id)));
+  world.runner().Cancel(ids.front());  // Long done: nothing happens.
+  CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy)).ok());
+}
+
+TEST_CASE("the end waits for no probe") {
+  Runner world;
+  for (int i = 0; i < 100; ++i) world.Submit(Effect::Kind::kWarmUp, "web", kHangs);
+  const SystemClock clock;
+  const absl::Duration before = clock.Now().mono;
+  world.runner().Stop();
+  CHECK(clock.Now().mono - before < absl::Seconds(2));
+  world.Submit(Effect::Kind::kWarmUp, "web", kHealthy);
+  CHECK(world.prober().WarmUps(kHealthy) == 0);
+}
+
+}  // namespace
+}  // namespace shadow
