@@ -131,8 +131,9 @@ void Shrink(Draft& draft, int wanted) {
   const int window = std::max(wanted, in.window_instances());
   const bool looks_ahead = Trusted(in) && in.has_look_ahead_quantile();
   const int ahead = looks_ahead ? InstancesFor(in, in.look_ahead_quantile()) : 0;
-  // Where nothing waits suspended, all of it is active and nothing else says what is needed.
-  const int active = Predictive(in) ? in.current_active() : 0;
+  // What is to go on serving. Where nothing waits suspended, all of it is active and does not say.
+  const int serving = std::max(LevelInstances(in), in.window_active());
+  const int active = Predictive(in) ? std::min(in.current_active(), serving) : 0;
   const int keep = std::max({window, ahead, active});
   if (keep < in.current_instances()) {
     draft.instances = keep;

@@ -116,8 +116,11 @@ TEST_CASE("a shadow shrinks only if plan, look-ahead and the window of actuals a
   CHECK(Size(in).target_instances() == 3);
   CHECK(Has(Size(in), D::WAITING_TO_STABILIZE));
 
-  in = WithShadow(3, 2);
+  in = WithShadow(3, 2);  // Two serve, and nothing needs them any more; but a moment ago
+  in.set_window_active(2);
   CHECK(Size(in).target_instances() == 2);
+  in.set_window_active(0);
+  CHECK(Size(in).target_instances() == 0);
 
   in = WithShadow(3, 0);
   in.set_errors_rising(true);
