@@ -31,6 +31,25 @@ TEST_CASE("a spike does not poison tomorrow") {
   }
 }
 
+TEST_CASE("a day that triples is followed within a day, and not overshot") {
+  for (const int64_t shift : {7 * kDay, 7 * kDay + kDay / 2, 10 * kDay, 10 * kDay + kDay / 2}) {
+    const auto demand = [&](int64_t i) { return i < shift ? Daily(i) : 3 * Daily(i); };
+    for (const int64_t hours : {12, 24, 30, 33, 36, 39, 42, 45, 48, 60}) {
+      INFO(hours << " h after " << shift);
+      const int64_t end = shift + hours * kDay / 24;
+      const auto rows = *Fed(end, demand)->Forecast(kDay, {0.5});
+      double missed = 0;
+      double total = 0;
+      for (int64_t step = 0; step < kDay; ++step) {
+        const double wanted = demand(end + step);
+        missed += std::abs(rows[static_cast<size_t>(step)][0] - wanted);
+        total += wanted;
+      }
+      CHECK(missed / total < (hours < 24 ? 0.6 : hours < 30 ? 0.4 : 0.28));
+    }
+  }
+}
+
 TEST_CASE("six hours after a shift the next hour lies at the new level") {
   const auto forecaster =
       Fed(8 * kDay, [](int64_t i) { return i < 7 * kDay + 216 ? Daily(i) : 3 * Daily(i); });
