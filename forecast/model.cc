@@ -195,8 +195,8 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   const auto b = static_cast<Eigen::Index>(place.bucket);
   using F = LevelFeatures;
   Points points;
-  points.at << row.dot(stack_.row(b)) + latest.level,
-      log_row.dot(log_stack_.row(b)) + latest_log.level, levels[F::kYesterday],
+  points.at << Bounded(row, row.dot(stack_.row(b))) + latest.level,
+      Bounded(log_row, log_row.dot(log_stack_.row(b))) + latest_log.level, levels[F::kYesterday],
       levels[F::kLastWeek], latest.nearest, levels[F::kSimilar], 0, 0;
   for (size_t j = 0; j < kDressed; ++j) {
     points.scale[static_cast<Eigen::Index>(j)] =

@@ -176,6 +176,14 @@ Coefficients PriorCoefficients(bool weekly) {
   return prior;
 }
 
+float Bounded(const FeatureRow& row, float fit) {
+  const auto levels = row.head<LevelFeatures::kCount>();
+  const auto deviations = row.segment<Latest::kDeviations>(kDeviationColumn);
+  const float low = levels.minCoeff() + std::min(deviations.minCoeff(), 0.0F);
+  const float high = levels.maxCoeff() + std::max(deviations.maxCoeff(), 0.0F);
+  return std::clamp(fit, low, high);
+}
+
 StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
                   const Eigen::VectorXf& target, const Coefficients& prior) {
   StackFit fit = {.coefficients = prior, .out_of_fold = Eigen::VectorXf(test.rows())};
@@ -190,6 +198,9 @@ StackFit FitStack(const BackTest& test, const FeatureMatrix& features,
     }
     BucketFit bucket(test, b, features, target, prior.row(row));
     fit.coefficients.row(row) = bucket.Fit(days, out);
+  }
+  for (int i = 0; i < test.rows(); ++i) {
+    fit.out_of_fold[i] = Bounded(features.row(i), fit.out_of_fold[i]);
   }
   return fit;
 }

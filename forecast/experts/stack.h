@@ -16,8 +16,14 @@ Coefficients PriorCoefficients(bool weekly);
 
 struct StackFit {
   Coefficients coefficients;
-  Eigen::VectorXf out_of_fold;  // Per row: the fit of the coefficients that its fold did not see.
+  // Per row: the fit of the coefficients that its fold did not see, Bounded.
+  Eigen::VectorXf out_of_fold;
 };
+
+// `fit` of `row`, kept within the row's levels, and beyond them by the largest faded deviation at
+// most: what coefficients make of features unlike those they were fitted to, as after a level
+// shift, can be far from all of them.
+float Bounded(const FeatureRow& row, float fit);
 
 // Least absolute deviations by two rounds of iteratively reweighted least squares, with a ridge
 // towards `prior`, whose strength is 0.01, 0.1 and 1 / days: a mean of the three fits, weighing

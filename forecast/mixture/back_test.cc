@@ -95,16 +95,17 @@ class Writer {
   }
 
  private:
-  // Rows count less the farther the level at their origin was from what it is now.
+  // For losses and widths, rows count less the farther the level at their origin was from what it
+  // is now.
   void CountLikeNow() {
     const Eigen::ArrayXf away =
         ((test_.level.array() - profiles_.latest().level).square() +
          (test_.log_level.array() - profiles_.latest_log().level).square()) /
         (kLikeNowWidth * kLikeNowWidth);
     const Eigen::ArrayXf like = (1 + kLikeNow * (-0.5F * away).exp()) / (1 + kLikeNow);
-    for (auto* v : {&test_.fit_weight, &test_.weight, &test_.plain_weight, &test_.recent}) {
-      v->array() *= like;
-    }
+    test_.centre_weight = test_.weight;
+    test_.weight.array() *= like;
+    test_.plain_weight.array() *= like;
   }
 
   // Leads of origin `index`, from 1.

@@ -34,10 +34,10 @@ void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviation
 // Rows ordered by bucket, then origin, then lead; all vectors have one entry a row. Short leads (up
 // to 3 h of 24) are looked at from five times as many origins as long ones. What is learned is used
 // at the present time of day, so rows with an origin near it count up to seven times as much; and
-// at the present level, so rows count up to eleven times as much the nearer the level at their
-// origin was to it, in levels and in logarithms: what a level shift has left behind is forgotten at
-// once, where it comes back it is remembered, and a spike, which does not move the level of a day,
-// changes nothing. Source: locally weighted regression, W. S. Cleveland, JASA 74 (1979).
+// at the present level, so for losses and widths rows count up to eleven times as much the nearer
+// the level at their origin was to it, in levels and in logarithms. While the level moves, the few
+// rows alike are odd ones: so coefficients and median errors do not count rows by level.
+// Source: locally weighted regression, W. S. Cleveland, JASA 74 (1979).
 struct BackTest {
   int day = 1;
   int horizon = 1;                        // Longest lead.
@@ -52,11 +52,13 @@ struct BackTest {
   Eigen::VectorXf actual;
   Eigen::VectorXf level;  // Latest::level at the origin.
   Eigen::VectorXf log_level;
-  Eigen::VectorXf nearest;       // Latest::nearest at the origin.
-  Eigen::VectorXf fit_weight;    // Of coefficients: halves every 0.4 window; by time of day.
-  Eigen::VectorXf weight;        // Of errors: every 0.25; by time of day up to a quarter day ahead.
-  Eigen::VectorXf plain_weight;  // Of losses over all leads: every 0.25.
-  Eigen::VectorXf recent;        // Halves every day, by target.
+  Eigen::VectorXf nearest;     // Latest::nearest at the origin.
+  Eigen::VectorXf fit_weight;  // Of coefficients: halves every 0.4 window; by time of day.
+  // Of errors: every 0.25; by level, and by time of day up to a quarter day ahead.
+  Eigen::VectorXf weight;
+  Eigen::VectorXf plain_weight;   // Of losses over all leads: every 0.25; by level.
+  Eigen::VectorXf centre_weight;  // Of median errors: as weight, but not by level.
+  Eigen::VectorXf recent;         // Halves every day, by target.
   FeatureMatrix levels;
   FeatureMatrix logs;
 

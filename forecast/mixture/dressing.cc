@@ -226,8 +226,17 @@ void Dressing::LearnShape(const BackTest& test, const Eigen::VectorXf& relative)
     } else if (test.rows(b) < kRowsMin) {
       shape_[b] = WeightedQuantiles(relative, test.weight);
     } else {
-      shape_[b] = WeightedQuantiles(relative.segment(test.begin[b], test.rows(b)),
-                                    test.weight.segment(test.begin[b], test.rows(b)));
+      const auto own = relative.segment(test.begin[b], test.rows(b));
+      const auto part = [&](const Eigen::VectorXf& of) {
+        return of.segment(test.begin[b], test.rows(b));
+      };
+      shape_[b] = WeightedQuantiles(own, part(test.weight));
+      const float centre = WeightedQuantiles(own, part(test.centre_weight))[kMedian];
+      for (size_t i = 0; i < kMedian; ++i) shape_[b][i] = std::min(shape_[b][i], centre);
+      shape_[b][kMedian] = centre;
+      for (size_t i = kMedian + 1; i < kLevels.size(); ++i) {
+        shape_[b][i] = std::max(shape_[b][i], centre);
+      }
     }
   }
 }

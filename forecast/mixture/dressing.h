@@ -14,7 +14,7 @@ namespace shadow {
 // S: weighted mean |residual| per slot, smoothed over +-1/16 day and drawn to its mean; a type of
 //    day has its own with weight days / (days + 4).
 // K: mean |residual / S| at nine leads (log-spaced, never falling, linear in the log between).
-// U: weighted quantiles of residual / (S K) in the bucket.
+// U: weighted quantiles of residual / (S K) in the bucket; the median by BackTest::centre_weight.
 class Dressing {
  public:
   // `residual`: actual - out-of-fold point, per row of `test`.

@@ -1,6 +1,7 @@
 // What must hold of every forecast, whatever is learned.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <limits>
 #include <random>
 
@@ -28,6 +29,42 @@ TEST_CASE("a spike does not poison tomorrow") {
   for (size_t step = 0; step < a.size(); ++step) {
     INFO("step " << step);
     CHECK(a[step][0] == Approx(b[step][0]).epsilon(0.15));
+  }
+}
+
+// By how much of its demand the day after step `end` is missed.
+double DayMissed(int64_t end, const std::function<double(int64_t)>& demand) {
+  const auto rows = *Fed(end, demand)->Forecast(kDay, {0.5});
+  double missed = 0;
+  double total = 0;
+  for (int64_t step = 0; step < kDay; ++step) {
+    const double wanted = demand(end + step);
+    missed += std::abs(rows[static_cast<size_t>(step)][0] - wanted);
+    total += wanted;
+  }
+  return missed / total;
+}
+
+TEST_CASE("a level that triples is followed after a day, and not overshot") {
+  for (const int64_t shift : {7 * kDay, 7 * kDay + kDay / 2, 10 * kDay, 10 * kDay + kDay / 2}) {
+    const auto demand = [&](int64_t i) { return i < shift ? Daily(i) : 3 * Daily(i); };
+    for (const int64_t hours : {12, 24, 30, 33, 36, 39, 42, 45, 48, 60}) {
+      INFO(hours << " h after " << shift);
+      const double bound = hours < 24 ? 0.6 : hours < 30 ? 0.4 : 0.28;
+      CHECK(DayMissed(shift + hours * kDay / 24, demand) < bound);
+    }
+  }
+}
+
+TEST_CASE("a day of three times the demand is forgotten within hours after it") {
+  for (const int64_t from : {8 * kDay, 8 * kDay + kDay / 2}) {
+    const auto demand = [&](int64_t i) {
+      return (i >= from && i < from + kDay ? 3 : 1) * Daily(i);
+    };
+    for (const int64_t hours : {6, 12, 24, 36}) {
+      INFO(hours << " h after");
+      CHECK(DayMissed(from + kDay + hours * kDay / 24, demand) < 0.15);
+    }
   }
 }
 
