@@ -1,5 +1,5 @@
 #include "server/api/services.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 
 namespace shadow {
 

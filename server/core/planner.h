@@ -29,9 +29,9 @@ inline constexpr int kInstancesMax = 100000;  // Keeps the arithmetic in range, 
 // ARCHITECTURE.md holds the rules in their order and a worked example. The two kinds:
 //  SIZE   the planned count, at least what demand x headroom takes beyond the base. Shrinks only if
 //         the plan, the highest actual need of the stabilisation window and the look-ahead agree.
-//  LEVEL  what demand x headroom takes, growing the shadow if it is too small, or, of those that are
-//         planned and there, what the activation_quantile takes if trusted. Up at once; down after
-//         the stabilisation window.
+//  LEVEL  what demand x headroom takes, growing the shadow if it is too small, or, of those that
+//         are planned and there, what the activation_quantile takes if trusted. Up at once; down
+//         after the stabilisation window.
 v1::Decision Decide(v1::Decision::Kind kind, const v1::Decision::Inputs& inputs, absl::Time now);
 
 // A decision in words, with its numbers.

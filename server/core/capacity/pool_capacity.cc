@@ -16,7 +16,7 @@ constexpr int kForecastsPerDay = 24;
 constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 constexpr double kRounding = 1e-9;        // Of instances.
 // A need above what one step in so many exceeds is a burst.
-constexpr float kOutOfBand = 5e-5F;
+constexpr float kOutOfBand = 1e-5F;
 constexpr uint32_t kSaveVersion = 1;
 constexpr int64_t kCellMost = int64_t{1} << 40;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "server/core/budget.h"
+#include "server/core/capacity/budget.h"
 
 namespace shadow {
 namespace {

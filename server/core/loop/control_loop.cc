@@ -6,7 +6,7 @@
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/request_ids.h"
 #include "server/core/loop/results.h"

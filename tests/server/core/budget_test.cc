@@ -1,4 +1,4 @@
-#include "server/core/budget.h"
+#include "server/core/capacity/budget.h"
 
 #include <catch2/catch.hpp>
 #include <numeric>

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 #include "server/core/loop/demand.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"

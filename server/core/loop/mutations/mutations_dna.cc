@@ -5,7 +5,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "server/core/error.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 

@@ -4,7 +4,7 @@
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/error.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/settle.h"
 #include "server/core/names.h"

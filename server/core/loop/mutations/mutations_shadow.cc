@@ -5,7 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "server/core/error.h"
 #include "server/core/loop/demand.h"
-#include "server/core/loop/mutations.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
