@@ -51,7 +51,7 @@ TEST_CASE("with the same history a higher last demand never makes less ready") {
     Random of_seed(seed);
     const int minutes = 5 * Between(of_seed, 0, 287);
     ShadowTargets last{.instances = -1, .active = -1};
-    for (const double more : {0.0, 10.0, 40.0, 90.0, 200.0, 500.0}) {
+    for (const double more : {0.0, 20.0, 90.0, 400.0}) {
       Random random(seed + 1);
       PlanningWorld world;
       Begin(world, random);
@@ -68,7 +68,8 @@ TEST_CASE("with the same history a higher last demand never makes less ready") {
 }
 
 TEST_CASE("a day of constant demand and noise is no reason to flap") {
-  // Where headroom times the noise touches the edge of an instance, the actual need comes and goes.
+  // Twice an hour. Where the noise, or headroom times it, crosses the edge of an instance, both the
+  // actual need and the plan come and go: up to 35 a day on these seeds.
   constexpr int kGrowthsMax = 48;
   for (unsigned seed = 0; seed < kSeeds; ++seed) {
     Random random(seed);
