@@ -120,7 +120,10 @@ absl::Status RunDaemon(const Config& config) {
 
   ControlLoop loop({.instances_max = config.instances_max});
   absl::Status status = loop.Load(*contents, clock.Now());
-  if (status.ok()) status = ReplayHistory(**store, loop, clock.Now().wall);
+  if (status.ok()) {
+    FitForecasters(loop);  // The plans that are replayed go by forecasts.
+    status = ReplayHistory(**store, loop, clock.Now().wall);
+  }
   if (!status.ok()) return status;
   FitForecasters(loop);
 

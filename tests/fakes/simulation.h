@@ -128,6 +128,7 @@ class Simulation {
     ++starts_;
     const absl::Status loaded = loop_->Load(store_.Contents(), now());
     if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
+    for (Forecaster* forecaster : loop_->DueFits()) forecaster->Fit();
     for (const auto& [pool, samples] : store_.samples()) {
       const absl::Time from = loop_->ReplayFrom(pool);
       std::vector<v1::Sample> rest;

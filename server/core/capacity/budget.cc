@@ -9,19 +9,19 @@ namespace shadow {
 
 std::vector<int> ShareBudget(std::span<const BudgetClaim> claims, int total) {
   std::vector<int> shares(claims.size());
-  // Priority, worth of the next instance, and minus its index: the greatest is served.
-  using Next = std::tuple<int, double, ptrdiff_t>;
+  // Needed, priority, worth of the next instance, and minus its index: the greatest is served.
+  using Next = std::tuple<bool, int, double, ptrdiff_t>;
   std::priority_queue<Next> queue;
   const auto claim_next = [&](size_t i) {
     const BudgetClaim& claim = claims[i];
     const auto have = static_cast<size_t>(shares[i]);
     if (shares[i] >= claim.wanted) return;
     const double worth = have < claim.worth.size() ? claim.worth[have] : 0;
-    queue.emplace(claim.priority, worth, -static_cast<ptrdiff_t>(i));
+    queue.emplace(shares[i] < claim.needed, claim.priority, worth, -static_cast<ptrdiff_t>(i));
   };
   for (size_t i = 0; i < claims.size(); ++i) claim_next(i);
   for (int left = std::max(0, total); left > 0 && !queue.empty(); --left) {
-    const auto i = static_cast<size_t>(-std::get<2>(queue.top()));
+    const auto i = static_cast<size_t>(-std::get<3>(queue.top()));
     queue.pop();
     ++shares[i];
     claim_next(i);

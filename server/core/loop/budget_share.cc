@@ -27,6 +27,7 @@ bool Fixed(const PoolEntry& pool) {
 BudgetClaim ClaimOf(const PoolEntry& pool) {
   BudgetClaim claim{.priority = pool.spec->pool.policy().priority(),
                     .wanted = pool.wanted,
+                    .needed = pool.needed,
                     .worth = pool.capacity->Worth(pool.wanted)};
   if (claim.worth.empty()) claim.worth.assign(static_cast<size_t>(std::max(0, pool.wanted)), 1);
   return claim;
@@ -53,23 +54,32 @@ void Share(World& world) {
 }  // namespace
 
 void CountBudget(World& world) {
-  int promised = 0;
+  world.budget = {};
   for (const auto& [id, pool] : world.pools) {
-    promised += pool.spec->pool.managed_instances() + TargetOf(pool);
+    const int base = pool.spec->pool.managed_instances();
+    const int target = TargetOf(pool);
+    world.budget.promised += base + target;
+    world.budget.wanted += base + (Fixed(pool) ? target : pool.wanted);
   }
-  world.budget = {.promised = promised};
 }
 
-std::optional<int> BudgetShare(World& world, const PoolEntry& pool, int wanted,
-                               absl::Duration now) {
+std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now) {
+  if (Fixed(pool)) return std::nullopt;
+  world.budget.wanted += wanted - pool.wanted;
+  pool.wanted = wanted;
   const int has = TargetOf(pool);
-  if (world.budget.promised + wanted - has <= world.instances_max) return std::nullopt;
+  if (world.budget.wanted <= world.instances_max &&
+      world.budget.promised + wanted - has <= world.instances_max) {
+    return std::nullopt;
+  }
   if (world.budget.shared != now) {
     Share(world);
     world.budget.shared = now;
   }
-  const auto share = world.budget.shares.find(pool.id);
-  return share == world.budget.shares.end() ? 0 : share->second;
+  const auto found = world.budget.shares.find(pool.id);
+  const int share = found == world.budget.shares.end() ? 0 : found->second;
+  // What others are to give up is there once they have.
+  return std::min(share, has + std::max(0, world.instances_max - world.budget.promised));
 }
 
 }  // namespace shadow

@@ -11,7 +11,8 @@ namespace shadow {
 void CountBudget(World& world);
 
 // How many shadow instances `pool` may have, which wants `wanted` of them; unset: as many as it
-// wants, for there are enough. Bases and what a person holds come first; then see ShareBudget.
-std::optional<int> BudgetShare(World& world, const PoolEntry& pool, int wanted, absl::Duration now);
+// wants, for there are enough, or a person decides. Bases and what a person holds come first; then
+// see ShareBudget. What is promised never grows beyond what there is.
+std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now);
 
 }  // namespace shadow

@@ -83,6 +83,7 @@ Ready ControlLoop::Recover(Instant now) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
     }
     CloseSteps(pool, now.wall, now.wall);
+    pool.next_size = now.wall;  // The last one may have been lost.
   }
   for (const std::string& name : options_.providers) world_.providers[name].next_list = now.mono;
   ListProviders(changes);

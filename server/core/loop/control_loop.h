@@ -44,8 +44,8 @@ class ControlLoop {
   // Where the replay has to begin.
   absl::Time ReplayFrom(const std::string& pool_name) const;
 
-  // The forecasters that wait for a fit before the loop can go on as it was. Each may be fitted on
-  // a thread of its own, between the replay and Recover; what is not is fitted one a tick.
+  // The forecasters that wait for a fit before the loop can go on as it was: to be asked for before
+  // the replay and after it. Each may be fitted on a thread of its own.
   std::vector<Forecaster*> DueFits();
 
   // Second: finishes or undoes what was under way when the last daemon ended.

@@ -56,18 +56,26 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
   }
 }
 
+// Keeps count of what is promised.
+void SetDeleting(World& world, ShadowEntry& shadow, bool deleting) {
+  if (shadow.record.deleting() == deleting) return;
+  const int target = shadow.record.shadow().target_instances();
+  world.budget.promised += deleting ? -target : target;
+  shadow.record.set_deleting(deleting);
+}
+
 void Act(Changes& changes, PoolEntry& pool, const D& decision) {
   ShadowEntry* shadow = CurrentShadow(pool);
   if (decision.target_instances() == 0) {
     if (shadow != nullptr && !shadow->record.deleting()) {
-      shadow->record.set_deleting(true);
+      SetDeleting(changes.world(), *shadow, true);
       changes.Put(pool, *shadow, v1::Event::UPDATED, Why(decision));
     }
   } else {
     const bool adds = shadow == nullptr;
     if (adds) shadow = &AddShadow(changes, pool);
     const bool revived = shadow->record.deleting();
-    shadow->record.set_deleting(false);
+    SetDeleting(changes.world(), *shadow, false);
     const v1::ShadowPool& proto = shadow->record.shadow();
     if (adds || revived || proto.target_instances() != decision.target_instances() ||
         proto.target_activation_level() != decision.target_activation_level()) {
@@ -244,9 +252,10 @@ D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_reco
   RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
                wants.instances, wants.active);
   D decision = Decide(kind, inputs, now);
-  pool.wanted = decision.target_instances();
-  const auto share = BudgetShare(changes.world(), pool, pool.wanted, changes.now().mono);
-  if (share.has_value() && inputs.mode() == v1::Policy::AUTOMATIC) {
+  pool.needed = std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
+  const auto share =
+      BudgetShare(changes.world(), pool, decision.target_instances(), changes.now().mono);
+  if (share.has_value()) {
     inputs.set_budget_instances(*share);
     decision = Decide(kind, inputs, now);
   }
@@ -257,6 +266,7 @@ D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_reco
   if (differs || always_record) decision.set_explanation(Explain(decision));
   if (decision.acted()) Act(changes, pool, decision);
   if (differs || always_record) changes.Record(pool, decision, differs);
+  if (differs) changes.Keep(pool);  // What it wanted, for the stabilisation window.
   pool.last_decisions[kind] = decision;
   return decision;
 }

@@ -77,6 +77,7 @@ struct PoolEntry {
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
+  int needed = 0;  // Of those, what actual demand needs; what serves, while that is not known.
   std::map<std::string, int>
       strangers;  // Balancer members that are nobody's: views that showed them.
 
@@ -105,6 +106,7 @@ struct ProviderEntry {
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
 struct Budget {
   int promised = 0;                           // Bases and targets of all pools.
+  int wanted = 0;                             // The same, had each what it wants.
   std::optional<absl::Duration> shared = {};  // When `shares` were made; unset: not in this tick.
   std::map<std::string, int> shares = {};     // Of shadow instances, by pool.
 };

@@ -67,9 +67,7 @@ TEST_CASE("pools of random demand never have more instances than there may be, a
   CheckBudget(Living);
 }
 
-// It does not hold yet: shares of a tick and what was granted before them can add up to more.
-TEST_CASE("pools of random demand are never promised more than there may be, at any input",
-          "[!mayfail]") {
+TEST_CASE("pools of random demand are never promised more than there may be, at any input") {
   CheckBudget(Promised);
 }
 
