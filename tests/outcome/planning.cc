@@ -47,7 +47,6 @@ absl::StatusOr<std::vector<std::vector<int>>> PlanTrace(const Trace& trace, cons
   simulation::ReplayOptions options;
   options.first_scored = first_step;
   options.leads = {.provisioning = lead - kActivationLead, .activation = kActivationLead};
-  options.make_forecaster = MakeForecaster;  // As often fitted as the daemon's.
   const auto replayed = simulation::ReplayAll(specs, series, options);
   if (!replayed.ok()) return replayed.status();
   std::vector<std::vector<int>> targets;
