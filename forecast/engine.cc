@@ -117,28 +117,25 @@ int64_t Engine::SampleCount() const {
 }
 
 bool Engine::FitLost() const {
-  return fit_known_ && model_ == nullptr && history_.next() < fit_end_ + shape_.refit &&
-         fit_end_ > history_.first();
+  return fit_known_ && !fit_tried_ && model_ == nullptr && fit_end_ > history_.first() &&
+         history_.next() < fit_end_ + shape_.refit;
 }
 
-bool Engine::FitDue() const {
-  const int64_t next = history_.next();
-  if (!fit_known_ || next >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit)) return true;
-  return FitLost() && !fit_tried_;
+bool Engine::RefitDue() const {
+  return !fit_known_ || history_.next() >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit);
 }
+
+bool Engine::FitDue() const { return FitLost() || RefitDue(); }
 
 void Engine::FitNow() const {
-  const int64_t next = history_.next();
-  if (FitLost() && !fit_tried_) {
+  if (FitLost()) {
     model_ = Model::Fit(shape_, history_, fit_end_);
     fit_tried_ = true;
   }
-  if (!fit_known_ || next >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit)) {
-    model_ = Model::Fit(shape_, history_, next);
-    fit_end_ = next;
-    fit_known_ = true;
-    fit_tried_ = true;
-  }
+  if (!RefitDue()) return;
+  fit_end_ = history_.next();
+  model_ = Model::Fit(shape_, history_, fit_end_);
+  fit_known_ = fit_tried_ = true;
 }
 
 bool Engine::Fit() {

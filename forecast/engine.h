@@ -51,6 +51,8 @@ class Engine final : public Forecaster {
 
   // The model lost by Restore is to be made again, of the history of then.
   bool FitLost() const;
+  // Enough cells have passed for a new one.
+  bool RefitDue() const;
   void FitNow() const;
 
   // The model as it is now. Null: too little history, or it waits for Fit.

@@ -1,7 +1,6 @@
 #include "client/output/plot.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/output/forecast_chart.h"
+#include "client/output/marks.h"
 #include "client/text.h"
 
 namespace shadow {
@@ -16,51 +16,17 @@ namespace {
 
 constexpr int kColumnsMin = 40;
 constexpr int kRowsMin = 2;
-constexpr std::string_view kReset = "\x1b[0m";
-
-// What one cell of the picture shows, and how it is painted; no paint: the terminal's own colour.
-struct Mark {
-  std::string_view glyph;
-  std::string_view paint;
-};
 
 struct Marks {
-  std::array<std::string_view, 9> bar;  // Filled by 0 to 8 eighths.
+  Frame frame;
   Mark median;
   Mark band;
-  std::string_view side;
-  std::string_view corner;
-  std::string_view floor;
 };
 
-constexpr Marks kBlocks = {.bar = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
-                           .median = {"▓", "\x1b[33m"},
-                           .band = {"░", "\x1b[36m"},
-                           .side = "│",
-                           .corner = "└",
-                           .floor = "─"};
-constexpr Marks kAscii = {.bar = {" ", "_", "_", "_", "#", "#", "#", "#", "#"},
-                          .median = {"o", "\x1b[33m"},
-                          .band = {".", "\x1b[36m"},
-                          .side = "|",
-                          .corner = "+",
-                          .floor = "-"};
-
-// A line of marks; a run of one colour is painted as a whole.
-std::string Painted(std::span<const Mark> marks, bool colour) {
-  std::string line;
-  std::string_view paint;
-  for (const Mark& mark : marks) {
-    if (colour && mark.paint != paint) {
-      if (!paint.empty()) line += kReset;
-      paint = mark.paint;
-      line += paint;
-    }
-    line += mark.glyph;
-  }
-  if (!paint.empty()) line += kReset;
-  return line;
-}
+constexpr Marks kBlocks = {
+    .frame = kBlockFrame, .median = {"▓", "\x1b[33m"}, .band = {"░", "\x1b[36m"}};
+constexpr Marks kAscii = {
+    .frame = kAsciiFrame, .median = {"o", "\x1b[33m"}, .band = {".", "\x1b[36m"}};
 
 // Several steps in one column: means of what is known, the outermost of the bands.
 Slot Merge(std::span<const Slot> slots) {
@@ -111,7 +77,7 @@ Mark MarkOf(const Slot& slot, int row, int rows, double unit, const Marks& marks
   if (!slot.history) return {" ", ""};
   const int eighths =
       static_cast<int>(std::clamp(std::round(*slot.history / unit * 8), 1.0, rows * 8.0));
-  return {marks.bar[static_cast<std::size_t>(std::clamp(eighths - 8 * row, 0, 8))], ""};
+  return {marks.frame.bar[static_cast<std::size_t>(std::clamp(eighths - 8 * row, 0, 8))], ""};
 }
 
 // Start, first forecast step and end below the axis, as far as they fit.
@@ -136,7 +102,8 @@ std::string TimeAxis(const Chart& chart, std::size_t history_columns, std::size_
 std::string Legend(const v1::Forecast& forecast, const Marks& marks, bool colour) {
   const auto painted = [&](const Mark& mark) { return Painted(std::span(&mark, 1), colour); };
   std::string legend;
-  if (forecast.history_size() > 0) absl::StrAppend(&legend, marks.bar[8].data(), " history  ");
+  if (forecast.history_size() > 0)
+    absl::StrAppend(&legend, marks.frame.bar[8].data(), " history  ");
   if (forecast.quantiles_size() > 0) {
     absl::StrAppend(&legend, painted(marks.median), " median  ", painted(marks.band), " ",
                     BandText(forecast), "  ");
@@ -187,11 +154,11 @@ std::string PlotForecast(const v1::Forecast& forecast, const PlotOptions& option
     for (const Slot& slot : columns.slots) {
       cells.push_back(MarkOf(slot, row, rows, top / rows, marks));
     }
-    std::string line = label + " " + std::string(marks.side) + Painted(cells, options.colour);
+    std::string line = label + " " + std::string(marks.frame.side) + Painted(cells, options.colour);
     picture += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
-  picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.corner);
-  for (std::size_t i = 0; i < columns.slots.size(); ++i) picture += marks.floor;
+  picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.frame.corner);
+  for (std::size_t i = 0; i < columns.slots.size(); ++i) picture += marks.frame.floor;
   picture += "\n" + std::string(margin + 2, ' ') +
              TimeAxis(chart, columns.history, columns.slots.size()) + "\n";
   return picture + Legend(forecast, marks, options.colour) + "\n" + TrustText(forecast) + "\n";

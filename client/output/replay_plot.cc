@@ -1,13 +1,14 @@
 #include "client/output/replay_plot.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <string_view>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/output/forecast_chart.h"
+#include "client/output/marks.h"
 #include "client/proto_time.h"
 #include "client/text.h"
 
@@ -18,37 +19,22 @@ using Point = v1::Outcome::Point;
 
 constexpr int kColumnsMin = 40;
 constexpr int kMarginMax = 14;  // Of a number of the axis and its line.
-constexpr std::string_view kReset = "\x1b[0m";
-
-struct Mark {
-  std::string_view glyph;
-  std::string_view paint;
-};
 
 struct Marks {
-  std::array<std::string_view, 9> bar;  // Filled by 0 to 8 eighths.
+  Frame frame;
   Mark missed;
   Mark active;
   Mark ready;
-  std::string_view side;
-  std::string_view corner;
-  std::string_view floor;
 };
 
-constexpr Marks kBlocks = {.bar = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
+constexpr Marks kBlocks = {.frame = kBlockFrame,
                            .missed = {"!", "\x1b[31m"},
                            .active = {"▒", "\x1b[33m"},
-                           .ready = {"░", "\x1b[36m"},
-                           .side = "│",
-                           .corner = "└",
-                           .floor = "─"};
-constexpr Marks kAscii = {.bar = {" ", "_", "_", "_", "#", "#", "#", "#", "#"},
+                           .ready = {"░", "\x1b[36m"}};
+constexpr Marks kAscii = {.frame = kAsciiFrame,
                           .missed = {"!", "\x1b[31m"},
                           .active = {"o", "\x1b[33m"},
-                          .ready = {".", "\x1b[36m"},
-                          .side = "|",
-                          .corner = "+",
-                          .floor = "-"};
+                          .ready = {".", "\x1b[36m"}};
 
 double Spare(const Point& point) { return point.ready() - point.demand(); }
 
@@ -80,15 +66,12 @@ Mark MarkOf(const Point& point, int row, double unit, const Marks& marks) {
   const double middle = (row + 0.5) * unit;
   if (middle <= point.demand() && middle > point.ready()) return marks.missed;
   const double eighths = std::clamp(std::round((point.demand() / unit - row) * 8), 0.0, 8.0);
-  if (eighths > 0) return {marks.bar[static_cast<std::size_t>(eighths)], ""};
+  if (eighths > 0) return {marks.frame.bar[static_cast<std::size_t>(eighths)], ""};
   if (middle <= point.active()) return marks.active;
   return middle <= point.ready() ? marks.ready : Mark{" ", ""};
 }
 
-std::string Painted(const Mark& mark, bool colour) {
-  if (!colour || mark.paint.empty()) return std::string(mark.glyph);
-  return absl::StrCat(mark.paint.data(), mark.glyph.data(), kReset.data());
-}
+std::string Painted(const Mark& mark, bool colour) { return Painted(std::span(&mark, 1), colour); }
 
 std::string TimeAxis(const std::vector<Point>& columns) {
   const auto label = [](const Point& point) {
@@ -120,17 +103,18 @@ std::string PlotReplay(const v1::Outcome& outcome, const PlotOptions& options) {
   for (int row = rows - 1; row >= 0; --row) {
     std::string line = row == rows - 1 ? labels[0] : row == rows / 2 - 1 ? labels[1] : "";
     line.insert(0, margin - line.size(), ' ');
-    line += " " + std::string(marks.side);
+    line += " " + std::string(marks.frame.side);
     for (const Point& point : columns) {
       line += Painted(MarkOf(point, row, top / rows, marks), options.colour);
     }
     picture += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
-  picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.corner);
-  for (std::size_t i = 0; i < columns.size(); ++i) picture += marks.floor;
+  picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.frame.corner);
+  for (std::size_t i = 0; i < columns.size(); ++i) picture += marks.frame.floor;
   absl::StrAppend(&picture, "\n", std::string(margin + 2, ' '), TimeAxis(columns), "\n",
-                  std::string(marks.bar[8]), " demand  ", Painted(marks.active, options.colour),
-                  " serves beyond it  ", Painted(marks.ready, options.colour), " ready beyond it  ",
+                  std::string(marks.frame.bar[8]), " demand  ",
+                  Painted(marks.active, options.colour), " serves beyond it  ",
+                  Painted(marks.ready, options.colour), " ready beyond it  ",
                   Painted(marks.missed, options.colour), " missing  times in UTC\n");
   return picture;
 }

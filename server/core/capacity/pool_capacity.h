@@ -34,9 +34,8 @@ class PoolCapacity {
   static constexpr int kDayCellsMost = 1440;
   static constexpr int64_t kRememberedCells = 2016;  // A week of 5 minutes.
 
-  // All unset before the first day has passed.
   struct Plan {
-    std::optional<int> instances;  // Cheapest; launching ones too.
+    std::optional<int> instances;  // Cheapest; launching ones too. Unset on the first day.
     CapacityChoice why;
     std::optional<int> burst;  // Need left its predicted band: what the same rise again would take.
   };
