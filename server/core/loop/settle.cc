@@ -7,6 +7,7 @@
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/planner.h"
 #include "server/core/reconciler.h"
 #include "server/core/time_proto.h"
@@ -254,6 +255,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_view = now.mono;
   pool.next_save = now.mono + kFirstSave * SaveOffset(pool.id);
   pool.due = now.mono;
+  ScheduleScore(pool, now);
 }
 
 void TickPool(Changes& changes, PoolEntry& pool) {
