@@ -75,6 +75,23 @@ TEST_CASE("need is beyond the base: what the base carries takes no instance") {
   CHECK(fed.capacity.plan().instances == 0);
 }
 
+TEST_CASE("how far demand is below the base says whether it will be beyond") {
+  // Up and down again by a fifth of an instance a step, from 3 below the base to 2 beyond. It takes
+  // 50 steps, so that yesterday does not tell.
+  constexpr auto kDemand = [](int64_t step) {
+    return kBase + kInstance * (2 - static_cast<double>(std::abs(step % 50 - 25)) / 5);
+  };
+  constexpr int64_t kRise = 10 * kDay / 50 * 50;  // 3 below the base.
+  Fed fed(ByQuarter());
+  fed.Feed(0, kRise, kDemand);
+  fed.capacity.Start();
+  fed.Feed(kRise, kRise + 6, kDemand);
+  CHECK(fed.capacity.plan().instances == 0);  // 2 below, and a lead of two steps.
+  fed.Feed(kRise + 6, kRise + 15, kDemand);
+  CHECK(kDemand(kRise + 14) < kBase);
+  CHECK(fed.capacity.plan().instances.value_or(0) >= 1);
+}
+
 TEST_CASE("seconds are planned in minutes, each with the highest of its seconds") {
   PoolCapacity::Options options = ByQuarter();
   options.step = absl::Seconds(1);
