@@ -64,6 +64,7 @@ struct PoolEntry {
   std::unique_ptr<Forecaster> forecaster;
   std::unique_ptr<PoolCapacity> capacity;
   bool fit_queued = false;                     // In World::fit_queue.
+  bool save_queued = false;                    // In World::save_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
@@ -125,7 +126,9 @@ struct World {
   int instances_max = 1000;
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
-  std::deque<std::string> fit_queue;  // Short names of pools whose forecasters wait for their fit.
+  // Short names of pools whose forecasters wait for their fit, or to be saved.
+  std::deque<std::string> fit_queue;
+  std::deque<std::string> save_queue;
   bool dnas_dirty = true;
 };
 
