@@ -164,13 +164,13 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   ListProviders(changes);
-  CountBudget(world_);
   std::vector<PoolEntry*> due;
   for (auto& [id, pool] : world_.pools) {
     if (pool.due > now.mono) continue;
     QueueFit(world_, pool);
     due.push_back(&pool);
   }
+  if (!due.empty()) CountBudget(world_);
   EndSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   FitNext(world_, options_.fits_per_tick, options_.parallel_for);
