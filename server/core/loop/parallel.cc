@@ -13,9 +13,11 @@ namespace {
 
 void EndStep(PoolEntry& pool, Instant now) {
   CloseSteps(pool, now.wall, now.wall);
-  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + ActivationLead(pool))) {
+  const absl::Duration activation = ActivationLead(pool);
+  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + activation)) {
     pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
+  pool.outlook = OutlookAt(pool, now.wall, activation);
 }
 
 // The first pools of a queue, up to `count` of those that are still there.

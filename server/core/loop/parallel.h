@@ -17,7 +17,7 @@ using ParallelFor = std::function<void(size_t count, const std::function<void(si
 // In order, on the caller's thread.
 void OneByOne(size_t count, const std::function<void(size_t)>& part);
 
-// Closes what ended of the steps of `pools`, and plans by it.
+// Closes what ended of the steps of `pools`, plans by it and looks ahead.
 void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for);
 
 // Fits take milliseconds each, saves a tenth of one, and both are due for many pools at once: they

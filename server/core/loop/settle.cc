@@ -235,6 +235,7 @@ void TickPool(Changes& changes, PoolEntry& pool) {
     // Sizes first: a level is decided by what comes after the step that is over.
     if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
     if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+    pool.outlook.reset();
   } else {
     pool.next_activation = absl::InfiniteDuration();
     pool.next_size = absl::InfiniteFuture();

@@ -57,6 +57,13 @@ struct OpenStep {
   int64_t count = 0;
 };
 
+// What the forecast says at one instant; unset: nothing.
+struct Outlook {
+  v1::Trust trust = v1::TRUST_UNSPECIFIED;
+  std::optional<double> activation_quantile;
+  std::optional<double> look_ahead_quantile;
+};
+
 struct PoolEntry {
   std::string id;  // "web"
   v1::PoolRecord record;
@@ -70,6 +77,7 @@ struct PoolEntry {
   Backoff base_backoff;
 
   OpenStep open_step;
+  std::optional<Outlook> outlook;  // Only between EndSteps and the decisions that follow it.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;
