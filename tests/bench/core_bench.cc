@@ -31,7 +31,7 @@ void ReportQuantiles(benchmark::State& state, std::vector<double> seconds) {
   state.counters["max_ms"] = at(1);
 }
 
-constexpr int kCycles = 40;          // More than three hours: refreshes, saves and fits are due.
+constexpr int kCycles = 24;          // Two hours: refreshes, saves and fits are due.
 constexpr int kFollowingTicks = 32;  // After each; fits would go on for minutes.
 
 // A cycle: every pool's step closes, its plan is made, SIZE and LEVEL are decided, the batch is

@@ -68,4 +68,28 @@ TEST_CASE("parts in any order, too, come to the same") {
   CHECK(RecordsOf(backwards) == RecordsOf(OneByOne));
 }
 
+TEST_CASE("saves that are due at once are spread over ticks, and each pool is saved once") {
+  ControlLoop loop({});
+  Instant now{.wall = absl::FromUnixSeconds(1'700'006'400), .mono = absl::Hours(1)};
+  loop.Recover(now);
+  REQUIRE(loop.Handle(CreateDna(), now).answer.ok());
+  const size_t pools = kSavesPerTick + 40;
+  for (size_t i = 0; i < pools; ++i) {
+    v1::CreatePoolRequest create;
+    *create.mutable_pool() = PlanningWorld::Pool(absl::StrCat("web-", i));
+    REQUIRE(loop.Handle(create, now).answer.ok());
+    v1::ReportUsageBatchRequest report;
+    report.set_pool(create.pool().name());
+    *report.add_samples()->mutable_time() = ToProto(now.wall);
+    REQUIRE(loop.Handle(report, now).answer.ok());
+  }
+  // The first step that ends live is saved at once.
+  now = {.wall = now.wall + PlanningWorld::kStep, .mono = now.mono + PlanningWorld::kStep};
+  CHECK(loop.Tick(now).batch.put_forecasters_size() == static_cast<int>(kSavesPerTick));
+  CHECK(loop.NextTick() <= now.mono);
+  CHECK(loop.Tick(now).batch.put_forecasters_size() == 40);
+  CHECK(loop.NextTick() > now.mono);
+  CHECK(loop.Close(now).batch.put_forecasters_size() == static_cast<int>(pools));
+}
+
 }  // namespace shadow
