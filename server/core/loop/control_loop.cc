@@ -7,10 +7,11 @@
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/mutations/mutations.h"
+#include "server/core/loop/mutations/request_ids.h"
 #include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
-#include "server/core/loop/request_ids.h"
 #include "server/core/loop/results.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
 #include "server/core/time_proto.h"
 
@@ -134,6 +135,9 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }
+    case Effect::Kind::kScore:
+      OnScore(changes, pool, result);
+      break;
     default: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
@@ -149,6 +153,8 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   const InFlight asked = std::move(found->second);
   in_flight_.erase(found);
   Changes changes(world_, now);
+  if (asked.kind == Effect::Kind::kScore)
+    EndScore(world_, now.mono);  // Also of a pool that is gone.
   if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();
@@ -175,6 +181,7 @@ Ready ControlLoop::Tick(Instant now) {
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   FitNext(world_, options_.fits_per_tick, options_.parallel_for);
   SaveNext(changes, options_.parallel_for);
+  ScoreNext(changes);
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
     ForgetOldRequests(world_, now.wall);
@@ -184,7 +191,7 @@ Ready ControlLoop::Tick(Instant now) {
 
 absl::Duration ControlLoop::NextTick() const {
   if (!world_.fit_queue.empty() || !world_.save_queue.empty()) return absl::ZeroDuration();
-  absl::Duration next = absl::InfiniteDuration();
+  absl::Duration next = NextScore(world_);
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
   }

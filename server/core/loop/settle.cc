@@ -8,6 +8,7 @@
 #include "server/core/loop/instances.h"
 #include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/planner.h"
 #include "server/core/reconciler.h"
 #include "server/core/time_proto.h"
@@ -228,6 +229,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_view = now.mono;
   pool.next_save = now.mono + kFirstSave * SaveOffset(pool.id);
   pool.due = now.mono;
+  ScheduleScore(pool, now);
 }
 
 void TickPool(Changes& changes, PoolEntry& pool) {
