@@ -46,6 +46,21 @@ Engine::Engine(const Options& options)
   if (shape_.coarse) tail_.emplace(shape_.cell_steps());
 }
 
+std::unique_ptr<Engine> Engine::Clone() const {
+  auto clone = std::make_unique<Engine>(options_);
+  clone->clock_ = clock_;
+  clone->history_ = history_;
+  clone->tail_ = tail_;
+  clone->started_ = started_;
+  clone->last_step_ = last_step_;
+  clone->missing_run_ = missing_run_;
+  if (model_ != nullptr) clone->model_ = std::make_unique<Model>(*model_);
+  clone->fit_end_ = fit_end_;
+  clone->fit_known_ = fit_known_;
+  clone->fit_tried_ = fit_tried_;
+  return clone;
+}
+
 absl::Time Engine::LastStep() const {
   if (!started_) return absl::InfinitePast();
   return absl::FromUnixSeconds(last_step_ * shape_.step_seconds);

@@ -31,6 +31,9 @@ class Engine final : public Forecaster {
  public:
   explicit Engine(const Options& options);
 
+  // Another that has learned the same, its model included.
+  std::unique_ptr<Engine> Clone() const;
+
   absl::Status Update(absl::Time step_start, double value) override;
   absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const override;

@@ -152,7 +152,7 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
     of = of.cwiseMax(0.0F);
     losses_[j] = LossOf(test, of);
   }
-  slots_ = std::make_unique<SlotQuantiles>(input);
+  slots_.emplace(input);
   judged[kSlot] = SlotQuantiles::LeaveOneOut(input, test);
   losses_[kSlot] = LossOf(test, judged[kSlot]);
   weights_ = Weigh(losses_);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,7 +25,8 @@ namespace shadow {
 // A fit needs more cells than this share of a day, half a day of them with a value.
 inline constexpr double kFitDaysMin = 1.2;
 
-// One owner at a time. Everything inside is in units of the window's mean.
+// One owner at a time; a copy is a model of its own. Everything inside is in units of the window's
+// mean.
 class Model {
  public:
   // Learns from the cells [end - shape.window, end) of `history`, or the ones that it holds of
@@ -93,7 +95,7 @@ class Model {
   Coefficients stack_;
   Coefficients log_stack_;
   std::vector<Dressing> dressings_;  // kDressed of them.
-  std::unique_ptr<SlotQuantiles> slots_;
+  std::optional<SlotQuantiles> slots_;
   std::array<ExpertLoss, kExperts> losses_;
   ExpertLoss loss_;  // Of the mixture.
   MixtureWeights weights_{};

@@ -1,7 +1,10 @@
 // The byte form of Save: little-endian fields, ended by a checksum.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -9,21 +12,32 @@ namespace shadow {
 
 class SavedWriter {
  public:
-  void U8(uint8_t value) { Little(value, 1); }
-  void U16(uint16_t value) { Little(value, 2); }
-  void U32(uint32_t value) { Little(value, 4); }
-  void F32(float value);
-  void I64(int64_t value) { Little(static_cast<uint64_t>(value), 8); }
-  void F64(double value);
+  void U8(uint8_t value) { Put(value); }
+  void U16(uint16_t value) { Put(value); }
+  void U32(uint32_t value) { Put(value); }
+  void F32(float value) { Put(value); }
+  void I64(int64_t value) { Put(value); }
+  void F64(double value) { Put(value); }
   void Bytes(std::string_view bytes);  // With their number.
 
-  // All fields and their checksum (64-bit FNV-1a, against damage, not against malice).
+  // All fields and their checksum (against damage, not against malice).
   std::string Finish() &&;
 
  private:
-  void Little(uint64_t value, int bytes);
+  static_assert(std::endian::native == std::endian::little);
+
+  // Called for every number that a pool has learned, so it does not grow the string one by one.
+  template <typename Number>
+  void Put(Number value) {
+    if (bytes_.size() - used_ < sizeof(value)) bytes_.resize(2 * bytes_.size() + kFirstBytes);
+    std::memcpy(bytes_.data() + used_, &value, sizeof(value));
+    used_ += sizeof(value);
+  }
+
+  static constexpr size_t kFirstBytes = 1024;
 
   std::string bytes_;
+  size_t used_ = 0;  // Of `bytes_`, from the front.
 };
 
 // Reads past the end give 0 and make ok() false for ever; nothing else is trusted either: the

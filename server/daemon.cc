@@ -16,6 +16,7 @@
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
+#include "server/step_workers.h"
 #include "server/usage/haproxy_usage.h"
 #include "spdlog/spdlog.h"
 #include "storage/state_lock.h"
@@ -70,16 +71,10 @@ absl::Status ReplayHistory(Store& store, ControlLoop& loop, absl::Time now) {
   return absl::OkStatus();
 }
 
-// All fits that a restart has lost, on all cores.
-void FitForecasters(ControlLoop& loop) {
+// All fits that a restart has lost.
+void FitForecasters(ControlLoop& loop, StepWorkers& workers) {
   const std::vector<Forecaster*> due = loop.DueFits();
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < due.size(); i = next++) due[i]->Fit();
-  };
-  std::vector<std::jthread> others(std::max(1U, std::thread::hardware_concurrency()) - 1);
-  for (std::jthread& other : others) other = std::jthread(work);
-  work();
+  workers.Run(due.size(), [&due](size_t i) { due[i]->Fit(); });
 }
 
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
@@ -124,14 +119,20 @@ absl::Status RunDaemon(const Config& config) {
   auto adapters = MakeAdapters(config, contents->store_id(), **store, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
-  ControlLoop loop({.instances_max = config.instances_max});
+  StepWorkers workers(std::thread::hardware_concurrency());
+  ControlLoop loop({.instances_max = config.instances_max,
+                    .parallel_for =
+                        [&workers](size_t count, const std::function<void(size_t)>& part) {
+                          workers.Run(count, part);
+                        },
+                    .fits_per_tick = static_cast<int>(workers.threads())});
   absl::Status status = loop.Load(*contents, clock.Now());
   if (status.ok()) {
-    FitForecasters(loop);  // The plans that are replayed go by forecasts.
+    FitForecasters(loop, workers);  // The plans that are replayed go by forecasts.
     status = ReplayHistory(**store, loop, clock.Now().wall);
   }
   if (!status.ok()) return status;
-  FitForecasters(loop);
+  FitForecasters(loop, workers);
 
   std::atomic<bool> failed = false;
   EventHub hub(contents->last_revision());

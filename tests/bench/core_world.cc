@@ -1,20 +1,26 @@
 #include "tests/bench/core_world.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <numbers>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
 #include "server/core/time_proto.h"
+#include "tests/bench/warm_forecaster.h"
 
 namespace shadow::bench {
 namespace {
 
-constexpr int64_t kBeginSeconds = 1'700'006'400;  // A step boundary.
-constexpr int kSettleRounds = 100'000;            // Effects in a row: more would never end.
+// A step boundary.
+const Instant kBegin = {.wall = absl::FromUnixSeconds(1'700'006'400), .mono = absl::Hours(1)};
+constexpr int kSettleRounds = 10'000'000;  // Effects in a row: more would never end.
 
 v1::Dna SmallDna() {
   v1::Dna dna;
@@ -35,6 +41,11 @@ v1::Pool SmallPool(int index) {
   pool.set_instance_capacity(50);
   pool.mutable_policy()->set_mode(v1::Policy::AUTOMATIC);
   return pool;
+}
+
+// Of pools/web-<index>, or its short name.
+int IndexOf(std::string_view pool) {
+  return std::stoi(std::string(pool.substr(pool.rfind('-') + 1)));
 }
 
 // With the facts of the small DNA, which asks for nothing but the daemon's own user.
@@ -58,17 +69,64 @@ double DemandAt(absl::Time time, int pool) {
   return 150 + 100 * wave + 8 * noise;
 }
 
-CoreWorld::CoreWorld(int pools)
-    : loop_({.instances_max = 100'000}),
-      now_{.wall = absl::FromUnixSeconds(kBeginSeconds), .mono = absl::Hours(1)} {
-  LoadPools(pools);
+struct CoreWorld::Learned {
+  std::unique_ptr<Engine> engine;
+  std::string capacity;  // Saved.
+};
+
+const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned() {
+  static const std::vector<Learned> all = [] {
+    const CoreWorld learners{Learners()};
+    std::vector<Learned> learned(kLearners);
+    for (const auto& [id, pool] : learners.loop_.world().pools) {
+      Learned& of_pool = learned[static_cast<size_t>(IndexOf(id))];
+      of_pool.engine = dynamic_cast<const Engine&>(*pool.forecaster).Clone();
+      of_pool.capacity = pool.capacity->Save();
+    }
+    return learned;
+  }();
+  return all;
+}
+
+CoreWorld::CoreWorld(Learners /*learners*/)
+    : workers_(1), loop_({.instances_max = 100'000}), now_(kBegin) {
+  Load(Contents(kLearners));
+  LearnHistory();
   for (Forecaster* forecaster : loop_.DueFits()) forecaster->Fit();
   Settle(loop_.Recover(now_));
   AdvanceStep();
   Settle(Tick());
 }
 
-void CoreWorld::LoadPools(int pools) {
+CoreWorld::CoreWorld(int pools, unsigned threads)
+    : workers_(threads),
+      loop_({.instances_max = 100'000,
+             .make_forecaster =
+                 [](const CompiledPool& pool) {
+                   const int learner = IndexOf(pool.pool.name()) % kLearners;
+                   return std::make_unique<WarmForecaster>(
+                       AllLearned()[static_cast<size_t>(learner)].engine->Clone());
+                 },
+             .parallel_for =
+                 [this](size_t count, const std::function<void(size_t)>& part) {
+                   workers_.Run(count, part);
+                 },
+             .fits_per_tick = static_cast<int>(threads)}),
+      now_(kBegin) {
+  v1::StoreContents contents = Contents(pools);
+  for (int i = 0; i < pools; ++i) {
+    v1::ForecasterRecord& record = *contents.add_forecasters();
+    record.set_pool(contents.pools(i).pool().name());
+    record.set_capacity(AllLearned()[static_cast<size_t>(i % kLearners)].capacity);
+  }
+  now_ = {.wall = kBegin.wall + kStep, .mono = kBegin.mono + kStep};  // Where the learners are.
+  Load(contents);
+  Settle(loop_.Recover(now_));
+  AdvanceStep();
+  Settle(Tick());
+}
+
+v1::StoreContents CoreWorld::Contents(int pools) const {
   const auto dna = CompileDna(SmallDna());
   if (!dna.ok()) throw std::runtime_error(dna.status().ToString());
   v1::StoreContents contents;
@@ -81,34 +139,43 @@ void CoreWorld::LoadPools(int pools) {
     stored.set_dna_revision(dna->revision_name);
     stored.set_state(v1::Pool::READY);
   }
+  return contents;
+}
+
+void CoreWorld::Load(const v1::StoreContents& contents) {
   const absl::Status loaded = loop_.Load(contents, now_);
   if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
+}
+
+void CoreWorld::LearnHistory() {
   std::vector<v1::Sample> history(kHistorySteps);
-  for (int i = 0; i < pools; ++i) {
+  for (const auto& [id, pool] : loop_.world().pools) {
     for (int step = 0; step < kHistorySteps; ++step) {
       const absl::Time time = now_.wall - (kHistorySteps - step) * kStep;
       v1::Sample& sample = history[static_cast<size_t>(step)];
       *sample.mutable_time() = ToProto(time);
-      sample.set_value(DemandAt(time, i));
+      sample.set_value(DemandAt(time, IndexOf(id)));
     }
-    loop_.Replay(contents.pools(i).pool().name(), history);
+    loop_.Replay(pool.record.pool().name(), history);
   }
 }
 
 void CoreWorld::AdvanceStep() {
   const absl::Time boundary = StepStart(now_.wall, kStep) + kStep;
-  const absl::Duration passes = boundary + absl::Milliseconds(1) - now_.wall;
-  now_ = {.wall = now_.wall + passes, .mono = now_.mono + passes};
-  int index = 0;
+  const auto go = [this](absl::Time to) {
+    now_ = {.wall = to, .mono = now_.mono + (to - now_.wall)};
+  };
+  go(boundary - absl::Seconds(1));
   for (const auto& [id, pool] : loop_.world().pools) {
     v1::ReportUsageBatchRequest request;
     request.set_pool(pool.record.pool().name());
     v1::Sample& sample = *request.add_samples();
-    *sample.mutable_time() = ToProto(boundary - absl::Seconds(1));
-    sample.set_value(DemandAt(boundary, index++));
+    *sample.mutable_time() = ToProto(now_.wall);
+    sample.set_value(DemandAt(boundary, IndexOf(id) % kLearners));
     const auto handled = loop_.Handle(request, now_);
     if (!handled.answer.ok()) throw std::runtime_error(handled.answer.status().ToString());
   }
+  go(boundary + absl::Milliseconds(1));
 }
 
 void CoreWorld::Settle(const Ready& ready) {
@@ -122,8 +189,15 @@ void CoreWorld::Settle(const Ready& ready) {
   }
 }
 
-void CoreWorld::Rest() {
-  while (loop_.NextTick() <= now_.mono) Settle(Tick());
+absl::Duration CoreWorld::Rest(int ticks_max) {
+  absl::Duration longest;
+  for (int tick = 0; tick < ticks_max && loop_.NextTick() <= now_.mono; ++tick) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Ready ready = Tick();
+    longest = std::max(longest, absl::FromChrono(std::chrono::steady_clock::now() - begin));
+    Settle(ready);
+  }
+  return longest;
 }
 
 EffectResult CoreWorld::Answer(const Effect& effect) {

@@ -34,6 +34,8 @@ class Simulation {
     absl::Duration score_latency = absl::Milliseconds(10);  // Of a replay.
     int instances_max = 1000;
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
+    ParallelFor parallel_for = OneByOne;
+    int fits_per_tick = 1;
   };
 
   // What becomes of the effects that were under way when the daemon was killed.
@@ -129,7 +131,10 @@ class Simulation {
 
   void Start() {
     loop_ = std::make_unique<ControlLoop>(
-        ControlLoop::Options{.providers = {"process"}, .instances_max = options_.instances_max});
+        ControlLoop::Options{.providers = {"process"},
+                             .instances_max = options_.instances_max,
+                             .parallel_for = options_.parallel_for,
+                             .fits_per_tick = options_.fits_per_tick});
     ++starts_;
     const absl::Status loaded = loop_->Load(store_.Contents(), now());
     if (!loaded.ok()) throw std::runtime_error(loaded.ToString());

@@ -7,8 +7,9 @@
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/mutations/mutations.h"
+#include "server/core/loop/mutations/request_ids.h"
+#include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
-#include "server/core/loop/request_ids.h"
 #include "server/core/loop/results.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
@@ -169,14 +170,17 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   ListProviders(changes);
-  CountBudget(world_);
-  for (auto pool = world_.pools.begin(); pool != world_.pools.end();) {
-    PoolEntry& entry = (pool++)->second;  // TickPool may erase it.
-    if (entry.due > now.mono) continue;
-    QueueFit(world_, entry);
-    TickPool(changes, entry);
+  std::vector<PoolEntry*> due;
+  for (auto& [id, pool] : world_.pools) {
+    if (pool.due > now.mono) continue;
+    QueueFit(world_, pool);
+    due.push_back(&pool);
   }
-  FitNext(world_);
+  if (!due.empty()) CountBudget(world_);
+  EndSteps(due, now, options_.parallel_for);
+  for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
+  FitNext(world_, options_.fits_per_tick, options_.parallel_for);
+  SaveNext(changes, options_.parallel_for);
   ScoreNext(changes);
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
@@ -186,7 +190,7 @@ Ready ControlLoop::Tick(Instant now) {
 }
 
 absl::Duration ControlLoop::NextTick() const {
-  if (!world_.fit_queue.empty()) return absl::ZeroDuration();
+  if (!world_.fit_queue.empty() || !world_.save_queue.empty()) return absl::ZeroDuration();
   absl::Duration next = NextScore(world_);
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
@@ -197,7 +201,7 @@ absl::Duration ControlLoop::NextTick() const {
 
 Ready ControlLoop::Close(Instant now) {
   Changes changes(world_, now);
-  for (const auto& [id, pool] : world_.pools) SaveForecasts(changes, pool);
+  SaveAll(changes, options_.parallel_for);
   return Finish(changes);
 }
 

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "server/core/loop/changes.h"
+#include "server/core/loop/parallel.h"
 #include "server/core/loop/request.h"
 #include "server/core/loop/snapshot.h"
 #include "server/core/loop/world.h"
@@ -27,6 +28,10 @@ class ControlLoop {
     absl::Duration save_interval = absl::Minutes(15);
     // Of loaded pools, instead of MakeForecaster: replays share one.
     std::function<std::unique_ptr<Forecaster>(const CompiledPool&)> make_forecaster = {};
+    // Lends the threads of its driver to what concerns one pool alone. Decisions do not depend on
+    // it.
+    ParallelFor parallel_for = OneByOne;
+    int fits_per_tick = 1;  // At least 1: of some 12 ms each.
   };
 
   explicit ControlLoop(Options options) : options_(std::move(options)) {

@@ -56,6 +56,20 @@ absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, abs
   return rows;
 }
 
+// The highest `quantile` of the steps from the one that holds `now` through the one that holds
+// `now + ahead`, at most kForecastStepsMax / 2 of them; unset: no forecast.
+std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
+                                      double quantile) {
+  const absl::Duration step = pool.spec->step;
+  const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
+  const int64_t reach = kForecastStepsMax - (StepsSinceLast(pool, now) - 1);
+  const auto rows = Rows(pool, now, std::clamp<int64_t>(reach, 1, steps), {quantile});
+  if (!rows.ok()) return std::nullopt;
+  double highest = 0;
+  for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);
+  return highest;
+}
+
 }  // namespace
 
 absl::Time StepStart(absl::Time time, absl::Duration step) {
@@ -152,18 +166,16 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
   return usage;
 }
 
-v1::Trust TrustNow(const PoolEntry& pool) { return ToProto(pool.forecaster->Trust().trust); }
-
-std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
-                                      double quantile) {
-  const absl::Duration step = pool.spec->step;
-  const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
-  const int64_t reach = kForecastStepsMax - (StepsSinceLast(pool, now) - 1);
-  const auto rows = Rows(pool, now, std::clamp<int64_t>(reach, 1, steps), {quantile});
-  if (!rows.ok()) return std::nullopt;
-  double highest = 0;
-  for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);
-  return highest;
+Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {
+  Outlook outlook;
+  outlook.trust = ToProto(pool.forecaster->Trust().trust);
+  if (outlook.trust != v1::TRUSTED) return outlook;
+  const double level = pool.spec->service_level;
+  outlook.activation_quantile = HighestQuantile(pool, now, activation_lead, level);
+  if (!outlook.activation_quantile.has_value()) outlook.trust = v1::STALE;
+  if (pool.spec->look_ahead == absl::ZeroDuration()) return outlook;
+  outlook.look_ahead_quantile = HighestQuantile(pool, now, pool.spec->look_ahead, level);
+  return outlook;
 }
 
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,

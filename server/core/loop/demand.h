@@ -1,7 +1,6 @@
 // A pool's demand: samples in, steps closed, forecasts read. Control thread only.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,12 +32,9 @@ absl::Time StepStart(absl::Time time, absl::Duration step);
 // What is known of the demand now; stale by the policy's usage_max_age.
 v1::Usage UsageNow(const PoolEntry& pool, absl::Time now);
 
-v1::Trust TrustNow(const PoolEntry& pool);
-
-// The highest `quantile` of the steps from the one that holds `now` through the one that holds
-// `now + ahead`, at most kForecastStepsMax / 2 of them; unset: no forecast.
-std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
-                                      double quantile);
+// The highest quantiles, at the pool's service level, of the steps through the one that holds `now`
+// + `activation_lead`, and of those of the look-ahead.
+Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead);
 
 // Paths from the step that holds `now`, `steps` of them. kFailedPrecondition: no history.
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,

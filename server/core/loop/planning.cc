@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -112,8 +113,13 @@ void FillPolicy(const PoolEntry& pool, D::Inputs& in) {
   *in.mutable_stabilization_window() = ToProto(pool.spec->stabilization_window);
 }
 
+void FillLeads(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
+  *in.mutable_provisioning_lead() = ToProto(ProvisioningLeadNow(pool, now));
+  *in.mutable_activation_lead() = ToProto(ActivationLead(pool));
+}
+
 void FillBounds(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
-  const Bounds bounds = BoundsAt(*pool.spec, now, ProvisioningLeadNow(pool, now));
+  const Bounds bounds = BoundsAt(*pool.spec, now, FromProto(in.provisioning_lead()));
   in.set_min_shadow_instances(bounds.min_instances);
   in.set_max_shadow_instances(bounds.max_instances);
   in.set_bounds_by(bounds.by);
@@ -158,19 +164,12 @@ void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
 }
 
 void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
-  const double level = in.service_level();
-  const absl::Duration activation = ActivationLead(pool);
-  const absl::Duration provisioning = ProvisioningLeadNow(pool, now);
-  *in.mutable_provisioning_lead() = ToProto(provisioning);
-  *in.mutable_activation_lead() = ToProto(activation);
-  in.set_trust(TrustNow(pool));
-  if (in.trust() != v1::TRUSTED) return;
-  const auto soon = HighestQuantile(pool, now, activation, level);
-  if (soon.has_value()) in.set_activation_quantile(*soon);
-  if (!soon.has_value()) in.set_trust(v1::STALE);
-  if (pool.spec->look_ahead == absl::ZeroDuration()) return;
-  const auto ahead = HighestQuantile(pool, now, pool.spec->look_ahead, level);
-  if (ahead.has_value()) in.set_look_ahead_quantile(*ahead);
+  const Outlook outlook = pool.outlook.has_value()
+                              ? *pool.outlook
+                              : OutlookAt(pool, now, FromProto(in.activation_lead()));
+  in.set_trust(outlook.trust);
+  if (outlook.activation_quantile) in.set_activation_quantile(*outlook.activation_quantile);
+  if (outlook.look_ahead_quantile) in.set_look_ahead_quantile(*outlook.look_ahead_quantile);
 }
 
 }  // namespace
@@ -233,6 +232,7 @@ void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const Sha
 D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
   D::Inputs in;
   FillPolicy(pool, in);
+  FillLeads(pool, now, in);
   FillBounds(pool, now, in);
   FillPlan(pool, in);
   FillShadow(pool, now, in);
@@ -242,7 +242,7 @@ D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
   return in;
 }
 
-D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
+const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
   if (kind == D::LEVEL && pool.view.has_value()) {
     pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
@@ -267,8 +267,7 @@ D DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_reco
   if (decision.acted()) Act(changes, pool, decision);
   if (differs || always_record) changes.Record(pool, decision, differs);
   if (differs) changes.Keep(pool);  // What it wanted, for the stabilisation window.
-  pool.last_decisions[kind] = decision;
-  return decision;
+  return pool.last_decisions[kind] = std::move(decision);
 }
 
 }  // namespace shadow

@@ -9,9 +9,9 @@ namespace shadow {
 v1::Decision::Inputs InputsNow(PoolEntry& pool, absl::Time now);
 
 // One decision: recorded if it differs from the last of its kind or `always_record`; carried out
-// where the mode allows it.
-v1::Decision DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind kind,
-                          bool always_record = false);
+// where the mode allows it. It stands until the next of its kind.
+const v1::Decision& DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind kind,
+                                 bool always_record = false);
 
 // Nearest-rank p95 of what was measured, the policy's fixed value, or the default.
 absl::Duration ProvisioningLead(const PoolEntry& pool);

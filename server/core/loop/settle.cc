@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/planner.h"
@@ -185,13 +186,10 @@ double SaveOffset(const std::string& id) {
   return 1 + sum % 1024 / 1024.0;
 }
 
+// After EndSteps.
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
-  CloseSteps(pool, now.wall, now.wall);
-  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + ActivationLead(pool))) {
-    pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
-  }
   v1::Pool& proto = *pool.record.mutable_pool();
   *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
   *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
@@ -199,17 +197,10 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   changes.Keep(pool);  // What the planner remembers.
   if (now.mono < pool.next_save) return;
   pool.next_save = now.mono + changes.world().save_interval;
-  SaveForecasts(changes, pool);
+  QueueSave(changes.world(), pool);
 }
 
 }  // namespace
-
-void SaveForecasts(Changes& changes, const PoolEntry& pool) {
-  v1::ForecasterRecord& record = *changes.batch().add_put_forecasters();
-  record.set_pool(pool.record.pool().name());
-  record.set_state(pool.forecaster->Save());
-  record.set_capacity(pool.capacity->Save());
-}
 
 void OpenForecasts(PoolEntry& pool) {
   const std::string saved = pool.forecaster == nullptr ? "" : pool.forecaster->Save();
@@ -231,23 +222,6 @@ void OpenForecasts(PoolEntry& pool) {
   if (!plan.empty()) pool.capacity->Restore(plan).IgnoreError();  // The same.
 }
 
-void QueueFit(World& world, PoolEntry& pool) {
-  if (pool.fit_queued || !pool.forecaster->FitDue()) return;
-  pool.fit_queued = true;
-  world.fit_queue.push_back(pool.id);
-}
-
-void FitNext(World& world) {
-  for (bool fitted = false; !fitted && !world.fit_queue.empty(); world.fit_queue.pop_front()) {
-    const auto found = world.pools.find(world.fit_queue.front());
-    if (found == world.pools.end()) continue;
-    PoolEntry& pool = found->second;
-    pool.fit_queued = false;
-    fitted = pool.forecaster->Fit();
-    if (fitted) pool.next_save = absl::ZeroDuration();  // Else a restart would fit at another step.
-  }
-}
-
 void OpenPool(PoolEntry& pool, Instant now) {
   OpenForecasts(pool);
   pool.next_activation = now.mono;
@@ -260,9 +234,10 @@ void OpenPool(PoolEntry& pool, Instant now) {
 
 void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
-    // A step that is over is closed before the level is decided by what comes after it.
+    // Sizes first: a level is decided by what comes after the step that is over.
     if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
     if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+    pool.outlook.reset();
   } else {
     pool.next_activation = absl::InfiniteDuration();
     pool.next_size = absl::InfiniteFuture();

@@ -9,20 +9,12 @@ namespace shadow {
 // before had learned.
 void OpenForecasts(PoolEntry& pool);
 
-// Fits take milliseconds each, and are due for many pools at once: they queue, and the loop makes
-// one a tick.
-void QueueFit(World& world, PoolEntry& pool);
-void FitNext(World& world);
-
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
 void OpenPool(PoolEntry& pool, Instant now);
 
-// What time alone brings: usage reads and levels every activation interval, sizes every step, looks
-// at the balancer, expired holds.
+// What time alone brings: usage reads and levels every activation interval, sizes every step (which
+// EndSteps has closed), looks at the balancer, expired holds.
 void TickPool(Changes& changes, PoolEntry& pool);
-
-// Writes what forecaster and capacity have learned with the rest.
-void SaveForecasts(Changes& changes, const PoolEntry& pool);
 
 // Brings its members towards its targets and issues due tasks; sets `pool.due`. Returns false if
 // the pool is gone now: it has been erased.

@@ -57,6 +57,13 @@ struct OpenStep {
   int64_t count = 0;
 };
 
+// What the forecast says at one instant; unset: nothing.
+struct Outlook {
+  v1::Trust trust = v1::TRUST_UNSPECIFIED;
+  std::optional<double> activation_quantile;
+  std::optional<double> look_ahead_quantile;
+};
+
 struct PoolEntry {
   std::string id;  // "web"
   v1::PoolRecord record;
@@ -64,11 +71,13 @@ struct PoolEntry {
   std::unique_ptr<Forecaster> forecaster;
   std::unique_ptr<PoolCapacity> capacity;
   bool fit_queued = false;                     // In World::fit_queue.
+  bool save_queued = false;                    // In World::save_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
 
   OpenStep open_step;
+  std::optional<Outlook> outlook;  // Only between EndSteps and the decisions that follow it.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;
@@ -135,7 +144,9 @@ struct World {
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
   Scoring scoring;
-  std::deque<std::string> fit_queue;  // Short names of pools whose forecasters wait for their fit.
+  // Short names of pools whose forecasters wait for their fit, or to be saved.
+  std::deque<std::string> fit_queue;
+  std::deque<std::string> save_queue;
   bool dnas_dirty = true;
 };
 

@@ -47,9 +47,12 @@ inline v1::Pool SteppedPool(const std::string& id, absl::Duration step) {
 class PlanningWorld {
  public:
   static constexpr absl::Duration kStep = absl::Minutes(5);
+  static constexpr absl::Duration kListLatency = absl::Minutes(10);
 
   explicit PlanningWorld(int instances_max = 1000)
-      : simulation({.list_latency = absl::Minutes(10), .instances_max = instances_max}) {
+      : PlanningWorld(
+            Simulation::Options{.list_latency = kListLatency, .instances_max = instances_max}) {}
+  explicit PlanningWorld(Simulation::Options options) : simulation(std::move(options)) {
     Insist(CreateDna());
   }
 

@@ -1,4 +1,4 @@
-#include "server/core/loop/request_ids.h"
+#include "server/core/loop/mutations/request_ids.h"
 
 #include <algorithm>
 #include <string_view>

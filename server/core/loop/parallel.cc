@@ -1,0 +1,100 @@
+#include "server/core/loop/parallel.h"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "server/core/loop/demand.h"
+#include "server/core/loop/planning.h"
+
+namespace shadow {
+namespace {
+
+void EndStep(PoolEntry& pool, Instant now) {
+  CloseSteps(pool, now.wall, now.wall);
+  const absl::Duration activation = ActivationLead(pool);
+  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + activation)) {
+    pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
+  }
+  pool.outlook = OutlookAt(pool, now.wall, activation);
+}
+
+// The first pools of a queue, up to `count` of those that are still there.
+std::vector<PoolEntry*> TakeFrom(World& world, std::deque<std::string>& queue, size_t count) {
+  std::vector<PoolEntry*> pools;
+  for (; pools.size() < count && !queue.empty(); queue.pop_front()) {
+    const auto found = world.pools.find(queue.front());
+    if (found != world.pools.end()) pools.push_back(&found->second);
+  }
+  return pools;
+}
+
+void Save(Changes& changes, std::span<PoolEntry* const> pools, const ParallelFor& parallel_for) {
+  std::vector<v1::ForecasterRecord*> records;
+  for (size_t i = 0; i < pools.size(); ++i) {
+    records.push_back(changes.batch().add_put_forecasters());
+  }
+  parallel_for(pools.size(), [&](size_t i) {
+    records[i]->set_pool(pools[i]->record.pool().name());
+    records[i]->set_state(pools[i]->forecaster->Save());
+    records[i]->set_capacity(pools[i]->capacity->Save());
+  });
+}
+
+}  // namespace
+
+void OneByOne(size_t count, const std::function<void(size_t)>& part) {
+  for (size_t i = 0; i < count; ++i) part(i);
+}
+
+void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for) {
+  std::vector<PoolEntry*> ending;
+  for (PoolEntry* pool : pools) {
+    const bool deleting = pool->record.pool().state() == v1::Pool::DELETING;
+    if (!deleting && now.wall >= pool->next_size) ending.push_back(pool);
+  }
+  parallel_for(ending.size(), [&](size_t i) { EndStep(*ending[i], now); });
+}
+
+void QueueFit(World& world, PoolEntry& pool) {
+  if (pool.fit_queued || !pool.forecaster->FitDue()) return;
+  pool.fit_queued = true;
+  world.fit_queue.push_back(pool.id);
+}
+
+void QueueSave(World& world, PoolEntry& pool) {
+  if (pool.save_queued) return;
+  pool.save_queued = true;
+  world.save_queue.push_back(pool.id);
+}
+
+void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
+  // What has too little history for a fit costs nothing, and does not count.
+  for (size_t left = static_cast<size_t>(fits_max); left > 0 && !world.fit_queue.empty();) {
+    const std::vector<PoolEntry*> pools = TakeFrom(world, world.fit_queue, left);
+    std::vector<char> fitted(pools.size());
+    parallel_for(pools.size(), [&](size_t i) { fitted[i] = pools[i]->forecaster->Fit() ? 1 : 0; });
+    for (size_t i = 0; i < pools.size(); ++i) {
+      pools[i]->fit_queued = false;
+      if (fitted[i] == 0) continue;
+      pools[i]->next_save = absl::ZeroDuration();  // Else a restart would fit at another step.
+      --left;
+    }
+  }
+}
+
+void SaveNext(Changes& changes, const ParallelFor& parallel_for) {
+  const std::vector<PoolEntry*> pools =
+      TakeFrom(changes.world(), changes.world().save_queue, kSavesPerTick);
+  for (PoolEntry* pool : pools) pool->save_queued = false;
+  Save(changes, pools, parallel_for);
+}
+
+void SaveAll(Changes& changes, const ParallelFor& parallel_for) {
+  std::vector<PoolEntry*> pools;
+  for (auto& [id, pool] : changes.world().pools) pools.push_back(&pool);
+  Save(changes, pools, parallel_for);
+}
+
+}  // namespace shadow

@@ -1,0 +1,35 @@
+// What concerns one pool alone, done for many pools side by side: steps that end, fits, saves. It
+// touches nothing but its pool's entry, so what comes of it does not depend on the threads. The
+// functions themselves: control thread only.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "server/core/loop/changes.h"
+
+namespace shadow {
+
+// Runs part(0) to part(count - 1), on any threads and in any order; returns when all have ended.
+using ParallelFor = std::function<void(size_t count, const std::function<void(size_t)>& part)>;
+
+// In order, on the caller's thread.
+void OneByOne(size_t count, const std::function<void(size_t)>& part);
+
+// Closes what ended of the steps of `pools`, plans by it and looks ahead.
+void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for);
+
+// Fits take milliseconds each, saves a tenth of one, and both are due for many pools at once: they
+// queue, and each tick makes a few.
+void QueueFit(World& world, PoolEntry& pool);
+void QueueSave(World& world, PoolEntry& pool);
+void FitNext(World& world, int fits_max, const ParallelFor& parallel_for);
+void SaveNext(Changes& changes, const ParallelFor& parallel_for);
+
+// Writes what the forecasters and capacities of all pools have learned with the rest.
+void SaveAll(Changes& changes, const ParallelFor& parallel_for);
+
+inline constexpr size_t kSavesPerTick = 128;  // Some 8 MB.
+
+}  // namespace shadow
