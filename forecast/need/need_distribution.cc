@@ -135,17 +135,23 @@ void NeedDistribution::Predict(std::span<const double> median) {
     guesses_[i][SlotOf(step, guesses_[i].size())] = guesses[i];
   }
   ready_ = step >= options_.day_steps;
-  if (!ready_) return;
+  if (ready_) Mix();
+}
+
+void NeedDistribution::Mix() {
+  const int64_t step = signals_.count();
+  const Origin& now = origins_[SlotOf(step, origins_.size())];
   CellWeights weights;
   for (size_t i = 0; i < horizons_.size(); ++i) {
     const std::span<float> mass = std::span(mass_).subspan(i * cells(), cells());
     std::fill(mass.begin(), mass.end(), 0.0F);
+    const NeedGuesses& guesses = guesses_[i][SlotOf(step, guesses_[i].size())];
     const ExpertWeights::Row& row = weights_.Of(now.situation.gate, static_cast<int>(i));
     for (size_t expert = 0; expert < kNeedExperts; ++expert) {
       const float sum = Weigh({.horizon = static_cast<int>(i),
                                .expert = static_cast<int>(expert),
                                .situation = now.situation.of[expert]},
-                              guesses[i][expert], weights);
+                              guesses[expert], weights);
       const float share = row[expert] / sum;
       for (size_t cell = 0; cell < mass.size(); ++cell) mass[cell] += share * weights[cell];
     }
@@ -165,6 +171,7 @@ size_t NeedDistribution::StateBytes() const {
 
 void NeedDistribution::Save(SavedWriter& writer) const {
   writer.U32(static_cast<uint32_t>(reach_));
+  writer.U8(ready_ ? 1 : 0);
   signals_.Save(writer);
   histograms_.Save(writer);
   weights_.Save(writer);
@@ -188,7 +195,7 @@ bool NeedDistribution::Restore(SavedReader& reader) {
   reach_ = static_cast<int>(reach);
   histograms_ = ErrorHistograms(static_cast<int>(horizons_.size()), options_.day_steps, reach_);
   mass_.assign(horizons_.size() * cells(), 0);
-  ready_ = false;
+  ready_ = reader.U8() != 0;
   bool fits = signals_.Restore(reader) && histograms_.Restore(reader) && weights_.Restore(reader);
   for (Origin& origin : origins_) {
     origin.guessed = reader.U8() != 0;
@@ -208,7 +215,9 @@ bool NeedDistribution::Restore(SavedReader& reader) {
       }
     }
   }
-  return fits && reader.ok();
+  fits = fits && reader.ok();
+  if (fits && ready_) Mix();
+  return fits;
 }
 
 }  // namespace shadow

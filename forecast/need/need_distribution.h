@@ -52,7 +52,7 @@ class NeedDistribution {
 
   size_t StateBytes() const;
 
-  // All but the distributions themselves: after Restore, ready() is false until the next Observe.
+  // All but the distributions themselves, which Restore makes again.
   void Save(SavedWriter& writer) const;
   // False: not from Save of the same options; this is in no usable state then.
   bool Restore(SavedReader& reader);
@@ -66,6 +66,7 @@ class NeedDistribution {
   void Reach(int need);
   void Learn(int need);
   void Predict(std::span<const double> median);
+  void Mix();  // The distributions, from the guesses of this step.
   // One expert's weights by cell, into `mass`; their sum is returned.
   float Weigh(const ErrorHistograms::Place& place, int guess, std::span<float> mass) const;
   size_t cells() const { return static_cast<size_t>(NeedScale::CellOf(reach_)) + 1; }

@@ -107,7 +107,7 @@ void PoolCapacity::Start() {
 
 bool PoolCapacity::SetLead(absl::Duration lead) {
   const int cells = CellsOf(lead);
-  if (cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
+  if (started() && cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
   lead_cells_ = cells;
   if (!started()) return false;
   BeginAgain();
@@ -250,6 +250,7 @@ bool PoolCapacity::Read(SavedReader& reader) {
   same = reader.F64() == options_.target.shortage_cost && same;
   const auto lead = static_cast<int64_t>(reader.U32());
   if (lead < 1 || lead > CapacityPlanner::kLeadStepsMax) return false;
+  const int own_lead = lead_cells_;
   if (same) lead_cells_ = static_cast<int>(lead);
   remembered_begin_ = reader.I64();
   remembered_end_ = reader.I64();
@@ -275,13 +276,15 @@ bool PoolCapacity::Read(SavedReader& reader) {
   burst_until_ = reader.I64();
   const std::string_view planner = reader.Bytes();
   if (!reader.ok() || reader.remaining() != 0) return false;
-  if (planner.empty()) return true;
-  if (!same) {
-    BeginAgain();
+  if (planner.empty()) {
+    lead_cells_ = own_lead;  // Of now: nothing was planned by another.
     return true;
   }
   planner_ = MakePlanner();
-  if (!planner_->Restore(planner).ok()) return false;
+  if (!same || !planner_->Restore(planner).ok()) {
+    BeginAgain();
+    return true;
+  }
   plan_.why = planner_->Choice(0);
   if (plan_.why.predicted) plan_.instances = plan_.why.want;
   if (burst_need_ > 0 && remembered_end_ - 1 < burst_until_) plan_.burst = burst_need_;
