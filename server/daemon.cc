@@ -15,6 +15,7 @@
 #include "server/control_thread.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
+#include "server/recovery.h"
 #include "server/usage/haproxy_usage.h"
 #include "spdlog/spdlog.h"
 #include "storage/state_lock.h"
@@ -23,7 +24,6 @@
 namespace shadow {
 namespace {
 
-constexpr int64_t kReplayPage = 100'000;  // Samples read at a time.
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
 
@@ -47,34 +47,6 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
     return nullptr;  // Pushed.
   };
   return adapters;
-}
-
-// Feeds the forecasters what came after they were last saved.
-absl::Status ReplayHistory(Store& store, ControlLoop& loop, absl::Time now) {
-  for (const auto& [id, pool] : loop.world().pools) {
-    const std::string& name = pool.record.pool().name();
-    absl::Time after = loop.ReplayFrom(name);
-    while (true) {
-      const auto samples = store.ReadSamples(name, after, now, kReplayPage);
-      if (!samples.ok()) return samples.status();
-      if (samples->empty()) break;
-      loop.Replay(name, *samples);
-      after = pool.last_sample;
-    }
-  }
-  return absl::OkStatus();
-}
-
-// All fits that a restart has lost, on all cores.
-void FitForecasters(ControlLoop& loop) {
-  const std::vector<Forecaster*> due = loop.DueFits();
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < due.size(); i = next++) due[i]->Fit();
-  };
-  std::vector<std::jthread> others(std::max(1U, std::thread::hardware_concurrency()) - 1);
-  for (std::jthread& other : others) other = std::jthread(work);
-  work();
 }
 
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
@@ -120,12 +92,8 @@ absl::Status RunDaemon(const Config& config) {
 
   ControlLoop loop({.instances_max = config.instances_max});
   absl::Status status = loop.Load(*contents, clock.Now());
-  if (status.ok()) {
-    FitForecasters(loop);  // The plans that are replayed go by forecasts.
-    status = ReplayHistory(**store, loop, clock.Now().wall);
-  }
+  if (status.ok()) status = Relearn(**store, loop, clock.Now().wall);
   if (!status.ok()) return status;
-  FitForecasters(loop);
 
   std::atomic<bool> failed = false;
   EventHub hub(contents->last_revision());
