@@ -69,6 +69,7 @@ struct PoolEntry {
   Backoff base_backoff;
 
   OpenStep open_step;
+  OpenStep closed_step;  // The last one that counted.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;

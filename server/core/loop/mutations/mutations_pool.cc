@@ -225,7 +225,8 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
     return AnswerWith(std::move(preview));
   }
   SetSpec(changes, pool, *std::move(compiled), *dna);
-  OpenForecasts(pool);  // Calendar, base or target may be others.
+  OpenForecasts(pool);           // Calendar, base or target may be others.
+  SaveForecasts(changes, pool);  // What was saved for those begins again elsewhere.
   pool.next_activation = changes.now().mono;
   changes.Put(pool, v1::Event::UPDATED, "updated");
   return AnswerWith(pool.record.pool());
