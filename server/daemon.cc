@@ -13,6 +13,7 @@
 #include "server/balancers/haproxy_balancer.h"
 #include "server/balancers/none_balancer.h"
 #include "server/control_thread.h"
+#include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
 #include "server/recovery.h"
@@ -27,8 +28,9 @@ namespace {
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
 
+// References outlive what is returned.
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& store_id,
-                                      Clock& clock) {
+                                      Store& store, SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
   auto process = ProcessProvider::Open({.state_dir = config.state_dir,
                                         .store_id = store_id,
@@ -45,6 +47,9 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
       [&clock](const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
     if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
     return nullptr;  // Pushed.
+  };
+  adapters.score = [&](const v1::Pool& pool, Adapters::Scored done) {
+    ScoreInBackground(store, simulations, clock, pool, std::move(done));
   };
   return adapters;
 }
@@ -87,7 +92,8 @@ absl::Status RunDaemon(const Config& config) {
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();
-  auto adapters = MakeAdapters(config, contents->store_id(), clock);
+  SimulationWorker simulations;
+  auto adapters = MakeAdapters(config, contents->store_id(), **store, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
   ControlLoop loop({.instances_max = config.instances_max});
@@ -103,7 +109,7 @@ absl::Status RunDaemon(const Config& config) {
                           failed = true;
                           kill(getpid(), SIGTERM);  // KeepHouse waits for it.
                         });
-  ApiContext api{control, **store, hub, *adapters, clock, clock.Now().wall};
+  ApiContext api{control, **store, hub, *adapters, clock, simulations, clock.Now().wall};
   auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
                                        .admin_uids = config.admin_uids,
                                        .enable_reflection = config.enable_reflection});

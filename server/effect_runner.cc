@@ -76,6 +76,7 @@ void EffectRunner::Submit(Effect effect) {
     probes_.Submit(std::move(effect));
     return;
   }
+  if (effect.kind == Effect::Kind::kScore) return Score(effect);
   {
     const std::lock_guard lock(queue_mutex_);
     if (stopping_) return;
@@ -195,6 +196,17 @@ void EffectRunner::ReadUsage(const Effect& effect, EffectResult& result) {
     result.status = reading.status();
     if (reading.ok()) result.usage = *std::move(reading);
   }
+}
+
+void EffectRunner::Score(const Effect& effect) {
+  adapters_.score(effect.pool->pool,
+                  [done = done_, id = effect.id](absl::StatusOr<v1::ObserveScore> score) {
+                    EffectResult result;
+                    result.id = id;
+                    result.status = score.status();
+                    if (score.ok()) result.score = *std::move(score);
+                    done(std::move(result));
+                  });
 }
 
 EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {

@@ -25,6 +25,11 @@ struct Adapters {
   std::function<std::unique_ptr<Balancer>(const v1::Balancer&)> make_balancer;
   // nullptr: this kind is not polled.
   std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
+  // Scores `pool`, which is shown with its leads, and calls `done` with what came of it, on another
+  // thread or at once. Returns at once. kFailedPrecondition: too little history. kCancelled: it
+  // gave way to other work.
+  using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
+  std::function<void(const v1::Pool& pool, Scored done)> score;
 };
 
 // Thread-safe. The queue is bounded by the control loop: one effect for each instance and a few for
@@ -62,6 +67,7 @@ class EffectRunner {
   void RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result);
   void RunAtBalancer(const Effect& effect, EffectResult& result);
   void ReadUsage(const Effect& effect, EffectResult& result);
+  void Score(const Effect& effect);
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;

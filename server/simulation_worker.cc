@@ -35,6 +35,22 @@ absl::Status SimulationWorker::Post(std::function<void()> job) {
   return absl::OkStatus();
 }
 
+absl::Status SimulationWorker::PostBackground(std::function<void()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the daemon is stopping");
+    if (background_) return absl::ResourceExhaustedError("a background job waits already");
+    background_ = std::move(job);
+  }
+  filled_.notify_one();
+  return absl::OkStatus();
+}
+
+bool SimulationWorker::GivesWay() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_ || !waiting_.empty();
+}
+
 void SimulationWorker::Shutdown() {
   {
     const std::lock_guard lock(mutex_);
@@ -50,10 +66,15 @@ void SimulationWorker::Work() {
     std::function<void()> job;
     {
       std::unique_lock lock(mutex_);
-      filled_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      job = std::move(waiting_.front());
-      waiting_.pop_front();
+      filled_.wait(lock, [this] { return stopping_ || !waiting_.empty() || background_; });
+      if (!waiting_.empty()) {
+        job = std::move(waiting_.front());
+        waiting_.pop_front();
+      } else if (background_) {
+        job = std::exchange(background_, nullptr);
+      } else {
+        return;
+      }
     }
     job();
   }

@@ -1,4 +1,5 @@
 // Runs replays off every other thread: one at a time, few waiting, below the daemon's own priority.
+// Those that people ask for go before those in the background.
 #pragma once
 
 #include <atomic>
@@ -31,6 +32,13 @@ class SimulationWorker {
   // then.
   absl::Status Post(std::function<void()> job);
 
+  // The same once no other job waits, and it is to end soon once GivesWay() is true.
+  // kResourceExhausted: another background job waits.
+  absl::Status PostBackground(std::function<void()> job);
+
+  // Whether a background job is to end: a job waits, or the worker is stopping.
+  bool GivesWay() const;
+
   bool stopping() const { return stopping_; }
 
   // No new jobs; returns when those that were posted have ended.
@@ -39,9 +47,10 @@ class SimulationWorker {
  private:
   void Work();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::function<void()>> waiting_;
+  std::function<void()> background_;  // Waits; empty: none does.
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

@@ -10,6 +10,7 @@
 #include "client/commands/documents.h"
 #include "client/names.h"
 #include "client/output/columns.h"
+#include "client/output/outcomes.h"
 #include "client/show.h"
 #include "client/wait.h"
 
@@ -105,7 +106,11 @@ absl::Status Get(Session& session) {
                   .of_event = PoolOfEvent,
                   .fetch = [&] { return session.Call(session.pools(), &Stub::GetPool, request); },
                   .items = OnlyItem<v1::Pool>,
-                  .table = [&](const auto& pools) { return PoolTable(session, pools); }});
+                  .table =
+                      [&](const auto& pools) {
+                        return PoolTable(session, pools) +
+                               ScoreText(pools.front(), session.console().now());
+                      }});
 }
 
 std::vector<v1::Pool> Items(const v1::ListPoolsResponse& response) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/names.h"
+#include "client/output/outcomes.h"
 #include "client/proto_time.h"
 #include "client/text.h"
 
@@ -56,7 +57,7 @@ constexpr std::array<Column<v1::Dna>, 5> kDnaColumns = {{
      [](const v1::Dna& dna, absl::Time) { return absl::StrJoin(dna.process().argv(), " "); }},
 }};
 
-constexpr std::array<Column<PoolRow>, 8> kPoolColumns = {{
+constexpr std::array<Column<PoolRow>, 9> kPoolColumns = {{
     {"NAME", Cells::kText,
      [](const PoolRow& row, absl::Time) { return ShortName(row.pool.name()); }},
     {"STATE", Cells::kState, [](const PoolRow& row, absl::Time) { return PoolState(row.pool); }},
@@ -69,6 +70,7 @@ constexpr std::array<Column<PoolRow>, 8> kPoolColumns = {{
     {"BASE", Cells::kText, [](const PoolRow& row, absl::Time) { return Base(row.pool); }},
     {"SHADOW", Cells::kText, [](const PoolRow& row, absl::Time) { return row.shadow; }},
     {"DEMAND", Cells::kText, [](const PoolRow& row, absl::Time) { return row.demand; }},
+    {"SCORE", Cells::kText, [](const PoolRow& row, absl::Time) { return ScoreCell(row.pool); }},
     {"AGE", Cells::kText,
      [](const PoolRow& row, absl::Time now) {
        return Age(row.pool.create_time(), row.pool.has_create_time(), now);

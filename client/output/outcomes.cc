@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/names.h"
 #include "client/output/table.h"
 #include "client/proto_time.h"
 #include "client/text.h"
@@ -59,6 +60,20 @@ std::string Fared(const O& outcome) {
                    outcome.missed_steps(), " missed, ", Hours(outcome.unserved_instance_hours()),
                    " short) with ", Hours(outcome.idle_instance_hours()), " idle");
   if (outcome.has_cost()) absl::StrAppendFormat(&text, ", at a cost of %.2f", outcome.cost());
+  return text;
+}
+
+bool Observes(const v1::Pool& pool) { return pool.policy().mode() != v1::Policy::AUTOMATIC; }
+
+// "99.31% of the steps (14 missed, 0.04% of the need unserved), with 1.2 instances idle on average,
+// 12.2 created a day"
+std::string Fared(const v1::ObserveScore::Fared& fared) {
+  std::string text = absl::StrFormat(
+      "%s of the steps (%d missed, %s of the need unserved), with %.1f instances idle on average, "
+      "%.1f created a day",
+      Percent(fared.hit_rate()), fared.missed_steps(), Percent(fared.unserved_share()),
+      fared.idle_instances(), fared.created_per_day());
+  if (fared.has_cost()) absl::StrAppendFormat(&text, ", at a cost of %.2f", fared.cost());
   return text;
 }
 
@@ -117,6 +132,34 @@ std::string EvaluationText(const v1::EvaluatePoolResponse& response, const std::
                       observes ? "As it is, observed only, its base alone " : "As it is, it ",
                       Fared(response.present()), ".\n", TableOf(outcomes, colour),
                       MissesText(response.automatic(), colour));
+}
+
+std::string ScoreText(const v1::Pool& pool, absl::Time now) {
+  if (!Observes(pool)) return "";
+  const v1::ObserveScore& score = pool.observe_score();
+  const std::string name = PrintableText(ShortName(pool.name()));
+  const std::string reason = PrintableText(score.unscored_reason());
+  if (!score.has_score_time()) {
+    return absl::StrCat(
+        name, " is only observed; not scored: ", reason.empty() ? "not yet" : reason, "\n");
+  }
+  return absl::StrCat(name, " is only observed; AUTOMATIC would have met the need in ",
+                      Fared(score.automatic()), "; the base alone in ", Fared(score.base_alone()),
+                      ".\nScored ", ShortDuration(now - FromProto(score.score_time())), " ago, ",
+                      Span(score.start_time(), score.end_time()), ", ", score.scored_steps(),
+                      " steps", reason.empty() ? "" : absl::StrCat("; not again since: ", reason),
+                      ". The misses: shadowctl pool evaluate ", name, "\n");
+}
+
+std::string ScoreCell(const v1::Pool& pool) {
+  if (!Observes(pool)) return "";
+  const v1::ObserveScore& score = pool.observe_score();
+  if (score.has_score_time()) {
+    return absl::StrCat(Percent(score.automatic().hit_rate()), ", base ",
+                        Percent(score.base_alone().hit_rate()));
+  }
+  const std::string& reason = score.unscored_reason();
+  return reason.empty() ? "not yet" : reason.substr(0, reason.find(':'));
 }
 
 }  // namespace shadow

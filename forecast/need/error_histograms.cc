@@ -135,6 +135,20 @@ void ErrorHistograms::Density(const Place& place, std::span<float> density) cons
   }
 }
 
+float ErrorHistograms::Likelihood(const Place& place, int error, int lowest, int highest) const {
+  std::array<float, kBinsMax> density;
+  Density(place, density);
+  const int first = BinOf(lowest);
+  const int last = BinOf(highest);
+  float sum = 0;
+  for (int bin = first, begin = lowest; bin <= last; ++bin) {
+    const int end = bin == last ? highest : HighestIn(bin);
+    sum += density[static_cast<size_t>(bin)] * static_cast<float>(end - begin + 1);
+    begin = end + 1;
+  }
+  return density[static_cast<size_t>(BinOf(error))] / sum;
+}
+
 void ErrorHistograms::Grow(int reach) {
   const int old_bins = bins();
   if (SideOf(reach) <= side_) return;

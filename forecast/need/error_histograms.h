@@ -13,14 +13,15 @@
 
 namespace shadow {
 
-// Histograms of error = need - guess that forget: what was seen half-lives ago weighs half. Errors
-// up to `reach` are told apart, on ErrorScale; all beyond count as that. Not thread-safe.
+// Histograms of error = load - guess, in quarters, that forget: what was seen half-lives ago weighs
+// half. Errors up to `reach` are told apart, on ErrorScale; all beyond count as that. Not
+// thread-safe.
 class ErrorHistograms {
  public:
   // `reach`: a power of two less one, 7 to kReachMax.
   ErrorHistograms(int horizons, int day_steps, int reach);
 
-  static constexpr int kReachMax = (1 << 17) - 1;  // More than kNeedMax.
+  static constexpr int kReachMax = (1 << 19) - 1;  // More than kQuartersMax.
   static constexpr int kBinsMax = 2 * ErrorScale::CellOf(kReachMax) + 1;
 
   // Bins of a histogram, from error -reach to reach.
@@ -49,6 +50,10 @@ class ErrorHistograms {
   // Weight by bin, for each single error in it, not normalised: what was seen in this situation,
   // backed by what was seen in all of them, backed by a heavy-tailed prior. `density`: bins().
   void Density(const Place& place, std::span<float> density) const;
+
+  // P(error), normalised over the errors from `lowest` to `highest`, which hold `error` and lie
+  // within the reach.
+  float Likelihood(const Place& place, int error, int lowest, int highest) const;
 
   // To a greater reach. What lies in the last bins stays there.
   void Grow(int reach);

@@ -7,9 +7,9 @@
 namespace shadow {
 namespace {
 
-using CellWeights = std::array<float, NeedDistribution::kCellsMax>;
+using LoadWeights = std::array<float, LoadScale::CellOf(ErrorHistograms::kReachMax) + 1>;
 
-constexpr double kReachMargin = 1.25;  // Of the highest need seen.
+constexpr double kReachMargin = 1.25;  // Of the highest load seen.
 
 std::vector<int> HorizonsOf(int lead_steps) {
   std::vector<int> horizons;
@@ -45,9 +45,9 @@ std::span<const float> NeedDistribution::Mass(size_t i) const {
   return std::span(mass_).subspan(i * cells(), cells());
 }
 
-void NeedDistribution::Observe(std::optional<int> need, std::span<const double> median) {
-  if (need.has_value()) {
-    const int known = std::clamp(*need, 0, kNeedMax);
+void NeedDistribution::Observe(std::optional<double> load, std::span<const double> median) {
+  if (load.has_value()) {
+    const int known = QuartersOf(*load);
     Reach(known);
     Learn(known);
     signals_.Push(known);
@@ -65,9 +65,9 @@ void NeedDistribution::Skip() {
   ready_ = false;
 }
 
-void NeedDistribution::Reach(int need) {
+void NeedDistribution::Reach(int load) {
   int reach = reach_;
-  while (need * kReachMargin > reach && reach < ErrorHistograms::kReachMax) reach = 2 * reach + 1;
+  while (load * kReachMargin > reach && reach < ErrorHistograms::kReachMax) reach = 2 * reach + 1;
   if (reach == reach_) return;
   reach_ = reach;
   histograms_.Grow(reach);
@@ -76,34 +76,33 @@ void NeedDistribution::Reach(int need) {
 }
 
 float NeedDistribution::Weigh(const ErrorHistograms::Place& place, int guess,
-                              std::span<float> mass) const {
+                              std::span<float> weights) const {
   std::array<float, ErrorHistograms::kBinsMax> density;
   histograms_.Density(place, density);
   const int anchor = std::min(guess, reach_);
-  // Cells of one need each lie in runs that share a bin; those beyond take the bin of their middle.
+  // Cells of one load each lie in runs that share a bin; those beyond take the bin of their middle.
   int cell = 0;
-  for (int bin = histograms_.BinOf(-anchor); cell < NeedScale::kExact; ++bin) {
+  for (int bin = histograms_.BinOf(-anchor); cell < LoadScale::kExact; ++bin) {
     const bool last = bin == histograms_.bins() - 1;
-    const int end = last ? NeedScale::kExact
-                         : std::min(NeedScale::kExact, anchor + histograms_.HighestIn(bin) + 1);
-    std::fill(mass.begin() + cell, mass.begin() + end, density[static_cast<size_t>(bin)]);
+    const int end = last ? LoadScale::kExact
+                         : std::min(LoadScale::kExact, anchor + histograms_.HighestIn(bin) + 1);
+    std::fill(weights.begin() + cell, weights.begin() + end, density[static_cast<size_t>(bin)]);
     cell = end;
   }
-  const int count = static_cast<int>(cells());
+  const int count = static_cast<int>(weights.size());
   for (; cell < count; ++cell) {
-    const int width = NeedScale::Width(cell);
-    const int bin = histograms_.BinOf(NeedScale::Lowest(cell) + width / 2 - anchor);
-    mass[static_cast<size_t>(cell)] = density[static_cast<size_t>(bin)] * static_cast<float>(width);
+    const int width = LoadScale::Width(cell);
+    const auto bin =
+        static_cast<size_t>(histograms_.BinOf(LoadScale::Lowest(cell) + width / 2 - anchor));
+    weights[static_cast<size_t>(cell)] = density[bin] * static_cast<float>(width);
   }
   float sum = 0;
-  for (size_t i = 0; i < cells(); ++i) sum += mass[i];
+  for (const float weight : weights) sum += weight;
   return sum;
 }
 
-void NeedDistribution::Learn(int need) {
+void NeedDistribution::Learn(int load) {
   const int64_t step = signals_.count();
-  const auto cell = static_cast<size_t>(NeedScale::CellOf(need));
-  CellWeights mass;
   for (size_t i = 0; i < horizons_.size(); ++i) {
     const int64_t made = step - horizons_[i];
     if (made < 0) continue;
@@ -116,11 +115,11 @@ void NeedDistribution::Learn(int need) {
       const ErrorHistograms::Place place = {.horizon = horizon,
                                             .expert = static_cast<int>(expert),
                                             .situation = origin.situation.of[expert]};
+      const int guess = std::min(guesses[expert], reach_);
       if (made >= options_.day_steps) {
-        const float sum = Weigh(place, guesses[expert], mass);
-        likelihood[expert] = mass[cell] / sum;
+        likelihood[expert] = histograms_.Likelihood(place, load - guess, -guess, reach_ - guess);
       }
-      histograms_.Add(place, need - std::min(guesses[expert], reach_));
+      histograms_.Add(place, load - guess);
     }
     if (made >= options_.day_steps) weights_.Learn(origin.situation.gate, horizon, likelihood);
   }
@@ -135,26 +134,38 @@ void NeedDistribution::Predict(std::span<const double> median) {
     guesses_[i][SlotOf(step, guesses_[i].size())] = guesses[i];
   }
   ready_ = step >= options_.day_steps;
-  if (ready_) Mix();
+  if (ready_) MixAll();
 }
 
-void NeedDistribution::Mix() {
+void NeedDistribution::MixAll() {
   const int64_t step = signals_.count();
-  const Origin& now = origins_[SlotOf(step, origins_.size())];
-  CellWeights weights;
+  const NeedSituation& situation = origins_[SlotOf(step, origins_.size())].situation;
   for (size_t i = 0; i < horizons_.size(); ++i) {
-    const std::span<float> mass = std::span(mass_).subspan(i * cells(), cells());
-    std::fill(mass.begin(), mass.end(), 0.0F);
-    const NeedGuesses& guesses = guesses_[i][SlotOf(step, guesses_[i].size())];
-    const ExpertWeights::Row& row = weights_.Of(now.situation.gate, static_cast<int>(i));
-    for (size_t expert = 0; expert < kNeedExperts; ++expert) {
-      const float sum = Weigh({.horizon = static_cast<int>(i),
-                               .expert = static_cast<int>(expert),
-                               .situation = now.situation.of[expert]},
-                              guesses[expert], weights);
-      const float share = row[expert] / sum;
-      for (size_t cell = 0; cell < mass.size(); ++cell) mass[cell] += share * weights[cell];
-    }
+    Mix(i, situation, guesses_[i][SlotOf(step, guesses_[i].size())]);
+  }
+}
+
+void NeedDistribution::Mix(size_t horizon, const NeedSituation& situation,
+                           const NeedGuesses& guesses) {
+  LoadWeights mixed;
+  LoadWeights of_expert;
+  const size_t loads = static_cast<size_t>(LoadScale::CellOf(reach_)) + 1;
+  const std::span<float> weights = std::span(of_expert).first(loads);
+  std::fill_n(mixed.begin(), loads, 0.0F);
+  const ExpertWeights::Row& row = weights_.Of(situation.gate, static_cast<int>(horizon));
+  for (size_t expert = 0; expert < kNeedExperts; ++expert) {
+    const float sum = Weigh({.horizon = static_cast<int>(horizon),
+                             .expert = static_cast<int>(expert),
+                             .situation = situation.of[expert]},
+                            guesses[expert], weights);
+    const float share = row[expert] / sum;
+    for (size_t cell = 0; cell < loads; ++cell) mixed[cell] += share * weights[cell];
+  }
+  const std::span<float> mass = std::span(mass_).subspan(horizon * cells(), cells());
+  std::fill(mass.begin(), mass.end(), 0.0F);
+  for (size_t cell = 0; cell < loads; ++cell) {
+    const int need = LoadScale::Lowest(static_cast<int>(cell)) / kQuarters;
+    mass[static_cast<size_t>(NeedScale::CellOf(need))] += mixed[cell];
   }
 }
 
@@ -210,13 +221,13 @@ bool NeedDistribution::Restore(SavedReader& reader) {
     for (NeedGuesses& guesses : ring) {
       for (int32_t& guess : guesses) {
         const uint32_t saved = reader.U32();
-        fits = fits && saved <= kNeedMax;
+        fits = fits && saved <= kQuartersMax;
         guess = static_cast<int32_t>(saved);
       }
     }
   }
   fits = fits && reader.ok();
-  if (fits && ready_) Mix();
+  if (fits && ready_) MixAll();
   return fits;
 }
 

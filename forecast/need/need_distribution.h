@@ -8,6 +8,7 @@
 
 #include "forecast/need/error_histograms.h"
 #include "forecast/need/expert_weights.h"
+#include "forecast/need/load.h"
 #include "forecast/need/need_signals.h"
 #include "forecast/need/semi_log_scale.h"
 #include "forecast/saved_bytes.h"
@@ -15,8 +16,8 @@
 namespace shadow {
 
 // A mixture of experts, each a point guess with the histogram of its errors; README.md has the
-// formulas. One pass, the same work for every step. Need is in instances, from 0 to kNeedMax, and
-// told apart on NeedScale: exactly below 64. Not thread-safe. No thread, clock, log or I/O inside.
+// formulas. One pass, the same work for every step. Need is told apart on NeedScale, exactly below
+// 64 instances. Not thread-safe. No thread, clock, log or I/O inside.
 class NeedDistribution {
  public:
   struct Options {
@@ -24,9 +25,8 @@ class NeedDistribution {
     int day_steps = 288;  // 1 to 86400.
   };
   static constexpr int kLeadStepsMax = 120;
-  static constexpr int kHorizonsMax = 6;
-  static constexpr int kReachMin = 63;
-  static constexpr int kCellsMax = NeedScale::CellOf(ErrorHistograms::kReachMax) + 1;
+  static constexpr int kHorizonsMax = 5;
+  static constexpr int kCellsMax = NeedScale::CellOf(ErrorHistograms::kReachMax / kQuarters) + 1;
 
   explicit NeedDistribution(const Options& options);
 
@@ -34,9 +34,10 @@ class NeedDistribution {
   // lead: all of them, or kHorizonsMax of a longer lead, closer where they are nearer.
   const std::vector<int>& horizons() const { return horizons_; }
 
-  // The need of the next step, and what the forecast says of those after it: its median at horizon
-  // 0, 1, ... in instances, as far as it is known. Unset: missing; nothing is learnt from it.
-  void Observe(std::optional<int> need, std::span<const double> median);
+  // The load of the next step, at least 0, and what the forecast says of those after it: its median
+  // at horizon 0, 1, ..., as far as it is known; all in instances. Unset: missing; nothing is
+  // learnt from it.
+  void Observe(std::optional<double> load, std::span<const double> median);
 
   // A missing step after which no distribution is wanted: cheap.
   void Skip();
@@ -48,7 +49,8 @@ class NeedDistribution {
   std::span<const float> Mass(size_t i) const;
 
   int64_t steps() const { return signals_.count(); }  // Seen, missing ones too.
-  int last() const { return signals_.last(); }        // The last need that is known; 0: none.
+  // The last need that is known; 0: none.
+  int last() const { return signals_.last() / kQuarters; }
 
   size_t StateBytes() const;
 
@@ -63,17 +65,21 @@ class NeedDistribution {
     NeedSituation situation;
     bool guessed = false;
   };
-  void Reach(int need);
-  void Learn(int need);
+  static constexpr int kReachMin = 63;
+
+  void Reach(int load);
+  void Learn(int load);
   void Predict(std::span<const double> median);
-  void Mix();  // The distributions, from the guesses of this step.
-  // One expert's weights by cell, into `mass`; their sum is returned.
-  float Weigh(const ErrorHistograms::Place& place, int guess, std::span<float> mass) const;
-  size_t cells() const { return static_cast<size_t>(NeedScale::CellOf(reach_)) + 1; }
+  void MixAll();  // From the guesses of this step.
+  // The mixture at one horizon, into its mass.
+  void Mix(size_t horizon, const NeedSituation& situation, const NeedGuesses& guesses);
+  // One expert's weights by cell of LoadScale, into `weights`; their sum is returned.
+  float Weigh(const ErrorHistograms::Place& place, int guess, std::span<float> weights) const;
+  size_t cells() const { return static_cast<size_t>(NeedScale::CellOf(reach_ / kQuarters)) + 1; }
 
   Options options_;
   std::vector<int> horizons_;
-  int reach_ = kReachMin;  // Needs up to here have a probability.
+  int reach_ = kReachMin;  // Loads up to here, in quarters, have a probability.
   NeedSignals signals_;
   ErrorHistograms histograms_;
   ExpertWeights weights_;

@@ -16,11 +16,12 @@ constexpr double kSmoothing = 0.25;
 constexpr double kVolatilitySmoothing = 0.2;
 constexpr double kForecastCorrection = 0.7;  // Share of its last error that a forecast is moved by.
 
+// Edges between situations, in instances.
 constexpr std::array kVolatilityEdges = {.05, .15, .4, 1.0, 2.5, 6.0};
 constexpr std::array kLevelEdges = {.5, 1.5, 2.5, 4.5, 7.5, 11.5, 17.5, 25.5, 37.5};
 constexpr std::array kDifferenceEdges = {-20.0, -8.0, -3.0, -.5, .5, 3.0, 8.0, 20.0};
 constexpr int kTrends = 3;
-constexpr int kDeviations = 5;
+constexpr int kDeviations = 3;
 
 // How many of the edges lie below `value`.
 template <size_t kEdges>
@@ -28,9 +29,11 @@ int BinOf(const std::array<double, kEdges>& edges, double value) {
   return static_cast<int>(std::lower_bound(edges.begin(), edges.end(), value) - edges.begin());
 }
 
-int32_t Whole(double need) {
-  return static_cast<int32_t>(std::lrint(std::clamp<double>(need, 0, kNeedMax)));
+int32_t Whole(double quarters) {
+  return static_cast<int32_t>(std::lrint(std::clamp<double>(quarters, 0, kQuartersMax)));
 }
+
+double Instances(double quarters) { return quarters / kQuarters; }
 
 uint8_t Byte(int value) { return static_cast<uint8_t>(value); }
 
@@ -61,16 +64,16 @@ int NeedSignals::Yesterday(int horizon) const {
   return At(days * day_steps_ - horizon);
 }
 
-void NeedSignals::Push(int need) {
+void NeedSignals::Push(int load) {
   if (count_ == 0) {
-    smoothed_ = next_forecast_ = need;
+    smoothed_ = next_forecast_ = load;
   } else {
-    volatility_ += kVolatilitySmoothing * (std::abs(need - last()) - volatility_);
+    volatility_ += kVolatilitySmoothing * (std::abs(load - last()) - volatility_);
   }
-  smoothed_ += kSmoothing * (need - smoothed_);
-  recent_[static_cast<size_t>(count_) % recent_.size()] = need;
+  smoothed_ += kSmoothing * (load - smoothed_);
+  recent_[static_cast<size_t>(count_) % recent_.size()] = load;
   int32_t& entry = day_[static_cast<size_t>(count_ / stride_) % day_.size()];
-  entry = count_ % stride_ == 0 ? need : std::max(entry, need);
+  entry = count_ % stride_ == 0 ? load : std::max(entry, load);
   ++count_;
 }
 
@@ -83,7 +86,7 @@ NeedSituation NeedSignals::Guess(std::span<const double> median, std::span<NeedG
   const auto forecast = [&](int horizon) -> double {
     const auto step = static_cast<size_t>(horizon);
     const bool known = step < median.size() && std::isfinite(median[step]);
-    return known ? median[step] : Yesterday(horizon);
+    return known ? kQuarters * median[step] + kQuarters - 1 : Yesterday(horizon);
   };
   const double correction = kForecastCorrection * (now - next_forecast_);
   for (size_t i = 0; i < horizons_.size(); ++i) {
@@ -97,7 +100,7 @@ NeedSituation NeedSignals::Guess(std::span<const double> median, std::span<NeedG
                   Whole(smoothed_),
                   0};
   }
-  next_forecast_ = std::clamp<double>(forecast(0), 0, kNeedMax);
+  next_forecast_ = std::clamp<double>(forecast(0), 0, kQuartersMax);
   return Situation();
 }
 
@@ -110,14 +113,16 @@ NeedSituation NeedSignals::Situation() const {
   }
   const int step = now - At(2);
   const int trend = step > 0 ? 2 : (step < 0 ? 0 : 1);
-  const double deviation = std::rint((now - smoothed_) / std::sqrt(smoothed_ + 1));
+  const double mean = Instances(smoothed_);
+  const double deviation = std::rint((Instances(now) - mean) / std::sqrt(mean + 1));
   const int middle = kDeviations / 2;
-  const int smooth = BinOf(kLevelEdges, std::rint(smoothed_)) * kDeviations + middle +
+  const int smooth = BinOf(kLevelEdges, std::rint(mean)) * kDeviations + middle +
                      static_cast<int>(std::clamp<double>(deviation, -middle, middle));
-  const uint8_t volatility = Byte(BinOf(kVolatilityEdges, volatility_));
-  const uint8_t difference = Byte(BinOf(kDifferenceEdges, highest - now));
-  return {.of = {Byte(BinOf(kLevelEdges, now) * kTrends + trend), volatility, difference,
-                 difference, volatility, volatility, Byte(smooth), 0},
+  const uint8_t volatility = Byte(BinOf(kVolatilityEdges, Instances(volatility_)));
+  const int level = BinOf(kLevelEdges, now / kQuarters);
+  const uint8_t difference = Byte(BinOf(kDifferenceEdges, Instances(highest - now)));
+  return {.of = {Byte(level * kTrends + trend), volatility, difference, difference, volatility,
+                 volatility, Byte(smooth), 0},
           .gate = difference};
 }
 
@@ -133,7 +138,7 @@ void NeedSignals::Save(SavedWriter& writer) const {
   writer.F64(next_forecast_);
   for (const auto* ring : {&recent_, &day_}) {
     writer.U32(static_cast<uint32_t>(ring->size()));
-    for (const int32_t need : *ring) writer.U32(static_cast<uint32_t>(need));
+    for (const int32_t load : *ring) writer.U32(static_cast<uint32_t>(load));
   }
 }
 
@@ -144,15 +149,15 @@ bool NeedSignals::Restore(SavedReader& reader) {
   next_forecast_ = reader.F64();
   bool fits = count_ >= 0;
   for (const double mean : {smoothed_, volatility_, next_forecast_}) {
-    fits = fits && mean >= 0 && mean <= kNeedMax;
+    fits = fits && mean >= 0 && mean <= kQuartersMax;
   }
   for (auto* ring : {&recent_, &day_}) {
     fits = fits && reader.U32() == ring->size();
     if (!fits) return false;
-    for (int32_t& need : *ring) {
+    for (int32_t& load : *ring) {
       const uint32_t saved = reader.U32();
-      fits = fits && saved <= kNeedMax;
-      need = static_cast<int32_t>(saved);
+      fits = fits && saved <= kQuartersMax;
+      load = static_cast<int32_t>(saved);
     }
   }
   return fits && reader.ok();

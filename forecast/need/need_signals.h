@@ -1,4 +1,4 @@
-// What the history of need says about the next steps: point guesses, and the situation that they
+// What the history of load says about the next steps: point guesses, and the situation that they
 // are made in.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "forecast/need/load.h"
 #include "forecast/saved_bytes.h"
 
 namespace shadow {
@@ -25,15 +26,13 @@ enum class NeedExpert : uint8_t {
 inline constexpr int kNeedExperts = 8;
 
 // How many situations each expert tells apart.
-inline constexpr std::array<int, kNeedExperts> kSituations = {30, 7, 9, 9, 7, 7, 50, 1};
+inline constexpr std::array<int, kNeedExperts> kSituations = {30, 7, 9, 9, 7, 7, 30, 1};
 
 // Situations that the mixture tells apart: how yesterday's highest need over the coming steps
 // compares with the need now.
 inline constexpr int kGates = 9;
 
-inline constexpr int kNeedMax = 100000;  // Instances; a greater need counts as this.
-
-// What each expert takes the need to be at one step, instances.
+// What each expert takes the load to be at one step, quarters.
 using NeedGuesses = std::array<int32_t, kNeedExperts>;
 
 struct NeedSituation {
@@ -41,20 +40,21 @@ struct NeedSituation {
   uint8_t gate = 0;                        // Below kGates.
 };
 
-// A day of needs and a few running means. Same work for every step. Not thread-safe.
+// A day of loads and a few running means, all in quarters. Same work for every step. Not
+// thread-safe.
 class NeedSignals {
  public:
   // `horizons`: what is guessed, in steps after the next one; ascending, from 0. `day_steps` >= 1.
   NeedSignals(std::vector<int> horizons, int day_steps);
 
-  // The need of the next step, 0 to kNeedMax.
-  void Push(int need);
+  // The load of the next step, 0 to kQuartersMax.
+  void Push(int load);
 
-  // The next step's need is not known: it is taken to be the last one again.
+  // The next step's load is not known: it is taken to be the last one again.
   void PushMissing() { Push(last()); }
 
-  // Guesses for each horizon. `median`: the forecast of need at horizon 0, 1, ...; yesterday's need
-  // stands in for what it leaves out. At least one need was pushed.
+  // Guesses for each horizon. `median`: the forecast of load at horizon 0, 1, ..., in instances;
+  // yesterday's load stands in for what it leaves out. At least one load was pushed.
   NeedSituation Guess(std::span<const double> median, std::span<NeedGuesses> guesses);
 
   int64_t count() const { return count_; }  // Of steps.
@@ -66,7 +66,7 @@ class NeedSignals {
   bool Restore(SavedReader& reader);
 
  private:
-  // The need `steps_back` steps before the next one; 1: the newest. Beyond the oldest kept: that.
+  // The load `steps_back` steps before the next one; 1: the newest. Beyond the oldest kept: that.
   int At(int64_t steps_back) const;
   int Yesterday(int horizon) const;
   NeedSituation Situation() const;
@@ -79,7 +79,7 @@ class NeedSignals {
   int64_t count_ = 0;
   double smoothed_ = 0;
   double volatility_ = 0;
-  double next_forecast_ = 0;  // What the forecast had for the newest need.
+  double next_forecast_ = 0;  // What the forecast had for the newest load.
 };
 
 }  // namespace shadow

@@ -40,10 +40,12 @@ struct SemiLogScale {
   }
 };
 
-// Needs in instances: to within 1/32 beyond 63.
+// Needs in instances, and loads in quarters of one: to within 1/32 beyond 63. A cell of loads never
+// lies in two of needs.
 using NeedScale = SemiLogScale<32>;
+using LoadScale = SemiLogScale<32>;
 
-// Distances between a need and a guess of it: to within 1/4 beyond 7.
+// Distances between a load and a guess of it: to within 1/4 beyond 7.
 using ErrorScale = SemiLogScale<4>;
 
 }  // namespace shadow

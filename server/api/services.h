@@ -26,6 +26,7 @@ struct ApiContext {
   EventHub& hub;
   Adapters& adapters;
   Clock& clock;
+  SimulationWorker& simulations;  // Shut down with the server.
   absl::Time start_time;
 };
 
@@ -125,11 +126,10 @@ class SimulationServiceImpl final : public v1::SimulationService::CallbackServic
                                          v1::EvaluatePoolResponse*) override;
 
   // Ends what is running, and answers it with UNAVAILABLE. Blocks.
-  void Shutdown() { worker_.Shutdown(); }
+  void Shutdown() { api_.simulations.Shutdown(); }
 
  private:
   ApiContext& api_;
-  SimulationWorker worker_;
 };
 
 class ServerServiceImpl final : public v1::ServerService::CallbackService {

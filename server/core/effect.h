@@ -33,12 +33,13 @@ struct Effect {
     kListInstances,  // Of one provider.
     kListBalancer,   // Of one pool.
     kReadUsage,      // Of one pool, samples after `since`.
+    kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
   };
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
   std::string provider;
-  std::shared_ptr<const CompiledPool>
-      pool;  // Its balancer and usage sources; unset: kListInstances.
+  // Its balancer and usage sources; of kScore with its learned leads. Unset: kListInstances.
+  std::shared_ptr<const CompiledPool> pool;
   InstanceSpec instance;
   std::string address;
   int weight_percent = 0;
@@ -53,6 +54,7 @@ struct EffectResult {
   std::vector<Observation> instances;      // kListInstances.
   BalancerView balancer;                   // kListBalancer.
   UsageReading usage;                      // kReadUsage.
+  v1::ObserveScore score;                  // kScore.
 };
 
 }  // namespace shadow

@@ -121,7 +121,8 @@ TEST_CASE("empty lists are printed as lists") {
   FakeDaemon daemon;
   CHECK(Run(daemon, {"shadow", "list", "-o", "json"}).out ==
         "{\n  \"shadowPools\": [],\n  \"nextPageToken\": \"\"\n}\n");
-  CHECK(Run(daemon, {"pool", "list"}).out == "NAME  STATE  MODE  DNA  BASE  SHADOW  DEMAND  AGE\n");
+  CHECK(Run(daemon, {"pool", "list"}).out ==
+        "NAME  STATE  MODE  DNA  BASE  SHADOW  DEMAND  SCORE  AGE\n");
 }
 
 TEST_CASE("a pool's row shows its shadow and its demand") {
@@ -130,8 +131,8 @@ TEST_CASE("a pool's row shows its shadow and its demand") {
   AddShadow(daemon, "r1", v1::ShadowPool::SUSPENDED);
   daemon.state.forecast.add_history()->set_value(12.5);
   CHECK(Run(daemon, {"pool", "list"}).out ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  AGE\n"
-        "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    -\n");
+        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  SCORE    AGE\n"
+        "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    not yet  -\n");
 }
 
 TEST_CASE("a shadow pool is created, activated, resized and deleted by the name of its pool") {

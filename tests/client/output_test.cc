@@ -107,8 +107,8 @@ TEST_CASE("shadow pools, pools and instances have their tables") {
   *row.pool.mutable_create_time() = ToProto(now - absl::Hours(2));
   row.demand = "12 requests/s";
   CHECK(RenderMessages(PoolColumns(), std::vector<PoolRow>{row}, now, false) ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         AGE\n"
-        "web   READY  OBSERVE  web  0/2   -       12 requests/s  2h\n");
+        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         SCORE    AGE\n"
+        "web   READY  OBSERVE  web  0/2   -       12 requests/s  not yet  2h\n");
 
   v1::Instance instance;
   instance.set_name("pools/web/shadowPools/r1/instances/i1");

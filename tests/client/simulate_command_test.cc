@@ -189,6 +189,54 @@ TEST_CASE("an evaluation says what AUTOMATIC would have meant, and lists the mis
   CHECK_FALSE(daemon.state.evaluate.has_last());
 }
 
+TEST_CASE("a pool's score is in its row, and in words below it where it is the only one") {
+  FakeDaemon daemon;
+  v1::Pool& pool = daemon.state.pools["pools/web"];
+  pool.set_name("pools/web");
+  pool.set_state(v1::Pool::READY);
+  const auto line = [&] {
+    const std::string out = Run(daemon, {"pool", "get", "web"}).out;
+    return out.substr(out.find("web is only"));
+  };
+  CHECK(line() == "web is only observed; not scored: not yet\n");
+
+  v1::ObserveScore& score = *pool.mutable_observe_score();
+  score.set_unscored_reason("not enough history: pools/web has 3h of demand");
+  CHECK(line() ==
+        "web is only observed; not scored: not enough history: pools/web has 3h of demand\n");
+  CHECK_THAT(Run(daemon, {"pool", "list"}).out, Catch::Contains("  not enough history  "));
+
+  score.clear_unscored_reason();
+  *score.mutable_score_time() = ToProto(absl::FromUnixSeconds(1777636800) - absl::Minutes(5));
+  *score.mutable_start_time() = ToProto(absl::FromUnixSeconds(1777593600 - 7 * 86400));
+  *score.mutable_end_time() = ToProto(absl::FromUnixSeconds(1777593600));
+  score.set_scored_steps(2016);
+  score.mutable_automatic()->set_hit_rate(0.9931);
+  score.mutable_automatic()->set_missed_steps(14);
+  score.mutable_automatic()->set_unserved_share(0.0004);
+  score.mutable_automatic()->set_idle_instances(1.23);
+  score.mutable_automatic()->set_created_per_day(12.25);
+  score.mutable_automatic()->set_cost(20.5);
+  score.mutable_base_alone()->set_hit_rate(0.71);
+  score.mutable_base_alone()->set_missed_steps(585);
+  score.mutable_base_alone()->set_unserved_share(0.08);
+  score.mutable_base_alone()->set_cost(900);
+  CHECK(line() ==
+        "web is only observed; AUTOMATIC would have met the need in 99.31% of the steps (14 "
+        "missed, 0.04% of the need unserved), with 1.2 instances idle on average, 12.2 created a "
+        "day, at a cost of 20.50; the base alone in 71.00% of the steps (585 missed, 8.00% of the "
+        "need unserved), with 0.0 instances idle on average, 0.0 created a day, at a cost of "
+        "900.00.\n"
+        "Scored 5m ago, from 2026-04-24T00:00:00Z to 2026-05-01T00:00:00Z, 2016 steps. The "
+        "misses: shadowctl pool evaluate web\n");
+  CHECK_THAT(Run(daemon, {"pool", "list"}).out, Catch::Contains("  99.31%, base 71.00%  "));
+  CHECK(Json::parse(Run(daemon, {"pool", "get", "web", "-o", "json"})
+                        .out)["observeScore"]["automatic"]["hitRate"] == 0.9931);
+
+  pool.mutable_policy()->set_mode(v1::Policy::AUTOMATIC);
+  CHECK_THAT(Run(daemon, {"pool", "get", "web"}).out, !Catch::Contains("only observed"));
+}
+
 TEST_CASE("a replay's picture shows demand, what serves, what is ready and what is missing") {
   v1::Outcome outcome;
   const struct {

@@ -65,5 +65,48 @@ TEST_CASE("demand of a file or of the pool is replayed without a trace in the po
   world.Finish();
 }
 
+void SetPolicy(ShadowWorld& world, v1::Policy::Mode mode, int max_shadow_instances) {
+  v1::UpdatePoolRequest request;
+  *request.mutable_pool() = ShadowWorld::Must(world.FindPool());
+  request.mutable_pool()->mutable_policy()->set_mode(mode);
+  request.mutable_pool()->mutable_policy()->set_max_shadow_instances(max_shadow_instances);
+  ShadowWorld::Must(
+      DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::UpdatePool, request));
+}
+
+TEST_CASE(
+    "a pool in OBSERVE is scored unasked, keeps it over a crash, and loses it with the mode") {
+  ShadowWorld world({.base_instances = 0, .haproxy = false});
+  world.WaitFor("it is said that there is no history", [&] {
+    return !ShadowWorld::Must(world.FindPool()).observe_score().unscored_reason().empty();
+  });
+  CHECK_THAT(
+      Ctl(world, {"pool", "get", "web"}).out,
+      Catch::Contains("\nweb is only observed; not scored: not enough history: pools/web has "
+                      "0 of demand; an evaluation needs two of its shortest seasons"));
+  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, SomeDays(3)).exit_code == 0);
+  SetPolicy(world, v1::Policy::OBSERVE, 9);  // Else it is tried again after a minute.
+  world.WaitFor("the pool is scored", [&] {
+    return ShadowWorld::Must(world.FindPool()).observe_score().has_score_time();
+  });
+  const v1::ObserveScore score = ShadowWorld::Must(world.FindPool()).observe_score();
+  CHECK(score.scored_steps() > 90);  // Two days of half-hours, but for those that have no sample.
+  CHECK(score.automatic().hit_rate() > score.base_alone().hit_rate());
+  CHECK(score.base_alone().hit_rate() == 0);  // There is no base.
+  CHECK_THAT(Ctl(world, {"pool", "get", "web"}).out,
+             Catch::Contains("\nweb is only observed; AUTOMATIC would have met the need in ") &&
+                 Catch::Contains("% of the steps") && Catch::Contains("\nScored "));
+  CHECK_FALSE(world.FindShadow().has_value());
+
+  world.daemon().Kill();
+  world.daemon().Start();
+  CHECK(ShadowWorld::Must(world.FindPool()).observe_score().SerializeAsString() ==
+        score.SerializeAsString());
+  SetPolicy(world, v1::Policy::AUTOMATIC, 0);
+  CHECK_FALSE(ShadowWorld::Must(world.FindPool()).has_observe_score());
+  CHECK_THAT(Ctl(world, {"pool", "get", "web"}).out, !Catch::Contains("only observed"));
+  world.Finish();
+}
+
 }  // namespace
 }  // namespace shadow

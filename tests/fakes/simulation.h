@@ -31,6 +31,7 @@ class Simulation {
     absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
     // Of a warm-up; one that is cancelled ends at once.
     absl::Duration warm_up_latency = absl::Milliseconds(10);
+    absl::Duration score_latency = absl::Milliseconds(10);  // Of a replay.
     int instances_max = 1000;
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
   };
@@ -46,6 +47,10 @@ class Simulation {
   FakeUsageSource usage;
   std::map<std::string, FakeBalancer> balancers;  // By pool name.
   std::function<void()> while_down;               // Before each start after a kill.
+  // What comes of a replay that scores a pool in OBSERVE.
+  std::function<absl::StatusOr<v1::ObserveScore>(const v1::Pool&)> score = [](const v1::Pool&) {
+    return absl::FailedPreconditionError("no history");
+  };
 
   Instant now() const { return clock_.Now(); }
   const World& world() const { return loop_->world(); }
@@ -171,6 +176,7 @@ class Simulation {
 
   absl::Duration Latency(Effect::Kind kind) const {
     if (kind == Effect::Kind::kListInstances) return options_.list_latency;
+    if (kind == Effect::Kind::kScore) return options_.score_latency;
     return kind == Effect::Kind::kWarmUp ? options_.warm_up_latency : options_.latency;
   }
 
@@ -205,6 +211,12 @@ class Simulation {
         auto reading = usage.Read(effect.pool->pool.name(), effect.since);
         result.status = reading.status();
         if (reading.ok()) result.usage = *std::move(reading);
+        break;
+      }
+      case Effect::Kind::kScore: {
+        auto scored = score(effect.pool->pool);
+        result.status = scored.status();
+        if (scored.ok()) result.score = *std::move(scored);
         break;
       }
       default:

@@ -15,7 +15,7 @@ constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
 constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
-constexpr uint32_t kSaveVersion = 3;
+constexpr uint32_t kSaveVersion = 4;
 
 // Launching costs `lead_steps` of idle; half of that, and no more than one, was measured to be
 // right, because what is launched mostly stays wanted for longer.
@@ -61,15 +61,15 @@ CapacityPlanner::CapacityPlanner(const Options& options)
   }
 }
 
-absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<int> need,
+absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<double> load,
                                       std::span<const double> median, int least) {
   if ((step_start - absl::UnixEpoch()) % options_.step != absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat(absl::FormatTime(step_start, absl::UTCTimeZone()), " is not a multiple of ",
                      absl::FormatDuration(options_.step)));
   }
-  if (need.has_value() && *need < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(*need, " is not a need; at least 0 is"));
+  if (load.has_value() && !(*load >= 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(*load, " is not a load; at least 0 is"));
   }
   if (step_start <= last_step_) {
     return absl::OutOfRangeError(absl::StrCat(absl::FormatTime(step_start, absl::UTCTimeZone()),
@@ -84,11 +84,12 @@ absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<int> 
     for (int64_t i = 0; i < steps; ++i) Skip();
   }
   last_step_ = step_start;
+  const std::optional<int> need = load.has_value() ? std::optional(NeedOf(*load)) : std::nullopt;
   bank_.Score(need);
   for (Target& target : targets_) {
     if (need.has_value() && target.has_level) target.level.Count(*need > target.window.ready());
   }
-  need_.Observe(need, median);
+  need_.Observe(load, median);
   bank_.Decide(need_, least, need.has_value());
   Choose(need.has_value());
   return absl::OkStatus();

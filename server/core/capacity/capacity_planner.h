@@ -48,11 +48,12 @@ class CapacityPlanner {
   explicit CapacityPlanner(const Options& options);
 
   // The step that began at `step_start` (a multiple of `step` since the Unix epoch) is over.
-  // `need`: instances that its demand took; unset: missing. `median`: the forecast of need for the
-  // steps after it, in instances, as far as it is known; horizons 0 ... lead_steps are read. Steps
-  // left out count as missing. Decides for the step after it, on no fewer than `least`.
-  // kInvalidArgument: not on the grid, or a negative need. kOutOfRange: not after the last one.
-  absl::Status Observe(absl::Time step_start, std::optional<int> need,
+  // `load`: its demand in instances, not rounded; unset: missing. `median`: the forecast of load
+  // for the steps after it, as far as it is known; horizons 0 ... lead_steps are read. Steps left
+  // out count as missing. Decides for the step after it, on no fewer than `least`.
+  // kInvalidArgument: not on the grid, or a load that is negative or no number. kOutOfRange: not
+  // after the last one.
+  absl::Status Observe(absl::Time step_start, std::optional<double> load,
                        std::span<const double> median, int least = 0);
 
   // Steps up to now were history; misses from the next one on count against the error budgets.

@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kForecastsPerDay = 24;
 constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
-constexpr double kRounding = 1e-9;        // Of instances.
 // A need above what one step in so many exceeds is a burst.
 constexpr float kOutOfBand = 1e-5F;
 constexpr uint32_t kSaveVersion = 1;
@@ -33,6 +32,7 @@ PoolCapacity::PoolCapacity(const Options& options, absl::Duration lead)
     : options_(options),
       cell_length_(CellLength(options)),
       lead_cells_(CellsOf(lead)),
+      below_(std::min(kBelowMost, NeedOf(options.base_capacity / options.instance_capacity))),
       refresh_cells_(std::max(1, static_cast<int>(options.day / cell_length_) / kForecastsPerDay)) {
 }
 
@@ -53,10 +53,9 @@ int PoolCapacity::CellsOf(absl::Duration lead) const {
   return static_cast<int>(std::clamp<int64_t>(cells, 1, CapacityPlanner::kLeadStepsMax));
 }
 
-std::optional<int> PoolCapacity::NeedOf(double demand) const {
-  if (std::isnan(demand)) return std::nullopt;
+double PoolCapacity::LoadOf(double demand) const {
   const double beyond = (demand - options_.base_capacity) / options_.instance_capacity;
-  return static_cast<int>(std::clamp<double>(std::ceil(beyond - kRounding), 0, kNeedMax));
+  return std::max(0.0, beyond + below_);
 }
 
 void PoolCapacity::Observe(absl::Time step_start, double demand, const Forecaster& forecaster) {
@@ -143,16 +142,15 @@ void PoolCapacity::Refresh(int64_t next, const Forecaster& forecaster) {
     const int64_t ahead = CellOf(time) - next;
     if (ahead < 0 || ahead >= cells) continue;
     double& median = median_[static_cast<size_t>(ahead)];
-    const double need =
-        std::max(0.0, (row[0] - options_.base_capacity) / options_.instance_capacity);
-    median = std::isnan(median) ? need : std::max(median, need);
+    const double load = LoadOf(row[0]);
+    median = std::isnan(median) ? load : std::max(median, load);
   }
 }
 
 void PoolCapacity::Replan(int64_t cell, double demand) {
-  const std::optional<int> need = NeedOf(demand);
-  if (need.has_value()) NoteBurst(cell, *need);
-  plan_.burst = burst_need_ > 0 && cell < burst_until_ ? std::optional(burst_need_) : std::nullopt;
+  const bool known = !std::isnan(demand);
+  if (known) NoteBurst(cell, NeedOf(LoadOf(demand)));
+  SetBurst(cell);
   const int64_t next = cell + 1;
   std::span<const double> median;
   if (!median_.empty() && next >= median_begin_) {
@@ -160,11 +158,22 @@ void PoolCapacity::Replan(int64_t cell, double demand) {
     if (skipped < median_.size()) median = std::span<const double>(median_).subspan(skipped);
   }
   // A burst is not part of it: what is rare should not teach the plan what is cheap.
-  const int least = NeedOf(demand * options_.headroom).value_or(0);
-  if (!planner_->Observe(CellStart(cell), need, median, least).ok()) return;  // Never: they ascend.
-  plan_.why = planner_->Choice(0);
-  plan_.instances = plan_.why.predicted ? std::optional(plan_.why.want) : std::nullopt;
+  const int least = known ? std::max(below_, NeedOf(LoadOf(demand * options_.headroom))) : below_;
+  const auto load = known ? std::optional(LoadOf(demand)) : std::nullopt;
+  if (!planner_->Observe(CellStart(cell), load, median, least).ok()) return;  // Never: they ascend.
+  SetPlan();
   band_high_ = BandHigh();
+}
+
+void PoolCapacity::SetPlan() {
+  plan_.why = planner_->Choice(0);
+  plan_.why.want = std::max(0, plan_.why.want - below_);
+  plan_.instances = plan_.why.predicted ? std::optional(plan_.why.want) : std::nullopt;
+}
+
+void PoolCapacity::SetBurst(int64_t cell) {
+  plan_.burst.reset();
+  if (burst_need_ > below_ && cell < burst_until_) plan_.burst = burst_need_ - below_;
 }
 
 void PoolCapacity::NoteBurst(int64_t cell, int need) {
@@ -193,7 +202,7 @@ std::vector<double> PoolCapacity::Worth(int instances) const {
   double beyond = 1;
   int cell = -1;
   for (int have = 0; have < instances; ++have) {
-    const int holds = NeedScale::CellOf(have);
+    const int holds = NeedScale::CellOf(have + below_);
     for (; cell < holds && cell + 1 < static_cast<int>(mass.size()); ++cell) {
       beyond -= static_cast<double>(mass[static_cast<size_t>(cell) + 1]);
     }
@@ -281,13 +290,12 @@ bool PoolCapacity::Read(SavedReader& reader) {
     return true;
   }
   planner_ = MakePlanner();
-  if (!same || !planner_->Restore(planner).ok()) {
+  if (!same || !planner_->Restore(planner).ok()) {  // The latter: of another version.
     BeginAgain();
     return true;
   }
-  plan_.why = planner_->Choice(0);
-  if (plan_.why.predicted) plan_.instances = plan_.why.want;
-  if (burst_need_ > 0 && remembered_end_ - 1 < burst_until_) plan_.burst = burst_need_;
+  SetPlan();
+  SetBurst(remembered_end_ - 1);
   return true;
 }
 

@@ -17,10 +17,13 @@
 
 namespace shadow {
 
-// Need here is in instances beyond the base: ceil((demand - base) / instance capacity), at least 0.
+// Load here is in instances beyond the base: (demand - base) / instance capacity, at least 0; need
+// is the whole ones. How far a demand is below the base says how soon it will be beyond: up to
+// kBelowMost instances of the base are planned as though they were the pool's, and always wanted.
 // A planning step ("cell") is a step of the pool, or as many of them as make a day of at most
-// kDayCellsMost; the need of a cell is the highest of its steps. Not thread-safe; no thread, clock,
-// log or I/O inside. The same calls give the same plans, whatever was saved and restored between.
+// kDayCellsMost; the demand of a cell is the highest of its steps. Not thread-safe; no thread,
+// clock, log or I/O inside. The same calls give the same plans, whatever was saved and restored
+// between.
 class PoolCapacity {
  public:
   struct Options {
@@ -32,6 +35,7 @@ class PoolCapacity {
     CapacityTarget target;
   };
   static constexpr int kDayCellsMost = 1440;
+  static constexpr int kBelowMost = 4;
   static constexpr int64_t kRememberedCells = 2016;  // A week of 5 minutes.
 
   struct Plan {
@@ -73,14 +77,16 @@ class PoolCapacity {
   int64_t CellOf(absl::Time time) const;
   absl::Time CellStart(int64_t cell) const;
   int CellsOf(absl::Duration lead) const;
-  std::optional<int> NeedOf(double demand) const;  // Unset for NaN.
-  size_t SlotOf(int64_t cell) const;               // In remembered_.
+  double LoadOf(double demand) const;  // With below_ of the base.
+  size_t SlotOf(int64_t cell) const;   // In remembered_.
   std::unique_ptr<CapacityPlanner> MakePlanner() const;
   void Close(const Forecaster& forecaster);
   void Remember(int64_t cell, double demand);
   void BeginAgain();
   void Refresh(int64_t next, const Forecaster& forecaster);
   void Replan(int64_t cell, double demand);  // NaN: missing.
+  void SetPlan();
+  void SetBurst(int64_t cell);
   void NoteBurst(int64_t cell, int need);
   int BandHigh() const;  // Of the next cell; -1: not known.
   bool Read(SavedReader& reader);
@@ -88,6 +94,7 @@ class PoolCapacity {
   Options options_;
   absl::Duration cell_length_;
   int lead_cells_;
+  int below_;          // Instances of the base that are planned with the others.
   int refresh_cells_;  // Between two looks at the forecast.
 
   // The demand of the last cells, by cell modulo its size; NaN: missing.
@@ -98,7 +105,7 @@ class PoolCapacity {
   int64_t open_cell_ = 0;
   std::optional<double> open_demand_;  // Of the open cell so far; unset: none is open.
 
-  std::vector<double> median_;  // Of need, fractional, from cell median_begin_ on. NaN: unknown.
+  std::vector<double> median_;  // Of load, from cell median_begin_ on. NaN: unknown.
   int64_t median_begin_ = 0;
 
   std::unique_ptr<CapacityPlanner> planner_;  // Null before Start.

@@ -10,6 +10,7 @@
 #include "server/core/loop/planning.h"
 #include "server/core/loop/request_ids.h"
 #include "server/core/loop/results.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
 #include "server/core/time_proto.h"
 
@@ -133,6 +134,9 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }
+    case Effect::Kind::kScore:
+      OnScore(changes, pool, result);
+      break;
     default: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
@@ -148,6 +152,8 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   const InFlight asked = std::move(found->second);
   in_flight_.erase(found);
   Changes changes(world_, now);
+  if (asked.kind == Effect::Kind::kScore)
+    EndScore(world_, now.mono);  // Also of a pool that is gone.
   if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();
@@ -171,6 +177,7 @@ Ready ControlLoop::Tick(Instant now) {
     TickPool(changes, entry);
   }
   FitNext(world_);
+  ScoreNext(changes);
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
     ForgetOldRequests(world_, now.wall);
@@ -180,7 +187,7 @@ Ready ControlLoop::Tick(Instant now) {
 
 absl::Duration ControlLoop::NextTick() const {
   if (!world_.fit_queue.empty()) return absl::ZeroDuration();
-  absl::Duration next = absl::InfiniteDuration();
+  absl::Duration next = NextScore(world_);
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
   }

@@ -7,6 +7,7 @@
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/planner.h"
 #include "server/core/reconciler.h"
 #include "server/core/time_proto.h"
@@ -280,6 +281,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_view = now.mono;
   pool.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
   pool.due = now.mono;
+  ScheduleScore(pool, now);
 }
 
 void ResumePool(Changes& changes, PoolEntry& pool) {

@@ -86,6 +86,7 @@ struct PoolEntry {
   absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
   absl::Duration next_view;                     // Look at the balancer.
   absl::Duration next_save;                     // Of the forecaster and the capacity.
+  absl::Duration next_score;                    // While it is in OBSERVE.
   absl::Duration due;                           // The earliest of all of this pool's timers.
   std::optional<uint64_t> view_effect;
   std::optional<uint64_t> usage_effect;
@@ -112,6 +113,14 @@ struct Budget {
   std::map<std::string, int> shares = {};     // Of shadow instances, by pool.
 };
 
+// The replay that scores a pool in OBSERVE: one at a time, of all pools.
+struct Scoring {
+  std::optional<uint64_t> effect = {};                 // Under way.
+  std::shared_ptr<const CompiledPool> spec = nullptr;  // That is replayed; the pool's, shared.
+  absl::Duration begun = {};
+  absl::Duration not_before = {};  // Of the next one.
+};
+
 struct World {
   std::string store_id;
   std::map<std::string, DnaEntry> dnas;    // By short name.
@@ -126,6 +135,7 @@ struct World {
   int instances_max = 1000;
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
+  Scoring scoring;
   std::deque<std::string> fit_queue;  // Short names of pools whose forecasters wait for their fit.
   bool dnas_dirty = true;
 };

@@ -116,8 +116,11 @@ absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& poo
   return absl::OkStatus();
 }
 
-absl::Status TooLittle(const v1::Pool& pool, const DemandSeries& series, std::string_view wanted) {
-  const auto span = static_cast<int64_t>(series.values.size()) * series.step;
+absl::Duration SpanOf(const DemandSeries& series) {
+  return static_cast<int64_t>(series.values.size()) * series.step;
+}
+
+absl::Status TooLittle(const v1::Pool& pool, absl::Duration span, std::string_view wanted) {
   return ReasonError(absl::StatusCode::kFailedPrecondition, "NO_HISTORY",
                      absl::StrCat(pool.name(), " has ", absl::FormatDuration(span), " of demand; ",
                                   std::string(wanted)));
@@ -179,7 +182,7 @@ absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1
     warm_up = absl::Ceil(FromProto(request.warm_up()), plan.series.step) / plan.series.step;
   }
   if (warm_up >= steps) {
-    return TooLittle(pool, plan.series,
+    return TooLittle(pool, SpanOf(plan.series),
                      absl::StrCat("a replay needs its warm-up, ",
                                   absl::FormatDuration(warm_up * plan.series.step),
                                   ", and a step of ", absl::FormatDuration(plan.series.step)));
@@ -188,18 +191,23 @@ absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1
   return plan;
 }
 
+absl::Status CheckEvaluable(const v1::Pool& pool, absl::Duration span) {
+  const absl::Duration needed = 2 * ShortestSeason(pool);
+  if (span >= needed) return absl::OkStatus();
+  return TooLittle(
+      pool, span,
+      absl::StrCat("an evaluation needs two of its shortest seasons, ",
+                   absl::FormatDuration(needed), ": one to learn from and one to score"));
+}
+
 absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, const v1::Pool& pool,
                                     DemandSeries series) {
   const absl::Duration last = request.has_last() ? FromProto(request.last()) : kEvaluatedDefault;
   if (last <= absl::ZeroDuration()) return FieldError("last", "is not above 0");
   const absl::Duration season = ShortestSeason(pool);
   const auto steps = static_cast<int64_t>(series.values.size());
-  if (steps * series.step < 2 * season) {
-    return TooLittle(
-        pool, series,
-        absl::StrCat("an evaluation needs two of its shortest seasons, ",
-                     absl::FormatDuration(2 * season), ": one to learn from and one to score"));
-  }
+  const absl::Status evaluable = CheckEvaluable(pool, SpanOf(series));
+  if (!evaluable.ok()) return evaluable;
   v1::SimulateRequest simulate;
   const int64_t scored =
       std::min(absl::Ceil(last, series.step) / series.step, steps - season / series.step);

@@ -48,6 +48,9 @@ absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const 
 absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1::Pool& pool,
                                     DemandSeries series);
 
+// kFailedPrecondition, reason NO_HISTORY: `span` of demand is less than an evaluation needs.
+absl::Status CheckEvaluable(const v1::Pool& pool, absl::Duration span);
+
 // The same; the first variant is the policy carried out with a forecast, a second one, if there is
 // one, what its present policy does.
 absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, const v1::Pool& pool,

@@ -19,6 +19,13 @@ std::span<const double> ScoredDemand(const Plan& plan) {
   return std::span(plan.series.values).subspan(plan.first_scored);
 }
 
+// Those with a sample.
+int64_t ScoredSteps(const Plan& plan) {
+  const std::span<const double> demand = ScoredDemand(plan);
+  return std::count_if(demand.begin(), demand.end(),
+                       [](double value) { return !std::isnan(value); });
+}
+
 void AddMisses(std::span<const StepTally> tallies, absl::Time begin, absl::Duration step,
                O& outcome) {
   for (size_t i = 0; i < tallies.size() && outcome.misses_size() < kMissesMax; ++i) {
@@ -120,6 +127,18 @@ void Recommend(const Plan& plan, std::span<const Replayed> replayed,
   }
 }
 
+// `hours`: what was scored.
+v1::ObserveScore::Fared FaredOf(const O& outcome, double hours) {
+  v1::ObserveScore::Fared fared;
+  fared.set_hit_rate(outcome.hit_rate());
+  fared.set_unserved_share(outcome.unserved_share());
+  fared.set_missed_steps(outcome.missed_steps());
+  if (hours > 0) fared.set_idle_instances(outcome.idle_instance_hours() / hours);
+  fared.set_created_per_day(outcome.created_per_day());
+  if (outcome.has_cost()) fared.set_cost(outcome.cost());
+  return fared;
+}
+
 absl::Time EndOf(const Plan& plan) { return plan.series.TimeOf(plan.series.values.size()); }
 
 }  // namespace
@@ -153,9 +172,7 @@ v1::SimulateResponse ReportSimulation(const Plan& plan, std::span<const Replayed
   *response.mutable_step() = ToProto(plan.series.step);
   *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
   *response.mutable_end_time() = ToProto(EndOf(plan));
-  const std::span<const double> demand = ScoredDemand(plan);
-  response.set_scored_steps(
-      std::count_if(demand.begin(), demand.end(), [](double value) { return !std::isnan(value); }));
+  response.set_scored_steps(ScoredSteps(plan));
   *response.mutable_warm_up() = ToProto(static_cast<int64_t>(plan.first_scored) * plan.series.step);
   *response.mutable_provisioning_lead() = ToProto(plan.leads.provisioning);
   *response.mutable_activation_lead() = ToProto(plan.leads.activation);
@@ -175,6 +192,8 @@ v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Repl
   *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
   *response.mutable_end_time() = ToProto(EndOf(plan));
   response.set_mode(mode);
+  *response.mutable_step() = ToProto(plan.series.step);
+  response.set_scored_steps(ScoredSteps(plan));
   *response.mutable_automatic() = ReplayedOutcome(plan, 0, replayed[0]);
   if (mode != v1::Policy::AUTOMATIC) {
     *response.mutable_present() =
@@ -186,6 +205,18 @@ v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Repl
   }
   AddAlternatives(plan, {response.automatic()}, *response.mutable_alternatives());
   return response;
+}
+
+v1::ObserveScore ScoreFrom(const v1::EvaluatePoolResponse& evaluation) {
+  v1::ObserveScore score;
+  *score.mutable_start_time() = evaluation.start_time();
+  *score.mutable_end_time() = evaluation.end_time();
+  score.set_scored_steps(evaluation.scored_steps());
+  const double hours = absl::ToDoubleHours(FromProto(evaluation.step())) *
+                       static_cast<double>(evaluation.scored_steps());
+  *score.mutable_automatic() = FaredOf(evaluation.automatic(), hours);
+  *score.mutable_base_alone() = FaredOf(evaluation.present(), hours);
+  return score;
 }
 
 }  // namespace shadow::simulation

@@ -15,6 +15,9 @@ v1::SimulateResponse ReportSimulation(const Plan& plan, std::span<const Replayed
 v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Replayed> replayed,
                                           v1::Policy::Mode mode);
 
+// The same in short, but when it was scored.
+v1::ObserveScore ScoreFrom(const v1::EvaluatePoolResponse& evaluation);
+
 // `points` of the steps at most, spread evenly: each the one of its share of the steps that has the
 // least to spare, ready beyond need. `begin`: start of the first of `tallies`. Steps without a
 // sample are left out.

@@ -192,6 +192,7 @@ void ClearOutputOnly(v1::Pool& pool) {
   pool.clear_reconciling();
   pool.clear_provisioning_lead();
   pool.clear_activation_lead();
+  pool.clear_observe_score();
 }
 
 }  // namespace

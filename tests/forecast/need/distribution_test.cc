@@ -1,4 +1,5 @@
 // The predictive distribution: what it must be, and what it must not do.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -43,6 +44,23 @@ TEST_CASE("a need that never changes is what is expected") {
   for (size_t i = 0; i < 3; ++i) CHECK(need.Mass(i)[5] > 0.99);
 }
 
+TEST_CASE("how full the last instance is tells whether the next step takes one more") {
+  NeedDistribution quarters = Made(1);
+  NeedDistribution whole = Made(1);
+  double load = 8;
+  unsigned random = 1;
+  // Up or down by half an instance, between 4 and 12, until it is 8.5: both then take 9.
+  for (int step = 0; step < 20 * kDay || load != 8.5; ++step) {
+    random = random * 1664525 + 1013904223;
+    load += (random >> 16) % 2 == 0 ? 0.5 : -0.5;
+    load = std::clamp(load, 4.0, 12.0);
+    quarters.Observe(load, {});
+    whole.Observe(std::ceil(load), {});
+  }
+  CHECK(quarters.Mass(0)[10] < 0.05F);  // 9 comes, or 8.
+  CHECK(whole.Mass(0)[10] > 0.15F);     // It may have been 9, and 9.5 comes.
+}
+
 TEST_CASE("a jump that comes every day is foreseen") {
   NeedDistribution need = Made(2);
   const auto at = [](int step) { return step % kDay >= 48 && step % kDay < 60 ? 20 : 4; };
@@ -51,9 +69,9 @@ TEST_CASE("a jump that comes every day is foreseen") {
   CHECK(need.Mass(0)[20] > 0.6);
 }
 
-TEST_CASE("long leads are told apart at six horizons, the first and the last among them") {
+TEST_CASE("long leads are told apart at five horizons, the first and the last among them") {
   const NeedDistribution need = Made(60);
-  CHECK(need.horizons().size() == 6);
+  CHECK(need.horizons().size() == 5);
   CHECK(need.horizons().front() == 0);
   CHECK(need.horizons().back() == 60);
 }
@@ -97,6 +115,24 @@ TEST_CASE("needs far beyond what was seen are taken, and have a probability from
   CHECK(Sum(need.Mass(0)) == Approx(1).margin(1e-3));
   for (int step = 0; step < kDay; ++step) need.Observe(step % 3, {});
   CHECK(need.Mass(0)[0] + need.Mass(0)[1] + need.Mass(0)[2] > 0.9F);
+}
+
+TEST_CASE("loads have quarters, and those of a need lie in one cell of needs") {
+  struct Row {
+    double load;
+    int quarters, need;
+  };
+  const Row rows[] = {
+      {0, 3, 0}, {1e-12, 3, 0},     {0.01, 4, 1}, {0.25, 4, 1}, {0.26, 5, 1},
+      {1, 7, 1}, {1 + 1e-12, 7, 1}, {1.01, 8, 2}, {-3, 3, 0},   {1e9, kQuartersMax, kNeedMax}};
+  for (const Row& row : rows) {
+    CHECK(QuartersOf(row.load) == row.quarters);
+    CHECK(NeedOf(row.load) == row.need);
+  }
+  for (int cell = 0; cell <= LoadScale::CellOf(kQuartersMax); ++cell) {
+    REQUIRE(NeedScale::CellOf(LoadScale::Lowest(cell) / kQuarters) ==
+            NeedScale::CellOf(LoadScale::Highest(cell) / kQuarters));
+  }
 }
 
 TEST_CASE("missing steps teach nothing") {
@@ -173,6 +209,19 @@ TEST_CASE("histograms are backed by the prior where nothing was seen, and forget
   for (int step = 0; step < 100; ++step) histograms.Fade();  // 10 days: the half-life.
   histograms.Density(place, density);
   CHECK(density[bin(2)] == Approx(fresh / 2).epsilon(0.25));
+}
+
+TEST_CASE("likelihoods are normalised over the errors that can be") {
+  ErrorHistograms histograms(1, 10, 63);
+  const ErrorHistograms::Place place = {.horizon = 0, .expert = 0, .situation = 4};
+  for (const int error : {-2, 0, 0, 1, 5, 40, 63}) histograms.Add(place, error);
+  for (const int lowest : {0, -3, -9, -63}) {
+    double sum = 0;
+    for (int error = lowest; error <= lowest + 63; ++error) {
+      sum += histograms.Likelihood(place, error, lowest, lowest + 63);
+    }
+    CHECK(sum == Approx(1).epsilon(1e-4));
+  }
 }
 
 }  // namespace

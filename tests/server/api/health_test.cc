@@ -64,7 +64,8 @@ TEST_CASE("health is NOT_SERVING until every provider has listed what lives") {
   REQUIRE(loop.Load(store->Load().value(), clock.Now()).ok());
   EventHub hub(0);
   ControlThread control(loop, *store, adapters, hub, clock, 2, [](const absl::Status&) {});
-  ApiContext api{control, *store, hub, adapters, clock, clock.Now().wall};
+  SimulationWorker simulations;
+  ApiContext api{control, *store, hub, adapters, clock, simulations, clock.Now().wall};
   const std::string socket_path = directory.File("s");
   auto server = ApiServer::Start(
       api, {.socket_path = socket_path, .admin_uids = {}, .enable_reflection = false});

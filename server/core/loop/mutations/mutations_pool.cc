@@ -6,6 +6,7 @@
 #include "server/core/error.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
@@ -35,7 +36,7 @@ absl::StatusOr<std::string> ResolveDna(const World& world, const std::string& dn
   return absl::StrCat("dnas/", name->dna, "@", revision);
 }
 
-// The output-only fields of `from`, kept over an update of the spec.
+// The output-only fields of `from`, kept over an update of the spec. The score is of the old spec.
 void KeepOutput(const v1::Pool& from, v1::Pool& pool) {
   pool.set_state(from.state());
   pool.set_serving_base_instances(from.serving_base_instances());
@@ -228,6 +229,7 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   OpenForecasts(pool);           // Calendar, base or target may be others.
   SaveForecasts(changes, pool);  // What was saved for those begins again elsewhere.
   pool.next_activation = changes.now().mono;
+  ScheduleScore(pool, changes.now());
   changes.Put(pool, v1::Event::UPDATED, "updated");
   return AnswerWith(pool.record.pool());
 }

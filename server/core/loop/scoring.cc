@@ -1,0 +1,96 @@
+#include "server/core/loop/scoring.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+bool Observes(const PoolEntry& pool) {
+  return pool.spec->pool.policy().mode() == v1::Policy::OBSERVE &&
+         pool.record.pool().state() != v1::Pool::DELETING;
+}
+
+// The one in OBSERVE whose score is due first; nullptr: there is none, or a replay is under way.
+const PoolEntry* FirstDue(const World& world) {
+  if (world.scoring.effect.has_value()) return nullptr;
+  const PoolEntry* first = nullptr;
+  for (const auto& [id, pool] : world.pools) {
+    if (!Observes(pool)) continue;
+    if (first == nullptr || pool.next_score < first->next_score) first = &pool;
+  }
+  return first;
+}
+
+std::string Summary(const v1::ObserveScore& score) {
+  return absl::StrFormat(
+      "scored: AUTOMATIC would have met the need in %.2f%% of the steps, the base alone in %.2f%%",
+      100 * score.automatic().hit_rate(), 100 * score.base_alone().hit_rate());
+}
+
+// No event: it may be another one each minute.
+void SetReason(PoolEntry& pool, const absl::Status& status) {
+  const std::string_view what =
+      absl::IsFailedPrecondition(status) ? "not enough history: " : "the replay failed: ";
+  pool.record.mutable_pool()->mutable_observe_score()->set_unscored_reason(
+      absl::StrCat(std::string(what), status.message()));
+  pool.dirty = true;
+}
+
+}  // namespace
+
+void ScheduleScore(PoolEntry& pool, Instant now) {
+  pool.next_score = now.mono + kScoreDelay;
+  const v1::ObserveScore& score = pool.record.pool().observe_score();
+  if (!score.has_score_time()) return;
+  const absl::Duration age =
+      std::max(now.wall - FromProto(score.score_time()), absl::ZeroDuration());
+  pool.next_score = std::max(pool.next_score, now.mono + kScoreInterval - age);
+}
+
+absl::Duration NextScore(const World& world) {
+  const PoolEntry* pool = FirstDue(world);
+  return pool == nullptr ? absl::InfiniteDuration()
+                         : std::max(pool->next_score, world.scoring.not_before);
+}
+
+void ScoreNext(Changes& changes) {
+  World& world = changes.world();
+  const PoolEntry* pool = FirstDue(world);
+  if (pool == nullptr || changes.now().mono < NextScore(world)) return;
+  auto shown = std::make_shared<CompiledPool>(*pool->spec);
+  *shown->pool.mutable_provisioning_lead() = pool->record.pool().provisioning_lead();
+  *shown->pool.mutable_activation_lead() = pool->record.pool().activation_lead();
+  Effect effect;
+  effect.kind = Effect::Kind::kScore;
+  effect.pool = std::move(shown);
+  world.scoring.effect = changes.Run(std::move(effect));
+  world.scoring.spec = pool->spec;
+  world.scoring.begun = changes.now().mono;
+}
+
+void EndScore(World& world, absl::Duration now) {
+  world.scoring.effect.reset();
+  world.scoring.not_before = now + kScoreRest * (now - world.scoring.begun);
+}
+
+void OnScore(Changes& changes, PoolEntry& pool, const EffectResult& result) {
+  const Instant now = changes.now();
+  if (changes.world().scoring.spec != pool.spec || !Observes(pool)) return;
+  const bool gave_way = absl::IsCancelled(result.status);
+  const bool soon = gave_way || absl::IsFailedPrecondition(result.status);
+  pool.next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
+  if (gave_way) return;
+  if (!result.status.ok()) return SetReason(pool, result.status);
+  v1::ObserveScore& score = *pool.record.mutable_pool()->mutable_observe_score();
+  score = result.score;
+  *score.mutable_score_time() = ToProto(now.wall);
+  changes.Put(pool, v1::Event::UPDATED, Summary(score));
+}
+
+}  // namespace shadow
