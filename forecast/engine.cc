@@ -89,6 +89,7 @@ absl::Status Engine::Update(absl::Time step_start, double value) {
   }
   missing_run_ = std::isnan(value) ? missing_run_ + 1 : 0;
   if (started_ && std::isnan(value)) missing_run_ += index - last_step_ - 1;
+  TakeFit();
   started_ = true;
   last_step_ = index;
   const Event* event = EventAt(options_.events, step_start);
@@ -133,29 +134,47 @@ int64_t Engine::SampleCount() const {
 
 bool Engine::FitLost() const {
   return fit_known_ && !fit_tried_ && model_ == nullptr && fit_end_ > history_.first() &&
-         history_.next() < fit_end_ + shape_.refit;
+         history_.next() <= fit_end_ + shape_.refit;
+}
+
+int64_t Engine::DueCell() const {
+  const int64_t past = (history_.next() - shape_.refit_phase) % shape_.refit;
+  return history_.next() - (past < 0 ? past + shape_.refit : past);
 }
 
 bool Engine::RefitDue() const {
-  return !fit_known_ || history_.next() >= fit_end_ + (model_ == nullptr ? 1 : shape_.refit);
+  return !fit_known_ || (model_ == nullptr ? history_.next() : DueCell()) > fit_end_;
 }
 
-bool Engine::FitDue() const { return FitLost() || RefitDue(); }
+bool Engine::FitDue() const { return !next_fit_.has_value() && (FitLost() || RefitDue()); }
 
 void Engine::FitNow() const {
   if (FitLost()) {
     model_ = Model::Fit(shape_, history_, fit_end_);
+    if (model_ != nullptr) model_->Follow(history_, history_.next());
     fit_tried_ = true;
   }
   if (!RefitDue()) return;
-  fit_end_ = history_.next();
-  model_ = Model::Fit(shape_, history_, fit_end_);
+  NextFit& next = next_fit_.emplace();
+  next.end = DueCell();
+  if (next.end > history_.first()) next.model = Model::Fit(shape_, history_, next.end);
+  if (next.model == nullptr) {  // The first one need not wait for its turn.
+    next = {.model = Model::Fit(shape_, history_, history_.next()), .end = history_.next()};
+  }
+  if (!options_.defer_fits) TakeFit();
+}
+
+void Engine::TakeFit() const {
+  if (!next_fit_.has_value()) return;
+  model_ = std::move(next_fit_->model);
+  fit_end_ = next_fit_->end;
   fit_known_ = fit_tried_ = true;
+  next_fit_.reset();
 }
 
 bool Engine::Fit() {
   if (FitDue()) FitNow();
-  return model_ != nullptr;
+  return model_ != nullptr || (next_fit_.has_value() && next_fit_->model != nullptr);
 }
 
 Model* Engine::Fitted() const {
@@ -255,7 +274,9 @@ TrustVerdict Engine::Trust() const {
 
 int64_t Engine::StateBytes() const {
   return static_cast<int64_t>(sizeof(*this)) + history_.Bytes() +
-         (model_ == nullptr ? 0 : model_->Bytes()) + (tail_.has_value() ? FineTail::kBytes : 0);
+         (model_ == nullptr ? 0 : model_->Bytes()) +
+         (next_fit_.has_value() && next_fit_->model ? next_fit_->model->Bytes() : 0) +
+         (tail_.has_value() ? FineTail::kBytes : 0);
 }
 
 }  // namespace shadow

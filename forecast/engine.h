@@ -24,7 +24,7 @@ inline constexpr int64_t kStateBytesMax = 128 * 1024;
 inline constexpr int64_t kStepIndexMax = int64_t{1} << 40;
 
 // One owner at a time; Forecast and Trust fit when that is due, unless fits are deferred, though
-// they are const: at the first call, and then once Shape::refit cells have passed. A model follows
+// they are const: at the first call, and then once at every Shape::refit cells. A model follows
 // from the options, the history and the cell of the last fit, so a restart changes nothing.
 // StateBytes() is at most kStateBytesMax.
 class Engine final : public Forecaster {
@@ -54,9 +54,13 @@ class Engine final : public Forecaster {
 
   // The model lost by Restore is to be made again, of the history of then.
   bool FitLost() const;
-  // Enough cells have passed for a new one.
+  // The last cell up to now that fits are due at.
+  int64_t DueCell() const;
+  // A new one is due.
   bool RefitDue() const;
   void FitNow() const;
+  // The new one counts from now on.
+  void TakeFit() const;
 
   // The model as it is now. Null: too little history, or it waits for Fit.
   Model* Fitted() const;
@@ -89,6 +93,12 @@ class Engine final : public Forecaster {
   mutable int64_t fit_end_ = 0;
   mutable bool fit_known_ = false;  // A fit up to fit_end_ was tried, here or before Save.
   mutable bool fit_tried_ = false;  // The same, here.
+  // What comes next, if it was made.
+  struct NextFit {
+    std::unique_ptr<Model> model;
+    int64_t end = 0;
+  };
+  mutable std::optional<NextFit> next_fit_;
 };
 
 }  // namespace shadow

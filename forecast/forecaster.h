@@ -41,8 +41,11 @@ class Forecaster {
     // Fits that are due in each shortest season, at least 1: what a fit costs against how soon what
     // is new is learned. Between fits profiles and levels follow each value all the same.
     int fits_per_season = 24;
-    // Fits happen in Fit alone, so that their owner chooses when; else in the next Forecast or
-    // Trust. Until then those go by the last fit.
+    // Where in the time between two fits they are due, in [0, 1): spreads those of many series.
+    double fit_phase = 0;
+    // Fits happen in Fit alone, so that their owner chooses when, and count from the next Update
+    // on: whenever it is called before that, what follows is the same. Else in the next Forecast or
+    // Trust, at once.
     bool defer_fits = false;
   };
 
@@ -64,6 +67,7 @@ class Forecaster {
   virtual TrustVerdict Trust() const = 0;
 
   // A fit is due: Fit makes it, in milliseconds, and says whether there was enough history for it.
+  // Made before the next Update, or the series goes on by an older one.
   virtual bool FitDue() const { return false; }
   virtual bool Fit() { return false; }
 

@@ -103,6 +103,7 @@ std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, in
                                      .constant = model->constant_,
                                      .log_constant = model->log_constant_},
                                     model->profiles_);
+  if (test.rows() == 0) return nullptr;  // All that it could be judged by is missing.
   model->next_ = end;
   model->LearnExperts(
       test,

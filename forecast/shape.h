@@ -21,7 +21,8 @@ struct Shape {
   int day = 1;            // Cells.
   int week = 0;           // Cells; 0: no second season.
   int window = 1;         // Cells of history that a fit uses, at most.
-  int refit = 1;          // A fit is due at every multiple of this many cells.
+  int refit = 1;          // A fit is due at every multiple of this many cells,
+  int refit_phase = 0;    // after so many.
   int horizon = 1;        // Cells ahead that the back-test looks.
   bool calendar = false;  // The day has 24 h: it follows wall clock and weekdays.
   bool coarse = false;    // A cell is more than a step.

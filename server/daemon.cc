@@ -16,6 +16,7 @@
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
+#include "server/recovery.h"
 #include "server/step_workers.h"
 #include "server/usage/haproxy_usage.h"
 #include "spdlog/spdlog.h"
@@ -25,7 +26,6 @@
 namespace shadow {
 namespace {
 
-constexpr int64_t kReplayPage = 100'000;  // Samples read at a time.
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
 
@@ -53,28 +53,6 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
     ScoreInBackground(store, simulations, clock, pool, std::move(done));
   };
   return adapters;
-}
-
-// Feeds the forecasters what came after they were last saved.
-absl::Status ReplayHistory(Store& store, ControlLoop& loop, absl::Time now) {
-  for (const auto& [id, pool] : loop.world().pools) {
-    const std::string& name = pool.record.pool().name();
-    absl::Time after = loop.ReplayFrom(name);
-    while (true) {
-      const auto samples = store.ReadSamples(name, after, now, kReplayPage);
-      if (!samples.ok()) return samples.status();
-      if (samples->empty()) break;
-      loop.Replay(name, *samples);
-      after = pool.last_sample;
-    }
-  }
-  return absl::OkStatus();
-}
-
-// All fits that a restart has lost.
-void FitForecasters(ControlLoop& loop, StepWorkers& workers) {
-  const std::vector<Forecaster*> due = loop.DueFits();
-  workers.Run(due.size(), [&due](size_t i) { due[i]->Fit(); });
 }
 
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
@@ -127,12 +105,8 @@ absl::Status RunDaemon(const Config& config) {
                         },
                     .fits_per_tick = static_cast<int>(workers.threads())});
   absl::Status status = loop.Load(*contents, clock.Now());
-  if (status.ok()) {
-    FitForecasters(loop, workers);  // The plans that are replayed go by forecasts.
-    status = ReplayHistory(**store, loop, clock.Now().wall);
-  }
+  if (status.ok()) status = Relearn(**store, loop, workers, clock.Now().wall);
   if (!status.ok()) return status;
-  FitForecasters(loop, workers);
 
   std::atomic<bool> failed = false;
   EventHub hub(contents->last_revision());

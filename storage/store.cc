@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,10 @@ constexpr char kSamples[] =
     "SELECT time_ns, value FROM samples "
     "WHERE series = (SELECT id FROM series WHERE name = ?1) AND time_ns > ?2 AND time_ns <= ?3 "
     "ORDER BY time_ns LIMIT ?4";
+constexpr char kSeries[] = "SELECT id, name FROM series";
+constexpr char kAllSamples[] =
+    "SELECT time_ns, value, series FROM samples WHERE time_ns > ?1 AND time_ns <= ?2 "
+    "ORDER BY time_ns, series";
 constexpr char kDecisions[] =
     "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
@@ -124,6 +129,9 @@ class SqliteStore final : public Store {
   absl::StatusOr<v1::StoreContents> Load() override;
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
                                                       absl::Time until, int64_t limit) override;
+  absl::Status ScanSamples(
+      const std::map<std::string, absl::Time>& after, absl::Time until,
+      absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) override;
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
                                                           int64_t before_id,
                                                           int64_t limit) override;
@@ -178,6 +186,49 @@ absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::stri
     v1::Sample& sample = samples.emplace_back();
     *sample.mutable_time() = storage::FromNanos(statement->Integer(0));
     sample.set_value(statement->Real(1));
+  }
+}
+
+absl::Status SqliteStore::ScanSamples(
+    const std::map<std::string, absl::Time>& after, absl::Time until,
+    absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) {
+  absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
+  if (!metrics.ok()) return metrics.status();
+  Transaction snapshot(**metrics);
+  if (absl::Status status = snapshot.Begin(Transaction::Kind::kRead); !status.ok()) return status;
+  struct Series {
+    const std::string* pool;
+    int64_t after_ns;
+  };
+  std::unordered_map<int64_t, Series> wanted;
+  int64_t earliest = std::numeric_limits<int64_t>::max();
+  absl::StatusOr<Statement> names = (*metrics)->Prepare(kSeries);
+  if (!names.ok()) return names.status();
+  while (true) {
+    const absl::StatusOr<bool> row = names->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    const auto found = after.find(std::string(names->Bytes(1)));
+    if (found == after.end()) continue;
+    const int64_t after_ns = storage::ToNanos(found->second);
+    wanted[names->Integer(0)] = {.pool = &found->first, .after_ns = after_ns};
+    earliest = std::min(earliest, after_ns);
+  }
+  absl::StatusOr<Statement> samples = (*metrics)->Prepare(kAllSamples);
+  if (!samples.ok()) return samples.status();
+  samples->Bind(1, earliest);
+  samples->Bind(2, storage::ToNanos(until));
+  while (true) {
+    const absl::StatusOr<bool> row = samples->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    const auto series = wanted.find(samples->Integer(2));
+    const int64_t time_ns = samples->Integer(0);
+    if (series == wanted.end() || time_ns <= series->second.after_ns) continue;
+    v1::Sample sample;
+    *sample.mutable_time() = storage::FromNanos(time_ns);
+    sample.set_value(samples->Real(1));
+    take(*series->second.pool, std::move(sample));
   }
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -56,6 +58,13 @@ class Store {
   virtual absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool,
                                                               absl::Time after, absl::Time until,
                                                               int64_t limit) = 0;
+
+  // Those of many pools at once: of each pool in `after` the samples in (its time, `until`], all in
+  // the order of their time, in one pass over what is newer than the earliest of those times.
+  // `take` must not call the store. Pools without samples cost nothing.
+  virtual absl::Status ScanSamples(
+      const std::map<std::string, absl::Time>& after, absl::Time until,
+      absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 
   // Newest first, ids below `before_id` (0: from the newest).
   virtual absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,

@@ -134,8 +134,15 @@ void NeedDistribution::Predict(std::span<const double> median) {
     guesses_[i][SlotOf(step, guesses_[i].size())] = guesses[i];
   }
   ready_ = step >= options_.day_steps;
-  if (!ready_) return;
-  for (size_t i = 0; i < horizons_.size(); ++i) Mix(i, now.situation, guesses[i]);
+  if (ready_) MixAll();
+}
+
+void NeedDistribution::MixAll() {
+  const int64_t step = signals_.count();
+  const NeedSituation& situation = origins_[SlotOf(step, origins_.size())].situation;
+  for (size_t i = 0; i < horizons_.size(); ++i) {
+    Mix(i, situation, guesses_[i][SlotOf(step, guesses_[i].size())]);
+  }
 }
 
 void NeedDistribution::Mix(size_t horizon, const NeedSituation& situation,
@@ -175,6 +182,7 @@ size_t NeedDistribution::StateBytes() const {
 
 void NeedDistribution::Save(SavedWriter& writer) const {
   writer.U32(static_cast<uint32_t>(reach_));
+  writer.U8(ready_ ? 1 : 0);
   signals_.Save(writer);
   histograms_.Save(writer);
   weights_.Save(writer);
@@ -198,7 +206,7 @@ bool NeedDistribution::Restore(SavedReader& reader) {
   reach_ = static_cast<int>(reach);
   histograms_ = ErrorHistograms(static_cast<int>(horizons_.size()), options_.day_steps, reach_);
   mass_.assign(horizons_.size() * cells(), 0);
-  ready_ = false;
+  ready_ = reader.U8() != 0;
   bool fits = signals_.Restore(reader) && histograms_.Restore(reader) && weights_.Restore(reader);
   for (Origin& origin : origins_) {
     origin.guessed = reader.U8() != 0;
@@ -218,7 +226,9 @@ bool NeedDistribution::Restore(SavedReader& reader) {
       }
     }
   }
-  return fits && reader.ok();
+  fits = fits && reader.ok();
+  if (fits && ready_) MixAll();
+  return fits;
 }
 
 }  // namespace shadow

@@ -54,7 +54,7 @@ class NeedDistribution {
 
   size_t StateBytes() const;
 
-  // All but the distributions themselves: after Restore, ready() is false until the next Observe.
+  // All but the distributions themselves, which Restore makes again.
   void Save(SavedWriter& writer) const;
   // False: not from Save of the same options; this is in no usable state then.
   bool Restore(SavedReader& reader);
@@ -70,6 +70,7 @@ class NeedDistribution {
   void Reach(int load);
   void Learn(int load);
   void Predict(std::span<const double> median);
+  void MixAll();  // From the guesses of this step.
   // The mixture at one horizon, into its mass.
   void Mix(size_t horizon, const NeedSituation& situation, const NeedGuesses& guesses);
   // One expert's weights by cell of LoadScale, into `weights`; their sum is returned.

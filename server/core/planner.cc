@@ -282,9 +282,11 @@ WindowWants WantsNow(const D::Inputs& inputs) {
   return {.instances = ReactiveInstances(inputs), .active = LevelInstances(inputs)};
 }
 
-void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
+bool RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
                   int active) {
   auto& wants = *state.mutable_wants();
+  const bool again = !wants.empty() && wants.rbegin()->instances() == instances &&
+                     wants.rbegin()->active() == active;
   // A later want that is at least as high in both hides the earlier one.
   while (!wants.empty() && wants.rbegin()->instances() <= instances &&
          wants.rbegin()->active() <= active) {
@@ -298,6 +300,13 @@ void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window
   *want.mutable_time() = ToProto(now);
   want.set_instances(instances);
   want.set_active(active);
+  return !again;
+}
+
+void ResumeWants(v1::PlannerState& state, absl::Time last_decision) {
+  if (state.wants().empty()) return;
+  v1::PlannerState::Want& newest = *state.mutable_wants()->rbegin();
+  if (FromProto(newest.time()) < last_decision) *newest.mutable_time() = ToProto(last_decision);
 }
 
 WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window) {

@@ -39,11 +39,15 @@ std::string Explain(const v1::Decision& decision);
 
 // Notes what a decision wanted, so that later ones see the highest wants of `window`: a queue that
 // keeps, newest last, only wants that no later one exceeds in both counts; at most kWantsMax of
-// them.
-void RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
+// them. False: the newest was only wanted again, which ResumeWants knows without being told.
+bool RememberWant(v1::PlannerState& state, absl::Time now, absl::Duration window, int instances,
                   int active);
 
 inline constexpr int kWantsMax = 1024;
+
+// After a restart: what was wanted last was wanted up to `last_decision`, for else a write would
+// say so.
+void ResumeWants(v1::PlannerState& state, absl::Time last_decision);
 
 // The highest wants remembered within `window` before `now`.
 struct WindowWants {

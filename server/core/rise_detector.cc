@@ -15,18 +15,18 @@ void RiseDetector::Update(std::optional<double> errors_per_second,
                           std::optional<double> response_time_ms) {
   bool rising = false;
   if (errors_per_second.has_value()) {
-    const double mean = errors_mean_.value_or(0);
+    const double mean = state_.errors_mean.value_or(0);
     rising |= *errors_per_second > std::max(2 * mean, kErrorsFloor);
-    Average(errors_mean_, *errors_per_second);
+    Average(state_.errors_mean, *errors_per_second);
   }
   if (response_time_ms.has_value()) {
-    if (response_mean_.has_value()) {
-      rising |= *response_time_ms > 1.5 * *response_mean_ &&
-                *response_time_ms > *response_mean_ + kResponseSlackMs;
+    if (state_.response_mean.has_value()) {
+      rising |= *response_time_ms > 1.5 * *state_.response_mean &&
+                *response_time_ms > *state_.response_mean + kResponseSlackMs;
     }
-    Average(response_mean_, *response_time_ms);
+    Average(state_.response_mean, *response_time_ms);
   }
-  if (errors_per_second.has_value() || response_time_ms.has_value()) rising_ = rising;
+  if (errors_per_second.has_value() || response_time_ms.has_value()) state_.rising = rising;
 }
 
 }  // namespace shadow

@@ -11,17 +11,25 @@ namespace shadow {
 // rising (1.5 x 20 = 30, 20 + 20 = 40), 38 ms is not. An unset reading changes nothing.
 class RiseDetector {
  public:
+  struct State {
+    std::optional<double> errors_mean;
+    std::optional<double> response_mean;
+    bool rising = false;
+  };
+
+  RiseDetector() = default;
+  explicit RiseDetector(const State& state) : state_(state) {}
+
   void Update(std::optional<double> errors_per_second, std::optional<double> response_time_ms);
-  bool rising() const { return rising_; }
+  bool rising() const { return state_.rising; }
+  const State& state() const { return state_; }
 
   static constexpr double kWeight = 0.1;
   static constexpr double kErrorsFloor = 0.1;
   static constexpr double kResponseSlackMs = 20;
 
  private:
-  std::optional<double> errors_mean_;
-  std::optional<double> response_mean_;
-  bool rising_ = false;
+  State state_;
 };
 
 }  // namespace shadow

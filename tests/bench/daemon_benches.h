@@ -17,6 +17,9 @@ std::vector<Row> MeasureActivation(const Amount& amount);
 std::vector<Row> MeasureIdle(const Amount& amount);
 std::vector<Row> MeasureCalls(DaemonProcess& daemon, const Amount& amount);
 
+// From the start of a daemon with 1,000 pools to the SIZE decision of the last of them.
+std::vector<Row> MeasureRestart(const Amount& amount);
+
 // Samples/s that are acknowledged as durable.
 std::vector<Row> MeasureUsage(const Amount& amount);
 

@@ -18,13 +18,17 @@ struct Amount {
   int calls = 5000;
   int messages = 20;  // Of kMessageSamples each, per stream.
   absl::Duration idle = absl::Seconds(20);
+  int pools = 1000;  // Of the restarts.
+  int restarts = 5;
 
   static Amount Smoke() {
     return {.activations = 2,
             .cold_starts = 1,
             .calls = 20,
             .messages = 1,
-            .idle = absl::Milliseconds(200)};
+            .idle = absl::Milliseconds(200),
+            .pools = 3,
+            .restarts = 1};
   }
 };
 

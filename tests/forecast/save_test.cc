@@ -64,5 +64,34 @@ TEST_CASE("with one fit a day, a forecaster that is restored between fits is the
   CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
 }
 
+TEST_CASE("a deferred fit counts from the next step on, whenever it was made before it") {
+  Forecaster::Options options = kOptions;
+  options.defer_fits = true;
+  options.fit_phase = 0.4;
+  const auto at_once = MakeForecaster(options);
+  const auto late = MakeForecaster(options);
+  auto restarted = MakeForecaster(options);
+  int fits = 0;
+  for (int64_t i = 0; i < 4 * kDay; ++i) {
+    if (late->FitDue()) late->Fit();
+    if (i % 7 == 0) {  // Also between a fit that is due and the step that it counts from.
+      auto next = MakeForecaster(options);
+      REQUIRE(next->Restore(restarted->Save()).ok());
+      restarted = std::move(next);
+    }
+    while (restarted->FitDue()) restarted->Fit();
+    for (const auto& forecaster : {at_once.get(), late.get(), restarted.get()}) {
+      REQUIRE(forecaster->Update(StepTime(i), Daily(i)).ok());
+    }
+    const bool due = at_once->FitDue();
+    if (due) fits += at_once->Fit();
+    if (!due && i % 7 != 0) continue;
+    const auto expected = *at_once->Forecast(20, kQuantiles);
+    REQUIRE(*late->Forecast(20, kQuantiles) == expected);
+    REQUIRE(*restarted->Forecast(20, kQuantiles) == expected);
+  }
+  CHECK(fits > 24);
+}
+
 }  // namespace
 }  // namespace shadow::testing

@@ -299,6 +299,31 @@ TEST_CASE("a sample before the epoch keeps its nanoseconds") {
   CHECK(samples->front().time().nanos() == 250'000'000);
 }
 
+TEST_CASE("the samples of many pools are read in one pass, each from its own time on") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  for (const char* pool : {"pools/a", "pools/b", "pools/c"}) {
+    v1::SampleBatch& samples = *batch.add_samples();
+    samples.set_pool(pool);
+    for (int second = 1; second <= 4; ++second) AddSample(samples, second, second);
+  }
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  std::string seen;
+  const auto take = [&](const std::string& pool, const v1::Sample& sample) {
+    seen += pool.back() + std::to_string(sample.time().seconds()) + " ";
+  };
+  const std::map<std::string, absl::Time> after = {{"pools/a", absl::InfinitePast()},
+                                                   {"pools/b", absl::FromUnixSeconds(2)},
+                                                   {"pools/none", absl::InfinitePast()}};
+  REQUIRE(store->ScanSamples(after, absl::FromUnixSeconds(3), take).ok());
+  CHECK(seen == "a1 a2 a3 b3 ");
+  seen.clear();
+  REQUIRE(store->ScanSamples({{"pools/none", absl::InfinitePast()}}, absl::InfiniteFuture(), take)
+              .ok());
+  CHECK(seen.empty());
+}
+
 TEST_CASE("a batch that cannot be stored is refused alone and leaves nothing behind") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());

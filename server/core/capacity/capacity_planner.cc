@@ -15,7 +15,7 @@ constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
 constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
-constexpr uint32_t kSaveVersion = 3;
+constexpr uint32_t kSaveVersion = 4;
 
 // Launching costs `lead_steps` of idle; half of that, and no more than one, was measured to be
 // right, because what is launched mostly stays wanted for longer.

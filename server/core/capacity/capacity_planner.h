@@ -64,7 +64,7 @@ class CapacityPlanner {
   // Of the instances that were wanted, those that are ready in that step.
   int Ready(size_t target) const { return targets_[target].window.ready(); }
 
-  // The distribution behind it. Not ready() on the first day and after Restore.
+  // The distribution behind it. Not ready() on the first day.
   const NeedDistribution& need() const { return need_; }
 
   // absl::InfinitePast() before the first.

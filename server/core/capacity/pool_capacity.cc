@@ -106,7 +106,7 @@ void PoolCapacity::Start() {
 
 bool PoolCapacity::SetLead(absl::Duration lead) {
   const int cells = CellsOf(lead);
-  if (cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
+  if (started() && cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
   lead_cells_ = cells;
   if (!started()) return false;
   BeginAgain();
@@ -259,6 +259,7 @@ bool PoolCapacity::Read(SavedReader& reader) {
   same = reader.F64() == options_.target.shortage_cost && same;
   const auto lead = static_cast<int64_t>(reader.U32());
   if (lead < 1 || lead > CapacityPlanner::kLeadStepsMax) return false;
+  const int own_lead = lead_cells_;
   if (same) lead_cells_ = static_cast<int>(lead);
   remembered_begin_ = reader.I64();
   remembered_end_ = reader.I64();
@@ -284,13 +285,12 @@ bool PoolCapacity::Read(SavedReader& reader) {
   burst_until_ = reader.I64();
   const std::string_view planner = reader.Bytes();
   if (!reader.ok() || reader.remaining() != 0) return false;
-  if (planner.empty()) return true;
-  if (!same) {
-    BeginAgain();
+  if (planner.empty()) {
+    lead_cells_ = own_lead;  // Of now: nothing was planned by another.
     return true;
   }
   planner_ = MakePlanner();
-  if (!planner_->Restore(planner).ok()) {  // Of an earlier version.
+  if (!same || !planner_->Restore(planner).ok()) {  // The latter: of another version.
     BeginAgain();
     return true;
   }

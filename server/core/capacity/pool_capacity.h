@@ -68,7 +68,8 @@ class PoolCapacity {
 
   size_t StateBytes() const;
   std::string Save() const;
-  // What was saved by other options begins again from the demand that it remembers.
+  // What was saved by other options or another version begins again from the demand that it
+  // remembers.
   // kInvalidArgument: not from Save, or on another grid; nothing is changed then.
   absl::Status Restore(std::string_view saved);
 

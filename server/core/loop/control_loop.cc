@@ -84,9 +84,9 @@ Ready ControlLoop::Recover(Instant now) {
     for (auto& [member_id, member] : pool.members) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
     }
-    CloseSteps(pool, now.wall, now.wall);
-    pool.next_size = now.wall;  // The last one may have been lost.
+    ResumePool(changes, pool);
   }
+  CountBudget(world_);
   for (const std::string& name : options_.providers) world_.providers[name].next_list = now.mono;
   ListProviders(changes);
   SettleTouched(changes);

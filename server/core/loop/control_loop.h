@@ -44,7 +44,7 @@ class ControlLoop {
   absl::Status Load(const v1::StoreContents& contents, Instant now);
 
   // History of a loaded pool since its saved forecaster, oldest first; any number of calls before
-  // Recover.
+  // Recover, those for different pools also at once.
   void Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples);
   // Where the replay has to begin.
   absl::Time ReplayFrom(const std::string& pool_name) const;
@@ -105,6 +105,7 @@ class ControlLoop {
   std::map<uint64_t, InFlight> in_flight_;
   std::shared_ptr<const Snapshot> snapshot_;
   absl::Duration next_forget_;
+  absl::Time loaded_time_;  // Of Load, for the replay.
 };
 
 inline constexpr absl::Duration kListInterval = absl::Seconds(2);

@@ -12,7 +12,8 @@
 namespace shadow {
 namespace {
 
-constexpr int kLiveSteps = 3;  // A step that began this long ago is still the present.
+constexpr int kLateStepsMax = 64;  // Noted between two saves; beyond them it is saved earlier.
+constexpr int kLiveSteps = 3;      // A step that began this long ago is still the present.
 
 v1::Trust ToProto(ForecastTrust trust) {
   switch (trust) {
@@ -70,6 +71,43 @@ std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, abs
   return highest;
 }
 
+// A sample came after its step had been closed: it is stored, and does not count. Once a step it is
+// noted, for a replay reads all samples at once.
+bool IsLate(Changes& changes, PoolEntry& pool, absl::Time step) {
+  if (step > pool.forecaster->LastStep()) return false;
+  auto& late = *pool.record.mutable_planner()->mutable_late_steps();
+  const bool noted = !late.empty() && FromProto(late.rbegin()->step()) == step;
+  if (noted || step != pool.closed_step.start) return true;
+  if (late.size() >= kLateStepsMax) {
+    late.RemoveLast();
+    pool.next_save = absl::ZeroDuration();
+  }
+  v1::PlannerState::LateStep& entry = *late.Add();
+  *entry.mutable_step() = shadow::ToProto(step);
+  entry.set_counted(pool.closed_step.count);
+  changes.Keep(pool);
+  return true;
+}
+
+// The same of a replayed one, the next of its step.
+bool WasLate(const PoolEntry& pool, absl::Time step) {
+  if (step <= pool.forecaster->LastStep()) return true;
+  const auto& late = pool.record.planner().late_steps();
+  return std::any_of(late.begin(), late.end(), [&](const v1::PlannerState::LateStep& entry) {
+    return FromProto(entry.step()) == step && pool.open_step.start == step &&
+           pool.open_step.count >= entry.counted();
+  });
+}
+
+// Misses count from `step` on, or from where they did before a restart.
+void Start(PoolEntry& pool, absl::Time step) {
+  v1::PlannerState& planner = *pool.record.mutable_planner();
+  if (planner.has_start_step() && step < FromProto(planner.start_step())) return;
+  if (!planner.has_start_step()) *planner.mutable_start_step() = shadow::ToProto(step);
+  pool.capacity->Start();
+  pool.next_save = absl::ZeroDuration();
+}
+
 }  // namespace
 
 absl::Time StepStart(absl::Time time, absl::Duration step) {
@@ -111,26 +149,28 @@ bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
   if (pool.open_step.count == 0 || StepStart(until, step) <= pool.open_step.start) return false;
   const OpenStep closed = std::exchange(pool.open_step, {});
   const double demand = closed.sum / static_cast<double>(closed.count);
-  // Refused only if it was closed before, which late samples of a step are.
+  // Whoever plans goes by each fit from the step after it is due, however late it is made.
+  if (pool.capacity->started() && pool.forecaster->FitDue()) pool.forecaster->Fit();
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
   const bool live = now - closed.start <= kLiveSteps * step;
-  if (live && !pool.capacity->started()) {
-    pool.capacity->Start();
-    pool.next_save = absl::ZeroDuration();  // Else a restart would begin elsewhere.
-  }
+  if (live && !pool.capacity->started()) Start(pool, closed.start);
   pool.capacity->Observe(closed.start, demand, *pool.forecaster);
+  pool.closed_step = closed;
   return true;
 }
 
 void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored) {
   if (samples.empty()) return;
-  // Of a replay nothing is known to be live: what was, was saved as such.
-  const absl::Time now = stored ? absl::InfiniteFuture() : changes.now().wall;
+  // Of a replay is live what was so before.
+  const bool before = pool.record.planner().has_start_step();
+  const absl::Time now = stored && !before ? absl::InfiniteFuture() : changes.now().wall;
   for (const v1::Sample& sample : samples) {
     const absl::Time time = FromProto(sample.time());
     CloseSteps(pool, time, now);
     OpenStep& open = pool.open_step;
-    open.start = StepStart(time, pool.spec->step);
+    const absl::Time step = StepStart(time, pool.spec->step);
+    if (stored ? WasLate(pool, step) : IsLate(changes, pool, step)) continue;
+    open.start = step;
     open.sum += sample.value();
     ++open.count;
   }
@@ -143,6 +183,7 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stor
     pool.next_size = now;
     pool.due = changes.now().mono;
   }
+  if (!before && pool.record.planner().has_start_step()) changes.Keep(pool);
   v1::SampleBatch& batch = *changes.batch().add_samples();
   batch.set_pool(pool.record.pool().name());
   *batch.mutable_samples() = samples;

@@ -35,6 +35,13 @@ absl::Status LoadDna(World& world, const v1::Dna& dna) {
   return absl::OkStatus();
 }
 
+RiseDetector::State StateOf(const v1::PlannerState::Rise& rise) {
+  RiseDetector::State state{.errors_mean = {}, .response_mean = {}, .rising = rise.rising()};
+  if (rise.has_errors_mean()) state.errors_mean = rise.errors_mean();
+  if (rise.has_response_mean()) state.response_mean = rise.response_mean();
+  return state;
+}
+
 absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   const std::string& name = record.pool().name();
   auto compiled = CompilePool(record.pool());
@@ -46,6 +53,10 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   pool.id = name.substr(name.find('/') + 1);
   pool.record = record;
   pool.spec = std::make_shared<const CompiledPool>(*std::move(compiled));
+  const v1::PlannerState& planner = record.planner();
+  pool.wanted = planner.wanted();
+  pool.needed = planner.needed();
+  pool.rise = RiseDetector(StateOf(planner.rise()));
   OpenPool(pool, now);
   return absl::OkStatus();
 }
@@ -114,10 +125,15 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   for (const auto& record : contents.forecasters()) {
     const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
     if (pool == world_.pools.end()) continue;
-    // One that cannot be read is learned again from the samples.
-    if (!pool->second.forecaster->Restore(record.state()).ok()) continue;
-    pool->second.capacity->Restore(record.capacity()).IgnoreError();
+    // What cannot be read is learned again from the samples, and both of them together.
+    PoolEntry& entry = pool->second;
+    if (entry.capacity->Restore(record.capacity()).ok() &&
+        !entry.forecaster->Restore(record.state()).ok()) {
+      entry.capacity.reset();
+      OpenForecasts(entry);
+    }
   }
+  loaded_time_ = now.wall;
   return absl::OkStatus();
 }
 
@@ -125,8 +141,8 @@ absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
   const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
   if (pool == world_.pools.end()) return absl::InfiniteFuture();
   const absl::Time last = pool->second.forecaster->LastStep();
-  return last == absl::InfinitePast() ? last
-                                      : last + pool->second.spec->step - absl::Nanoseconds(1);
+  // That step again: it is counted no more, but its last sample may be the newest of all.
+  return last == absl::InfinitePast() ? last : last - absl::Nanoseconds(1);
 }
 
 std::vector<Forecaster*> ControlLoop::DueFits() {
@@ -140,7 +156,7 @@ std::vector<Forecaster*> ControlLoop::DueFits() {
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
   const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
   if (pool == world_.pools.end()) return;
-  Changes unused(world_, Instant{});
+  Changes unused(world_, Instant{.wall = loaded_time_, .mono = {}});
   Ingest(unused, pool->second, Samples(samples.begin(), samples.end()), /*stored=*/true);
 }
 

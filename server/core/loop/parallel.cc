@@ -17,7 +17,7 @@ void EndStep(PoolEntry& pool, Instant now) {
   if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + activation)) {
     pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
-  pool.outlook = OutlookAt(pool, now.wall, activation);
+  pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), activation);
 }
 
 // The first pools of a queue, up to `count` of those that are still there.
@@ -40,6 +40,11 @@ void Save(Changes& changes, std::span<PoolEntry* const> pools, const ParallelFor
     records[i]->set_state(pools[i]->forecaster->Save());
     records[i]->set_capacity(pools[i]->capacity->Save());
   });
+  for (PoolEntry* pool : pools) {
+    if (pool->record.planner().late_steps().empty()) continue;
+    pool->record.mutable_planner()->clear_late_steps();  // They are in it.
+    changes.Keep(*pool);
+  }
 }
 
 }  // namespace
@@ -78,7 +83,7 @@ void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
     for (size_t i = 0; i < pools.size(); ++i) {
       pools[i]->fit_queued = false;
       if (fitted[i] == 0) continue;
-      pools[i]->next_save = absl::ZeroDuration();  // Else a restart would fit at another step.
+      pools[i]->next_save = absl::ZeroDuration();  // Else a restart would make two fits.
       --left;
     }
   }
@@ -89,6 +94,11 @@ void SaveNext(Changes& changes, const ParallelFor& parallel_for) {
       TakeFrom(changes.world(), changes.world().save_queue, kSavesPerTick);
   for (PoolEntry* pool : pools) pool->save_queued = false;
   Save(changes, pools, parallel_for);
+}
+
+void SaveNow(Changes& changes, PoolEntry& pool) {
+  PoolEntry* const pools[] = {&pool};
+  Save(changes, pools, OneByOne);
 }
 
 void SaveAll(Changes& changes, const ParallelFor& parallel_for) {

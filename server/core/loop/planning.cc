@@ -172,6 +172,28 @@ void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
   if (outlook.look_ahead_quantile) in.set_look_ahead_quantile(*outlook.look_ahead_quantile);
 }
 
+// True: whether errors or response time rise has turned.
+bool UpdateRise(PoolEntry& pool) {
+  if (!pool.view.has_value()) return false;
+  const bool before = pool.rise.rising();
+  pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
+  const RiseDetector::State& state = pool.rise.state();
+  v1::PlannerState::Rise& kept = *pool.record.mutable_planner()->mutable_rise();
+  if (state.errors_mean.has_value()) kept.set_errors_mean(*state.errors_mean);
+  if (state.response_mean.has_value()) kept.set_response_mean(*state.response_mean);
+  kept.set_rising(state.rising);
+  return state.rising != before;
+}
+
+// What the pool claims of the daemon's instances, for its record. True: it has changed.
+bool KeepClaim(PoolEntry& pool) {
+  v1::PlannerState& planner = *pool.record.mutable_planner();
+  if (planner.wanted() == pool.wanted && planner.needed() == pool.needed) return false;
+  planner.set_wanted(pool.wanted);
+  planner.set_needed(pool.needed);
+  return true;
+}
+
 }  // namespace
 
 absl::Duration ProvisioningLead(const PoolEntry& pool) {
@@ -242,15 +264,18 @@ D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
   return in;
 }
 
+absl::Time DecisionTick(const PoolEntry& pool, absl::Time now) {
+  return StepStart(now, std::min(pool.spec->activation_interval, pool.spec->step));
+}
+
 const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
-  if (kind == D::LEVEL && pool.view.has_value()) {
-    pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
-  }
-  D::Inputs inputs = InputsNow(pool, now);
+  const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
+  D::Inputs inputs = InputsNow(pool, DecisionTick(pool, now));
   const WindowWants wants = WantsNow(inputs);
-  RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
-               wants.instances, wants.active);
+  const bool wants_changed =
+      RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
+                   wants.instances, wants.active);
   D decision = Decide(kind, inputs, now);
   pool.needed = std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
   const auto share =
@@ -266,7 +291,8 @@ const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool alwa
   if (differs || always_record) decision.set_explanation(Explain(decision));
   if (decision.acted()) Act(changes, pool, decision);
   if (differs || always_record) changes.Record(pool, decision, differs);
-  if (differs) changes.Keep(pool);  // What it wanted, for the stabilisation window.
+  // What the planner remembers is on disk before what follows from it.
+  if (KeepClaim(pool) || wants_changed || rise_turned || differs) changes.Keep(pool);
   return pool.last_decisions[kind] = std::move(decision);
 }
 

@@ -8,6 +8,10 @@ namespace shadow {
 // The planner's inputs as they are now.
 v1::Decision::Inputs InputsNow(PoolEntry& pool, absl::Time now);
 
+// The last tick of the pool's activation intervals, which lie on the wall clock. Decisions go by
+// what it was then, so that one made soon after it, by a daemon that starts, is the same.
+absl::Time DecisionTick(const PoolEntry& pool, absl::Time now);
+
 // One decision: recorded if it differs from the last of its kind or `always_record`; carried out
 // where the mode allows it. It stands until the next of its kind.
 const v1::Decision& DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind kind,

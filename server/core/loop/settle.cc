@@ -166,7 +166,10 @@ void ExpireHolds(Changes& changes, PoolEntry& pool) {
 }
 
 void TickActivation(Changes& changes, PoolEntry& pool) {
-  pool.next_activation = changes.now().mono + pool.spec->activation_interval;
+  const absl::Duration interval = pool.spec->activation_interval;
+  const Instant& now = changes.now();
+  // On the wall clock: a restart does not shift them.
+  pool.next_activation = now.mono + (StepStart(now.wall, interval) + interval - now.wall);
   ExpireHolds(changes, pool);
   if (!HasPolledUsage(pool)) {
     DecideAndAct(changes, pool, v1::Decision::LEVEL);
@@ -179,11 +182,28 @@ void TickActivation(Changes& changes, PoolEntry& pool) {
   }
 }
 
-// In [1, 2): spreads what all pools would else do at the same tick.
-double SaveOffset(const std::string& id) {
+// In [0, 1): spreads what all pools would else do at the same tick.
+double PhaseOf(const std::string& id) {
   unsigned sum = 0;
   for (const char c : id) sum = sum * 31 + static_cast<unsigned char>(c);
-  return 1 + sum % 1024 / 1024.0;
+  return sum % 1024 / 1024.0;
+}
+
+void NoteSized(PoolEntry& pool, absl::Time now) {
+  v1::PlannerState& planner = *pool.record.mutable_planner();
+  *planner.mutable_size_time() = ToProto(now);
+  const absl::Time last = pool.forecaster->LastStep();
+  if (last != absl::InfinitePast()) *planner.mutable_size_step() = ToProto(last);
+}
+
+// Whether the last SIZE decision went by what is known now.
+bool Sized(const PoolEntry& pool, absl::Time now) {
+  const v1::PlannerState& planner = pool.record.planner();
+  const absl::Duration step = pool.spec->step;
+  const absl::Time known =
+      planner.has_size_step() ? FromProto(planner.size_step()) : absl::InfinitePast();
+  return planner.has_size_time() && pool.forecaster->LastStep() == known &&
+         StepStart(FromProto(planner.size_time()), step) == StepStart(now, step);
 }
 
 // After EndSteps.
@@ -194,6 +214,7 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
   *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
   DecideAndAct(changes, pool, v1::Decision::SIZE);
+  NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.
   if (now.mono < pool.next_save) return;
   pool.next_save = now.mono + changes.world().save_interval;
@@ -208,8 +229,12 @@ void OpenForecasts(PoolEntry& pool) {
                                     .season_lengths = pool.spec->season_lengths,
                                     .time_zone = pool.spec->time_zone,
                                     .events = pool.spec->demand_events,
+                                    .fit_phase = PhaseOf(pool.id),
                                     .defer_fits = true});
-  if (!saved.empty()) pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
+  if (!saved.empty()) {
+    pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
+    pool.forecaster->Fit();
+  }
   const std::string plan = pool.capacity == nullptr ? "" : pool.capacity->Save();
   pool.capacity = std::make_unique<PoolCapacity>(
       PoolCapacity::Options{.step = pool.spec->step,
@@ -227,9 +252,20 @@ void OpenPool(PoolEntry& pool, Instant now) {
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;
-  pool.next_save = now.mono + kFirstSave * SaveOffset(pool.id);
+  pool.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
   pool.due = now.mono;
   ScheduleScore(pool, now);
+}
+
+void ResumePool(Changes& changes, PoolEntry& pool) {
+  const absl::Time now = changes.now().wall;
+  CloseSteps(pool, now, now);
+  if (!Sized(pool, now)) pool.next_size = now;
+  v1::PlannerState& planner = *pool.record.mutable_planner();
+  if (!planner.has_size_time()) return;
+  // It wrote every step, so it lived no longer than one more; then it was ticks up to the last.
+  const absl::Time lived = FromProto(planner.size_time()) + pool.spec->step;
+  ResumeWants(planner, std::min(DecisionTick(pool, now - absl::Nanoseconds(1)), lived));
 }
 
 void TickPool(Changes& changes, PoolEntry& pool) {

@@ -78,6 +78,7 @@ struct PoolEntry {
 
   OpenStep open_step;
   std::optional<Outlook> outlook;  // Only between EndSteps and the decisions that follow it.
+  OpenStep closed_step;            // The last one that counted.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;

@@ -318,6 +318,19 @@ TEST_CASE("the highest wants of the window are remembered, in bounded space") {
   CHECK(state.wants_size() <= kWantsMax);
 }
 
+TEST_CASE("a want that is repeated need not be written: a restart takes it up to its last tick") {
+  const absl::Duration window = absl::Minutes(5);
+  v1::PlannerState state;
+  CHECK(RememberWant(state, kNow, window, 3, 3));
+  v1::PlannerState written = state;
+  CHECK_FALSE(RememberWant(state, kNow + absl::Minutes(4), window, 3, 3));
+  ResumeWants(written, kNow + absl::Minutes(4));
+  CHECK(written.SerializeAsString() == state.SerializeAsString());
+  ResumeWants(written, kNow);  // Never back.
+  CHECK(written.SerializeAsString() == state.SerializeAsString());
+  CHECK(RememberWant(state, kNow + absl::Minutes(5), window, 3, 2));
+}
+
 TEST_CASE("for any inputs, what is not known never makes a shadow smaller or serve less") {
   std::mt19937 random(5);
   const auto pick = [&random](int below) {

@@ -38,4 +38,18 @@ TEST_CASE("a missing reading changes nothing, and a lasting level becomes the no
   CHECK_FALSE(detector.rising());
 }
 
+TEST_CASE("a detector goes on from the state of another") {
+  RiseDetector first;
+  first.Update(0.0, 20);
+  first.Update(0.5, 60);
+  RiseDetector second(first.state());
+  CHECK(second.rising());
+  for (const double response : {30.0, 70.0, 26.0}) {
+    first.Update(std::nullopt, response);
+    second.Update(std::nullopt, response);
+    CHECK(second.rising() == first.rising());
+    CHECK(second.state().response_mean == first.state().response_mean);
+  }
+}
+
 }  // namespace shadow

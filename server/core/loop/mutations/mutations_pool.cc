@@ -5,6 +5,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/error.h"
 #include "server/core/loop/mutations/mutations.h"
+#include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
@@ -226,7 +227,8 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
     return AnswerWith(std::move(preview));
   }
   SetSpec(changes, pool, *std::move(compiled), *dna);
-  OpenForecasts(pool);  // Calendar, base or target may be others.
+  OpenForecasts(pool);     // Calendar, base or target may be others.
+  SaveNow(changes, pool);  // What was saved for those begins again elsewhere.
   pool.next_activation = changes.now().mono;
   ScheduleScore(pool, changes.now());
   changes.Put(pool, v1::Event::UPDATED, "updated");

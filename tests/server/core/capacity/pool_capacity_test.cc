@@ -157,6 +157,7 @@ TEST_CASE("restored, it plans as if it had never been away") {
     Fed restored(ByQuarter(), absl::Minutes(15));  // The lead is saved too.
     REQUIRE(restored.forecaster->Restore(original.forecaster->Save()).ok());
     REQUIRE(restored.capacity.Restore(original.capacity.Save()).ok());
+    CHECK(restored.capacity.Worth(60) == original.capacity.Worth(60));
     for (int64_t step = steps + 5; step < steps + 2 * kDay; ++step) {
       INFO(step);
       REQUIRE(restored.capacity.plan().instances == original.capacity.plan().instances);
