@@ -129,6 +129,7 @@ absl::Status RunDaemon(const Config& config) {
   spdlog::info("stopping; instances go on");
   (*server)->SetServing(false);
   (*server)->Shutdown();
+  simulations.Shutdown();  // What it scores is posted to `control`.
   control.Close();
   control_thread.join();
   return failed ? absl::DataLossError("the store failed") : absl::OkStatus();

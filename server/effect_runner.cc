@@ -76,12 +76,12 @@ void EffectRunner::Submit(Effect effect) {
     probes_.Submit(std::move(effect));
     return;
   }
-  if (effect.kind == Effect::Kind::kScore) return Score(effect);
   {
     const std::lock_guard lock(queue_mutex_);
     if (stopping_) return;
-    queue_.push_back(std::move(effect));
+    if (effect.kind != Effect::Kind::kScore) queue_.push_back(std::move(effect));
   }
+  if (effect.kind == Effect::Kind::kScore) return Score(effect);
   filled_.notify_one();
 }
 

@@ -36,7 +36,8 @@ struct Adapters {
 // each pool are in flight.
 class EffectRunner {
  public:
-  // `adapters` must outlive it. `done` is called on a worker, once for each effect.
+  // `adapters` must outlive it. `done` is called once for each effect: on a
+  // worker, or where `Adapters::score` calls it.
   EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done);
 
   // Stop.
@@ -49,7 +50,7 @@ class EffectRunner {
   void Cancel(uint64_t id) { probes_.Cancel(id); }
 
   // Interrupts probes, waits for the other effects that have begun and drops those that have not.
-  // Afterwards nothing is taken any more.
+  // Afterwards nothing is taken any more. A score that has begun is its adapter's to end.
   void Stop();
 
  private:

@@ -1,4 +1,5 @@
-// Threads that help the control thread through a tick: steps that end, fits, saves.
+// Threads that help the control thread through a tick (steps that end, fits, saves), and before it
+// begins through a start.
 #pragma once
 
 #include <atomic>
@@ -32,7 +33,7 @@ class StepWorkers {
 
   std::atomic<size_t> next_ = 0;  // Part that nobody has taken.
 
-  std::mutex mutex_;  // Guards what follows.
+  std::mutex mutex_;  // Guards what follows, but helpers_.
   std::condition_variable begun_;
   std::condition_variable ended_;
   const std::function<void(size_t)>* part_ = nullptr;

@@ -67,7 +67,7 @@ bool Observes(const v1::Pool& pool) { return pool.policy().mode() != v1::Policy:
 
 // "99.31% of the steps (14 missed, 0.04% of the need unserved), with 1.2 instances idle on average,
 // 12.2 created a day"
-std::string Fared(const v1::ObserveScore::Fared& fared) {
+std::string Fared(const v1::ObserveScore::Outcome& fared) {
   std::string text = absl::StrFormat(
       "%s of the steps (%d missed, %s of the need unserved), with %.1f instances idle on average, "
       "%.1f created a day",
@@ -158,8 +158,7 @@ std::string ScoreCell(const v1::Pool& pool) {
     return absl::StrCat(Percent(score.automatic().hit_rate()), ", base ",
                         Percent(score.base_alone().hit_rate()));
   }
-  const std::string& reason = score.unscored_reason();
-  return reason.empty() ? "not yet" : reason.substr(0, reason.find(':'));
+  return "not yet";
 }
 
 }  // namespace shadow

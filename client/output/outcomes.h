@@ -24,7 +24,7 @@ std::string EvaluationText(const v1::EvaluatePoolResponse& response, const std::
 // modes.
 std::string ScoreText(const v1::Pool& pool, absl::Time now);
 
-// The same in a few words: "99.31%, base 71.00%", or "not enough history".
+// The same in a few words: "99.31%, base 71.00%", or "not yet".
 std::string ScoreCell(const v1::Pool& pool);
 
 }  // namespace shadow

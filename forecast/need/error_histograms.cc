@@ -11,6 +11,7 @@ constexpr double kHalfLifeDays = 10;
 constexpr double kMarginalHalfLifeDays = 1;
 constexpr float kBackingSamples = 2;  // What all situations together count for in one of them.
 constexpr float kPriorSamples = 2;
+constexpr float kWeightMax = 1e9F;    // More than fading leaves of a sum of samples.
 constexpr int kSpreadFrom = 4;        // Errors from here on are shared with the bins beside theirs.
 constexpr float kSpreadShare = 0.2F;  // To each side.
 
@@ -177,7 +178,7 @@ bool ErrorHistograms::Restore(SavedReader& reader) {
   }
   for (float& weight : all_) {
     weight = reader.F32();
-    fits = fits && weight >= 0 && std::isfinite(weight);
+    fits = fits && weight >= 0 && weight <= kWeightMax;
   }
   for (SmallFloat& weight : seen_) weight = SmallFloat::FromBits(reader.U16());
   return fits && reader.ok();

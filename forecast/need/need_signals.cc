@@ -8,6 +8,7 @@
 namespace shadow {
 namespace {
 
+constexpr int64_t kStepsMax = int64_t{1} << 40;  // More than any pool will see.
 constexpr int kDayEntriesMax = 2048;
 constexpr int kRecentStepsMin = 16;  // More than kHourSteps.
 constexpr int kHalfHourSteps = 6;    // So they are called for the 5-minute grid.
@@ -147,7 +148,7 @@ bool NeedSignals::Restore(SavedReader& reader) {
   smoothed_ = reader.F64();
   volatility_ = reader.F64();
   next_forecast_ = reader.F64();
-  bool fits = count_ >= 0;
+  bool fits = count_ >= 0 && count_ <= kStepsMax;
   for (const double mean : {smoothed_, volatility_, next_forecast_}) {
     fits = fits && mean >= 0 && mean <= kQuartersMax;
   }

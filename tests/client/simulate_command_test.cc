@@ -204,7 +204,7 @@ TEST_CASE("a pool's score is in its row, and in words below it where it is the o
   score.set_unscored_reason("not enough history: pools/web has 3h of demand");
   CHECK(line() ==
         "web is only observed; not scored: not enough history: pools/web has 3h of demand\n");
-  CHECK_THAT(Run(daemon, {"pool", "list"}).out, Catch::Contains("  not enough history  "));
+  CHECK_THAT(Run(daemon, {"pool", "list"}).out, Catch::Contains("  not yet  "));
 
   score.clear_unscored_reason();
   *score.mutable_score_time() = ToProto(absl::FromUnixSeconds(1777636800) - absl::Minutes(5));

@@ -1,9 +1,12 @@
 // The control loop on the daemon's step workers: what it does must not depend on their number.
 #include <catch2/catch.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/loop/parallel.h"
+#include "server/core/loop/settle.h"
 #include "server/step_workers.h"
 #include "tests/server/core/scenario/planning_world.h"
 
@@ -66,6 +69,29 @@ TEST_CASE("parts in any order, too, come to the same") {
     while (count > 0) part(--count);
   };
   CHECK(RecordsOf(backwards) == RecordsOf(OneByOne));
+}
+
+TEST_CASE("a pool that a queue names twice, as one made anew, is lent once") {
+  World world;
+  const auto spec = CompilePool(PlanningWorld::Pool("web"));
+  REQUIRE(spec.ok());
+  PoolEntry& pool = world.pools["web"];
+  pool.id = "web";
+  pool.spec = std::make_shared<const CompiledPool>(*spec);
+  OpenPool(pool, Instant{});
+  world.fit_queue = world.save_queue = {"web", "gone", "web"};
+  pool.fit_queued = pool.save_queued = true;
+  Changes changes(world, Instant{});
+  SaveNext(changes, OneByOne);
+  CHECK(changes.batch().put_forecasters_size() == 1);
+  CHECK(world.save_queue.empty());
+  CHECK_FALSE(pool.save_queued);
+  REQUIRE(pool.forecaster->FitDue());
+  FitNext(world, kFitsPerTick, [](size_t count, const std::function<void(size_t)>& part) {
+    REQUIRE(count <= 1);
+    OneByOne(count, part);
+  });
+  CHECK(world.fit_queue.empty());
 }
 
 TEST_CASE("saves that are due at once are spread over ticks, and each pool is saved once") {

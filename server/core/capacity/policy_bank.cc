@@ -8,6 +8,7 @@ namespace shadow {
 namespace {
 
 constexpr double kHalfLifeDays = 30;
+constexpr int64_t kStepsMax = int64_t{1} << 40;  // More than any pool will see.
 constexpr int kUnscoredDays = 2;  // A day without a distribution, and one with a young one.
 
 constexpr double kPromiseMax = 0.3;
@@ -87,7 +88,7 @@ void PolicyBank::Save(SavedWriter& writer) const {
 bool PolicyBank::Restore(SavedReader& reader) {
   decided_ = reader.I64();
   scored_ = reader.F64();
-  bool fits = decided_ >= 0 && scored_ >= 0 && std::isfinite(scored_);
+  bool fits = decided_ >= 0 && decided_ <= kStepsMax && scored_ >= 0 && scored_ <= kStepsMax;
   for (size_t policy = 0; policy < size(); ++policy) {
     misses_[policy] = reader.F64();
     fits = fits && misses_[policy] >= 0 && misses_[policy] <= scored_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <span>
 #include <utility>
@@ -19,6 +18,8 @@ constexpr float kOutOfBand = 1e-5F;
 constexpr uint32_t kSaveVersion = 1;
 constexpr int64_t kCellMost = int64_t{1} << 40;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+bool IsCell(int64_t cell) { return cell >= -kCellMost && cell <= kCellMost; }
 
 absl::Duration CellLength(const PoolCapacity::Options& options) {
   const int64_t steps = options.day / options.step;
@@ -102,6 +103,8 @@ std::unique_ptr<CapacityPlanner> PoolCapacity::MakePlanner() const {
 void PoolCapacity::Start() {
   if (started()) return;
   BeginAgain();
+  burst_need_ = 0;  // History's are over.
+  plan_.burst.reset();
 }
 
 bool PoolCapacity::SetLead(absl::Duration lead) {
@@ -122,8 +125,6 @@ void PoolCapacity::BeginAgain() {
   for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
     Replan(cell, remembered_[SlotOf(cell)]);
   }
-  burst_need_ = 0;  // Those are over.
-  plan_.burst.reset();
   planner_->Start();
 }
 
@@ -263,8 +264,9 @@ bool PoolCapacity::Read(SavedReader& reader) {
   if (same) lead_cells_ = static_cast<int>(lead);
   remembered_begin_ = reader.I64();
   remembered_end_ = reader.I64();
+  if (!IsCell(remembered_begin_) || !IsCell(remembered_end_)) return false;
   const int64_t count = remembered_end_ - remembered_begin_;
-  if (std::abs(remembered_end_) > kCellMost || count < 0 || count > kRememberedCells) return false;
+  if (count < 0 || count > kRememberedCells) return false;
   remembered_.resize(kRememberedCells);
   for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
     remembered_[SlotOf(cell)] = reader.F32();
@@ -274,6 +276,7 @@ bool PoolCapacity::Read(SavedReader& reader) {
   const double demand = reader.F64();
   if (open) open_demand_ = demand;
   median_begin_ = reader.I64();
+  if (!IsCell(open_cell_) || !IsCell(median_begin_)) return false;
   const uint32_t medians = reader.U32();
   if (medians > static_cast<uint32_t>(refresh_cells_ + CapacityPlanner::kLeadStepsMax + 1)) {
     return false;
@@ -290,7 +293,9 @@ bool PoolCapacity::Read(SavedReader& reader) {
     return true;
   }
   planner_ = MakePlanner();
-  if (!same || !planner_->Restore(planner).ok()) {  // The latter: of another version.
+  const absl::Time last = CellStart(remembered_end_ - 1);
+  // The latter two: of another version.
+  if (!same || !planner_->Restore(planner).ok() || planner_->last_step() != last) {
     BeginAgain();
     return true;
   }

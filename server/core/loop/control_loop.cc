@@ -80,6 +80,7 @@ void ControlLoop::ListProviders(Changes& changes) {
 Ready ControlLoop::Recover(Instant now) {
   Changes changes(world_, now);
   changes.Note(v1::Event::RECOVERED, "", "the daemon started");
+  CloseAllSteps(world_, now.wall, options_.parallel_for);
   for (auto& [id, pool] : world_.pools) {
     for (auto& [member_id, member] : pool.members) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
@@ -153,8 +154,9 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   const InFlight asked = std::move(found->second);
   in_flight_.erase(found);
   Changes changes(world_, now);
-  if (asked.kind == Effect::Kind::kScore)
-    EndScore(world_, now.mono);  // Also of a pool that is gone.
+  if (asked.kind == Effect::Kind::kScore) {
+    EndScore(world_, result, now.mono);  // Also of a pool that is gone.
+  }
   if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();

@@ -18,7 +18,7 @@
 
 namespace shadow {
 
-// Control thread only, as everything in this folder.
+// Control thread only, as everything in this folder that is not said to be for one pool alone.
 class ControlLoop {
  public:
   struct Options {
@@ -31,7 +31,7 @@ class ControlLoop {
     // Lends the threads of its driver to what concerns one pool alone. Decisions do not depend on
     // it.
     ParallelFor parallel_for = OneByOne;
-    int fits_per_tick = 1;  // At least 1: of some 12 ms each.
+    int fits_per_tick = 1;  // At least 1: of some 10 ms each.
   };
 
   explicit ControlLoop(Options options) : options_(std::move(options)) {

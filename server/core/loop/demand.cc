@@ -58,7 +58,7 @@ absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, abs
 }
 
 // The highest `quantile` of the steps from the one that holds `now` through the one that holds
-// `now + ahead`, at most kForecastStepsMax / 2 of them; unset: no forecast.
+// `now + ahead`, as far as a forecast reaches; unset: no forecast.
 std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
                                       double quantile) {
   const absl::Duration step = pool.spec->step;
@@ -110,6 +110,10 @@ void Start(PoolEntry& pool, absl::Time step) {
 
 }  // namespace
 
+bool StepIsOver(const PoolEntry& pool, absl::Time now) {
+  return pool.record.pool().state() != v1::Pool::DELETING && now >= pool.next_size;
+}
+
 absl::Time StepStart(absl::Time time, absl::Duration step) {
   return absl::UnixEpoch() + absl::Floor(time - absl::UnixEpoch(), step);
 }
@@ -150,7 +154,9 @@ bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
   const OpenStep closed = std::exchange(pool.open_step, {});
   const double demand = closed.sum / static_cast<double>(closed.count);
   // Whoever plans goes by each fit from the step after it is due, however late it is made.
-  if (pool.capacity->started() && pool.forecaster->FitDue()) pool.forecaster->Fit();
+  if (pool.capacity->started() && pool.forecaster->FitDue() && pool.forecaster->Fit()) {
+    pool.next_save = absl::ZeroDuration();  // Else a restart would make two fits.
+  }
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
   const bool live = now - closed.start <= kLiveSteps * step;
   if (live && !pool.capacity->started()) Start(pool, closed.start);

@@ -1,4 +1,5 @@
-// A pool's demand: samples in, steps closed, forecasts read. Control thread only.
+// A pool's demand: samples in, steps closed, forecasts read. One thread at a time for a pool: the
+// control thread, or one that it lends the pool to.
 #pragma once
 
 #include <string>
@@ -25,6 +26,9 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stor
 // Closes the open step if it ended by `until`, `now` being the present: forecaster and capacity get
 // its mean. A step without a sample stays missing. True: one was closed.
 bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now);
+
+// Whether a SIZE decision is due, and before it the steps that ended are to be closed.
+bool StepIsOver(const PoolEntry& pool, absl::Time now);
 
 // Start of the step that holds `time`: multiples of `step` since the Unix epoch.
 absl::Time StepStart(absl::Time time, absl::Duration step);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/core/loop/demand.h"
@@ -20,12 +21,15 @@ void EndStep(PoolEntry& pool, Instant now) {
   pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), activation);
 }
 
-// The first pools of a queue, up to `count` of those that are still there.
-std::vector<PoolEntry*> TakeFrom(World& world, std::deque<std::string>& queue, size_t count) {
+// The first pools of a queue, up to `count` of those that wait in it: each once, though the queue
+// may name a pool that was deleted meanwhile, or one more time if it was made anew.
+std::vector<PoolEntry*> TakeFrom(World& world, std::deque<std::string>& queue,
+                                 bool PoolEntry::*queued, size_t count) {
   std::vector<PoolEntry*> pools;
   for (; pools.size() < count && !queue.empty(); queue.pop_front()) {
     const auto found = world.pools.find(queue.front());
-    if (found != world.pools.end()) pools.push_back(&found->second);
+    if (found == world.pools.end() || !std::exchange(found->second.*queued, false)) continue;
+    pools.push_back(&found->second);
   }
   return pools;
 }
@@ -56,10 +60,15 @@ void OneByOne(size_t count, const std::function<void(size_t)>& part) {
 void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for) {
   std::vector<PoolEntry*> ending;
   for (PoolEntry* pool : pools) {
-    const bool deleting = pool->record.pool().state() == v1::Pool::DELETING;
-    if (!deleting && now.wall >= pool->next_size) ending.push_back(pool);
+    if (StepIsOver(*pool, now.wall)) ending.push_back(pool);
   }
   parallel_for(ending.size(), [&](size_t i) { EndStep(*ending[i], now); });
+}
+
+void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for) {
+  std::vector<PoolEntry*> pools;
+  for (auto& [id, pool] : world.pools) pools.push_back(&pool);
+  parallel_for(pools.size(), [&](size_t i) { CloseSteps(*pools[i], now, now); });
 }
 
 void QueueFit(World& world, PoolEntry& pool) {
@@ -77,11 +86,11 @@ void QueueSave(World& world, PoolEntry& pool) {
 void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
   // What has too little history for a fit costs nothing, and does not count.
   for (size_t left = static_cast<size_t>(fits_max); left > 0 && !world.fit_queue.empty();) {
-    const std::vector<PoolEntry*> pools = TakeFrom(world, world.fit_queue, left);
+    std::vector<PoolEntry*> pools = TakeFrom(world, world.fit_queue, &PoolEntry::fit_queued, left);
+    std::erase_if(pools, [](const PoolEntry* pool) { return !pool->forecaster->FitDue(); });
     std::vector<char> fitted(pools.size());
     parallel_for(pools.size(), [&](size_t i) { fitted[i] = pools[i]->forecaster->Fit() ? 1 : 0; });
     for (size_t i = 0; i < pools.size(); ++i) {
-      pools[i]->fit_queued = false;
       if (fitted[i] == 0) continue;
       pools[i]->next_save = absl::ZeroDuration();  // Else a restart would make two fits.
       --left;
@@ -91,8 +100,7 @@ void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
 
 void SaveNext(Changes& changes, const ParallelFor& parallel_for) {
   const std::vector<PoolEntry*> pools =
-      TakeFrom(changes.world(), changes.world().save_queue, kSavesPerTick);
-  for (PoolEntry* pool : pools) pool->save_queued = false;
+      TakeFrom(changes.world(), changes.world().save_queue, &PoolEntry::save_queued, kSavesPerTick);
   Save(changes, pools, parallel_for);
 }
 

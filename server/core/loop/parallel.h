@@ -20,6 +20,9 @@ void OneByOne(size_t count, const std::function<void(size_t)>& part);
 // Closes what ended of the steps of `pools`, plans by it and looks ahead.
 void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for);
 
+// Closes what ended of the steps of all pools, at a start.
+void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for);
+
 // Fits take milliseconds each, saves a tenth of one, and both are due for many pools at once: they
 // queue, and each tick makes a few.
 void QueueFit(World& world, PoolEntry& pool);

@@ -251,7 +251,8 @@ void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const Sha
   changes.Put(pool, shadow, target.kind, why);
 }
 
-D::Inputs InputsNow(PoolEntry& pool, absl::Time now) {
+D::Inputs InputsNow(PoolEntry& pool, absl::Time time) {
+  const absl::Time now = DecisionTick(pool, time);
   D::Inputs in;
   FillPolicy(pool, in);
   FillLeads(pool, now, in);
@@ -271,7 +272,7 @@ absl::Time DecisionTick(const PoolEntry& pool, absl::Time now) {
 const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
   const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
-  D::Inputs inputs = InputsNow(pool, DecisionTick(pool, now));
+  D::Inputs inputs = InputsNow(pool, now);
   const WindowWants wants = WantsNow(inputs);
   const bool wants_changed =
       RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,

@@ -5,10 +5,11 @@
 
 namespace shadow {
 
-// The planner's inputs as they are now.
+// The planner's inputs as they were at the last DecisionTick.
 v1::Decision::Inputs InputsNow(PoolEntry& pool, absl::Time now);
 
-// The last tick of the pool's activation intervals, which lie on the wall clock. Decisions go by
+// The last tick of the pool's activation intervals (of its steps, if those are shorter), which lie
+// on the wall clock. Decisions go by
 // what it was then, so that one made soon after it, by a daemon that starts, is the same.
 absl::Time DecisionTick(const PoolEntry& pool, absl::Time now);
 

@@ -74,8 +74,9 @@ void ScoreNext(Changes& changes) {
   world.scoring.begun = changes.now().mono;
 }
 
-void EndScore(World& world, absl::Duration now) {
+void EndScore(World& world, const EffectResult& result, absl::Duration now) {
   world.scoring.effect.reset();
+  if (absl::IsCancelled(result.status)) return;
   world.scoring.not_before = now + kScoreRest * (now - world.scoring.begun);
 }
 

@@ -15,8 +15,8 @@ void ScoreNext(Changes& changes);
 // When ScoreNext has something to do, monotonic.
 absl::Duration NextScore(const World& world);
 
-// The replay under way has ended.
-void EndScore(World& world, absl::Duration now);
+// The replay under way has ended. One that gave way to people's is not rested from.
+void EndScore(World& world, const EffectResult& result, absl::Duration now);
 
 // What came of it, after EndScore. That of another spec than the pool's present one is dropped.
 void OnScore(Changes& changes, PoolEntry& pool, const EffectResult& result);
@@ -25,7 +25,8 @@ inline constexpr absl::Duration kScoreInterval = absl::Hours(1);
 inline constexpr absl::Duration kScoreDelay = absl::Seconds(5);  // So that history may come first.
 // After too little history, and after a replay that gave way to people's.
 inline constexpr absl::Duration kScoreRetry = absl::Minutes(1);
-// Between two replays, times what the last one took: they have a fifth of one core at most.
+// Between two replays, times what the last one took, waiting for people's included: they have a
+// fifth of one core at most.
 inline constexpr int kScoreRest = 4;
 
 }  // namespace shadow

@@ -259,7 +259,6 @@ void OpenPool(PoolEntry& pool, Instant now) {
 
 void ResumePool(Changes& changes, PoolEntry& pool) {
   const absl::Time now = changes.now().wall;
-  CloseSteps(pool, now, now);
   if (!Sized(pool, now)) pool.next_size = now;
   v1::PlannerState& planner = *pool.record.mutable_planner();
   if (!planner.has_size_time()) return;
@@ -271,7 +270,7 @@ void ResumePool(Changes& changes, PoolEntry& pool) {
 void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
     // Sizes first: a level is decided by what comes after the step that is over.
-    if (changes.now().wall >= pool.next_size) TickStep(changes, pool);
+    if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
     if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
     pool.outlook.reset();
   } else {

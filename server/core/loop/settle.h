@@ -12,7 +12,7 @@ void OpenForecasts(PoolEntry& pool);
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
 void OpenPool(PoolEntry& pool, Instant now);
 
-// Of a loaded pool, after the replay: it goes on as if there had been no restart.
+// Of a loaded pool, after CloseAllSteps: it goes on as if there had been no restart.
 void ResumePool(Changes& changes, PoolEntry& pool);
 
 // What time alone brings: usage reads and levels every activation interval, sizes every step (which

@@ -1,4 +1,5 @@
-// Everything the control thread owns. No locks: nobody else sees it; readers get a Snapshot.
+// Everything the control thread owns. No locks: readers get a Snapshot, and a pool that is lent to
+// another thread (parallel.h) is that thread's alone until it is back.
 #pragma once
 
 #include <cstdint>
@@ -96,7 +97,7 @@ struct PoolEntry {
   absl::Duration next_view;                     // Look at the balancer.
   absl::Duration next_save;                     // Of the forecaster and the capacity.
   absl::Duration next_score;                    // While it is in OBSERVE.
-  absl::Duration due;                           // The earliest of all of this pool's timers.
+  absl::Duration due;  // The earliest of this pool's timers but its saves and scores.
   std::optional<uint64_t> view_effect;
   std::optional<uint64_t> usage_effect;
   bool dirty = true;  // Its snapshot is out of date.

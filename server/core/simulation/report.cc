@@ -128,15 +128,15 @@ void Recommend(const Plan& plan, std::span<const Replayed> replayed,
 }
 
 // `hours`: what was scored.
-v1::ObserveScore::Fared FaredOf(const O& outcome, double hours) {
-  v1::ObserveScore::Fared fared;
-  fared.set_hit_rate(outcome.hit_rate());
-  fared.set_unserved_share(outcome.unserved_share());
-  fared.set_missed_steps(outcome.missed_steps());
-  if (hours > 0) fared.set_idle_instances(outcome.idle_instance_hours() / hours);
-  fared.set_created_per_day(outcome.created_per_day());
-  if (outcome.has_cost()) fared.set_cost(outcome.cost());
-  return fared;
+v1::ObserveScore::Outcome Summary(const O& outcome, double hours) {
+  v1::ObserveScore::Outcome summary;
+  summary.set_hit_rate(outcome.hit_rate());
+  summary.set_unserved_share(outcome.unserved_share());
+  summary.set_missed_steps(outcome.missed_steps());
+  if (hours > 0) summary.set_idle_instances(outcome.idle_instance_hours() / hours);
+  summary.set_created_per_day(outcome.created_per_day());
+  if (outcome.has_cost()) summary.set_cost(outcome.cost());
+  return summary;
 }
 
 absl::Time EndOf(const Plan& plan) { return plan.series.TimeOf(plan.series.values.size()); }
@@ -214,8 +214,8 @@ v1::ObserveScore ScoreFrom(const v1::EvaluatePoolResponse& evaluation) {
   score.set_scored_steps(evaluation.scored_steps());
   const double hours = absl::ToDoubleHours(FromProto(evaluation.step())) *
                        static_cast<double>(evaluation.scored_steps());
-  *score.mutable_automatic() = FaredOf(evaluation.automatic(), hours);
-  *score.mutable_base_alone() = FaredOf(evaluation.present(), hours);
+  *score.mutable_automatic() = Summary(evaluation.automatic(), hours);
+  *score.mutable_base_alone() = Summary(evaluation.present(), hours);
   return score;
 }
 

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -135,6 +136,18 @@ TEST_CASE("a rise out of the band plans for the same rise again, for as long as 
   CHECK(fed.capacity.plan().burst.has_value());  // The lead is two steps.
   fed.Feed(6 * kDay + 3, 6 * kDay + 4);
   CHECK_FALSE(fed.capacity.plan().burst.has_value());
+}
+
+TEST_CASE("a lead that grows while a burst lasts keeps it") {
+  Fed fed(ByQuarter());
+  fed.Feed(0, 6 * kDay);
+  fed.capacity.Start();
+  fed.Feed(6 * kDay, 6 * kDay + 1);
+  fed.Feed(6 * kDay + 1, 6 * kDay + 2, [](int64_t) { return kBase + 60 * kInstance; });
+  const std::optional<int> burst = fed.capacity.plan().burst;
+  REQUIRE(burst.has_value());
+  REQUIRE(fed.capacity.SetLead(absl::Minutes(45)));
+  CHECK(fed.capacity.plan().burst == burst);
 }
 
 TEST_CASE("the first instances are worth most, and those that are surely needed about 1") {
