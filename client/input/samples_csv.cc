@@ -100,6 +100,7 @@ absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::stri
     line_number = 1;
     return fail("it is empty; wanted the header `timestamp,value` and samples");
   }
+  if (samples.empty()) return fail("it ends without a sample");
   return csv;
 }
 

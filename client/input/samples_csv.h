@@ -22,7 +22,7 @@ struct CsvSamples {
 // finite value that is not negative, in the pool's demand unit. An empty value is a missing sample
 // and is skipped. Times ascend. Blank lines, CR LF, surrounding spaces, quotes and a byte order
 // mark are taken. `source` is the file's name for messages. kInvalidArgument: "<source>: line N:
-// ..." with what was wanted; nothing of the text is used.
+// ..." with what was wanted, also if there is no sample; nothing of the text is used.
 absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::string_view source);
 
 // The same without the lines.

@@ -50,6 +50,7 @@ TEST_CASE("a bad CSV is rejected with the line and what was wanted") {
        "Unix seconds"},
       {"timestamp,value\n2,1\n2,1\n",
        "d.csv: line 3: its time is not after that of the sample before it"},
+      {"timestamp,value\n2,\n", "d.csv: line 2: it ends without a sample"},
   };
   for (const auto& row : table) {
     INFO(row.text);

@@ -16,9 +16,13 @@ namespace {
 constexpr double kSweep[] = {0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
 constexpr int kWarmUpSeasons = 5;
 constexpr absl::Duration kEvaluatedDefault = absl::Hours(24 * 7);
+constexpr absl::Duration kStepMax = absl::Hours(1);
 constexpr absl::Duration kLeadMax = absl::Hours(24);
 
-std::string LevelLabel(double level) { return absl::StrCat("service level ", level); }
+std::string LevelLabel(const v1::Policy& policy) {
+  return policy.has_idle_cost() ? "by costs"
+                                : absl::StrCat("service level ", policy.service_level());
+}
 
 absl::Duration ShortestSeason(const v1::Pool& spec) { return FromProto(spec.season_lengths(0)); }
 
@@ -84,7 +88,7 @@ absl::StatusOr<Variant> VariantOf(const v1::SimulateRequest::Variant& asked, v1:
   auto spec = ReplaySpec(std::move(pool), step);
   if (!spec.ok()) return Renamed(spec.status(), asked.has_policy() ? field : "");
   Variant variant{.label = asked.label(), .spec = *std::move(spec)};
-  if (variant.label.empty()) variant.label = LevelLabel(variant.spec.policy().service_level());
+  if (variant.label.empty()) variant.label = LevelLabel(variant.spec.policy());
   return variant;
 }
 
@@ -132,7 +136,7 @@ absl::Duration GridOf(const v1::Pool& pool) {
   const absl::Duration step = FromProto(pool.step());
   if (pool.season_lengths().empty() || step <= absl::ZeroDuration()) return step;
   const absl::Duration least = kSeasonsMax * ShortestSeason(pool) / kStepsMax;
-  for (absl::Duration grid = step; grid <= absl::Hours(1); grid += step) {
+  for (absl::Duration grid = step; grid <= kStepMax; grid += step) {
     const bool divides = std::all_of(pool.season_lengths().begin(), pool.season_lengths().end(),
                                      [&](const google::protobuf::Duration& season) {
                                        return FromProto(season) % grid == absl::ZeroDuration();
@@ -144,10 +148,9 @@ absl::Duration GridOf(const v1::Pool& pool) {
 
 absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const v1::Pool& pool) {
   const std::vector<v1::Sample> samples(request.samples().begin(), request.samples().end());
-  absl::Duration step = std::max(GridOf(pool), MedianDistance(samples));
+  absl::Duration step = std::min(std::max(GridOf(pool), MedianDistance(samples)), kStepMax);
   if (request.has_step()) step = FromProto(request.step());
-  if (step >= absl::Seconds(1) && step <= absl::Hours(1) &&
-      step == absl::Trunc(step, absl::Seconds(1))) {
+  if (step >= absl::Seconds(1) && step <= kStepMax && step == absl::Trunc(step, absl::Seconds(1))) {
     return step;
   }
   return FieldError("step", absl::StrCat(absl::FormatDuration(step),

@@ -89,6 +89,14 @@ TEST_CASE("what a request asks for wrongly is named") {
         "pools/web has 96h of demand; a replay needs its warm-up, 96h, and a step of 5m");
 }
 
+TEST_CASE("a policy is called by what it goes by: its service level, or its costs") {
+  CHECK(PlanSimulation({}, SomePool(), Days(8))->variants[0].label == "service level 0.97");
+  v1::Pool pool = SomePool();
+  pool.mutable_policy()->set_idle_cost(1);
+  pool.mutable_policy()->set_shortage_cost(50);
+  CHECK(PlanSimulation({}, pool, Days(8))->variants[0].label == "by costs");
+}
+
 TEST_CASE("the grid is the pool's, or that of samples further apart, or the one asked for") {
   v1::SimulateRequest request;
   CHECK(*StepOf(request, SomePool()) == absl::Minutes(5));
@@ -101,6 +109,9 @@ TEST_CASE("the grid is the pool's, or that of samples further apart, or the one 
     *request.add_samples()->mutable_time() = ToProto(absl::FromUnixSeconds(i * 1800));
   }
   CHECK(*StepOf(request, SomePool()) == absl::Minutes(30));
+  *request.mutable_samples(1)->mutable_time() = ToProto(absl::FromUnixSeconds(7200));
+  *request.mutable_samples(2)->mutable_time() = ToProto(absl::FromUnixSeconds(14400));
+  CHECK(*StepOf(request, SomePool()) == absl::Hours(1));  // No step is longer.
   *request.mutable_step() = ToProto(absl::Minutes(15));
   CHECK(*StepOf(request, SomePool()) == absl::Minutes(15));
   *request.mutable_step() = ToProto(absl::Milliseconds(1500));
