@@ -23,6 +23,12 @@ inline constexpr int64_t kStateBytesMax = 128 * 1024;
 // No step index beyond it, either way, is taken: 35,000 years of seconds.
 inline constexpr int64_t kStepIndexMax = int64_t{1} << 40;
 
+// A fit that was made and does not count yet: up to the cell `end`.
+struct NextFit {
+  std::unique_ptr<Model> model;  // Null: too little history.
+  int64_t end = 0;
+};
+
 // One owner at a time; Forecast and Trust fit when that is due, unless fits are deferred, though
 // they are const: at the first call, and then once at every Shape::refit cells. A model follows
 // from the options, the history and the cell of the last fit, so a restart changes nothing.
@@ -94,10 +100,6 @@ class Engine final : public Forecaster {
   mutable bool fit_known_ = false;  // A fit up to fit_end_ was tried, here or before Save.
   mutable bool fit_tried_ = false;  // The same, here.
   // What comes next, if it was made.
-  struct NextFit {
-    std::unique_ptr<Model> model;
-    int64_t end = 0;
-  };
   mutable std::optional<NextFit> next_fit_;
 };
 

@@ -84,7 +84,7 @@ absl::StatusOr<v1::ObserveScore> ScorePool(Store& store, const v1::Pool& pool, a
 
 void ScoreInBackground(Store& store, SimulationWorker& worker, const Clock& clock,
                        const v1::Pool& pool,
-                       std::function<void(absl::StatusOr<v1::ObserveScore>)> done) {
+                       const std::function<void(absl::StatusOr<v1::ObserveScore>)>& done) {
   const absl::Status posted = worker.PostBackground([&store, &worker, &clock, pool, done] {
     done(TryScorePool(store, pool, clock.Now().wall, [&worker] { return worker.GivesWay(); }));
   });

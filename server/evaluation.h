@@ -36,6 +36,6 @@ absl::StatusOr<v1::ObserveScore> ScorePool(Store& store, const v1::Pool& pool, a
 // `worker` is stopping. Returns at once; the references must live until `done` was called.
 void ScoreInBackground(Store& store, SimulationWorker& worker, const Clock& clock,
                        const v1::Pool& pool,
-                       std::function<void(absl::StatusOr<v1::ObserveScore>)> done);
+                       const std::function<void(absl::StatusOr<v1::ObserveScore>)>& done);
 
 }  // namespace shadow

@@ -120,7 +120,8 @@ NeedSituation NeedSignals::Situation() const {
   const int smooth = BinOf(kLevelEdges, std::rint(mean)) * kDeviations + middle +
                      static_cast<int>(std::clamp<double>(deviation, -middle, middle));
   const uint8_t volatility = Byte(BinOf(kVolatilityEdges, Instances(volatility_)));
-  const int level = BinOf(kLevelEdges, now / kQuarters);
+  const int need = now / kQuarters;
+  const int level = BinOf(kLevelEdges, need);
   const uint8_t difference = Byte(BinOf(kDifferenceEdges, Instances(highest - now)));
   return {.of = {Byte(level * kTrends + trend), volatility, difference, difference, volatility,
                  volatility, Byte(smooth), 0},

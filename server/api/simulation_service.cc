@@ -52,8 +52,9 @@ absl::Status Run(const ApiContext& api, const v1::EvaluatePoolRequest& request,
                  const v1::Pool& pool, const std::function<bool()>& cancelled,
                  v1::EvaluatePoolResponse& response) {
   auto evaluated = Evaluate(api.store, request, pool, api.clock.Now().wall, cancelled);
-  if (evaluated.ok()) response = *std::move(evaluated);
-  return evaluated.status();
+  if (!evaluated.ok()) return evaluated.status();
+  response = *std::move(evaluated);
+  return absl::OkStatus();
 }
 
 // Has it run on the worker; a call that its client has given up ends early. `context`, `request`

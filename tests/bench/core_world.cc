@@ -75,7 +75,7 @@ struct CoreWorld::Learned {
 };
 
 const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned() {
-  static const std::vector<Learned> all = [] {
+  static const std::vector<Learned> kAll = [] {
     const CoreWorld learners{Learners()};
     std::vector<Learned> learned(kLearners);
     for (const auto& [id, pool] : learners.loop_.world().pools) {
@@ -85,7 +85,7 @@ const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned() {
     }
     return learned;
   }();
-  return all;
+  return kAll;
 }
 
 CoreWorld::CoreWorld(Learners /*learners*/)
