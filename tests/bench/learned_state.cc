@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/time_proto.h"
-#include "storage/sqlite.h"
 #include "storage/store.h"
 
 namespace shadow::bench {
@@ -165,13 +164,6 @@ void MakeLearnedStates(const LearnedState& state, const std::string& killed,
   }
   AddLastStep(killed, state);
   AddLastStep(saved, state);
-}
-
-void ForgetLearned(const std::string& directory) {
-  auto opened =
-      storage::Connection::Open(directory + "/state.db", storage::Connection::Access::kReadWrite);
-  Insist(opened.status());
-  Insist((*opened)->Execute("DELETE FROM resources WHERE name LIKE 'forecasters/%'"));
 }
 
 }  // namespace shadow::bench

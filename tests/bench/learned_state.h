@@ -21,7 +21,4 @@ struct LearnedState {
 void MakeLearnedStates(const LearnedState& state, const std::string& killed,
                        const std::string& saved);
 
-// Takes away what was learned, as if it were of another version.
-void ForgetLearned(const std::string& directory);
-
 }  // namespace shadow::bench
