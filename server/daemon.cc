@@ -49,8 +49,8 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
     if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
     return nullptr;  // Pushed.
   };
-  adapters.score = [&](const v1::Pool& pool, Adapters::Scored done) {
-    ScoreInBackground(store, simulations, clock, pool, std::move(done));
+  adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {
+    ScoreInBackground(store, simulations, clock, pool, done);
   };
   return adapters;
 }

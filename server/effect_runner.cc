@@ -76,12 +76,14 @@ void EffectRunner::Submit(Effect effect) {
     probes_.Submit(std::move(effect));
     return;
   }
-  {
-    const std::lock_guard lock(queue_mutex_);
-    if (stopping_) return;
-    if (effect.kind != Effect::Kind::kScore) queue_.push_back(std::move(effect));
+  std::unique_lock lock(queue_mutex_);
+  if (stopping_) return;
+  if (effect.kind == Effect::Kind::kScore) {
+    lock.unlock();
+    return Score(effect);
   }
-  if (effect.kind == Effect::Kind::kScore) return Score(effect);
+  queue_.push_back(std::move(effect));
+  lock.unlock();
   filled_.notify_one();
 }
 
