@@ -21,7 +21,7 @@ namespace shadow {
 inline constexpr int64_t kStateBytesMax = 128 * 1024;
 
 // No step index beyond it, either way, is taken: 35,000 years of seconds.
-inline constexpr int64_t kStepIndexMax = int64_t{1} << 40;
+inline constexpr int64_t kStepIndexMax = kSavedStepsMax;
 
 // A fit that was made and does not count yet: up to the cell `end`.
 struct NextFit {

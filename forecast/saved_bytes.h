@@ -10,6 +10,10 @@
 
 namespace shadow {
 
+// Saved steps, whether counted or as an index since 1970, are within this either way: bytes from
+// elsewhere must not bring the arithmetic out of range.
+inline constexpr int64_t kSavedStepsMax = int64_t{1} << 40;
+
 class SavedWriter {
  public:
   void U8(uint8_t value) { Put(value); }

@@ -86,7 +86,8 @@ void ScoreInBackground(Store& store, SimulationWorker& worker, const Clock& cloc
                        const v1::Pool& pool,
                        const std::function<void(absl::StatusOr<v1::ObserveScore>)>& done) {
   const absl::Status posted = worker.PostBackground([&store, &worker, &clock, pool, done] {
-    done(TryScorePool(store, pool, clock.Now().wall, [&worker] { return worker.GivesWay(); }));
+    done(TryScorePool(store, pool, clock.Now().wall,
+                      [&worker] { return worker.BackgroundMustEnd(); }));
   });
   if (!posted.ok()) done(absl::CancelledError(posted.message()));
 }

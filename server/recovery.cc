@@ -16,9 +16,9 @@ void FitDue(ControlLoop& loop, StepWorkers& workers) {
 }
 
 // The samples of many pools, in the order of their time, until a page of them is replayed.
-class Replayed {
+class ReplayBuffer {
  public:
-  Replayed(ControlLoop& loop, StepWorkers& workers) : loop_(loop), workers_(workers) {}
+  ReplayBuffer(ControlLoop& loop, StepWorkers& workers) : loop_(loop), workers_(workers) {}
 
   void Add(const std::string& pool, v1::Sample sample) {
     samples_[pool].push_back(std::move(sample));
@@ -49,7 +49,7 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
     const std::string& name = pool.record.pool().name();
     after[name] = loop.ReplayFrom(name);
   }
-  Replayed replayed(loop, workers);
+  ReplayBuffer replayed(loop, workers);
   const absl::Status status = store.ScanSamples(
       after, now,
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });

@@ -46,7 +46,7 @@ absl::Status SimulationWorker::PostBackground(std::function<void()> job) {
   return absl::OkStatus();
 }
 
-bool SimulationWorker::GivesWay() const {
+bool SimulationWorker::BackgroundMustEnd() const {
   const std::lock_guard lock(mutex_);
   return stopping_ || !waiting_.empty();
 }

@@ -32,12 +32,12 @@ class SimulationWorker {
   // then.
   absl::Status Post(std::function<void()> job);
 
-  // The same once no other job waits, and it is to end soon once GivesWay() is true.
+  // The same once no other job waits, and it is to end soon once BackgroundMustEnd() is true.
   // kResourceExhausted: another background job waits.
   absl::Status PostBackground(std::function<void()> job);
 
   // Whether a background job is to end: a job waits, or the worker is stopping.
-  bool GivesWay() const;
+  bool BackgroundMustEnd() const;
 
   bool stopping() const { return stopping_; }
 

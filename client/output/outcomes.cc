@@ -63,6 +63,7 @@ std::string Fared(const O& outcome) {
   return text;
 }
 
+// Unspecified is OBSERVE.
 bool Observes(const v1::Pool& pool) { return pool.policy().mode() != v1::Policy::AUTOMATIC; }
 
 // "99.31% of the steps (14 missed, 0.04% of the need unserved), with 1.2 instances idle on average,

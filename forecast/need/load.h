@@ -9,17 +9,19 @@
 namespace shadow {
 
 inline constexpr int kNeedMax = 100000;  // Instances; a greater need counts as this.
-inline constexpr int kQuarters = 4;      // In an instance.
-inline constexpr int kQuartersMax = kQuarters * kNeedMax + kQuarters - 1;
+inline constexpr int kQuartersPerInstance = 4;
+inline constexpr int kQuartersMax = kQuartersPerInstance * kNeedMax + kQuartersPerInstance - 1;
 
 // Those of need n are 4n ... 4n + 3, the fuller the higher; without load 3. e.g. a load of 1 is 7,
 // of 1.01 is 8. `load` is not NaN.
 inline int QuartersOf(double load) {
   constexpr double kRounding = 1e-9;  // Instances that a division may be off by.
-  const double quarters = std::ceil(kQuarters * (load - kRounding)) + kQuarters - 1;
-  return static_cast<int>(std::clamp<double>(quarters, kQuarters - 1, kQuartersMax));
+  const double quarters =
+      std::ceil(kQuartersPerInstance * (load - kRounding)) + kQuartersPerInstance - 1;
+  return static_cast<int>(std::clamp<double>(quarters, kQuartersPerInstance - 1, kQuartersMax));
 }
 
-inline int NeedOf(double load) { return QuartersOf(load) / kQuarters; }
+// ceil(load), 0 to kNeedMax, but what a division is off by takes no instance. e.g. 0.3 / 0.1: 3.
+inline int NeedOf(double load) { return QuartersOf(load) / kQuartersPerInstance; }
 
 }  // namespace shadow

@@ -164,7 +164,7 @@ void NeedDistribution::Mix(size_t horizon, const NeedSituation& situation,
   const std::span<float> mass = std::span(mass_).subspan(horizon * cells(), cells());
   std::fill(mass.begin(), mass.end(), 0.0F);
   for (size_t cell = 0; cell < loads; ++cell) {
-    const int need = LoadScale::Lowest(static_cast<int>(cell)) / kQuarters;
+    const int need = LoadScale::Lowest(static_cast<int>(cell)) / kQuartersPerInstance;
     mass[static_cast<size_t>(NeedScale::CellOf(need))] += mixed[cell];
   }
 }

@@ -26,7 +26,8 @@ class NeedDistribution {
   };
   static constexpr int kLeadStepsMax = 120;
   static constexpr int kHorizonsMax = 5;
-  static constexpr int kCellsMax = NeedScale::CellOf(ErrorHistograms::kReachMax / kQuarters) + 1;
+  static constexpr int kCellsMax =
+      NeedScale::CellOf(ErrorHistograms::kReachMax / kQuartersPerInstance) + 1;
 
   explicit NeedDistribution(const Options& options);
 
@@ -50,7 +51,7 @@ class NeedDistribution {
 
   int64_t steps() const { return signals_.count(); }  // Seen, missing ones too.
   // The last need that is known; 0: none.
-  int last() const { return signals_.last() / kQuarters; }
+  int last() const { return signals_.last() / kQuartersPerInstance; }
 
   size_t StateBytes() const;
 
@@ -75,7 +76,9 @@ class NeedDistribution {
   void Mix(size_t horizon, const NeedSituation& situation, const NeedGuesses& guesses);
   // One expert's weights by cell of LoadScale, into `weights`; their sum is returned.
   float Weigh(const ErrorHistograms::Place& place, int guess, std::span<float> weights) const;
-  size_t cells() const { return static_cast<size_t>(NeedScale::CellOf(reach_ / kQuarters)) + 1; }
+  size_t cells() const {
+    return static_cast<size_t>(NeedScale::CellOf(reach_ / kQuartersPerInstance)) + 1;
+  }
 
   Options options_;
   std::vector<int> horizons_;

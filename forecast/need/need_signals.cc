@@ -8,7 +8,6 @@
 namespace shadow {
 namespace {
 
-constexpr int64_t kStepsMax = int64_t{1} << 40;  // More than any pool will see.
 constexpr int kDayEntriesMax = 2048;
 constexpr int kRecentStepsMin = 16;  // More than kHourSteps.
 constexpr int kHalfHourSteps = 6;    // So they are called for the 5-minute grid.
@@ -34,7 +33,7 @@ int32_t Whole(double quarters) {
   return static_cast<int32_t>(std::lrint(std::clamp<double>(quarters, 0, kQuartersMax)));
 }
 
-double Instances(double quarters) { return quarters / kQuarters; }
+double Instances(double quarters) { return quarters / kQuartersPerInstance; }
 
 uint8_t Byte(int value) { return static_cast<uint8_t>(value); }
 
@@ -87,7 +86,8 @@ NeedSituation NeedSignals::Guess(std::span<const double> median, std::span<NeedG
   const auto forecast = [&](int horizon) -> double {
     const auto step = static_cast<size_t>(horizon);
     const bool known = step < median.size() && std::isfinite(median[step]);
-    return known ? kQuarters * median[step] + kQuarters - 1 : Yesterday(horizon);
+    return known ? kQuartersPerInstance * median[step] + kQuartersPerInstance - 1
+                 : Yesterday(horizon);
   };
   const double correction = kForecastCorrection * (now - next_forecast_);
   for (size_t i = 0; i < horizons_.size(); ++i) {
@@ -120,7 +120,7 @@ NeedSituation NeedSignals::Situation() const {
   const int smooth = BinOf(kLevelEdges, std::rint(mean)) * kDeviations + middle +
                      static_cast<int>(std::clamp<double>(deviation, -middle, middle));
   const uint8_t volatility = Byte(BinOf(kVolatilityEdges, Instances(volatility_)));
-  const int need = now / kQuarters;
+  const int need = now / kQuartersPerInstance;
   const int level = BinOf(kLevelEdges, need);
   const uint8_t difference = Byte(BinOf(kDifferenceEdges, Instances(highest - now)));
   return {.of = {Byte(level * kTrends + trend), volatility, difference, difference, volatility,
@@ -149,7 +149,7 @@ bool NeedSignals::Restore(SavedReader& reader) {
   smoothed_ = reader.F64();
   volatility_ = reader.F64();
   next_forecast_ = reader.F64();
-  bool fits = count_ >= 0 && count_ <= kStepsMax;
+  bool fits = count_ >= 0 && count_ <= kSavedStepsMax;
   for (const double mean : {smoothed_, volatility_, next_forecast_}) {
     fits = fits && mean >= 0 && mean <= kQuartersMax;
   }

@@ -13,13 +13,11 @@ namespace {
 
 using D = v1::Decision;
 
-constexpr double kRounding = 1e-9;  // Of instances: a need of 3.0000000001 is one of 3.
-
 // Instances for what is beyond the base.
 int InstancesFor(const D::Inputs& in, double need) {
   const double beyond = (need - in.base_capacity()) / in.instance_capacity();
   if (!(beyond > 0) || !(in.instance_capacity() > 0)) return 0;
-  return static_cast<int>(std::min<double>(std::ceil(beyond - kRounding), kInstancesMax));
+  return NeedOf(beyond);
 }
 
 bool HasUsage(const D::Inputs& in) { return in.usage().has_demand() && !in.usage().stale(); }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "forecast/need/load.h"
 #include "shadow/v1/record.pb.h"
 #include "shadow/v1/usage.pb.h"
 
@@ -23,7 +24,8 @@ int LevelFor(int instances, int active);
 // a person asks for, bounded by kInstancesMax. e.g. (80, 150, 100, 50) -> 3.
 int SizeByHand(double demand, double increase, double base_capacity, double instance_capacity);
 
-inline constexpr int kInstancesMax = 100000;  // Keeps the arithmetic in range, whatever the inputs.
+inline constexpr int kInstancesMax =
+    kNeedMax;  // Keeps the arithmetic in range, whatever the inputs.
 
 // One decision, all of it from `inputs`; `id`, `pool`, `acted` and `explanation` are the caller's.
 // ARCHITECTURE.md holds the rules in their order and a worked example. The two kinds:

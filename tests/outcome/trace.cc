@@ -1,7 +1,5 @@
 #include "tests/outcome/trace.h"
 
-#include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <functional>
 #include <limits>
@@ -14,8 +12,6 @@
 
 namespace shadow::outcome {
 namespace {
-
-constexpr double kNeedMost = 1e6;
 
 // Calls `take` with the two fields of each line but the header.
 absl::Status ForEachPair(const std::string& path,
@@ -76,13 +72,6 @@ absl::StatusOr<std::vector<SeriesCapacity>> ReadCapacities(const std::string& pa
       });
   if (!read.ok()) return read;
   return capacities;
-}
-
-std::optional<int> NeedOf(double demand, double instance_capacity) {
-  if (std::isnan(demand)) return std::nullopt;
-  constexpr double kRounding = 1e-9;
-  const double need = std::ceil(demand / instance_capacity - kRounding);
-  return static_cast<int>(std::clamp<double>(need, 0, kNeedMost));
 }
 
 }  // namespace shadow::outcome

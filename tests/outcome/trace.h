@@ -1,7 +1,6 @@
 // A trace of demand, as the files of the outcome game hold it.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +29,5 @@ struct SeriesCapacity {
 
 // A file of `series,instance_capacity` lines after a header. Errors as ReadTrace.
 absl::StatusOr<std::vector<SeriesCapacity>> ReadCapacities(const std::string& path);
-
-// ceil(demand / capacity), as the game counts. Unset for NaN. e.g. (10, 4) -> 3.
-std::optional<int> NeedOf(double demand, double instance_capacity);
 
 }  // namespace shadow::outcome

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/loop/parallel.h"
+#include "server/core/loop/pool_work.h"
 #include "server/core/loop/settle.h"
 #include "server/step_workers.h"
 #include "tests/server/core/scenario/planning_world.h"

@@ -8,7 +8,6 @@ namespace shadow {
 namespace {
 
 constexpr double kHalfLifeDays = 30;
-constexpr int64_t kStepsMax = int64_t{1} << 40;  // More than any pool will see.
 constexpr int kUnscoredDays = 2;  // A day without a distribution, and one with a young one.
 
 constexpr double kPromiseMax = 0.3;
@@ -88,7 +87,8 @@ void PolicyBank::Save(SavedWriter& writer) const {
 bool PolicyBank::Restore(SavedReader& reader) {
   decided_ = reader.I64();
   scored_ = reader.F64();
-  bool fits = decided_ >= 0 && decided_ <= kStepsMax && scored_ >= 0 && scored_ <= kStepsMax;
+  bool fits =
+      decided_ >= 0 && decided_ <= kSavedStepsMax && scored_ >= 0 && scored_ <= kSavedStepsMax;
   for (size_t policy = 0; policy < size(); ++policy) {
     misses_[policy] = reader.F64();
     fits = fits && misses_[policy] >= 0 && misses_[policy] <= scored_;

@@ -16,10 +16,9 @@ constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 // A need above what one step in so many exceeds is a burst.
 constexpr float kOutOfBand = 1e-5F;
 constexpr uint32_t kSaveVersion = 1;
-constexpr int64_t kCellMost = int64_t{1} << 40;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-bool IsCell(int64_t cell) { return cell >= -kCellMost && cell <= kCellMost; }
+bool IsCell(int64_t cell) { return cell >= -kSavedStepsMax && cell <= kSavedStepsMax; }
 
 absl::Duration CellLength(const PoolCapacity::Options& options) {
   const int64_t steps = options.day / options.step;

@@ -8,8 +8,8 @@
 #include "server/core/loop/instances.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/mutations/request_ids.h"
-#include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/pool_work.h"
 #include "server/core/loop/results.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
@@ -136,9 +136,6 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }
-    case Effect::Kind::kScore:
-      OnScore(changes, pool, result);
-      break;
     default: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
@@ -154,16 +151,16 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   const InFlight asked = std::move(found->second);
   in_flight_.erase(found);
   Changes changes(world_, now);
+  const auto pool = world_.pools.find(asked.pool);
   if (asked.kind == Effect::Kind::kScore) {
-    EndScore(world_, result, now.mono);  // Also of a pool that is gone.
-  }
-  if (asked.kind == Effect::Kind::kListInstances) {
+    OnScore(changes, pool == world_.pools.end() ? nullptr : &pool->second, result);
+  } else if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();
     provider.next_list = now.mono + kListInterval;
     OnInstanceList(changes, asked.provider, asked.asked, result);
     SettleTouched(changes);
-  } else if (const auto pool = world_.pools.find(asked.pool); pool != world_.pools.end()) {
+  } else if (pool != world_.pools.end()) {
     OnPoolResult(changes, pool->second, asked, result);
   }
   return Finish(changes);
@@ -179,7 +176,7 @@ Ready ControlLoop::Tick(Instant now) {
     due.push_back(&pool);
   }
   if (!due.empty()) CountBudget(world_);
-  EndSteps(due, now, options_.parallel_for);
+  PlanEndedSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   FitNext(world_, options_.fits_per_tick, options_.parallel_for);
   SaveNext(changes, options_.parallel_for);

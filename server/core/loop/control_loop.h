@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "server/core/loop/changes.h"
-#include "server/core/loop/parallel.h"
+#include "server/core/loop/pool_work.h"
 #include "server/core/loop/request.h"
 #include "server/core/loop/snapshot.h"
 #include "server/core/loop/world.h"

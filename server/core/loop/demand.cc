@@ -79,7 +79,7 @@ bool IsLate(Changes& changes, PoolEntry& pool, absl::Time step) {
   const bool noted = !late.empty() && FromProto(late.rbegin()->step()) == step;
   if (noted || step != pool.closed_step.start) return true;
   if (late.size() >= kLateStepsMax) {
-    late.RemoveLast();
+    late.RemoveLast();  // A restart before that save counts what came late to it.
     pool.next_save = absl::ZeroDuration();
   }
   v1::PlannerState::LateStep& entry = *late.Add();

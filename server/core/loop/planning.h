@@ -9,8 +9,8 @@ namespace shadow {
 v1::Decision::Inputs InputsNow(PoolEntry& pool, absl::Time now);
 
 // The last tick of the pool's activation intervals (of its steps, if those are shorter), which lie
-// on the wall clock. Decisions go by
-// what it was then, so that one made soon after it, by a daemon that starts, is the same.
+// on the wall clock. Decisions go by what it was then, so that one made soon after it, by a daemon
+// that starts, is the same.
 absl::Time DecisionTick(const PoolEntry& pool, absl::Time now);
 
 // One decision: recorded if it differs from the last of its kind or `always_record`; carried out

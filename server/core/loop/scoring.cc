@@ -74,24 +74,21 @@ void ScoreNext(Changes& changes) {
   world.scoring.begun = changes.now().mono;
 }
 
-void EndScore(World& world, const EffectResult& result, absl::Duration now) {
-  world.scoring.effect.reset();
-  if (absl::IsCancelled(result.status)) return;
-  world.scoring.not_before = now + kScoreRest * (now - world.scoring.begun);
-}
-
-void OnScore(Changes& changes, PoolEntry& pool, const EffectResult& result) {
+void OnScore(Changes& changes, PoolEntry* pool, const EffectResult& result) {
   const Instant now = changes.now();
-  if (changes.world().scoring.spec != pool.spec || !Observes(pool)) return;
+  Scoring& scoring = changes.world().scoring;
   const bool gave_way = absl::IsCancelled(result.status);
+  scoring.effect.reset();
+  if (!gave_way) scoring.not_before = now.mono + kScoreRest * (now.mono - scoring.begun);
+  if (pool == nullptr || scoring.spec != pool->spec || !Observes(*pool)) return;
   const bool soon = gave_way || absl::IsFailedPrecondition(result.status);
-  pool.next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
+  pool->next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
   if (gave_way) return;
-  if (!result.status.ok()) return SetReason(pool, result.status);
-  v1::ObserveScore& score = *pool.record.mutable_pool()->mutable_observe_score();
+  if (!result.status.ok()) return SetReason(*pool, result.status);
+  v1::ObserveScore& score = *pool->record.mutable_pool()->mutable_observe_score();
   score = result.score;
   *score.mutable_score_time() = ToProto(now.wall);
-  changes.Put(pool, v1::Event::UPDATED, Summary(score));
+  changes.Put(*pool, v1::Event::UPDATED, Summary(score));
 }
 
 }  // namespace shadow

@@ -15,11 +15,9 @@ void ScoreNext(Changes& changes);
 // When ScoreNext has something to do, monotonic.
 absl::Duration NextScore(const World& world);
 
-// The replay under way has ended. One that gave way to people's is not rested from.
-void EndScore(World& world, const EffectResult& result, absl::Duration now);
-
-// What came of it, after EndScore. That of another spec than the pool's present one is dropped.
-void OnScore(Changes& changes, PoolEntry& pool, const EffectResult& result);
+// The replay under way has ended. What came of it is dropped if the pool is gone (nullptr) or has
+// another spec now. One that gave way to people's is not rested from.
+void OnScore(Changes& changes, PoolEntry* pool, const EffectResult& result);
 
 inline constexpr absl::Duration kScoreInterval = absl::Hours(1);
 inline constexpr absl::Duration kScoreDelay = absl::Seconds(5);  // So that history may come first.

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
-#include "server/core/loop/parallel.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/pool_work.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/planner.h"
 #include "server/core/reconciler.h"
@@ -206,7 +206,7 @@ bool Sized(const PoolEntry& pool, absl::Time now) {
          StepStart(FromProto(planner.size_time()), step) == StepStart(now, step);
 }
 
-// After EndSteps.
+// After PlanEndedSteps.
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;

@@ -16,7 +16,7 @@ void OpenPool(PoolEntry& pool, Instant now);
 void ResumePool(Changes& changes, PoolEntry& pool);
 
 // What time alone brings: usage reads and levels every activation interval, sizes every step (which
-// EndSteps has closed), looks at the balancer, expired holds.
+// PlanEndedSteps has closed), looks at the balancer, expired holds.
 void TickPool(Changes& changes, PoolEntry& pool);
 
 // Brings its members towards its targets and issues due tasks; sets `pool.due`. Returns false if

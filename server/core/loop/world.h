@@ -1,5 +1,5 @@
 // Everything the control thread owns. No locks: readers get a Snapshot, and a pool that is lent to
-// another thread (parallel.h) is that thread's alone until it is back.
+// another thread (pool_work.h) is that thread's alone until it is back.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +78,7 @@ struct PoolEntry {
   Backoff base_backoff;
 
   OpenStep open_step;
-  std::optional<Outlook> outlook;  // Only between EndSteps and the decisions that follow it.
+  std::optional<Outlook> outlook;  // Only between PlanEndedSteps and the decisions that follow it.
   OpenStep closed_step;            // The last one that counted.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.

@@ -1,7 +1,8 @@
 #include "server/core/simulation/alternatives.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "forecast/need/load.h"
 
 namespace shadow::simulation {
 
@@ -59,10 +60,9 @@ std::optional<int> SpareFor(const NeedSeries& series, double hit_rate) {
 
 std::vector<StepTally> TargetTracking(const NeedSeries& series, double headroom,
                                       absl::Duration window) {
-  constexpr double kRounding = 1e-9;
   std::vector<int> raw = LastNeeds(series);
   for (int& want : raw) {
-    want = std::max(want + 1, static_cast<int>(std::ceil(want * headroom - kRounding)));
+    want = std::max(want + 1, NeedOf(want * headroom));
   }
   const auto steps = static_cast<size_t>(std::max<int64_t>(1, window / series.step));
   std::vector<int> wants;

@@ -1,9 +1,8 @@
 #include "server/core/simulation/score.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "server/core/planner.h"
+#include "forecast/need/load.h"
 
 namespace shadow::simulation {
 
@@ -39,9 +38,7 @@ Score ScoreOf(std::span<const StepTally> steps, absl::Duration step) {
 }
 
 int NeedBeside(double demand, double base, double capacity) {
-  constexpr double kRounding = 1e-9;
-  const double need = std::ceil((demand - base) / capacity - kRounding);
-  return static_cast<int>(std::clamp<double>(need, 0, kInstancesMax));
+  return NeedOf((demand - base) / capacity);
 }
 
 }  // namespace shadow::simulation

@@ -129,9 +129,11 @@ TEST_CASE("loads have quarters, and those of a need lie in one cell of needs") {
     CHECK(QuartersOf(row.load) == row.quarters);
     CHECK(NeedOf(row.load) == row.need);
   }
+  CHECK(NeedOf(10.0 / 4) == 3);
+  CHECK(NeedOf(0.3 / 0.1) == 3);  // Not 4 for a rounding of the last digit.
   for (int cell = 0; cell <= LoadScale::CellOf(kQuartersMax); ++cell) {
-    REQUIRE(NeedScale::CellOf(LoadScale::Lowest(cell) / kQuarters) ==
-            NeedScale::CellOf(LoadScale::Highest(cell) / kQuarters));
+    REQUIRE(NeedScale::CellOf(LoadScale::Lowest(cell) / kQuartersPerInstance) ==
+            NeedScale::CellOf(LoadScale::Highest(cell) / kQuartersPerInstance));
   }
 }
 

@@ -144,7 +144,7 @@ TEST_CASE("scores wait for what people ask for, and give way to it") {
   REQUIRE(worker
               .PostBackground([&] {
                 running.set_value();
-                while (!worker.GivesWay()) std::this_thread::yield();
+                while (!worker.BackgroundMustEnd()) std::this_thread::yield();
                 gave_way.set_value(true);
               })
               .ok());

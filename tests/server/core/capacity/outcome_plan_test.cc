@@ -11,7 +11,6 @@ namespace shadow::testing {
 namespace {
 
 using outcome::Game;
-using outcome::NeedOf;
 using outcome::Trace;
 
 Trace Made(int64_t steps) {
@@ -32,14 +31,6 @@ std::vector<std::vector<int>> PlansOf(const Trace& trace, const Game& game, size
 
 const Game kGame = {
     .lead = absl::Minutes(30), .instance_capacity = 10, .service_levels = {0.95, 0.99}};
-
-TEST_CASE("a need is what the demand takes, whole") {
-  CHECK(NeedOf(10, 4) == 3);
-  CHECK(NeedOf(12, 4) == 3);
-  CHECK(NeedOf(0, 4) == 0);
-  CHECK(NeedOf(0.3, 0.1) == 3);  // Not 4 for a rounding of the last digit.
-  CHECK_FALSE(NeedOf(std::numeric_limits<double>::quiet_NaN(), 4).has_value());
-}
 
 TEST_CASE("a lead is rounded to steps, at least one") {
   CHECK(outcome::LeadSteps(absl::Minutes(10), absl::Minutes(5)) == 2);

@@ -18,7 +18,8 @@ using ParallelFor = std::function<void(size_t count, const std::function<void(si
 void OneByOne(size_t count, const std::function<void(size_t)>& part);
 
 // Closes what ended of the steps of `pools`, plans by it and looks ahead.
-void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for);
+void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
+                    const ParallelFor& parallel_for);
 
 // Closes what ended of the steps of all pools, at a start.
 void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for);

@@ -1,4 +1,4 @@
-#include "server/core/loop/parallel.h"
+#include "server/core/loop/pool_work.h"
 
 #include <algorithm>
 #include <deque>
@@ -12,7 +12,7 @@
 namespace shadow {
 namespace {
 
-void EndStep(PoolEntry& pool, Instant now) {
+void PlanEndedStep(PoolEntry& pool, Instant now) {
   CloseSteps(pool, now.wall, now.wall);
   const absl::Duration activation = ActivationLead(pool);
   if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + activation)) {
@@ -57,12 +57,13 @@ void OneByOne(size_t count, const std::function<void(size_t)>& part) {
   for (size_t i = 0; i < count; ++i) part(i);
 }
 
-void EndSteps(std::span<PoolEntry* const> pools, Instant now, const ParallelFor& parallel_for) {
+void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
+                    const ParallelFor& parallel_for) {
   std::vector<PoolEntry*> ending;
   for (PoolEntry* pool : pools) {
     if (StepIsOver(*pool, now.wall)) ending.push_back(pool);
   }
-  parallel_for(ending.size(), [&](size_t i) { EndStep(*ending[i], now); });
+  parallel_for(ending.size(), [&](size_t i) { PlanEndedStep(*ending[i], now); });
 }
 
 void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for) {
