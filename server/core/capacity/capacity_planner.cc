@@ -15,7 +15,7 @@ constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
 constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
-constexpr uint32_t kSaveVersion = 4;
+constexpr uint32_t kSaveVersion = 5;
 
 // Launching costs `lead_steps` of idle; half of that, and no more than one, was measured to be
 // right, because what is launched mostly stays wanted for longer.
@@ -103,7 +103,9 @@ void CapacityPlanner::Skip() {
 
 void CapacityPlanner::Choose(bool known) {
   for (Target& target : targets_) {
-    const size_t policy = target.has_level ? target.level.Choose(bank_, kPenalties) : target.policy;
+    const size_t policy = target.has_level ? target.level.Choose(bank_, kPenalties)
+                                           : bank_.Cheapest(bank_.prices(target.policy).shortage,
+                                                            kPenalties, target.policy);
     const int least = known ? 0 : target.choice.want;
     target.choice = {.want = std::max(bank_.Want(policy), least),
                      .predicted = need_.ready(),

@@ -15,6 +15,7 @@ constexpr double kPromise = 0.85;
 constexpr double kPromisedMisses = 1.5;  // What the promise weighs.
 constexpr double kPromisedStepsMin = 600;
 constexpr double kPromisedStepsMax = 4000;
+constexpr double kFirstMissSize = 2;  // Instances that a miss lacks, before any is seen.
 
 // The rule while there is no distribution: last need x 3 / 2 + 2, rounded up.
 int WithoutDistribution(int last) { return std::min((3 * last + 1) / 2 + 2, kNeedMax); }
@@ -25,12 +26,17 @@ PolicyBank::PolicyBank(const Options& options)
     : options_(options),
       fade_(std::exp2(-1 / (kHalfLifeDays * options.day_steps))),
       windows_(options.prices.size(), WantWindow(options.lead_steps)),
-      misses_(options.prices.size()) {}
+      tallies_(options.prices.size()) {}
 
 void PolicyBank::Score(std::optional<int> need) {
   if (!need.has_value() || decided_ <= kUnscoredDays * options_.day_steps) return;
   for (size_t policy = 0; policy < size(); ++policy) {
-    misses_[policy] = misses_[policy] * fade_ + (*need > windows_[policy].ready() ? 1 : 0);
+    const int ready = windows_[policy].ready();
+    const int launching = windows_[policy].want() - ready;
+    Tally& tally = tallies_[policy];
+    tally.misses = tally.misses * fade_ + (*need > ready ? 1 : 0);
+    tally.missing = tally.missing * fade_ + std::max(0, *need - ready);
+    tally.idle = tally.idle * fade_ + std::max(0, ready - *need) + launching;
   }
   scored_ = scored_ * fade_ + 1;
 }
@@ -63,14 +69,47 @@ void PolicyBank::Hold() {
   ++decided_;
 }
 
+double PolicyBank::Promise(size_t policy) const {
+  const double miss = prices(policy).miss;
+  return std::min(kPromiseMax,
+                  miss > 0 ? kPromise / (1 + miss) : 1 / (1 + prices(policy).shortage));
+}
+
 double PolicyBank::MissRate(size_t policy) const {
-  const double promised = std::min(kPromiseMax, kPromise / (1 + prices(policy).miss));
+  const double promised = Promise(policy);
   const double steps = std::clamp(kPromisedMisses / promised, kPromisedStepsMin, kPromisedStepsMax);
-  return (misses_[policy] + steps * promised) / (scored_ + steps);
+  return (tallies_[policy].misses + steps * promised) / (scored_ + steps);
+}
+
+size_t PolicyBank::Cheapest(double shortage, size_t policies, size_t own) const {
+  if (decided_ <= (kUnscoredDays + 1) * options_.day_steps || scored_ == 0) return own;
+  double misses = tallies_[own].misses;
+  double missing = tallies_[own].missing;
+  for (size_t policy = 0; policy < policies; ++policy) {
+    misses += tallies_[policy].misses;
+    missing += tallies_[policy].missing;
+  }
+  const double miss_size = (missing + kFirstMissSize) / (misses + 1);
+  const auto cost = [&](size_t policy) {
+    const double promised = Promise(policy);
+    const double steps = std::min(kPromisedMisses / promised, kPromisedStepsMax);
+    const double rate =
+        (tallies_[policy].missing + steps * promised * miss_size) / (scored_ + steps);
+    return tallies_[policy].idle / scored_ + shortage * rate;
+  };
+  size_t cheapest = own;
+  double least = cost(own);
+  for (size_t policy = 0; policy < policies; ++policy) {
+    const double its = cost(policy);
+    if (its >= least) continue;
+    cheapest = policy;
+    least = its;
+  }
+  return cheapest;
 }
 
 size_t PolicyBank::StateBytes() const {
-  size_t bytes = sizeof(*this) + size() * sizeof(CapacityPrices) + size() * sizeof(double);
+  size_t bytes = sizeof(*this) + size() * sizeof(CapacityPrices) + size() * sizeof(Tally);
   for (const WantWindow& window : windows_) bytes += window.StateBytes();
   return bytes;
 }
@@ -79,7 +118,9 @@ void PolicyBank::Save(SavedWriter& writer) const {
   writer.I64(decided_);
   writer.F64(scored_);
   for (size_t policy = 0; policy < size(); ++policy) {
-    writer.F64(misses_[policy]);
+    writer.F64(tallies_[policy].misses);
+    writer.F64(tallies_[policy].missing);
+    writer.F64(tallies_[policy].idle);
     windows_[policy].Save(writer);
   }
 }
@@ -90,8 +131,14 @@ bool PolicyBank::Restore(SavedReader& reader) {
   bool fits =
       decided_ >= 0 && decided_ <= kSavedStepsMax && scored_ >= 0 && scored_ <= kSavedStepsMax;
   for (size_t policy = 0; policy < size(); ++policy) {
-    misses_[policy] = reader.F64();
-    fits = fits && misses_[policy] >= 0 && misses_[policy] <= scored_;
+    Tally& tally = tallies_[policy];
+    tally.misses = reader.F64();
+    tally.missing = reader.F64();
+    tally.idle = reader.F64();
+    const double most = scored_ * kNeedMax;
+    fits = fits && tally.misses >= 0 && tally.misses <= scored_;
+    fits = fits && tally.missing >= tally.misses && tally.missing <= most;
+    fits = fits && tally.idle >= 0 && tally.idle <= most;
     fits = windows_[policy].Restore(reader) && fits;
   }
   return fits && reader.ok();

@@ -1,4 +1,5 @@
-// Policies of constant prices, all replayed side by side, to know what each would have missed.
+// Policies of constant prices, all replayed side by side, to know what each would have missed and
+// cost.
 #pragma once
 
 #include <optional>
@@ -23,7 +24,7 @@ class PolicyBank {
 
   explicit PolicyBank(const Options& options);
 
-  // The step that was decided for last is over: what did each policy miss? Unset: unknown.
+  // The step that was decided for last is over: what did each policy miss and cost? Unset: unknown.
   void Score(std::optional<int> need);
 
   // Decides for the next step, of which `need` has the distribution:
@@ -42,8 +43,16 @@ class PolicyBank {
   int Want(size_t policy) const { return windows_[policy].want(); }
 
   // Share of steps that the policy missed, half-life 30 days, mixed with what its prices promise:
-  //   (misses + n p) / (steps + n), p = min(.3, .85 / (1 + miss)), n = 1.5 / p in [600, 4000] steps
+  //   (misses + n p) / (steps + n), n = 1.5 / p in [600, 4000] steps
+  //   p = min(.3, .85 / (1 + miss)), without a price of a miss min(.3, 1 / (1 + shortage))
   double MissRate(size_t policy) const;
+
+  // Of the first `policies` and `own`, the policy that would have been the cheapest if a missing
+  // instance cost `shortage`. Its cost a step, half-life 30 days:
+  //   idle / steps + shortage (missing + n p s) / (steps + n), n = min(1.5 / p, 4000) steps,
+  //   p as above, s = (missing instances of all of these + 2) / (their misses + 1)
+  // Idle ones are those beyond the need and those that launch. Until a day is scored: `own`.
+  size_t Cheapest(double shortage, size_t policies, size_t own) const;
 
   size_t StateBytes() const;
   void Save(SavedWriter& writer) const;
@@ -51,10 +60,17 @@ class PolicyBank {
   bool Restore(SavedReader& reader);
 
  private:
+  double Promise(size_t policy) const;
+
   Options options_;
   double fade_;  // Of counts, a step.
   std::vector<WantWindow> windows_;
-  std::vector<double> misses_;  // By policy, faded.
+  struct Tally {         // All faded.
+    double misses = 0;   // Steps.
+    double missing = 0;  // Instance-steps, as below.
+    double idle = 0;
+  };
+  std::vector<Tally> tallies_;  // By policy.
   double scored_ = 0;           // Steps, faded.
   int64_t decided_ = 0;         // Steps.
 };

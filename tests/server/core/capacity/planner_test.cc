@@ -48,18 +48,29 @@ TEST_CASE("the service level that was asked for is kept, and a higher one costs 
   }
 }
 
-TEST_CASE("levels that are asked for side by side are decided as each alone") {
-  CapacityPlanner both(OptionsFor({{.service_level = 0.95}, {.service_level = 0.99}}));
-  CapacityPlanner alone(OptionsFor({{.service_level = 0.99}}));
-  Feed(both, 0, 5 * kDay, DailyNeed);
-  Feed(alone, 0, 5 * kDay, DailyNeed);
-  both.Start();
-  alone.Start();
+TEST_CASE("levels and costs that are asked for side by side are decided as each alone") {
+  const std::vector<CapacityTarget> targets = {
+      {.service_level = 0.95},
+      {.idle_cost = 1, .shortage_cost = 300},
+      {.service_level = 0.99},
+      {.idle_cost = 1, .shortage_cost = 30},
+  };
+  CapacityPlanner all(OptionsFor(targets));
+  Feed(all, 0, 5 * kDay, DailyNeed);
+  all.Start();
+  std::vector<CapacityPlanner> alone;
+  for (const CapacityTarget& target : targets) {
+    CapacityPlanner& planner = alone.emplace_back(OptionsFor({target}));
+    Feed(planner, 0, 5 * kDay, DailyNeed);
+    planner.Start();
+  }
   for (int64_t step = 5 * kDay; step < 12 * kDay; ++step) {
-    REQUIRE(both.Choice(1).want == alone.Choice(0).want);
-    REQUIRE(both.Choice(0).want <= both.Choice(1).want + 8);
-    REQUIRE(both.Observe(TimeOf(step), DailyNeed(step), {}).ok());
-    REQUIRE(alone.Observe(TimeOf(step), DailyNeed(step), {}).ok());
+    for (size_t i = 0; i < targets.size(); ++i) {
+      REQUIRE(all.Choice(i).want == alone[i].Choice(0).want);
+      REQUIRE(alone[i].Observe(TimeOf(step), DailyNeed(step), {}).ok());
+    }
+    REQUIRE(all.Choice(0).want <= all.Choice(2).want + 8);
+    REQUIRE(all.Observe(TimeOf(step), DailyNeed(step), {}).ok());
   }
 }
 
@@ -148,6 +159,36 @@ TEST_CASE("costs decide where no service level is asked for") {
   CHECK(sums[0] < sums[1]);
   CHECK(sums[1] < sums[2]);
   CHECK(planner.Choice(0).miss_price == 0);
+}
+
+TEST_CASE("by costs it is about as cheap as the service level that hindsight would pick") {
+  // Some steps in a thousand need up to 40 more, which nothing announces.
+  const NeedBy need = [](int64_t step) {
+    const int64_t rare = Noise(step + 1'000'000);
+    return *DailyNeed(step) + (rare < 6 ? 5 + static_cast<int>(7 * rare) : 0);
+  };
+  for (const double shortage_cost : {5.0, 30.0, 100.0}) {
+    CapacityPlanner planner(OptionsFor({{.idle_cost = 1, .shortage_cost = shortage_cost},
+                                        {.service_level = 0.8},
+                                        {.service_level = 0.9},
+                                        {.service_level = 0.95},
+                                        {.service_level = 0.98},
+                                        {.service_level = 0.99},
+                                        {.service_level = 0.995},
+                                        {.service_level = 0.999}}));
+    Feed(planner, 0, 10 * kDay, need);
+    planner.Start();
+    double costs[8] = {};
+    Feed(planner, 10 * kDay, 60 * kDay, need, [&](int64_t step) {
+      for (size_t i = 0; i < 8; ++i) {
+        const int missing = std::max(0, *need(step) - planner.Ready(i));
+        costs[i] += std::max(0, planner.Ready(i) - *need(step)) + planner.Choice(i).want -
+                    planner.Ready(i) + shortage_cost * missing;
+      }
+    });
+    INFO(shortage_cost);
+    CHECK(costs[0] <= 1.1 * *std::min_element(costs + 1, costs + 8));
+  }
 }
 
 TEST_CASE("a level that was missed too often is made up for, and the budget says so") {
