@@ -211,10 +211,15 @@ void AddReplayOptions(CLI::App& app, const Command& command, Arguments& argument
              "How long an instance takes until it waits suspended; default: as learned");
   }
   if (takes(kTakesPrices)) {
-    app.add_option("--idle-cost", arguments.idle_cost, "Of an instance without work, an hour")
-        ->check(Number());
-    app.add_option("--shortage-cost", arguments.shortage_cost, "Of an instance missing, an hour")
-        ->check(Number());
+    CLI::Option* idle =
+        app.add_option("--idle-cost", arguments.idle_cost,
+                       "Of an instance without work, an hour; default of both: the policy's")
+            ->check(Number());
+    CLI::Option* shortage = app.add_option("--shortage-cost", arguments.shortage_cost,
+                                           "Of an instance missing, an hour")
+                                ->check(Number());
+    idle->needs(shortage);
+    shortage->needs(idle);
   }
   if (takes(kTakesLast)) {
     duration("--last", arguments.last, "How much of the past is scored; default 7d");

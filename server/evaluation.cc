@@ -72,11 +72,6 @@ absl::StatusOr<v1::ObserveScore> ScorePool(Store& store, const v1::Pool& pool, a
   v1::EvaluatePoolRequest request;
   request.set_pool(pool.name());
   request.set_plot_points(0);
-  if (pool.policy().has_idle_cost()) {
-    v1::Prices& prices = *request.mutable_prices();
-    prices.set_idle_cost_per_instance_hour(pool.policy().idle_cost());
-    prices.set_shortage_cost_per_instance_hour(pool.policy().shortage_cost());
-  }
   const auto evaluation = Evaluate(store, request, pool, now, cancelled);
   if (!evaluation.ok()) return evaluation.status();
   return simulation::ScoreFrom(*evaluation);

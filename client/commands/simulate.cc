@@ -59,10 +59,9 @@ absl::Status AddVariants(Session& session, v1::SimulateRequest& request) {
 
 template <typename Request>
 void AddPrices(const Arguments& arguments, Request& request) {
-  if (!arguments.idle_cost && !arguments.shortage_cost) return;
-  request.mutable_prices()->set_idle_cost_per_instance_hour(arguments.idle_cost.value_or(0));
-  request.mutable_prices()->set_shortage_cost_per_instance_hour(
-      arguments.shortage_cost.value_or(0));
+  if (!arguments.idle_cost || !arguments.shortage_cost) return;  // Each needs the other.
+  request.mutable_prices()->set_idle_cost_per_instance_hour(*arguments.idle_cost);
+  request.mutable_prices()->set_shortage_cost_per_instance_hour(*arguments.shortage_cost);
 }
 
 // Sets `*duration` where the flag is given.

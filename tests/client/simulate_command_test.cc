@@ -118,6 +118,16 @@ TEST_CASE("policies, prices, leads and demand are sent as they are given") {
   CHECK_FALSE(request.has_plot_points());
 }
 
+TEST_CASE("one price without the other is refused") {
+  FakeDaemon daemon;
+  const Ran simulate = Run(daemon, {"simulate", "web", "--idle-cost", "0.1"});
+  CHECK(simulate.exit_code == 2);
+  CHECK_THAT(simulate.err, Catch::Contains("--idle-cost requires --shortage-cost"));
+  const Ran evaluate = Run(daemon, {"pool", "evaluate", "web", "--shortage-cost", "5"});
+  CHECK(evaluate.exit_code == 2);
+  CHECK_THAT(evaluate.err, Catch::Contains("--shortage-cost requires --idle-cost"));
+}
+
 TEST_CASE("with prices there are costs and a recommendation") {
   FakeDaemon daemon;
   daemon.state.simulation = SomeSimulation();
@@ -130,7 +140,7 @@ TEST_CASE("with prices there are costs and a recommendation") {
     option.set_service_level(level);
     option.set_cost(level == 0.98 ? 120 : 125.5);
   }
-  const Ran ran = Run(daemon, {"simulate", "web", "--idle-cost", "0.1"});
+  const Ran ran = Run(daemon, {"simulate", "web", "--idle-cost", "0.1", "--shortage-cost", "5"});
   CHECK_THAT(ran.out, Catch::Contains("CREATED/DAY    COST\n") && Catch::Contains("130.90\n"));
   CHECK_THAT(ran.out, Catch::Contains("recommended: service level 0.98, the cheapest at these "
                                       "prices: 120.00 (0.95: 125.50, 0.98: 120.00)\n"));

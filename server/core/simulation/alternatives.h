@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "forecast/need/load.h"
 #include "server/core/simulation/score.h"
 
 namespace shadow::simulation {
@@ -17,10 +18,12 @@ struct NeedSeries {
   absl::Duration step;
   int lead_steps = 1;       // From wanted to ready, at least 1.
   size_t first_scored = 0;  // Steps before it are history.
+  int most = kNeedMax;      // Instances that there may be beside the base.
 };
 
-// The scored steps of a policy that wants `wants[t]` in step t. Ready is what was wanted throughout
-// t - lead .. t: e.g. wants 1, 3, 3, 2, 2 with a lead of 1 step are ready 1, 1, 3, 2, 2.
+// The scored steps of a policy that wants `wants[t]`, or the most there may be, in step t. Ready is
+// what was wanted throughout t - lead .. t: e.g. wants 1, 3, 3, 2, 2 with a lead of 1 step are
+// ready 1, 1, 3, 2, 2.
 std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants);
 
 // The need of the step before, by step; of missing ones the last that was known, at first 0.

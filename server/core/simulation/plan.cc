@@ -50,13 +50,17 @@ absl::Status CheckPrices(const v1::Prices& prices) {
   return absl::OkStatus();
 }
 
-// Prices and plot points, which both requests have.
+// Prices and plot points, which both requests have. What a pool decides by is what it is priced by.
 template <typename Request>
-absl::Status TakeOutput(const Request& request, Plan& plan) {
+absl::Status TakeOutput(const Request& request, const v1::Policy& policy, Plan& plan) {
   if (request.has_prices()) {
     const absl::Status checked = CheckPrices(request.prices());
     if (!checked.ok()) return checked;
     plan.prices = request.prices();
+  } else if (policy.has_idle_cost()) {
+    plan.prices.emplace();
+    plan.prices->set_idle_cost_per_instance_hour(policy.idle_cost());
+    plan.prices->set_shortage_cost_per_instance_hour(policy.shortage_cost());
   }
   if (!request.has_plot_points()) return absl::OkStatus();
   plan.plot_points = request.plot_points();
@@ -130,6 +134,49 @@ absl::Status TooLittle(const v1::Pool& pool, absl::Duration span, std::string_vi
                                   std::string(wanted)));
 }
 
+absl::Status TakeLeads(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+  const auto provisioning =
+      LeadOf(request.has_provisioning_lead() ? &request.provisioning_lead() : nullptr,
+             pool.has_provisioning_lead() ? &pool.provisioning_lead() : nullptr,
+             kDefaultProvisioningLead, "provisioning_lead");
+  if (!provisioning.ok()) return provisioning.status();
+  const auto activation =
+      LeadOf(request.has_activation_lead() ? &request.activation_lead() : nullptr,
+             pool.has_activation_lead() ? &pool.activation_lead() : nullptr, kDefaultActivationLead,
+             "activation_lead");
+  if (!activation.ok()) return activation.status();
+  plan.leads = {.provisioning = *provisioning, .activation = *activation};
+  return absl::OkStatus();
+}
+
+absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+  const auto steps = static_cast<int64_t>(plan.series.values.size());
+  const absl::Duration season = ShortestSeason(plan.variants.front().spec);
+  int64_t warm_up = std::min<int64_t>(kWarmUpSeasons * season / plan.series.step, steps / 4);
+  if (request.has_warm_up()) {
+    if (FromProto(request.warm_up()) < absl::ZeroDuration()) {
+      return FieldError("warm_up", "is negative");
+    }
+    warm_up = absl::Ceil(FromProto(request.warm_up()), plan.series.step) / plan.series.step;
+  }
+  if (warm_up >= steps) {
+    return TooLittle(pool, SpanOf(plan.series),
+                     absl::StrCat("a replay needs its warm-up, ",
+                                  absl::FormatDuration(warm_up * plan.series.step),
+                                  ", and a step of ", absl::FormatDuration(plan.series.step)));
+  }
+  plan.first_scored = static_cast<size_t>(warm_up);
+  return absl::OkStatus();
+}
+
+// What is to be replayed. Where `plan` has prices, that is more than what is shown.
+absl::Status TakeReplay(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+  absl::Status status = AddVariants(request, pool, plan);
+  if (status.ok()) status = TakeLeads(request, pool, plan);
+  if (status.ok()) status = TakeWarmUp(request, pool, plan);
+  return status;
+}
+
 }  // namespace
 
 absl::Duration GridOf(const v1::Pool& pool) {
@@ -161,36 +208,9 @@ absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1
                                     DemandSeries series) {
   Plan plan;
   plan.series = std::move(series);
-  absl::Status status = TakeOutput(request, plan);
-  if (status.ok()) status = AddVariants(request, pool, plan);
+  absl::Status status = TakeOutput(request, pool.policy(), plan);
+  if (status.ok()) status = TakeReplay(request, pool, plan);
   if (!status.ok()) return status;
-  const auto provisioning =
-      LeadOf(request.has_provisioning_lead() ? &request.provisioning_lead() : nullptr,
-             pool.has_provisioning_lead() ? &pool.provisioning_lead() : nullptr,
-             kDefaultProvisioningLead, "provisioning_lead");
-  if (!provisioning.ok()) return provisioning.status();
-  const auto activation =
-      LeadOf(request.has_activation_lead() ? &request.activation_lead() : nullptr,
-             pool.has_activation_lead() ? &pool.activation_lead() : nullptr, kDefaultActivationLead,
-             "activation_lead");
-  if (!activation.ok()) return activation.status();
-  plan.leads = {.provisioning = *provisioning, .activation = *activation};
-  const auto steps = static_cast<int64_t>(plan.series.values.size());
-  const absl::Duration season = ShortestSeason(plan.variants.front().spec);
-  int64_t warm_up = std::min<int64_t>(kWarmUpSeasons * season / plan.series.step, steps / 4);
-  if (request.has_warm_up()) {
-    if (FromProto(request.warm_up()) < absl::ZeroDuration()) {
-      return FieldError("warm_up", "is negative");
-    }
-    warm_up = absl::Ceil(FromProto(request.warm_up()), plan.series.step) / plan.series.step;
-  }
-  if (warm_up >= steps) {
-    return TooLittle(pool, SpanOf(plan.series),
-                     absl::StrCat("a replay needs its warm-up, ",
-                                  absl::FormatDuration(warm_up * plan.series.step),
-                                  ", and a step of ", absl::FormatDuration(plan.series.step)));
-  }
-  plan.first_scored = static_cast<size_t>(warm_up);
   return plan;
 }
 
@@ -224,10 +244,11 @@ absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, cons
       pool.policy().sizing() == v1::Policy::REACTIVE) {
     simulate.add_variants()->set_label("as it is now");
   }
-  auto plan = PlanSimulation(simulate, pool, std::move(series));
-  if (!plan.ok()) return plan.status();
-  const absl::Status output = TakeOutput(request, *plan);
-  if (!output.ok()) return output;
+  Plan plan;
+  plan.series = std::move(series);
+  absl::Status status = TakeReplay(simulate, pool, plan);
+  if (status.ok()) status = TakeOutput(request, pool.policy(), plan);
+  if (!status.ok()) return status;
   return plan;
 }
 

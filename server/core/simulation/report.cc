@@ -76,7 +76,8 @@ NeedSeries NeedsOf(const Plan& plan) {
                    .work = {},
                    .step = plan.series.step,
                    .lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step),
-                   .first_scored = plan.first_scored};
+                   .first_scored = plan.first_scored,
+                   .most = spec.policy().max_shadow_instances()};
   for (const double demand : plan.series.values) {
     const bool known = !std::isnan(demand);
     const double capacity = spec.instance_capacity();

@@ -161,6 +161,26 @@ TEST_CASE("one policy with prices is weighed against itself at other levels") {
   CHECK_FALSE(Simulate({}, 4).has_recommendation());
 }
 
+TEST_CASE("a policy with costs is priced by them, unless other prices are given") {
+  v1::Pool pool = SomePool();
+  pool.mutable_policy()->set_idle_cost(2);
+  pool.mutable_policy()->set_shortage_cost(50);
+  const auto simulation = PlanSimulation({}, pool, Days(8));
+  REQUIRE(simulation->prices.has_value());
+  CHECK(simulation->prices->idle_cost_per_instance_hour() == 2);
+  CHECK(simulation->prices->shortage_cost_per_instance_hour() == 50);
+  CHECK(simulation->variants.size() == 7);  // With those that are only weighed.
+  const auto evaluation = PlanEvaluation({}, pool, Days(8));
+  CHECK(evaluation->prices->shortage_cost_per_instance_hour() == 50);
+  CHECK(evaluation->variants.size() == 1);
+  v1::EvaluatePoolRequest request;
+  request.mutable_prices()->set_shortage_cost_per_instance_hour(7);
+  const auto otherwise = PlanEvaluation(request, pool, Days(8));
+  CHECK(otherwise->prices->idle_cost_per_instance_hour() == 0);
+  CHECK(otherwise->prices->shortage_cost_per_instance_hour() == 7);
+  CHECK_FALSE(PlanEvaluation({}, SomePool(), Days(8))->prices.has_value());
+}
+
 TEST_CASE("an evaluation needs a season to learn from and one to score, and scores the last days") {
   const auto too_little = PlanEvaluation({}, SomePool(), Days(1)).status();
   CHECK(absl::IsFailedPrecondition(too_little));

@@ -100,6 +100,16 @@ TEST_CASE("alternatives want what the steps before tell") {
         std::vector<int>{1, 3, 6, 6, 6, 2});
 }
 
+TEST_CASE("alternatives have no more than there may be") {
+  NeedSeries series = Series({2, 6, 6, 1, 1}, 1);
+  series.most = 5;
+  const auto tallies = FixedPool(series, 1);
+  CHECK(Wanted(tallies) == std::vector<int>{1, 3, 5, 5, 2});
+  CHECK(ReadyOf(tallies) == std::vector<int>{1, 1, 3, 5, 2});
+  CHECK(tallies[2].created == 2);
+  CHECK_FALSE(SpareFor(series, 1).has_value());
+}
+
 TEST_CASE("the fixed pool that matches is the smallest one") {
   // Rises by 2 a step from 0, lead 1: with p spare ones ready(t) = last need(t-1) + p, so need
   // 2t <= 2(t - 2) + p from p = 4 on; in step 1 ready is p, in step 0 too.
