@@ -1,6 +1,7 @@
 #include "server/control_thread.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -57,7 +58,9 @@ void ControlThread::Run() {
     if (contents.closed) break;
   }
   runner_.Stop();
-  Carry(loop_.Close(clock_.Now()), nullptr);
+  while (std::optional<Ready> saves = loop_.Close(clock_.Now())) {
+    Carry(*std::move(saves), nullptr);
+  }
   std::unique_lock lock(mutex_);
   durable_.wait(lock, [&] { return commits_ == 0; });
 }

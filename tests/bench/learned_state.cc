@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -77,7 +78,9 @@ class Planned {
   }
   void CloseStore() { store_.reset(); }
 
-  void Save() { Keep(loop_.Close(now_)); }
+  void Save() {
+    while (std::optional<Ready> saves = loop_.Close(now_)) Keep(*std::move(saves));
+  }
 
   void Keep(Ready ready) {
     std::promise<absl::Status> durable;

@@ -115,7 +115,9 @@ TEST_CASE("saves that are due at once are spread over ticks, and each pool is sa
   CHECK(loop.NextTick() <= now.mono);
   CHECK(loop.Tick(now).batch.put_forecasters_size() == 40);
   CHECK(loop.NextTick() > now.mono);
-  CHECK(loop.Close(now).batch.put_forecasters_size() == static_cast<int>(pools));
+  CHECK(loop.Close(now)->batch.put_forecasters_size() == static_cast<int>(kSavesPerTick));
+  CHECK(loop.Close(now)->batch.put_forecasters_size() == 40);
+  CHECK_FALSE(loop.Close(now).has_value());
 }
 
 }  // namespace shadow

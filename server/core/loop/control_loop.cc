@@ -198,9 +198,13 @@ absl::Duration ControlLoop::NextTick() const {
   return next;
 }
 
-Ready ControlLoop::Close(Instant now) {
+std::optional<Ready> ControlLoop::Close(Instant now) {
+  if (!std::exchange(closing_, true)) {
+    for (auto& [id, pool] : world_.pools) QueueSave(world_, pool);
+  }
+  if (world_.save_queue.empty()) return std::nullopt;
   Changes changes(world_, now);
-  SaveAll(changes, options_.parallel_for);
+  SaveNext(changes, options_.parallel_for);
   return Finish(changes);
 }
 

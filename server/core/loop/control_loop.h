@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,8 +75,9 @@ class ControlLoop {
   // When Tick has something to do next, on the monotonic clock.
   absl::Duration NextTick() const;
 
-  // Saves what is otherwise saved now and then; for a clean end.
-  Ready Close(Instant now);
+  // For a clean end, again and again until unset: saves what is otherwise saved now and then, of
+  // some pools at a time. Nothing else is to be called after the first of these.
+  std::optional<Ready> Close(Instant now);
 
   // The present state, sharing with the last snapshot what has not changed. The durations are how
   // long ticks took, as its driver has measured them.
@@ -106,6 +108,7 @@ class ControlLoop {
   std::shared_ptr<const Snapshot> snapshot_;
   absl::Duration next_forget_;
   absl::Time loaded_time_;  // Of Load, for the replay.
+  bool closing_ = false;
 };
 
 inline constexpr absl::Duration kListInterval = absl::Seconds(2);

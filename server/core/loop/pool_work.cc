@@ -110,10 +110,4 @@ void SaveNow(Changes& changes, PoolEntry& pool) {
   Save(changes, pools, OneByOne);
 }
 
-void SaveAll(Changes& changes, const ParallelFor& parallel_for) {
-  std::vector<PoolEntry*> pools;
-  for (auto& [id, pool] : changes.world().pools) pools.push_back(&pool);
-  Save(changes, pools, parallel_for);
-}
-
 }  // namespace shadow
