@@ -1,8 +1,10 @@
 // The game's tool: what it reads, and that it does not look ahead.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 
+#include "tests/outcome/costs.h"
 #include "tests/outcome/planning.h"
 #include "tests/outcome/trace.h"
 #include "tests/server/core/capacity/demand.h"
@@ -24,9 +26,11 @@ Trace Made(int64_t steps) {
 }
 
 std::vector<std::vector<int>> PlansOf(const Trace& trace, const Game& game, size_t first) {
-  auto plans = outcome::PlanTrace(trace, game, first);
-  REQUIRE(plans.status() == absl::OkStatus());
-  return *std::move(plans);
+  const auto played = outcome::PlayTrace(trace, game, first);
+  REQUIRE(played.status() == absl::OkStatus());
+  std::vector<std::vector<int>> plans;
+  for (const auto& policy : *played) plans.push_back(outcome::PlanOf(policy, first));
+  return plans;
 }
 
 const Game kGame = {
@@ -48,6 +52,26 @@ TEST_CASE("plans of a trace that is cut short say the same up to the cut") {
       CHECK(std::equal(part[i].begin(), part[i].end(), whole[i].begin()));
     }
   }
+}
+
+TEST_CASE("costs are those of idle and missing instances, and the best of what else there is") {
+  const Trace trace = Made(8 * kDay);
+  const size_t first = 4 * kDay;
+  Game game = kGame;
+  game.shortage_costs = {20, 1000};
+  const auto played = outcome::PlayTrace(trace, game, first);
+  REQUIRE(played->size() == 4);
+  const auto costs = outcome::CostsOf(trace, game, first, *played);
+  REQUIRE(costs.size() == 2);
+  const auto cost = [&](size_t policy, double shortage_cost) {
+    const auto score = simulation::ScoreOf((*played)[policy].tallies, kStep);
+    return score.idle_instance_hours + shortage_cost * score.unserved_instance_hours;
+  };
+  CHECK(costs[0].by_costs == cost(2, 20));
+  CHECK(costs[1].by_costs == cost(3, 1000));
+  CHECK(costs[1].best_level == std::min(cost(0, 1000), cost(1, 1000)));
+  CHECK(costs[0].best_fixed > costs[0].by_costs);
+  CHECK(costs[0].best_fixed < costs[1].best_fixed);
 }
 
 TEST_CASE("what comes at a step does not change what is wanted at it") {
