@@ -12,7 +12,7 @@ namespace {
 constexpr int kInstancesMost = 1000;  // That a policy may have.
 constexpr absl::Duration kActivationLead = absl::Milliseconds(1);
 
-// The game knows no headroom and no stabilisation.
+// The game knows no headroom, no stabilisation and no limit.
 v1::Pool PoolOf(const Game& game) {
   v1::Pool pool;
   pool.set_name("pools/game");
@@ -21,6 +21,7 @@ v1::Pool PoolOf(const Game& game) {
   v1::Policy& policy = *pool.mutable_policy();
   policy.set_headroom(1);
   policy.set_max_shadow_instances(kInstancesMost);
+  policy.set_max_concurrent_creations(kInstancesMost);
   policy.set_min_predicted_increase(0);
   *policy.mutable_stabilization_window() = ToProto(absl::ZeroDuration());
   return pool;

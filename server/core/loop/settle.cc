@@ -48,14 +48,14 @@ std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shad
   return views;
 }
 
-int CreatesMax(const World& world, const Backoff& backoff, const std::vector<MemberView>& views,
-               absl::Duration now) {
+int CreatesMax(const World& world, const v1::Policy& policy, const Backoff& backoff,
+               const std::vector<MemberView>& views, absl::Duration now) {
   if (now < backoff.not_before) return 0;
   const auto creating = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
     return view.state == I::CREATING || view.state == I::VERIFYING;
   });
   // After a failure one at a time, until one has served.
-  const int at_once = backoff.consecutive_failures > 0 ? 1 : kCreatesPerCycle;
+  const int at_once = backoff.consecutive_failures > 0 ? 1 : policy.max_concurrent_creations();
   return std::min(at_once - static_cast<int>(creating), world.instances_max - world.instances);
 }
 
@@ -70,10 +70,10 @@ struct Group {
 void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group) {
   const std::vector<MemberView> views =
       ViewGroup(pool, group.shadow, group.dna_revision, changes.now().wall);
-  const GroupTarget target{
-      .instances = group.instances,
-      .active = group.active,
-      .creates_max = CreatesMax(changes.world(), group.backoff, views, changes.now().mono)};
+  const GroupTarget target{.instances = group.instances,
+                           .active = group.active,
+                           .creates_max = CreatesMax(changes.world(), pool.spec->pool.policy(),
+                                                     group.backoff, views, changes.now().mono)};
   Reconciliation result = Reconcile(target, views);
   if (group.instances == 0) {  // Also the failed ones go, and nobody waits for them.
     for (const MemberView& view : views) {

@@ -27,8 +27,7 @@ inline constexpr absl::Duration kViewIntervalMin = absl::Seconds(1);  // While n
 inline constexpr absl::Duration kViewIntervalMoving =
     absl::Milliseconds(50);  // A canary or a drain.
 inline constexpr absl::Duration kFailedRetention = absl::Minutes(10);
-inline constexpr int kFailedKept = 3;        // Of a group; older ones are forgotten at once.
-inline constexpr int kCreatesPerCycle = 16;  // Of a group, at one time in CREATING.
+inline constexpr int kFailedKept = 3;  // Of a group; older ones are forgotten at once.
 inline constexpr absl::Duration kFirstSave = absl::Minutes(15);  // To twice that, by pool.
 
 }  // namespace shadow

@@ -17,6 +17,7 @@ constexpr int kForecastMaxSteps = 2016;  // Forecaster::Forecast's own bound.
 constexpr double kDemandMax = 1e15;
 constexpr FieldChecker::RealLimits kServiceLevel = {.min = 1e-6, .max = 1 - 1e-6};
 constexpr FieldChecker::Limits kShadowInstances = {.min = 0, .max = 1000};
+constexpr FieldChecker::Limits kConcurrentCreations = {.min = 1, .max = 1000};
 constexpr FieldChecker::Limits kPriority = {.min = -1000, .max = 1000};
 constexpr double kCostMin = 1e-12;
 constexpr double kCostMax = 1e12;
@@ -59,6 +60,7 @@ void FillDefaults(absl::Duration step, double instance_capacity, v1::Policy& pol
     *policy.mutable_usage_max_age() = Proto(std::max(3 * step, absl::Seconds(10)));
   }
   if (!policy.has_drain_timeout()) *policy.mutable_drain_timeout() = Proto(absl::Seconds(30));
+  if (!policy.has_max_concurrent_creations()) policy.set_max_concurrent_creations(32);
 }
 
 void FillCanaryDefaults(v1::Canary& canary) {
@@ -85,6 +87,8 @@ void CheckNumbers(const v1::Policy& policy, FieldChecker& check) {
              {.min = 0, .max = kDemandMax});
   check.Real("pool.policy.headroom", policy.headroom(), {.min = 1, .max = 100});
   check.Range("pool.policy.priority", policy.priority(), kPriority);
+  check.Range("pool.policy.max_concurrent_creations", policy.max_concurrent_creations(),
+              kConcurrentCreations);
 }
 
 // What the sizes are planned for: the service level, or the costs.

@@ -1,4 +1,5 @@
 // The whole life of a shadow by hand, and the same life with the daemon killed at every input.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "tests/server/core/shadow_life.h"
@@ -51,6 +52,26 @@ TEST_CASE("a shadow made by hand is suspended, activated in steps, suspended aga
   CHECK(states == std::vector<S::State>{S::CREATING, S::SUSPENDED, S::ACTIVATING, S::ACTIVE,
                                         S::ACTIVATING, S::ACTIVE, S::DEACTIVATING, S::SUSPENDED,
                                         S::DELETING});
+}
+
+TEST_CASE("no more are created at one time than the policy allows") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  auto create = CreatePool(1);
+  create.mutable_pool()->mutable_policy()->set_max_concurrent_creations(3);
+  REQUIRE(simulation.Call(create).ok());
+  REQUIRE(simulation.Call(CreateShadow(350)).ok());  // 6 instances beside the base's one.
+  int most = 0;
+  REQUIRE(simulation.RunUntil(
+      [&] {
+        const int under_way =
+            CountMembers(simulation, v1::Instance::CREATING, v1::Instance::SHADOW) +
+            CountMembers(simulation, v1::Instance::VERIFYING, v1::Instance::SHADOW);
+        most = std::max(most, under_way);
+        return CountMembers(simulation, v1::Instance::SUSPENDED, v1::Instance::SHADOW) == 6;
+      },
+      kLifeLimit));
+  CHECK(most == 3);
 }
 
 TEST_CASE("a shadow is deleted, or suspended again, without waiting for its warm-up") {

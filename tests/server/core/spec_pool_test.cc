@@ -70,6 +70,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
             latency_slack { nanos: 50000000 }
           }
           drain_timeout { seconds: 30 }
+          max_concurrent_creations: 32
         }
       )pb",
       &want));
@@ -290,6 +291,7 @@ TEST_CASE("a wrong field of a policy is refused by its name") {
       {"policy { service_level: nan }", "pool.policy.service_level", "finite"},
       {"policy { min_shadow_instances: -1 }", "pool.policy.min_shadow_instances", "-1"},
       {"policy { max_shadow_instances: 1001 }", "pool.policy.max_shadow_instances", "1001"},
+      {"policy { max_concurrent_creations: 0 }", "pool.policy.max_concurrent_creations", "0"},
       {"policy { min_shadow_instances: 101 }", "pool.policy.min_shadow_instances",
        "101 is above max_shadow_instances, 100"},
       {"policy { min_predicted_increase: -1 }", "pool.policy.min_predicted_increase", "-1"},
