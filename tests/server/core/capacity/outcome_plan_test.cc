@@ -54,6 +54,22 @@ TEST_CASE("plans of a trace that is cut short say the same up to the cut") {
   }
 }
 
+TEST_CASE("what was a target throughout the lead is ready, and not before") {
+  const size_t lead = 2;
+  const auto played = outcome::PlayTrace(Made(9 * kDay), kGame, 3 * kDay);
+  REQUIRE(played.status() == absl::OkStatus());
+  for (const auto& policy : *played) {
+    const auto& tallies = policy.tallies;
+    for (size_t step = lead; step < tallies.size(); ++step) {
+      int ready = tallies[step].target;
+      for (size_t ago = 1; ago <= lead; ++ago) {
+        ready = std::min(ready, tallies[step - ago].target);
+      }
+      REQUIRE(tallies[step].ready == ready);
+    }
+  }
+}
+
 TEST_CASE("costs are those of idle and missing instances, and the best of what else there is") {
   const Trace trace = Made(8 * kDay);
   const size_t first = 4 * kDay;
