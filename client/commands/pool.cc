@@ -1,5 +1,7 @@
 // shadowctl pool ... (but `pool analyze`, which is in demand.cc)
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/outcomes.h"
+#include "client/proto_time.h"
 #include "client/show.h"
 #include "client/wait.h"
 
@@ -21,6 +24,7 @@ using Stub = v1::PoolService::Stub;
 
 // A row's demand costs a call; in longer lists it is left out.
 constexpr std::size_t kDemandPoolsMax = 50;
+constexpr double kDemandStepsMost = 100;  // That are looked through for it.
 
 // Instances and level of the shadow pools, by pool. Empty where they cannot be had.
 std::map<std::string, std::string> ShadowTexts(Session& session, const std::string& parent) {
@@ -39,13 +43,16 @@ std::map<std::string, std::string> ShadowTexts(Session& session, const std::stri
   return texts;
 }
 
-// Mean of the last step that the forecaster has; empty where it is unknown.
+// The last that is known of the steps that the planner would still go by; empty: none is.
 std::string DemandText(Session& session, const v1::Pool& pool) {
   v1::GetForecastRequest request;
   request.set_pool(pool.name());
   *request.mutable_horizon() = pool.step();
   request.add_quantiles(0.5);
-  request.set_history_steps(1);
+  const double steps = absl::FDivDuration(FromProto(pool.policy().usage_max_age()),
+                                          std::max(FromProto(pool.step()), absl::Seconds(1)));
+  request.set_history_steps(
+      static_cast<int32_t>(std::clamp(std::ceil(steps), 1.0, kDemandStepsMost)));
   const absl::StatusOr<v1::Forecast> forecast =
       session.Call(session.usage(), &v1::UsageService::Stub::GetForecast, request);
   if (!forecast.ok() || forecast->history().empty()) return "";

@@ -129,10 +129,15 @@ TEST_CASE("a pool's row shows its shadow and its demand") {
   FakeDaemon daemon;
   Run(daemon, {"pool", "create", "-f", "-"}, kPoolText);
   AddShadow(daemon, "r1", v1::ShadowPool::SUSPENDED);
+  v1::Pool& pool = daemon.state.pools["pools/web"];
+  pool.mutable_step()->set_seconds(4);
+  pool.mutable_policy()->mutable_usage_max_age()->set_seconds(10);
+  daemon.state.forecast.add_history()->set_value(11);
   daemon.state.forecast.add_history()->set_value(12.5);
   CHECK(Run(daemon, {"pool", "list"}).out ==
         "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  SCORE    AGE\n"
         "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    not yet  -\n");
+  CHECK(daemon.state.get_forecast.history_steps() == 3);
 }
 
 TEST_CASE("a shadow pool is created, activated, resized and deleted by the name of its pool") {
