@@ -58,10 +58,13 @@ std::vector<Line> UsageLines(const v1::Usage& usage) {
 
 void AddPlan(const v1::Decision::Inputs& inputs, std::vector<Line>& lines) {
   lines.push_back({"planned instances", absl::StrCat(inputs.planned_instances())});
-  lines.push_back({"price of a missed step",
-                   absl::StrCat(NumberText(inputs.miss_price()), " instance-steps of idle; misses ",
-                                NumberText(100 * inputs.miss_rate()), " % of steps")});
-  if (inputs.has_miss_budget_steps()) {
+  const std::string misses =
+      absl::StrCat("misses ", NumberText(100 * inputs.miss_rate()), " % of steps");
+  if (!inputs.has_miss_budget_steps()) {
+    lines.push_back({"cheapest by the policy's costs", misses});
+  } else {
+    lines.push_back({"price of a missed step", absl::StrCat(NumberText(inputs.miss_price()),
+                                                            " instance-steps of idle; ", misses)});
     lines.push_back(
         {"steps that may be missed", NumberText(std::floor(inputs.miss_budget_steps()))});
   }

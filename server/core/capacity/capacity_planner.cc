@@ -103,9 +103,8 @@ void CapacityPlanner::Skip() {
 
 void CapacityPlanner::Choose(bool known) {
   for (Target& target : targets_) {
-    const size_t policy = target.has_level ? target.level.Choose(bank_, kPenalties)
-                                           : bank_.Cheapest(bank_.prices(target.policy).shortage,
-                                                            kPenalties, target.policy);
+    const size_t policy =
+        target.has_level ? target.level.Choose(bank_, kPenalties) : bank_.Cheapest(target.policy);
     const int least = known ? 0 : target.choice.want;
     target.choice = {.want = std::max(bank_.Want(policy), least),
                      .predicted = need_.ready(),

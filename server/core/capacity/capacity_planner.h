@@ -26,9 +26,10 @@ struct CapacityTarget {
 struct CapacityChoice {
   int want = 0;  // Instances that are to exist, launching ones too, from the next step on.
   bool predicted = false;  // False: the rule of the first day, from the last need.
-  double miss_price = 0;   // Of a step with too few, in instance-steps of idle.
-  double miss_rate = 0;    // What this price has missed, or promises.
-  double budget = 0;       // Steps that may still be missed; below 0: overdrawn.
+  // Of a step with too few, in instance-steps of idle. 0: the given costs alone decide.
+  double miss_price = 0;
+  double miss_rate = 0;  // What this price has missed, or promises.
+  double budget = 0;     // Steps that may still be missed; below 0: overdrawn.
 };
 
 // Called once a step, for one pool. The same calls give the same choices, whatever happens between

@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kHalfLifeDays = 30;
 constexpr int kUnscoredDays = 2;  // A day without a distribution, and one with a young one.
+constexpr double kScoredDaysLeast = 0.97;  // A day of scored steps fades to .988.
 
 constexpr double kPromiseMax = 0.3;
 constexpr double kPromise = 0.85;
@@ -81,31 +82,28 @@ double PolicyBank::MissRate(size_t policy) const {
   return (tallies_[policy].misses + steps * promised) / (scored_ + steps);
 }
 
-size_t PolicyBank::Cheapest(double shortage, size_t policies, size_t own) const {
-  if (decided_ <= (kUnscoredDays + 1) * options_.day_steps || scored_ == 0) return own;
-  double misses = tallies_[own].misses;
-  double missing = tallies_[own].missing;
-  for (size_t policy = 0; policy < policies; ++policy) {
+size_t PolicyBank::Cheapest(size_t own) const {
+  if (scored_ < kScoredDaysLeast * options_.day_steps) return own;
+  std::vector<size_t> candidates = {own};
+  for (size_t policy = 0; policy < size(); ++policy) {
+    if (prices(policy).miss > 0) candidates.push_back(policy);
+  }
+  double misses = 0;
+  double missing = 0;
+  for (const size_t policy : candidates) {
     misses += tallies_[policy].misses;
     missing += tallies_[policy].missing;
   }
   const double miss_size = (missing + kFirstMissSize) / (misses + 1);
   const auto cost = [&](size_t policy) {
+    const Tally& tally = tallies_[policy];
     const double promised = Promise(policy);
     const double steps = std::min(kPromisedMisses / promised, kPromisedStepsMax);
-    const double rate =
-        (tallies_[policy].missing + steps * promised * miss_size) / (scored_ + steps);
-    return tallies_[policy].idle / scored_ + shortage * rate;
+    const double missing_rate = (tally.missing + steps * promised * miss_size) / (scored_ + steps);
+    return tally.idle / scored_ + prices(own).shortage * missing_rate;
   };
-  size_t cheapest = own;
-  double least = cost(own);
-  for (size_t policy = 0; policy < policies; ++policy) {
-    const double its = cost(policy);
-    if (its >= least) continue;
-    cheapest = policy;
-    least = its;
-  }
-  return cheapest;
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [&](size_t a, size_t b) { return cost(a) < cost(b); });
 }
 
 size_t PolicyBank::StateBytes() const {

@@ -47,12 +47,15 @@ class PolicyBank {
   //   p = min(.3, .85 / (1 + miss)), without a price of a miss min(.3, 1 / (1 + shortage))
   double MissRate(size_t policy) const;
 
-  // Of the first `policies` and `own`, the policy that would have been the cheapest if a missing
-  // instance cost `shortage`. Its cost a step, half-life 30 days:
-  //   idle / steps + shortage (missing + n p s) / (steps + n), n = min(1.5 / p, 4000) steps,
+  // Of `own`, whose price of a shortage is the true one, and those that price a miss, the policy
+  // that would have been the cheapest. Its cost a step, half-life 30 days:
+  //   idle / steps + own's shortage (missing + n p s) / (steps + n), n = min(1.5 / p, 4000) steps,
   //   p as above, s = (missing instances of all of these + 2) / (their misses + 1)
   // Idle ones are those beyond the need and those that launch. Until a day is scored: `own`.
-  size_t Cheapest(double shortage, size_t policies, size_t own) const;
+  // e.g. a day of 100 steps, own (shortage 9) with 200 idle and 1 missing instance-steps in 1 miss,
+  // another (miss 16) with 150 and 4 in 2: s = 7/4; own: p = .1, n = 15, 2 + 9 (1 + 2.625) / 115 =
+  // 2.28; the other: p = .05, n = 30, 1.5 + 9 (4 + 2.625) / 130 = 1.96, the cheaper.
+  size_t Cheapest(size_t own) const;
 
   size_t StateBytes() const;
   void Save(SavedWriter& writer) const;
@@ -60,16 +63,16 @@ class PolicyBank {
   bool Restore(SavedReader& reader);
 
  private:
+  struct Tally {         // All faded.
+    double misses = 0;   // Steps.
+    double missing = 0;  // Instance-steps short.
+    double idle = 0;     // Instance-steps beyond the need, launching ones too.
+  };
   double Promise(size_t policy) const;
 
   Options options_;
   double fade_;  // Of counts, a step.
   std::vector<WantWindow> windows_;
-  struct Tally {         // All faded.
-    double misses = 0;   // Steps.
-    double missing = 0;  // Instance-steps, as below.
-    double idle = 0;
-  };
   std::vector<Tally> tallies_;  // By policy.
   double scored_ = 0;           // Steps, faded.
   int64_t decided_ = 0;         // Steps.
