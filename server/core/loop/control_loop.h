@@ -75,8 +75,8 @@ class ControlLoop {
   // When Tick has something to do next, on the monotonic clock.
   absl::Duration NextTick() const;
 
-  // For a clean end, again and again until unset: saves what is otherwise saved now and then, of
-  // some pools at a time. Nothing else is to be called after the first of these.
+  // For a clean end: saves what some pools have learned. To be called until it is unset, and
+  // nothing else after the first call.
   std::optional<Ready> Close(Instant now);
 
   // The present state, sharing with the last snapshot what has not changed. The durations are how

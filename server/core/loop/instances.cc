@@ -22,6 +22,7 @@ void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
   const absl::Duration now = changes.now().mono;
   if (now > backoff.not_before + 2 * kReplaceMax) backoff.consecutive_failures = 0;
   const int doublings = std::min(backoff.consecutive_failures++, 10);
+  backoff.one_at_a_time = true;
   backoff.not_before = now + std::min(kReplaceMin * (1 << doublings), kReplaceMax);
   if (member.shadow.empty()) return;
   pool.shadows.at(member.shadow)
@@ -39,6 +40,7 @@ void AddLead(google::protobuf::RepeatedPtrField<google::protobuf::Duration>& lea
 void MeasureProvisioning(Changes& changes, PoolEntry& pool, Member& member) {
   if (member.provisioned) return;
   member.provisioned = true;
+  BackoffOf(pool, member).one_at_a_time = false;
   AddLead(*pool.record.mutable_provisioning_leads(),
           changes.now().wall - FromProto(member.record.instance().create_time()));
   changes.Keep(pool);

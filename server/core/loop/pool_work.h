@@ -31,7 +31,7 @@ void QueueSave(World& world, PoolEntry& pool);
 void FitNext(World& world, int fits_max, const ParallelFor& parallel_for);
 void SaveNext(Changes& changes, const ParallelFor& parallel_for);
 
-// Writes what forecaster and capacity have learned with the rest.
+// Writes what forecaster and capacity of one pool have learned with the rest.
 void SaveNow(Changes& changes, PoolEntry& pool);
 
 inline constexpr size_t kSavesPerTick = 128;  // Some 8 MB.

@@ -54,8 +54,7 @@ int CreatesMax(const World& world, const v1::Policy& policy, const Backoff& back
   const auto creating = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
     return view.state == I::CREATING || view.state == I::VERIFYING;
   });
-  // After a failure one at a time, until one has served.
-  const int at_once = backoff.consecutive_failures > 0 ? 1 : policy.max_concurrent_creations();
+  const int at_once = backoff.one_at_a_time ? 1 : policy.max_concurrent_creations();
   return std::min(at_once - static_cast<int>(creating), world.instances_max - world.instances);
 }
 

@@ -41,7 +41,8 @@ struct Member {
 
 // Back-off of a group's creations after failures. Group: the base, or one shadow pool.
 struct Backoff {
-  int consecutive_failures = 0;
+  int consecutive_failures = 0;  // Since one has served.
+  bool one_at_a_time = false;    // Since a failure, until one has been made.
   absl::Duration not_before;
 };
 

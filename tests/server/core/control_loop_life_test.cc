@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "absl/strings/str_join.h"
 #include "tests/server/core/shadow_life.h"
 
 namespace shadow {
@@ -72,6 +73,39 @@ TEST_CASE("no more are created at one time than the policy allows") {
       },
       kLifeLimit));
   CHECK(most == 3);
+}
+
+TEST_CASE("after a failure instances are created one at a time until one has been made") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  REQUIRE(simulation.RunUntil(
+      [&] { return CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::BASE) == 1; },
+      kLifeLimit));
+  const auto under_way = [&] {
+    return CountMembers(simulation, v1::Instance::CREATING) +
+           CountMembers(simulation, v1::Instance::VERIFYING);
+  };
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) {
+    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.uid = 7; };
+  });
+  REQUIRE(
+      simulation.Call(CreateShadow(350)).ok());  // 6 instances, which are not what they are to be.
+  REQUIRE(simulation.RunUntil(
+      [&] { return CountMembers(simulation, v1::Instance::FAILED) > 0 && under_way() == 0; },
+      kLifeLimit));
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  std::vector<int> counts;  // Different ones, in their order.
+  REQUIRE(simulation.RunUntil(
+      [&] {
+        const int count = under_way();
+        if (counts.empty() || counts.back() != count) counts.push_back(count);
+        return CountMembers(simulation, v1::Instance::SUSPENDED) == 6;
+      },
+      kLifeLimit));
+  INFO(absl::StrJoin(counts, " "));
+  REQUIRE(counts.size() > 3);
+  CHECK(std::vector<int>(counts.begin(), counts.begin() + 3) == std::vector<int>{0, 1, 5});
 }
 
 TEST_CASE("a shadow is deleted, or suspended again, without waiting for its warm-up") {

@@ -131,6 +131,7 @@ constexpr char kFull[] = R"pb(
       latency_slack {}
     }
     drain_timeout { seconds: 3600 }
+    max_concurrent_creations: 1
   }
 )pb";
 
@@ -292,6 +293,7 @@ TEST_CASE("a wrong field of a policy is refused by its name") {
       {"policy { min_shadow_instances: -1 }", "pool.policy.min_shadow_instances", "-1"},
       {"policy { max_shadow_instances: 1001 }", "pool.policy.max_shadow_instances", "1001"},
       {"policy { max_concurrent_creations: 0 }", "pool.policy.max_concurrent_creations", "0"},
+      {"policy { max_concurrent_creations: 1001 }", "pool.policy.max_concurrent_creations", "1001"},
       {"policy { min_shadow_instances: 101 }", "pool.policy.min_shadow_instances",
        "101 is above max_shadow_instances, 100"},
       {"policy { min_predicted_increase: -1 }", "pool.policy.min_predicted_increase", "-1"},
