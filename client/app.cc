@@ -213,7 +213,7 @@ void AddReplayOptions(CLI::App& app, const Command& command, Arguments& argument
   if (takes(kTakesPrices)) {
     CLI::Option* idle =
         app.add_option("--idle-cost", arguments.idle_cost,
-                       "Of an instance without work, an hour; default of both: the policy's")
+                       "Of an instance without work, an hour; default of both: those of the policy")
             ->check(Number());
     CLI::Option* shortage = app.add_option("--shortage-cost", arguments.shortage_cost,
                                            "Of an instance missing, an hour")

@@ -116,8 +116,9 @@ std::string RecommendationText(const v1::SimulateResponse& response) {
                                      PrintableText(best.label()), best.cost());
   const char* separator = "";
   for (const v1::Recommendation::Option& option : best.options()) {
-    absl::StrAppendFormat(&text, "%s%s: %.2f", separator, NumberText(option.service_level()),
-                          option.cost());
+    const std::string name = option.service_level() > 0 ? NumberText(option.service_level())
+                                                        : PrintableText(option.label());
+    absl::StrAppendFormat(&text, "%s%s: %.2f", separator, name, option.cost());
     separator = ", ";
   }
   return text + ")\n";

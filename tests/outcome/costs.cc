@@ -11,7 +11,7 @@
 namespace shadow::outcome {
 namespace {
 
-constexpr int kSpareMost = 400;  // Of a fixed pool.
+constexpr int kSpareMost = 400;  // Of a fixed pool: ten peaks of 40.
 
 double CostOf(std::span<const simulation::StepTally> tallies, absl::Duration step,
               double shortage_cost) {
@@ -24,7 +24,8 @@ simulation::NeedSeries NeedsOf(const Trace& trace, const Game& game, size_t firs
                                 .work = {},
                                 .step = trace.step,
                                 .lead_steps = LeadSteps(game.lead, trace.step),
-                                .first_scored = first_step};
+                                .first_scored = first_step,
+                                .most = {}};
   for (const double demand : trace.values) {
     std::optional<int> need;
     if (!std::isnan(demand)) need = simulation::NeedBeside(demand, 0, game.instance_capacity);

@@ -79,13 +79,14 @@ void PrintCosts(const Flags& flags, const std::vector<std::vector<Costs>>& serie
     double worst = 0;
     int count = 0;
     for (const std::vector<Costs>& costs : series) {
-      if (costs.empty()) continue;
+      if (costs.empty() || costs[i].best_level <= 0 || costs[i].best_fixed <= 0) continue;
       const double to_level = costs[i].by_costs / costs[i].best_level;
       level_logs += std::log(to_level);
       fixed_logs += std::log(costs[i].by_costs / costs[i].best_fixed);
       worst = std::max(worst, to_level);
       ++count;
     }
+    if (count == 0) continue;
     std::printf(
         "shortage cost %6g: %.3f of the best service level's (worst series %.3f), "
         "%.3f of the best fixed pool's\n",

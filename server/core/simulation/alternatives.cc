@@ -2,23 +2,25 @@
 
 #include <algorithm>
 
+#include "forecast/need/load.h"
+
 namespace shadow::simulation {
 
 std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants) {
+  std::vector<int> bounded(wants.begin(), wants.end());
+  for (size_t t = 0; t < series.most.size(); ++t) bounded[t] = std::min(wants[t], series.most[t]);
   std::vector<StepTally> tallies;
-  const auto want = [&](size_t t) { return std::min(wants[t], series.most); };
   const auto lead = static_cast<size_t>(series.lead_steps);
   for (size_t t = series.first_scored; t < wants.size(); ++t) {
     const size_t from = t - std::min(t, lead);
     StepTally tally;
     tally.need = series.needs[t];
     tally.work = series.work[t];
-    tally.wanted = want(t);
-    tally.ready = std::min(*std::min_element(wants.begin() + static_cast<int64_t>(from),
-                                             wants.begin() + static_cast<int64_t>(t) + 1),
-                           series.most);
+    tally.wanted = bounded[t];
+    tally.ready = *std::min_element(bounded.begin() + static_cast<int64_t>(from),
+                                    bounded.begin() + static_cast<int64_t>(t) + 1);
     tally.active = std::min(tally.ready, tally.need.value_or(0));
-    tally.created = t == 0 ? 0 : std::max(0, want(t) - want(t - 1));
+    tally.created = t == 0 ? 0 : std::max(0, bounded[t] - bounded[t - 1]);
     tallies.push_back(tally);
   }
   return tallies;

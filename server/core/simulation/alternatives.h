@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "forecast/need/load.h"
 #include "server/core/simulation/score.h"
 
 namespace shadow::simulation {
@@ -18,7 +17,7 @@ struct NeedSeries {
   absl::Duration step;
   int lead_steps = 1;       // From wanted to ready, at least 1.
   size_t first_scored = 0;  // Steps before it are history.
-  int most = kNeedMax;      // Instances that there may be beside the base.
+  std::vector<int> most;    // Instances that there may be beside the base, by step; empty: any.
 };
 
 // The scored steps of a policy that wants `wants[t]`, or the most there may be, in step t. Ready is
@@ -33,7 +32,7 @@ std::vector<int> LastNeeds(const NeedSeries& series);
 std::vector<StepTally> FixedPool(const NeedSeries& series, int spare);
 
 // The least number of spare instances with which a fixed pool reaches `hit_rate`; unset: none of at
-// most kSpareMax does.
+// most kSpareMax does, or `most` keeps it from that.
 std::optional<int> SpareFor(const NeedSeries& series, double hit_rate);
 inline constexpr int kSpareMax = 1024;
 

@@ -18,6 +18,7 @@ constexpr int kWarmUpSeasons = 5;
 constexpr absl::Duration kEvaluatedDefault = absl::Hours(24 * 7);
 constexpr absl::Duration kStepMax = absl::Hours(1);
 constexpr absl::Duration kLeadMax = absl::Hours(24);
+constexpr double kPriceMax = 1e12;
 
 std::string LevelLabel(const v1::Policy& policy) {
   return policy.has_idle_cost() ? "by costs"
@@ -43,8 +44,9 @@ absl::Status CheckPrices(const v1::Prices& prices) {
   } rows[] = {{"prices.idle_cost_per_instance_hour", prices.idle_cost_per_instance_hour()},
               {"prices.shortage_cost_per_instance_hour", prices.shortage_cost_per_instance_hour()}};
   for (const auto& row : rows) {
-    if (!std::isfinite(row.price) || row.price < 0) {
-      return FieldError(row.field, absl::StrCat(row.price, " is not a number of at least 0"));
+    if (!(row.price >= 0 && row.price <= kPriceMax)) {
+      return FieldError(row.field,
+                        absl::StrCat(row.price, " is not a number from 0 to ", kPriceMax));
     }
   }
   return absl::OkStatus();
@@ -208,7 +210,10 @@ absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1
                                     DemandSeries series) {
   Plan plan;
   plan.series = std::move(series);
-  absl::Status status = TakeOutput(request, pool.policy(), plan);
+  const bool own_costs =
+      !request.variants().empty() && request.variants(0).policy().has_idle_cost();
+  absl::Status status =
+      TakeOutput(request, own_costs ? request.variants(0).policy() : pool.policy(), plan);
   if (status.ok()) status = TakeReplay(request, pool, plan);
   if (!status.ok()) return status;
   return plan;
@@ -247,6 +252,7 @@ absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, cons
   Plan plan;
   plan.series = std::move(series);
   absl::Status status = TakeReplay(simulate, pool, plan);
+  // Prices last: nothing is weighed here that is not shown.
   if (status.ok()) status = TakeOutput(request, pool.policy(), plan);
   if (!status.ok()) return status;
   return plan;

@@ -28,7 +28,7 @@ struct Plan {
   Leads leads;
   size_t first_scored = 0;
   std::vector<Variant> variants;  // At least one.
-  size_t shown = 0;  // The first of `variants`; what follows only serves the recommendation.
+  size_t shown = 0;  // The first of `variants`; what follows is only weighed, to recommend one.
   std::optional<v1::Prices> prices;
   int plot_points = kPlotPointsDefault;
 };

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "forecast/need/load.h"
 #include "server/core/simulation/alternatives.h"
+#include "server/core/spec.h"
+#include "server/core/spec/bounds.h"
 #include "server/core/time_proto.h"
 
 namespace shadow::simulation {
@@ -65,9 +68,22 @@ O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, 
 O ReplayedOutcome(const Plan& plan, size_t index, const Replayed& replayed) {
   const Variant& variant = plan.variants[index];
   O outcome = OutcomeOf(plan, replayed.tallies, O::REPLAYED, variant.label);
-  outcome.set_service_level(variant.spec.policy().service_level());
+  const v1::Policy& policy = variant.spec.policy();
+  if (!policy.has_idle_cost()) outcome.set_service_level(policy.service_level());
   outcome.set_decisions(replayed.decisions);
   return outcome;
+}
+
+// The most instances that a policy may have, by step.
+std::vector<int> MostOf(const Plan& plan, const Variant& variant) {
+  std::vector<int> most(plan.series.values.size(), kNeedMax);
+  const auto pool = CompilePool(variant.spec);  // It was compiled before: it does.
+  if (!pool.ok()) return most;
+  for (size_t step = 0; step < most.size(); ++step) {
+    const absl::Time time = plan.series.TimeOf(step);
+    most[step] = BoundsAt(*pool, time, absl::ZeroDuration()).max_instances;
+  }
+  return most;
 }
 
 NeedSeries NeedsOf(const Plan& plan) {
@@ -77,7 +93,7 @@ NeedSeries NeedsOf(const Plan& plan) {
                    .step = plan.series.step,
                    .lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step),
                    .first_scored = plan.first_scored,
-                   .most = spec.policy().max_shadow_instances()};
+                   .most = {}};
   for (const double demand : plan.series.values) {
     const bool known = !std::isnan(demand);
     const double capacity = spec.instance_capacity();
@@ -89,11 +105,17 @@ NeedSeries NeedsOf(const Plan& plan) {
   return needs;
 }
 
-// The pool of fixed size that is as good as each of `outcomes`; then what everybody has.
+// The pool of fixed size that is as good as each of `outcomes`, those of the first variants, and
+// may have as many; then what everybody has, up to the most that any of these may have.
 template <typename Outcomes>
 void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes& alternatives) {
-  const NeedSeries needs = NeedsOf(plan);
-  for (const O& outcome : outcomes) {
+  NeedSeries needs = NeedsOf(plan);
+  std::vector<int> most(needs.needs.size(), 0);
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const O& outcome = outcomes[i];
+    needs.most = MostOf(plan, plan.variants[i]);
+    std::transform(most.begin(), most.end(), needs.most.begin(), most.begin(),
+                   [](int a, int b) { return std::max(a, b); });
     const std::optional<int> spare = SpareFor(needs, outcome.hit_rate());
     if (!spare.has_value()) continue;
     O fixed = OutcomeOf(plan, FixedPool(needs, *spare), O::FIXED_POOL,
@@ -102,6 +124,7 @@ void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes&
     fixed.set_as_good_as(outcome.label());
     *alternatives.Add() = std::move(fixed);
   }
+  needs.most = std::move(most);
   const v1::Policy& policy = plan.variants.front().spec.policy();
   *alternatives.Add() = OutcomeOf(
       plan, TargetTracking(needs, policy.headroom(), FromProto(policy.stabilization_window())),
@@ -109,15 +132,18 @@ void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes&
   *alternatives.Add() = OutcomeOf(plan, ColdStarts(needs), O::NO_SHADOW, "no shadow");
 }
 
-// The cheapest of what was replayed for it.
+// The cheapest of what was replayed for it. One service level that was asked for is not among
+// these; one policy that decides by costs is, for its own are the prices, or it is to be compared.
 void Recommend(const Plan& plan, std::span<const Replayed> replayed,
                v1::SimulateResponse& response) {
   if (!plan.prices.has_value()) return;
   v1::Recommendation& best = *response.mutable_recommendation();
-  const size_t first = plan.variants.size() > plan.shown ? plan.shown : 0;
+  const bool by_costs = plan.variants.front().spec.policy().has_idle_cost();
+  const size_t first = plan.variants.size() > plan.shown && !by_costs ? plan.shown : 0;
   for (size_t i = first; i < plan.variants.size(); ++i) {
     const O outcome = ReplayedOutcome(plan, i, replayed[i]);
     v1::Recommendation::Option& option = *best.add_options();
+    option.set_label(outcome.label());
     option.set_service_level(outcome.service_level());
     option.set_hit_rate(outcome.hit_rate());
     option.set_cost(outcome.cost());

@@ -36,8 +36,9 @@ DemandSeries Days(int days) {
   return series;
 }
 
-v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days) {
-  const auto plan = PlanSimulation(request, SomePool(), Days(days));
+v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days,
+                              const v1::Pool& pool = SomePool()) {
+  const auto plan = PlanSimulation(request, pool, Days(days));
   REQUIRE(plan.ok());
   std::vector<v1::Pool> specs;
   for (const Variant& variant : plan->variants) specs.push_back(variant.spec);
@@ -74,7 +75,7 @@ TEST_CASE("what a request asks for wrongly is named") {
   CHECK(error(request) == "variants: 17 are too many; at most 16");
   request.Clear();
   request.mutable_prices()->set_idle_cost_per_instance_hour(-1);
-  CHECK(error(request) == "prices.idle_cost_per_instance_hour: -1 is not a number of at least 0");
+  CHECK(error(request) == "prices.idle_cost_per_instance_hour: -1 is not a number from 0 to 1e+12");
   request.Clear();
   request.set_plot_points(2001);
   CHECK(error(request) == "plot_points: 2001 is not 0 to 2000");
@@ -161,10 +162,55 @@ TEST_CASE("one policy with prices is weighed against itself at other levels") {
   CHECK_FALSE(Simulate({}, 4).has_recommendation());
 }
 
-TEST_CASE("a policy with costs is priced by them, unless other prices are given") {
+v1::Pool PoolByCosts() {
   v1::Pool pool = SomePool();
   pool.mutable_policy()->set_idle_cost(2);
   pool.mutable_policy()->set_shortage_cost(50);
+  return pool;
+}
+
+TEST_CASE("a policy by costs is weighed against service levels, and may win") {
+  const v1::SimulateResponse response = Simulate({}, 4, PoolByCosts());
+  REQUIRE(response.variants_size() == 1);
+  CHECK(response.variants(0).service_level() == 0);
+  const v1::Recommendation& best = response.recommendation();
+  REQUIRE(best.options_size() == 7);
+  CHECK(best.options(0).label() == "by costs");
+  CHECK(best.options(0).service_level() == 0);
+  CHECK(best.options(0).cost() == response.variants(0).cost());
+  CHECK(best.options(1).label() == "service level 0.9");
+  for (const v1::Recommendation::Option& option : best.options()) {
+    CHECK(best.cost() <= option.cost());
+  }
+}
+
+TEST_CASE("a fixed pool has the most that the policy may have that it is compared with") {
+  v1::SimulateRequest request;
+  request.add_variants()->mutable_policy()->set_max_shadow_instances(2);
+  request.add_variants()->mutable_policy()->set_max_shadow_instances(50);
+  const v1::SimulateResponse response = Simulate(request, 4);
+  request.mutable_variants()->SwapElements(0, 1);
+  const v1::SimulateResponse swapped = Simulate(request, 4);
+  REQUIRE(response.alternatives_size() == 4);
+  REQUIRE(swapped.alternatives_size() == 4);
+  CHECK(response.alternatives(0).SerializeAsString() ==
+        swapped.alternatives(1).SerializeAsString());
+  CHECK(response.alternatives(2).SerializeAsString() ==
+        swapped.alternatives(2).SerializeAsString());
+}
+
+TEST_CASE("alternatives have the most that the policy's overrides allow") {
+  v1::Pool pool = SomePool();
+  const auto missed = [&] { return Simulate({}, 4, pool).alternatives(1).missed_steps(); };
+  const int64_t any = missed();
+  pool.mutable_policy()->set_max_shadow_instances(1);
+  CHECK(missed() > any);
+  pool.mutable_policy()->add_overrides()->set_max_shadow_instances(100);
+  CHECK(missed() == any);
+}
+
+TEST_CASE("a policy with costs is priced by them, unless other prices are given") {
+  const v1::Pool pool = PoolByCosts();
   const auto simulation = PlanSimulation({}, pool, Days(8));
   REQUIRE(simulation->prices.has_value());
   CHECK(simulation->prices->idle_cost_per_instance_hour() == 2);
@@ -179,6 +225,10 @@ TEST_CASE("a policy with costs is priced by them, unless other prices are given"
   CHECK(otherwise->prices->idle_cost_per_instance_hour() == 0);
   CHECK(otherwise->prices->shortage_cost_per_instance_hour() == 7);
   CHECK_FALSE(PlanEvaluation({}, SomePool(), Days(8))->prices.has_value());
+  v1::SimulateRequest variant;
+  variant.add_variants()->mutable_policy()->set_idle_cost(3);
+  variant.mutable_variants(0)->mutable_policy()->set_shortage_cost(4);
+  CHECK(PlanSimulation(variant, pool, Days(8))->prices->idle_cost_per_instance_hour() == 3);
 }
 
 TEST_CASE("an evaluation needs a season to learn from and one to score, and scores the last days") {

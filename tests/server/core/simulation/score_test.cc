@@ -22,7 +22,8 @@ NeedSeries Series(std::vector<std::optional<int>> needs, int lead_steps) {
                     .work = {},
                     .step = absl::Minutes(5),
                     .lead_steps = lead_steps,
-                    .first_scored = 0};
+                    .first_scored = 0,
+                    .most = {}};
   for (const auto& need : needs) series.work.push_back(need.value_or(0));
   return series;
 }
@@ -102,10 +103,10 @@ TEST_CASE("alternatives want what the steps before tell") {
 
 TEST_CASE("alternatives have no more than there may be") {
   NeedSeries series = Series({2, 6, 6, 1, 1}, 1);
-  series.most = 5;
+  series.most = {5, 5, 5, 5, 1};
   const auto tallies = FixedPool(series, 1);
-  CHECK(Wanted(tallies) == std::vector<int>{1, 3, 5, 5, 2});
-  CHECK(ReadyOf(tallies) == std::vector<int>{1, 1, 3, 5, 2});
+  CHECK(Wanted(tallies) == std::vector<int>{1, 3, 5, 5, 1});
+  CHECK(ReadyOf(tallies) == std::vector<int>{1, 1, 3, 5, 1});
   CHECK(tallies[2].created == 2);
   CHECK_FALSE(SpareFor(series, 1).has_value());
 }
