@@ -26,14 +26,15 @@ StepCosts::StepCosts(std::span<const float> mass) : cells_(static_cast<int>(mass
   }
 }
 
-int StepCosts::Cheapest(const CapacityPrices& prices, int wanted) const {
+int StepCosts::Cheapest(const CapacityPrices& prices, int wanted, int lowest) const {
   const auto shortage = static_cast<float>(prices.shortage);
   const auto miss = static_cast<float>(prices.miss);
   const auto launch = static_cast<float>(prices.launch);
   float least = std::numeric_limits<float>::infinity();
   int cheapest = 0;
-  for (int cell = 0; cell < cells_; ++cell) {
+  for (int cell = NeedScale::CellOf(lowest); cell < cells_; ++cell) {
     const auto at = static_cast<size_t>(cell);
+    if (idle_[at] >= least) break;  // It only grows, and nothing else is below 0.
     const int count = NeedScale::Highest(cell);
     const float launches = static_cast<float>(std::max(0, count - wanted));
     const float cost = idle_[at] + shortage * shortage_[at] + miss * miss_[at] + launch * launches;

@@ -28,7 +28,8 @@ class StepCosts {
   // e.g. needs 0, 1, 2 with probabilities .5, .3, .2, shortage 2, all else 0: r = 0, 1, 2 cost 1.4,
   // .9, 1.3, so 1; with a miss at 3: 2.9, 1.5, 1.3, so 2; and with a launch at 1, wanted 1: 1.5,
   // 2.3 for r = 1, 2, so 1.
-  int Cheapest(const CapacityPrices& prices, int wanted) const;
+  // `lowest`: where the search begins, when it is known that this is no less; a count of a cell.
+  int Cheapest(const CapacityPrices& prices, int wanted, int lowest = 0) const;
 
  private:
   int cells_;

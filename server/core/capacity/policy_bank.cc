@@ -42,17 +42,26 @@ void PolicyBank::Score(std::optional<int> need) {
   scored_ = scored_ * fade_ + 1;
 }
 
+bool PolicyBank::Dearer(size_t policy, bool launches) const {
+  if (policy == 0) return false;
+  const CapacityPrices& before = prices(policy - 1);
+  const CapacityPrices& now = prices(policy);
+  return now.miss >= before.miss && now.shortage == before.shortage &&
+         now.launch == before.launch && (!launches || Want(policy) >= Want(policy - 1));
+}
+
 void PolicyBank::Decide(const NeedDistribution& need, int least, bool known) {
   std::array<int, kPoliciesMax> wants{};
   if (need.ready()) {
     for (size_t i = 0; i < need.horizons().size(); ++i) {
       const StepCosts costs(need.Mass(i));
       const bool lead = i + 1 == need.horizons().size();
+      int cheapest = 0;
       for (size_t policy = 0; policy < size(); ++policy) {
         const int wanted = Want(policy);
-        const int count = lead ? costs.Cheapest(prices(policy), wanted)
-                               : std::min(costs.Cheapest(prices(policy), kNeedMax), wanted);
-        wants[policy] = std::max(wants[policy], count);
+        const int lowest = Dearer(policy, lead) ? cheapest : 0;
+        cheapest = costs.Cheapest(prices(policy), lead ? wanted : kNeedMax, lowest);
+        wants[policy] = std::max(wants[policy], lead ? cheapest : std::min(cheapest, wanted));
       }
     }
   } else {

@@ -69,6 +69,9 @@ class PolicyBank {
     double idle = 0;     // Instance-steps beyond the need, launching ones too.
   };
   double Promise(size_t policy) const;
+  // Whether the cheapest count is no less than that of the policy before it: a miss costs no less,
+  // the rest the same, and, where launches count, no fewer are there.
+  bool Dearer(size_t policy, bool launches) const;
 
   Options options_;
   double fade_;  // Of counts, a step.

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "tests/server/core/capacity/demand.h"
+
 namespace shadow::testing {
 namespace {
 
@@ -68,6 +70,29 @@ TEST_CASE("more demand, a dearer shortage or a dearer miss never mean less") {
     }
     CHECK(costs.Cheapest({.shortage = 50}, kAnyCount) >=
           costs.Cheapest({.shortage = 2}, kAnyCount));
+  }
+}
+
+TEST_CASE("from the count of a cheaper miss on, with no fewer there, the search finds the same") {
+  for (int64_t trial = 0; trial < 200; ++trial) {
+    std::vector<float> mass(70);
+    float sum = 0;
+    for (size_t i = 0; i < mass.size(); ++i) {
+      const int64_t noise = Noise(trial * 100 + static_cast<int64_t>(i));
+      mass[i] = noise < 800 ? 0.0F : static_cast<float>(noise);
+      sum += mass[i];
+    }
+    for (float& share : mass) share /= sum;
+    const StepCosts costs(mass);
+    int lowest = 0;
+    int wanted = 0;
+    for (double price = 0.5; price < 1e5; price *= 1.5) {
+      const CapacityPrices prices = {.shortage = 3, .miss = price, .launch = 1};
+      const int cheapest = costs.Cheapest(prices, wanted);
+      REQUIRE(costs.Cheapest(prices, wanted, lowest) == cheapest);
+      lowest = cheapest;
+      wanted += static_cast<int>(Noise(trial + wanted) % 4);
+    }
   }
 }
 
