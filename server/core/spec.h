@@ -19,6 +19,9 @@
 
 namespace shadow {
 
+// Of idle_cost, shortage_cost and the prices of a replay, in any one unit.
+inline constexpr double kCostMax = 1e12;
+
 struct CompiledDna {
   v1::Dna dna;                // As given; output-only fields set.
   std::string revision_name;  // "dnas/web@0123456789ab"

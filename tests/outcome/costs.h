@@ -1,4 +1,5 @@
-// What deciding by costs came to in the outcome game, and what else would have.
+// What deciding by costs came to in the outcome game, and what else would have. Pure; for
+// outcome-plan.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,8 @@
 
 namespace shadow {
 
-// Not thread-safe.
+// Part of a CapacityPlanner, which alone calls it, once a step: Score, then Decide or Hold. Not
+// thread-safe.
 class PolicyBank {
  public:
   struct Options {

@@ -1,10 +1,21 @@
 #include "server/core/simulation/alternatives.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "forecast/need/load.h"
 
 namespace shadow::simulation {
+
+NeedSeries NeedsOf(const DemandSeries& demand, double base, double capacity) {
+  NeedSeries needs{.needs = {}, .work = {}, .step = demand.step, .most = {}};
+  for (const double value : demand.values) {
+    const bool known = !std::isnan(value);
+    needs.needs.push_back(known ? std::optional(NeedBeside(value, base, capacity)) : std::nullopt);
+    needs.work.push_back(known ? NeedBeside(value, 0, capacity) : 0);
+  }
+  return needs;
+}
 
 std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants) {
   std::vector<int> bounded(wants.begin(), wants.end());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/core/simulation/demand_series.h"
 #include "server/core/simulation/score.h"
 
 namespace shadow::simulation {
@@ -19,6 +20,10 @@ struct NeedSeries {
   size_t first_scored = 0;  // Steps before it are history.
   std::vector<int> most;    // Instances that there may be beside the base, by step; empty: any.
 };
+
+// Of demand beside a base of `base` (demand units), an instance carrying `capacity`; nothing bounds
+// how many there may be.
+NeedSeries NeedsOf(const DemandSeries& demand, double base, double capacity);
 
 // The scored steps of a policy that wants `wants[t]`, or the most there may be, in step t. Ready is
 // what was wanted throughout t - lead .. t: e.g. wants 1, 3, 3, 2, 2 with a lead of 1 step are

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "server/core/error.h"
 #include "server/core/loop/planning.h"
+#include "server/core/spec.h"
 #include "server/core/time_proto.h"
 
 namespace shadow::simulation {
@@ -18,7 +19,6 @@ constexpr int kWarmUpSeasons = 5;
 constexpr absl::Duration kEvaluatedDefault = absl::Hours(24 * 7);
 constexpr absl::Duration kStepMax = absl::Hours(1);
 constexpr absl::Duration kLeadMax = absl::Hours(24);
-constexpr double kPriceMax = 1e12;
 
 std::string LevelLabel(const v1::Policy& policy) {
   return policy.has_idle_cost() ? "by costs"
@@ -44,9 +44,9 @@ absl::Status CheckPrices(const v1::Prices& prices) {
   } rows[] = {{"prices.idle_cost_per_instance_hour", prices.idle_cost_per_instance_hour()},
               {"prices.shortage_cost_per_instance_hour", prices.shortage_cost_per_instance_hour()}};
   for (const auto& row : rows) {
-    if (!(row.price >= 0 && row.price <= kPriceMax)) {
+    if (!(row.price >= 0 && row.price <= kCostMax)) {
       return FieldError(row.field,
-                        absl::StrCat(row.price, " is not a number from 0 to ", kPriceMax));
+                        absl::StrCat(row.price, " is not a number from 0 to ", kCostMax));
     }
   }
   return absl::OkStatus();

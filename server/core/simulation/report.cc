@@ -55,9 +55,8 @@ O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, 
   outcome.set_unserved_instance_hours(score.unserved_instance_hours);
   outcome.set_missed_steps(score.missed);
   if (plan.prices.has_value()) {
-    outcome.set_cost(plan.prices->idle_cost_per_instance_hour() * score.idle_instance_hours +
-                     plan.prices->shortage_cost_per_instance_hour() *
-                         score.unserved_instance_hours);
+    outcome.set_cost(CostOf(score, plan.prices->idle_cost_per_instance_hour(),
+                            plan.prices->shortage_cost_per_instance_hour()));
   }
   AddMisses(tallies, begin, step, outcome);
   AddPoints(tallies, ScoredDemand(plan), plan.variants.front().spec, begin, plan.plot_points,
@@ -88,20 +87,9 @@ std::vector<int> MostOf(const Plan& plan, const Variant& variant) {
 
 NeedSeries NeedsOf(const Plan& plan) {
   const v1::Pool& spec = plan.variants.front().spec;
-  NeedSeries needs{.needs = {},
-                   .work = {},
-                   .step = plan.series.step,
-                   .lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step),
-                   .first_scored = plan.first_scored,
-                   .most = {}};
-  for (const double demand : plan.series.values) {
-    const bool known = !std::isnan(demand);
-    const double capacity = spec.instance_capacity();
-    needs.needs.push_back(
-        known ? std::optional(NeedBeside(demand, spec.external_capacity(), capacity))
-              : std::nullopt);
-    needs.work.push_back(known ? NeedBeside(demand, 0, capacity) : 0);
-  }
+  NeedSeries needs = NeedsOf(plan.series, spec.external_capacity(), spec.instance_capacity());
+  needs.lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step);
+  needs.first_scored = plan.first_scored;
   return needs;
 }
 

@@ -37,6 +37,10 @@ Score ScoreOf(std::span<const StepTally> steps, absl::Duration step) {
   return score;
 }
 
+double CostOf(const Score& score, double idle_cost, double shortage_cost) {
+  return idle_cost * score.idle_instance_hours + shortage_cost * score.unserved_instance_hours;
+}
+
 int NeedBeside(double demand, double base, double capacity) {
   return NeedOf((demand - base) / capacity);
 }

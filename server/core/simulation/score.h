@@ -36,6 +36,9 @@ struct Score {
 // the work unserved, idle (0 + 1) + (0 + 1) + (2 + 0) = 4, share 4/6. Shares are 0 without work.
 Score ScoreOf(std::span<const StepTally> steps, absl::Duration step);
 
+// `idle_cost`: of an instance without work, an hour; `shortage_cost`: of one that is missing.
+double CostOf(const Score& score, double idle_cost, double shortage_cost);
+
 // Instances that `demand` needs beside a base of `base` (both demand units, capacity > 0):
 // ceil((demand - base) / capacity), at least 0. e.g. (190, 80, 40) -> 3.
 int NeedBeside(double demand, double base, double capacity);

@@ -20,7 +20,6 @@ constexpr FieldChecker::Limits kShadowInstances = {.min = 0, .max = 1000};
 constexpr FieldChecker::Limits kConcurrentCreations = {.min = 1, .max = 1000};
 constexpr FieldChecker::Limits kPriority = {.min = -1000, .max = 1000};
 constexpr double kCostMin = 1e-12;
-constexpr double kCostMax = 1e12;
 constexpr int kOverridesMax = 64;
 constexpr int kDaysMax = 7;
 constexpr size_t kZoneMaxBytes = 64;
