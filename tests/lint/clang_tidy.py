@@ -5,8 +5,10 @@
                              generated ones); exit 1 and each finding once
   clang_tidy.py --self-test  shows that .clang-tidy catches bad examples and lets a good one pass
 
-What passed is remembered in BUILD_DIR/clang-tidy-passed under a digest of the file, its command,
-all of our headers that it includes, and the configuration; so the second run takes seconds.
+What passed is remembered in ~/.cache/shadowd/clang-tidy (below $XDG_CACHE_HOME, if that is set)
+under a digest of the file, its command, all of our headers that it includes, the configuration, and
+the versions of the packages; so a second run takes seconds, in another clone too. Stamps that were
+not made for a month are removed.
 """
 
 import concurrent.futures
@@ -19,10 +21,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("client", "forecast", "server", "storage", "tests")
 CONFIGS = (ROOT / ".clang-tidy", ROOT / "tests/.clang-tidy")  # The second relaxes the first.
+PACKAGES = ROOT / ".ci/packages"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache",
+                     "shadowd/clang-tidy")
+UNUSED_SECONDS_MAX = 30 * 86400
 CLANG_TIDY = shutil.which("clang-tidy-14") or shutil.which("clang-tidy")
 
 _INCLUDE = re.compile(rb'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
@@ -47,9 +54,23 @@ GOOD = ("class PoolState {\n public:\n  int Level() const { return level_; }\n\n
         "int F(int a) {\n" + "  a *= 2;\n" * 50 + "  return a;\n}\n")
 
 
-def digest_of(entry, include_folders):
-    """Of everything of ours that decides what clang-tidy says about `entry`."""
-    digest = hashlib.sha256(entry["command"].encode())
+def toolchain():
+    """What decides beside our own files: the versions of clang-tidy and of the packages."""
+    names = [line.split()[0] for line in PACKAGES.read_text().splitlines()
+             if line.strip() and not line.startswith("#")]
+    versions = [[CLANG_TIDY, "--version"], ["dpkg-query", "-W", *names]]
+    return b"".join(subprocess.run(command, capture_output=True, check=False).stdout
+                    for command in versions if shutil.which(command[0]))
+
+
+def relative(path):
+    """Below the checkout, so that clones share what they know."""
+    return os.path.relpath(path, ROOT)
+
+
+def digest_of(entry, include_folders, tools):
+    """Of everything that decides what clang-tidy says about `entry`."""
+    digest = hashlib.sha256(tools + entry["command"].replace(str(ROOT), "").encode())
     waiting, seen = [pathlib.Path(entry["file"]), *CONFIGS], set()
     while waiting:
         path = waiting.pop()
@@ -57,7 +78,7 @@ def digest_of(entry, include_folders):
             continue
         seen.add(path)
         content = path.read_bytes()
-        digest.update(str(path).encode() + b"\0" + content + b"\0")
+        digest.update(relative(path).encode() + b"\0" + content + b"\0")
         waiting += [folder / name.decode() for name in sorted(_INCLUDE.findall(content))
                     for folder in include_folders]
     return digest.hexdigest()
@@ -77,20 +98,29 @@ def without_precompiled_headers(command):
     return re.sub(r" -include \S+/cmake_pch\.hxx", "", command)
 
 
+def forget_unused():
+    for stamp in CACHE.iterdir():
+        if time.time() - stamp.stat().st_mtime > UNUSED_SECONDS_MAX:
+            stamp.unlink(missing_ok=True)
+
+
 def check_tree(build):
     ours = tuple(f"{ROOT}/{folder}/" for folder in FOLDERS)
     entries = [entry for entry in json.loads((build / "compile_commands.json").read_text())
                if entry["file"].startswith(ours) and pathlib.Path(entry["file"]).is_file()]
     for entry in entries:
         entry["command"] = without_precompiled_headers(entry["command"])
-    passed = build / "clang-tidy-passed"
-    passed.mkdir(exist_ok=True)
-    (passed / "compile_commands.json").write_text(json.dumps(entries))
+    commands = build / "clang-tidy"
+    commands.mkdir(exist_ok=True)
+    (commands / "compile_commands.json").write_text(json.dumps(entries))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    forget_unused()
     include_folders = [ROOT, build / "proto/gen"]
+    tools = toolchain()
 
     def check(entry):
-        stamp = passed / digest_of(entry, include_folders)
-        output = "" if stamp.exists() else run_clang_tidy(["-p", str(passed), entry["file"]])
+        stamp = CACHE / digest_of(entry, include_folders, tools)
+        output = "" if stamp.exists() else run_clang_tidy(["-p", str(commands), entry["file"]])
         if not output:
             stamp.touch()
         return output
