@@ -5,6 +5,7 @@
 
 #include "server/core/simulation/alternatives.h"
 #include "server/core/simulation/score.h"
+#include "tests/outcome/score.h"
 
 namespace shadow::outcome {
 namespace {
@@ -33,11 +34,7 @@ std::vector<Costs> CostsOf(const Trace& trace, const Game& game, size_t first_st
           std::min(costs.best_level, CostOf(played[level].tallies, trace.step, shortage_cost));
     }
   }
-  simulation::NeedSeries needs =
-      simulation::NeedsOf({.begin = trace.begin, .step = trace.step, .values = trace.values}, 0,
-                          game.instance_capacity);
-  needs.lead_steps = LeadSteps(game.lead, trace.step);
-  needs.first_scored = first_step;
+  const simulation::NeedSeries needs = NeedsOf(trace, game, first_step);
   for (int spare = 0; spare <= kSpareMost; ++spare) {
     const auto tallies = simulation::FixedPool(needs, spare);
     for (size_t i = 0; i < all.size(); ++i) {

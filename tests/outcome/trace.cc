@@ -1,5 +1,7 @@
 #include "tests/outcome/trace.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <functional>
 #include <limits>
@@ -59,6 +61,20 @@ absl::StatusOr<Trace> ReadTrace(const std::string& path) {
   trace.step = second - begin;
   trace.begin = absl::UnixEpoch() + absl::Floor(begin - absl::UnixEpoch(), trace.step);
   return trace;
+}
+
+double CapacityOf(const Trace& trace, int peak) {
+  constexpr double kPeakQuantile = .999;
+  std::vector<double> known;
+  for (const double value : trace.values) {
+    if (!std::isnan(value)) known.push_back(value);
+  }
+  if (known.empty()) return 1;  // It needs nothing of any size.
+  std::sort(known.begin(), known.end());
+  const double at = kPeakQuantile * static_cast<double>(known.size() - 1);
+  const auto low = static_cast<size_t>(at);
+  const size_t high = std::min(low + 1, known.size() - 1);
+  return (known[low] + (at - static_cast<double>(low)) * (known[high] - known[low])) / peak;
 }
 
 absl::StatusOr<std::vector<SeriesCapacity>> ReadCapacities(const std::string& path) {

@@ -21,10 +21,13 @@ struct Trace {
 // steps.
 absl::StatusOr<Trace> ReadTrace(const std::string& path);
 
+// The demand that an instance carries of which `peak` carry the .999 quantile of the trace.
+double CapacityOf(const Trace& trace, int peak);
+
 // The demand that an instance carries, by series.
 struct SeriesCapacity {
   std::string series;
-  double instance_capacity = 0;  // > 0
+  double instance_capacity = 0;  // 0: not given.
 };
 
 // A file of `series,instance_capacity` lines after a header. Errors as ReadTrace.
