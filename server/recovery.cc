@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "spdlog/spdlog.h"
+
 namespace shadow {
 namespace {
 
@@ -15,28 +18,33 @@ void FitDue(ControlLoop& loop, StepWorkers& workers) {
   workers.Run(due.size(), [&due](size_t i) { due[i]->Fit(); });
 }
 
-// The samples of many pools, in the order of their time, until a page of them is replayed.
+// The samples of one pool after the other, until a page of them is replayed.
 class ReplayBuffer {
  public:
   ReplayBuffer(ControlLoop& loop, StepWorkers& workers) : loop_(loop), workers_(workers) {}
 
   void Add(const std::string& pool, v1::Sample sample) {
-    samples_[pool].push_back(std::move(sample));
+    if (pools_.empty() || pools_.back().name != pool) pools_.push_back({.name = pool});
+    pools_.back().samples.push_back(std::move(sample));
     if (++count_ >= kReplayPage) Flush();
   }
 
   void Flush() {
-    std::vector<const std::pair<const std::string, std::vector<v1::Sample>>*> pools;
-    for (const auto& pool : samples_) pools.push_back(&pool);
-    workers_.Run(pools.size(), [&](size_t i) { loop_.Replay(pools[i]->first, pools[i]->second); });
-    samples_.clear();
+    workers_.Run(pools_.size(),
+                 [this](size_t i) { loop_.Replay(pools_[i].name, pools_[i].samples); });
+    pools_.clear();
     count_ = 0;
   }
 
  private:
+  struct PoolSamples {
+    std::string name;
+    std::vector<v1::Sample> samples = {};
+  };
+
   ControlLoop& loop_;
   StepWorkers& workers_;
-  std::map<std::string, std::vector<v1::Sample>> samples_;  // By pool.
+  std::vector<PoolSamples> pools_;
   int64_t count_ = 0;
 };
 
@@ -50,10 +58,11 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
     after[name] = loop.ReplayFrom(name);
   }
   ReplayBuffer replayed(loop, workers);
-  const absl::Status status = store.ScanSamples(
+  const absl::StatusOr<std::vector<std::string>> damaged = store.ScanSamples(
       after, now,
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });
-  if (!status.ok()) return status;
+  if (!damaged.ok()) return damaged.status();
+  for (const std::string& piece : *damaged) spdlog::error("{}; learnt without them", piece);
   replayed.Flush();
   FitDue(loop, workers);
   return absl::OkStatus();

@@ -8,6 +8,9 @@ namespace {
 constexpr char kRemoveSamples[] =
     "DELETE FROM samples WHERE (time_ns, series) IN "
     "(SELECT time_ns, series FROM samples WHERE time_ns < ?1 ORDER BY time_ns, series LIMIT ?2)";
+constexpr char kRemoveChunks[] =
+    "DELETE FROM chunks WHERE id IN "
+    "(SELECT id FROM chunks WHERE last_ns < ?1 ORDER BY last_ns LIMIT ?2)";
 constexpr char kRemoveRequests[] =
     "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
 
@@ -31,11 +34,12 @@ absl::Status RunWith(Connection& connection, const char* sql, int64_t number) {
 }
 
 // Rows of a table whose order of removal does not matter.
-absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl::Time before) {
+absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl::Time before,
+                                   int64_t rows_max) {
   absl::StatusOr<Statement> statement = connection.Prepare(sql);
   if (!statement.ok()) return statement.status();
   statement->Bind(1, ToNanos(before));
-  statement->Bind(2, kSliceRowsMax);
+  statement->Bind(2, rows_max);
   if (absl::Status status = statement->Run(); !status.ok()) return status;
   const absl::StatusOr<int64_t> removed = connection.QueryInteger("SELECT changes()");
   if (!removed.ok()) return removed.status();
@@ -45,15 +49,19 @@ absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl
 }  // namespace
 
 absl::StatusOr<bool> Retention::RemoveSlice(absl::Time now) {
+  const absl::Time samples_from = now - options_.sample_retention;
   absl::StatusOr<bool> removed =
-      RemoveExpired(metrics_, kRemoveSamples, now - options_.sample_retention);
+      RemoveExpired(metrics_, kRemoveSamples, samples_from, kSliceRowsMax);
   if (!removed.ok() || *removed) return removed;
+  removed = RemoveExpired(metrics_, kRemoveChunks, samples_from, kSliceChunksMax);
+  if (!removed.ok() || *removed) return removed;
+  hot_.DropBefore(ToNanos(samples_from));
   removed = RemoveNumbered(kFindEvents, kRemoveEvents, kNoteEvents, now - options_.event_retention);
   if (!removed.ok() || *removed) return removed;
   removed = RemoveNumbered(kFindDecisions, kRemoveDecisions, kNoteDecisions,
                            now - options_.decision_retention);
   if (!removed.ok() || *removed) return removed;
-  return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention);
+  return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention, kSliceRowsMax);
 }
 
 absl::StatusOr<bool> Retention::RemoveNumbered(const char* find, const char* remove,

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "storage/samples/chunk_migration.h"
 
 namespace shadow::storage {
 namespace {
@@ -18,8 +19,8 @@ constexpr mode_t kFileMode = 0600;
 
 // `resources` holds every record of a resource under its name; ids keep the order of creation. The
 // *_removed rows of `meta` say how far retention has come.
-constexpr const char* kStateMigrations[] = {
-    R"sql(
+constexpr Migration kStateMigrations[] = {
+    {R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE resources(
   id INTEGER PRIMARY KEY,
@@ -51,11 +52,13 @@ INSERT INTO meta(key, value)
   SELECT 'store_id', substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-4' || substr(hex, 14, 3) ||
     '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex, 18, 3) || '-' || substr(hex, 21, 12)
   FROM (SELECT lower(hex(randomblob(16))) AS hex);
-)sql",
+)sql"},
 };
 
-constexpr const char* kMetricsMigrations[] = {
-    R"sql(
+// `samples` holds what is not in a chunk yet. In the order of time, for a tick of all pools is next
+// to each other then. `chunks` is in the order in which it was written, and found by pool.
+constexpr Migration kMetricsMigrations[] = {
+    {R"sql(
 CREATE TABLE series(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE samples(
   time_ns INTEGER NOT NULL,
@@ -63,7 +66,19 @@ CREATE TABLE samples(
   value REAL NOT NULL,
   PRIMARY KEY(time_ns, series)
 ) STRICT, WITHOUT ROWID;
+)sql"},
+    {R"sql(
+CREATE TABLE chunks(
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX chunks_by_series ON chunks(series, first_ns);
+CREATE INDEX chunks_by_age ON chunks(last_ns);
 )sql",
+     ChunkOldSamples},
 };
 
 // NORMAL loses nothing when the process is killed, and at most the last samples when the power is
@@ -139,8 +154,10 @@ absl::Status Migrate(Connection& connection, const std::string& path, const Sche
   if (absl::Status status = transaction.Begin(Transaction::Kind::kWrite); !status.ok()) {
     return status;
   }
-  for (const char* sql : schema.migrations.subspan(static_cast<size_t>(*version))) {
-    if (absl::Status status = connection.Execute(sql); !status.ok()) return status;
+  for (const Migration& migration : schema.migrations.subspan(static_cast<size_t>(*version))) {
+    absl::Status status = connection.Execute(migration.sql);
+    if (status.ok() && migration.then != nullptr) status = migration.then(connection);
+    if (!status.ok()) return status;
   }
   absl::Status status = connection.Execute(absl::StrCat(
       "PRAGMA application_id=", schema.application_id, "; PRAGMA user_version=", wanted));

@@ -12,12 +12,18 @@
 
 namespace shadow::storage {
 
+struct Migration {
+  const char* sql;
+  // What SQL cannot do; after `sql`, in the same transaction.
+  absl::Status (*then)(Connection& database) = nullptr;
+};
+
 // Every time in both files is in nanoseconds since the Unix epoch.
 struct Schema {
   int32_t application_id;  // Of the SQLite header: marks the file as ours.
-  // SQL that leads from version i (`PRAGMA user_version`, 0 = empty) to i + 1. Never edited after a
+  // What leads from version i (`PRAGMA user_version`, 0 = empty) to i + 1. Never edited after a
   // release: a change is a new entry.
-  std::span<const char* const> migrations;
+  std::span<const Migration> migrations;
   const char* pragmas;  // For its one writing connection.
 };
 

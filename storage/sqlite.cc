@@ -134,6 +134,13 @@ absl::StatusOr<Statement> Connection::Prepare(std::string_view sql) {
   return Statement(stmt);
 }
 
+absl::Status Connection::PrepareInto(std::string_view sql, Statement& statement) {
+  absl::StatusOr<Statement> prepared = Prepare(sql);
+  if (!prepared.ok()) return prepared.status();
+  statement = *std::move(prepared);
+  return absl::OkStatus();
+}
+
 absl::Status Connection::Execute(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : SqliteError(db_, code);

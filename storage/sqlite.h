@@ -74,6 +74,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   absl::StatusOr<Statement> Prepare(std::string_view sql);
+  absl::Status PrepareInto(std::string_view sql, Statement& statement);
 
   // One or more statements without parameters; rows are ignored.
   absl::Status Execute(const std::string& sql);

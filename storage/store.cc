@@ -1,12 +1,12 @@
 #include "storage/store.h"
 
 #include <algorithm>
-#include <limits>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "storage/reader_pool.h"
+#include "storage/samples/hot_samples.h"
+#include "storage/samples/sample_reader.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
 #include "storage/tables.h"
@@ -16,9 +16,12 @@ namespace shadow {
 namespace {
 
 using storage::Connection;
+using storage::HotSamples;
 using storage::ReaderPool;
 using storage::ResourceKind;
+using storage::SampleReader;
 using storage::Statement;
+using storage::TimedValue;
 using storage::Transaction;
 
 constexpr char kStoreId[] = "SELECT value FROM meta WHERE key = 'store_id'";
@@ -31,14 +34,6 @@ constexpr char kLastDecision[] =
 constexpr char kResources[] = "SELECT kind, data FROM resources ORDER BY id";
 constexpr char kRequests[] = "SELECT data FROM requests ORDER BY rowid";
 
-constexpr char kSamples[] =
-    "SELECT time_ns, value FROM samples "
-    "WHERE series = (SELECT id FROM series WHERE name = ?1) AND time_ns > ?2 AND time_ns <= ?3 "
-    "ORDER BY time_ns LIMIT ?4";
-constexpr char kSeries[] = "SELECT id, name FROM series";
-constexpr char kAllSamples[] =
-    "SELECT time_ns, value, series FROM samples WHERE time_ns > ?1 AND time_ns <= ?2 "
-    "ORDER BY time_ns, series";
 constexpr char kDecisions[] =
     "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
@@ -112,11 +107,21 @@ absl::Status LoadRequests(Connection& state, v1::StoreContents& contents) {
   return absl::OkStatus();
 }
 
+v1::Sample ToSample(const TimedValue& timed) {
+  v1::Sample sample;
+  *sample.mutable_time() = storage::FromNanos(timed.time_ns);
+  sample.set_value(timed.value);
+  return sample;
+}
+
 class SqliteStore final : public Store {
  public:
   SqliteStore(const std::string& state_path, const std::string& metrics_path,
-              std::unique_ptr<storage::Writer> writer)
-      : writer_(std::move(writer)), state_readers_(state_path), metrics_readers_(metrics_path) {}
+              std::unique_ptr<HotSamples> hot, std::unique_ptr<storage::Writer> writer)
+      : hot_(std::move(hot)),
+        writer_(std::move(writer)),
+        state_readers_(state_path),
+        metrics_readers_(metrics_path) {}
 
   // The last callbacks may still read.
   ~SqliteStore() override { writer_->Stop(); }
@@ -129,7 +134,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<v1::StoreContents> Load() override;
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
                                                       absl::Time until, int64_t limit) override;
-  absl::Status ScanSamples(
+  absl::StatusOr<std::vector<std::string>> ScanSamples(
       const std::map<std::string, absl::Time>& after, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) override;
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
@@ -140,7 +145,9 @@ class SqliteStore final : public Store {
                                                     int64_t limit) override;
 
  private:
-  // Destroyed last, so that the writing connection closes last and takes the WAL with it.
+  const std::unique_ptr<HotSamples> hot_;
+  // Destroyed after the readers, so that the writing connection closes last and takes the WAL with
+  // it.
   const std::unique_ptr<storage::Writer> writer_;
   ReaderPool state_readers_;
   ReaderPool metrics_readers_;
@@ -170,66 +177,45 @@ absl::StatusOr<v1::StoreContents> SqliteStore::Load() {
 absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::string& pool,
                                                                  absl::Time after, absl::Time until,
                                                                  int64_t limit) {
+  std::vector<v1::Sample> samples;
+  if (limit <= 0) return samples;
   absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
   if (!metrics.ok()) return metrics.status();
-  absl::StatusOr<Statement> statement = (*metrics)->Prepare(kSamples);
-  if (!statement.ok()) return statement.status();
-  statement->BindText(1, pool);
-  statement->Bind(2, storage::ToNanos(after));
-  statement->Bind(3, storage::ToNanos(until));
-  statement->Bind(4, std::max<int64_t>(limit, 0));  // SQLite takes a negative one for none.
-  std::vector<v1::Sample> samples;
-  while (true) {
-    const absl::StatusOr<bool> row = statement->Next();
-    if (!row.ok()) return row.status();
-    if (!*row) return samples;
-    v1::Sample& sample = samples.emplace_back();
-    *sample.mutable_time() = storage::FromNanos(statement->Integer(0));
-    sample.set_value(statement->Real(1));
-  }
+  absl::StatusOr<SampleReader> reader = SampleReader::Prepare(**metrics, *hot_);
+  if (!reader.ok()) return reader.status();
+  const absl::Status status = reader->Read(
+      pool, storage::ToNanos(after), storage::ToNanos(until),
+      [&](const TimedValue& sample) {
+        samples.push_back(ToSample(sample));
+        return std::ssize(samples) < limit;
+      },
+      [](absl::Status damage) { return damage; });
+  if (!status.ok()) return status;
+  return samples;
 }
 
-absl::Status SqliteStore::ScanSamples(
+absl::StatusOr<std::vector<std::string>> SqliteStore::ScanSamples(
     const std::map<std::string, absl::Time>& after, absl::Time until,
     absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) {
   absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
   if (!metrics.ok()) return metrics.status();
-  Transaction snapshot(**metrics);
-  if (absl::Status status = snapshot.Begin(Transaction::Kind::kRead); !status.ok()) return status;
-  struct Series {
-    const std::string* pool;
-    int64_t after_ns;
-  };
-  std::unordered_map<int64_t, Series> wanted;
-  int64_t earliest = std::numeric_limits<int64_t>::max();
-  absl::StatusOr<Statement> names = (*metrics)->Prepare(kSeries);
-  if (!names.ok()) return names.status();
-  while (true) {
-    const absl::StatusOr<bool> row = names->Next();
-    if (!row.ok()) return row.status();
-    if (!*row) break;
-    const auto found = after.find(std::string(names->Bytes(1)));
-    if (found == after.end()) continue;
-    const int64_t after_ns = storage::ToNanos(found->second);
-    wanted[names->Integer(0)] = {.pool = &found->first, .after_ns = after_ns};
-    earliest = std::min(earliest, after_ns);
+  absl::StatusOr<SampleReader> reader = SampleReader::Prepare(**metrics, *hot_);
+  if (!reader.ok()) return reader.status();
+  std::vector<std::string> damaged;
+  for (const auto& [pool, begin] : after) {
+    const absl::Status status = reader->Read(
+        pool, storage::ToNanos(begin), storage::ToNanos(until),
+        [&, name = &pool](const TimedValue& sample) {
+          take(*name, ToSample(sample));
+          return true;
+        },
+        [&](const absl::Status& damage) {
+          damaged.emplace_back(damage.message());
+          return absl::OkStatus();
+        });
+    if (!status.ok()) return status;
   }
-  absl::StatusOr<Statement> samples = (*metrics)->Prepare(kAllSamples);
-  if (!samples.ok()) return samples.status();
-  samples->Bind(1, earliest);
-  samples->Bind(2, storage::ToNanos(until));
-  while (true) {
-    const absl::StatusOr<bool> row = samples->Next();
-    if (!row.ok()) return row.status();
-    if (!*row) return absl::OkStatus();
-    const auto series = wanted.find(samples->Integer(2));
-    const int64_t time_ns = samples->Integer(0);
-    if (series == wanted.end() || time_ns <= series->second.after_ns) continue;
-    v1::Sample sample;
-    *sample.mutable_time() = storage::FromNanos(time_ns);
-    sample.set_value(samples->Real(1));
-    take(*series->second.pool, std::move(sample));
-  }
+  return damaged;
 }
 
 absl::StatusOr<std::vector<v1::Decision>> SqliteStore::ReadDecisions(const std::string& pool,
@@ -285,10 +271,12 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   absl::StatusOr<std::unique_ptr<Connection>> state =
       storage::OpenDatabase(state_path, storage::StateSchema());
   if (!state.ok()) return state.status();
+  auto hot = std::make_unique<HotSamples>();
   absl::StatusOr<std::unique_ptr<storage::Writer>> writer =
-      storage::Writer::Start(*std::move(state), *std::move(metrics), options);
+      storage::Writer::Start(*std::move(state), *std::move(metrics), *hot, options);
   if (!writer.ok()) return writer.status();
-  return std::make_unique<SqliteStore>(state_path, metrics_path, *std::move(writer));
+  return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(hot),
+                                       *std::move(writer));
 }
 
 int Store::SchemaVersion() { return static_cast<int>(storage::StateSchema().migrations.size()); }

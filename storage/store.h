@@ -50,19 +50,23 @@ class Store {
 
   // Removes what is older than its retention, in slices of at most 10,000 rows, on the writer
   // thread, between commits. `now` is the wall clock. Returns when all is removed, so it must not
-  // be called from a `done`. Samples of an erased pool also stay until their retention ends.
+  // be called from a `done`. Samples are removed by the chunk, when the last of it is too old;
+  // until then the older ones are not shown. Samples of an erased pool also stay until their
+  // retention ends.
   virtual void Prune(absl::Time now) = 0;
 
   // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest
-  // ones).
+  // ones). Costs as much as is returned, however much there is of others and of other times.
+  // kDataLoss: some of them cannot be read; the message says from which time to which. The others
+  // can be read around them.
   virtual absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool,
                                                               absl::Time after, absl::Time until,
                                                               int64_t limit) = 0;
 
-  // Those of many pools at once: of each pool in `after` the samples in (its time, `until`], all in
-  // the order of their time, in one pass over what is newer than the earliest of those times.
-  // `take` must not call the store. Pools without samples cost nothing.
-  virtual absl::Status ScanSamples(
+  // Those of many pools: of one pool in `after` after the other the samples in (its time, `until`],
+  // oldest first. What cannot be read is left out; returned is a line for each such piece. `take`
+  // must not call the store.
+  virtual absl::StatusOr<std::vector<std::string>> ScanSamples(
       const std::map<std::string, absl::Time>& after, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 
@@ -78,7 +82,7 @@ class Store {
                                                             const std::string& name_prefix,
                                                             int64_t limit) = 0;
 
-  // The schema that this build writes, `PRAGMA user_version`.
+  // The schema of state.db that this build writes, `PRAGMA user_version`.
   static int SchemaVersion();
 };
 

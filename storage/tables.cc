@@ -26,13 +26,6 @@ constexpr char kSavepoint[] = "SAVEPOINT batch";
 constexpr char kRelease[] = "RELEASE batch";
 constexpr char kUndo[] = "ROLLBACK TO batch";
 
-constexpr char kPutSeries[] =
-    "INSERT INTO series(name) VALUES(?1) "
-    "ON CONFLICT(name) DO UPDATE SET name = excluded.name RETURNING id";
-constexpr char kRetireSeries[] = "UPDATE series SET name = '#' || id WHERE name = ?1";
-constexpr char kPutSample[] =
-    "INSERT OR REPLACE INTO samples(time_ns, series, value) VALUES(?1, ?2, ?3)";
-
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
 std::string DnaRevisionName(const v1::Dna& dna) {
@@ -42,19 +35,8 @@ std::string DnaRevisionName(const v1::Dna& dna) {
 // Beside its pool's own row; erased with it (kEraseResource).
 std::string ForecasterName(const std::string& pool) { return absl::StrCat("forecasters/", pool); }
 
-bool IsPoolName(std::string_view name) {
-  return name.starts_with("pools/") && name.find('/') == name.rfind('/');
-}
-
 absl::Status Missing(const char* what) {
   return absl::InvalidArgumentError(absl::StrCat("a record to be stored has no ", what));
-}
-
-absl::Status PrepareInto(Connection& connection, const char* sql, Statement& statement) {
-  absl::StatusOr<Statement> prepared = connection.Prepare(sql);
-  if (!prepared.ok()) return prepared.status();
-  statement = *std::move(prepared);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -113,6 +95,10 @@ absl::Status CheckBatch(const v1::WriteBatch& batch) {
   return absl::OkStatus();
 }
 
+bool IsPoolName(std::string_view name) {
+  return name.starts_with("pools/") && name.find('/') == name.rfind('/');
+}
+
 bool ErasesPool(const v1::WriteBatch& batch) {
   return std::any_of(batch.erase().begin(), batch.erase().end(), IsPoolName);
 }
@@ -133,7 +119,7 @@ absl::StatusOr<StateTables> StateTables::Prepare(Connection& state) {
       {kRelease, &tables.release_},        {kUndo, &tables.undo_},
   };
   for (const auto& [sql, statement] : statements) {
-    if (absl::Status status = PrepareInto(state, sql, *statement); !status.ok()) return status;
+    if (absl::Status status = state.PrepareInto(sql, *statement); !status.ok()) return status;
   }
   return tables;
 }
@@ -213,65 +199,6 @@ absl::Status StateTables::Put(std::string_view name, ResourceKind kind,
   put_.Bind(2, static_cast<int64_t>(kind));
   put_.BindBlob(3, record.SerializeAsString());
   return put_.Run();
-}
-
-absl::StatusOr<SampleTables> SampleTables::Prepare(Connection& metrics) {
-  SampleTables tables;
-  absl::Status status = PrepareInto(metrics, kPutSeries, tables.put_series_);
-  if (status.ok()) status = PrepareInto(metrics, kRetireSeries, tables.retire_series_);
-  if (status.ok()) status = PrepareInto(metrics, kPutSample, tables.put_sample_);
-  if (!status.ok()) return status;
-  return tables;
-}
-
-absl::StatusOr<int64_t> SampleTables::SeriesOf(const std::string& pool) {
-  const auto known = series_.find(pool);
-  if (known != series_.end()) return known->second;
-  put_series_.BindText(1, pool);
-  const absl::StatusOr<bool> row = put_series_.Next();
-  if (!row.ok()) return row.status();
-  const int64_t id = put_series_.Integer(0);
-  if (absl::Status status = put_series_.Run(); !status.ok()) return status;
-  return series_[pool] = id;
-}
-
-absl::Status SampleTables::Retire(const std::string& pool) {
-  series_.erase(pool);
-  retire_series_.BindText(1, pool);
-  return retire_series_.Run();
-}
-
-absl::Status SampleTables::Write(std::span<const v1::WriteBatch* const> batches) {
-  struct Row {
-    int64_t time_ns;
-    int64_t series;
-    double value;
-  };
-  std::vector<Row> rows;
-  for (const v1::WriteBatch* batch : batches) {
-    for (const v1::SampleBatch& samples : batch->samples()) {
-      const absl::StatusOr<int64_t> series = SeriesOf(samples.pool());
-      if (!series.ok()) return series.status();
-      for (const v1::Sample& sample : samples.samples()) {
-        rows.push_back({ToNanos(sample.time()), *series, sample.value()});
-      }
-    }
-    for (const std::string& name : batch->erase()) {
-      if (!IsPoolName(name)) continue;
-      if (absl::Status status = Retire(name); !status.ok()) return status;
-    }
-  }
-  // In the order of the table each leaf page is touched once. Stable: the last of equals wins.
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-    return std::pair(a.time_ns, a.series) < std::pair(b.time_ns, b.series);
-  });
-  for (const Row& row : rows) {
-    put_sample_.Bind(1, row.time_ns);
-    put_sample_.Bind(2, row.series);
-    put_sample_.Bind(3, row.value);
-    if (absl::Status status = put_sample_.Run(); !status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace shadow::storage

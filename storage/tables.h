@@ -1,11 +1,9 @@
-// What goes into the rows of both files and what comes out: the one place that knows.
+// What goes into the rows of state.db, and the times and names that both files have in common.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,6 +31,9 @@ google::protobuf::Timestamp FromNanos(int64_t time_ns);
 // What would make a batch fail whatever the store holds. kInvalidArgument: a record without its
 // name, id or revision, or a sample that is not finite.
 absl::Status CheckBatch(const v1::WriteBatch& batch);
+
+// "pools/web", and nothing below it.
+bool IsPoolName(std::string_view name);
 
 bool ErasesPool(const v1::WriteBatch& batch);
 
@@ -63,25 +64,6 @@ class StateTables {
   Statement savepoint_;
   Statement release_;
   Statement undo_;
-};
-
-// The writing statements of metrics.db. Writer thread only; `metrics` must outlive it.
-class SampleTables {
- public:
-  static absl::StatusOr<SampleTables> Prepare(Connection& metrics);
-
-  // Within a transaction. Samples of one pool and time replace each other, the last one stays. A
-  // pool that is erased leaves its samples to the retention, and none to a later one of its name.
-  absl::Status Write(std::span<const v1::WriteBatch* const> batches);
-
- private:
-  absl::StatusOr<int64_t> SeriesOf(const std::string& pool);
-  absl::Status Retire(const std::string& pool);
-
-  Statement put_series_;
-  Statement retire_series_;
-  Statement put_sample_;
-  std::unordered_map<std::string, int64_t> series_;  // Of pools that had samples lately.
 };
 
 }  // namespace shadow::storage

@@ -11,12 +11,13 @@ namespace shadow::storage {
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection> state,
                                                       std::unique_ptr<Connection> metrics,
+                                                      HotSamples& hot,
                                                       const Store::Options& options) {
   absl::StatusOr<StateTables> state_tables = StateTables::Prepare(*state);
   if (!state_tables.ok()) return state_tables.status();
-  absl::StatusOr<SampleTables> sample_tables = SampleTables::Prepare(*metrics);
+  absl::StatusOr<SampleTables> sample_tables = SampleTables::Prepare(*metrics, hot);
   if (!sample_tables.ok()) return sample_tables.status();
-  std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics),
+  std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics), hot,
                                             *std::move(state_tables), *std::move(sample_tables),
                                             options));
   writer->thread_ = std::thread([raw = writer.get()] { raw->Run(); });
@@ -24,12 +25,13 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
 }
 
 Writer::Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-               StateTables state_tables, SampleTables sample_tables, const Store::Options& options)
+               HotSamples& hot, StateTables state_tables, SampleTables sample_tables,
+               const Store::Options& options)
     : state_(std::move(state)),
       metrics_(std::move(metrics)),
       state_tables_(std::move(state_tables)),
       sample_tables_(std::move(sample_tables)),
-      retention_(*state_, *metrics_, options) {}
+      retention_(*state_, *metrics_, hot, options) {}
 
 void Writer::Commit(v1::WriteBatch batch, Done done) {
   int64_t samples = 0;
@@ -77,6 +79,7 @@ void Writer::Run() {
     Work work;
     if (!NextWork(work)) return;
     if (!work.group.empty()) CommitGroup(work.group);
+    CompactSlice();
     if (work.prune) PruneSlice(work);
     CheckpointIfDue(*state_);
     CheckpointIfDue(*metrics_);
@@ -86,7 +89,9 @@ void Writer::Run() {
 bool Writer::NextWork(Work& work) {
   std::unique_lock lock(mutex_);
   const auto prune_is_due = [&] { return prune_asked_ > prune_finished_; };
-  work_.wait(lock, [&] { return stopping_ || !waiting_.empty() || prune_is_due(); });
+  const bool compaction_is_due = broken_.ok() && sample_tables_.CompactionIsDue();
+  work_.wait(lock,
+             [&] { return stopping_ || !waiting_.empty() || prune_is_due() || compaction_is_due; });
   if (stopping_ && waiting_.empty() && !prune_is_due()) return false;
   int64_t samples = 0;
   while (!waiting_.empty() &&
@@ -129,6 +134,7 @@ absl::Status Writer::WriteSamples(std::vector<Entry>& group) {
   absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
   if (status.ok()) status = sample_tables_.Write(batches);
   if (status.ok()) status = transaction.Commit();
+  if (status.ok()) sample_tables_.Committed();
   return status;
 }
 
@@ -151,6 +157,15 @@ absl::Status Writer::WriteState(std::vector<Entry>& group) {
     }
   }
   return transaction.Commit();
+}
+
+void Writer::CompactSlice() {
+  if (!broken_.ok() || !sample_tables_.CompactionIsDue()) return;
+  Transaction transaction(*metrics_);
+  broken_ = transaction.Begin(Transaction::Kind::kWrite);
+  if (broken_.ok()) broken_ = sample_tables_.Compact();
+  if (broken_.ok()) broken_ = transaction.Commit();
+  if (broken_.ok()) sample_tables_.Committed();
 }
 
 void Writer::PruneSlice(const Work& work) {

@@ -1,4 +1,4 @@
-// The one thread that writes: group commit, retention and checkpoints.
+// The one thread that writes: group commit, chunks, retention and checkpoints.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +15,8 @@
 #include "absl/time/time.h"
 #include "shadow/v1/record.pb.h"
 #include "storage/retention.h"
+#include "storage/samples/hot_samples.h"
+#include "storage/samples/sample_tables.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
 #include "storage/store.h"
@@ -36,8 +38,10 @@ class Writer {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
+  // `hot` is loaded, and must outlive it.
   static absl::StatusOr<std::unique_ptr<Writer>> Start(std::unique_ptr<Connection> state,
                                                        std::unique_ptr<Connection> metrics,
+                                                       HotSamples& hot,
                                                        const Store::Options& options);
   ~Writer() { Stop(); }
   Writer(const Writer&) = delete;
@@ -47,8 +51,8 @@ class Writer {
   void Commit(v1::WriteBatch batch, Done done);
   void Prune(absl::Time now);
 
-  // Writes what is waiting, ends a Prune at its next slice, then the thread. Afterwards only Stop
-  // may be called.
+  // Writes what is waiting, ends a Prune at its next slice, then the thread; what chunks could
+  // still be made of is left to the next start. Afterwards only Stop may be called.
   void Stop();
 
  private:
@@ -66,7 +70,7 @@ class Writer {
     uint64_t prune_ticket = 0;
   };
 
-  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
+  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics, HotSamples& hot,
          StateTables state_tables, SampleTables sample_tables, const Store::Options& options);
 
   void Run();
@@ -74,6 +78,7 @@ class Writer {
   void CommitGroup(std::vector<Entry>& group);
   absl::Status WriteSamples(std::vector<Entry>& group);
   absl::Status WriteState(std::vector<Entry>& group);
+  void CompactSlice();
   void PruneSlice(const Work& work);
   void CheckpointIfDue(Connection& connection);
 

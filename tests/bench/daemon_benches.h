@@ -20,6 +20,9 @@ std::vector<Row> MeasureCalls(DaemonProcess& daemon, const Amount& amount);
 // From the start of a daemon with 1,000 pools to the SIZE decision of the last of them.
 std::vector<Row> MeasureRestart(const Amount& amount);
 
+// What the store alone takes for the samples of 1,000 pools in steps of a minute.
+std::vector<Row> MeasureSamples(const Amount& amount);
+
 // Samples/s that are acknowledged as durable.
 std::vector<Row> MeasureUsage(const Amount& amount);
 

@@ -18,7 +18,8 @@ struct Amount {
   int calls = 5000;
   int messages = 20;  // Of kMessageSamples each, per stream.
   absl::Duration idle = absl::Seconds(20);
-  int pools = 1000;  // Of the restarts.
+  int pools = 1000;  // Of the restarts and of the samples.
+  int days = 35;     // Of the samples.
   int restarts = 5;
 
   static Amount Smoke() {
@@ -28,6 +29,7 @@ struct Amount {
             .messages = 1,
             .idle = absl::Milliseconds(200),
             .pools = 3,
+            .days = 1,
             .restarts = 1};
   }
 };

@@ -62,14 +62,17 @@ TEST_CASE("a WAL whose file is missing is refused as data loss") {
 TEST_CASE("a newer schema is refused, and both versions are named") {
   const TempDirectory directory;
   MakeStore(directory.path());
-  const std::string file = directory.File(GENERATE("state.db", "metrics.db"));
+  const std::string name = GENERATE("state.db", "metrics.db");
+  const storage::Schema& schema =
+      name == "state.db" ? storage::StateSchema() : storage::MetricsSchema();
+  const std::string file = directory.File(name);
   RunSql(file, "PRAGMA user_version=4711");
   const std::string before = ReadFile(file);
   const absl::Status status = OpenStatus(directory.path());
   CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
   CHECK_THAT(std::string(status.message()), Contains("version 4711"));
   CHECK_THAT(std::string(status.message()),
-             Contains("up to " + std::to_string(Store::SchemaVersion())));
+             Contains("up to " + std::to_string(schema.migrations.size())));
   CHECK(ReadFile(file) == before);
 }
 
@@ -113,10 +116,11 @@ TEST_CASE("a directory that is not there is an error, not a new store") {
 }
 
 constexpr int32_t kTestId = 0x1234;
-constexpr const char* kOne[] = {"CREATE TABLE one(x INTEGER) STRICT; INSERT INTO one VALUES(11);"};
-constexpr const char* kTwo[] = {kOne[0],
-                                "ALTER TABLE one ADD COLUMN y INTEGER NOT NULL DEFAULT 5;"};
-constexpr const char* kBroken[] = {kOne[0], "DELETE FROM one; CREATE TABLE one(x);"};
+constexpr storage::Migration kOne[] = {
+    {"CREATE TABLE one(x INTEGER) STRICT; INSERT INTO one VALUES(11);"}};
+constexpr storage::Migration kTwo[] = {
+    kOne[0], {"ALTER TABLE one ADD COLUMN y INTEGER NOT NULL DEFAULT 5;"}};
+constexpr storage::Migration kBroken[] = {kOne[0], {"DELETE FROM one; CREATE TABLE one(x);"}};
 constexpr storage::Schema kSchemaOne = {kTestId, kOne, ""};
 constexpr storage::Schema kSchemaTwo = {kTestId, kTwo, ""};
 constexpr storage::Schema kSchemaBroken = {kTestId, kBroken, ""};

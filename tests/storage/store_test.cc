@@ -299,7 +299,7 @@ TEST_CASE("a sample before the epoch keeps its nanoseconds") {
   CHECK(samples->front().time().nanos() == 250'000'000);
 }
 
-TEST_CASE("the samples of many pools are read in one pass, each from its own time on") {
+TEST_CASE("the samples of many pools are read pool by pool, each from its own time on") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());
   v1::WriteBatch batch;
