@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/core/error.h"
-#include "server/core/loop/planning.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/spec.h"
 #include "server/core/time_proto.h"
 
