@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/leads/pool_leads.h"
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
@@ -211,6 +212,7 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   ShowLeads(pool, *pool.record.mutable_pool());
+  ShowLimits(changes.world(), pool);
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.
