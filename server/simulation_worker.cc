@@ -85,7 +85,10 @@ absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan
   std::vector<v1::Pool> specs;
   for (const simulation::Variant& variant : plan.variants) specs.push_back(variant.spec);
   const simulation::ReplayOptions options{
-      .leads = plan.leads, .first_scored = plan.first_scored, .cancelled = cancelled};
+      .leads = plan.leads,
+      .instances_max = std::min(plan.host.Most(), simulation::kReplayInstancesMax),
+      .first_scored = plan.first_scored,
+      .cancelled = cancelled};
   const size_t threads = std::min(SimulationWorker::kThreadsOfRun, specs.size());
   const auto part = [&](size_t index) {
     const size_t begin = index * specs.size() / threads;

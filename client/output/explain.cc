@@ -71,6 +71,10 @@ void AddPlan(const v1::Decision::Inputs& inputs, std::vector<Line>& lines) {
   if (inputs.has_burst_instances()) {
     lines.push_back({"if it goes on rising", absl::StrCat(inputs.burst_instances())});
   }
+  if (inputs.has_early_instances()) {
+    lines.push_back(
+        {"so that more can be created in time", absl::StrCat(inputs.early_instances())});
+  }
   if (inputs.has_budget_instances()) {
     lines.push_back({"share of the daemon's instances", absl::StrCat(inputs.budget_instances())});
   }

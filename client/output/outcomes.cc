@@ -63,6 +63,49 @@ std::string Fared(const O& outcome) {
   return text;
 }
 
+// "max_shadow_instances 20", "the balancer's 10 slots"
+std::string LimitName(const v1::BindingLimit& limit) {
+  using B = v1::BindingLimit;
+  if (limit.kind() == B::BALANCER_SLOTS) {
+    return absl::StrCat("the balancer's ", limit.value(), " slots");
+  }
+  if (limit.kind() == B::INSTANCES_MAX) {
+    return absl::StrCat("the ", limit.value(), " instances that instances_max leaves");
+  }
+  const bool creations = limit.kind() == B::MAX_CONCURRENT_CREATIONS;
+  const std::string name = absl::StrCat(
+      creations ? "max_concurrent_creations " : "max_shadow_instances ", limit.value());
+  if (limit.override().empty()) return name;
+  return absl::StrCat(name, " (by \"", PrintableText(limit.override()), "\")");
+}
+
+// "max_shadow_instances 20 bound in 312 of 340 missed steps, by up to 7 instances; 27 would have
+// covered them. The plan itself missed the other 28.\n"; empty: no limit caused a miss.
+template <typename Limits>
+std::string LimitsText(const Limits& limits, std::int64_t missed_steps) {
+  std::string text;
+  std::int64_t others = missed_steps;
+  for (const v1::BindingLimit& limit : limits) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", LimitName(limit), " bound in ",
+                    limit.missed_steps(), " of ", missed_steps, " missed steps, by up to ",
+                    limit.missing_instances(), " instances; ", limit.sufficient(),
+                    " would have covered them.");
+    others -= limit.missed_steps();
+  }
+  if (text.empty()) return "";
+  if (others > 0) absl::StrAppend(&text, " The plan itself missed the other ", others, ".");
+  return text + "\n";
+}
+
+std::string VariantLimits(const v1::SimulateResponse& response) {
+  std::string text;
+  for (const O& outcome : response.variants()) {
+    const std::string limits = LimitsText(outcome.limits(), outcome.missed_steps());
+    if (!limits.empty()) absl::StrAppend(&text, PrintableText(outcome.label()), ": ", limits);
+  }
+  return text;
+}
+
 // Unspecified is OBSERVE.
 bool Observes(const v1::Pool& pool) { return pool.policy().mode() != v1::Policy::AUTOMATIC; }
 
@@ -105,23 +148,32 @@ std::string SimulationText(const v1::SimulateResponse& response, const std::stri
       response.scored_steps(), " steps of ", ShortDuration(FromProto(response.step())), ", after ",
       ShortDuration(FromProto(response.warm_up())), " to learn from; an instance takes ",
       ShortDuration(FromProto(response.provisioning_lead())), " until it waits, ",
-      ShortDuration(FromProto(response.activation_lead())), " to wake\n",
-      TableOf(outcomes, colour));
+      ShortDuration(FromProto(response.activation_lead())), " to wake\n", TableOf(outcomes, colour),
+      VariantLimits(response));
 }
 
 std::string RecommendationText(const v1::SimulateResponse& response) {
   if (!response.has_recommendation()) return "";
   const v1::Recommendation& best = response.recommendation();
-  std::string text = absl::StrFormat("recommended: %s, the cheapest at these prices: %.2f (",
-                                     PrintableText(best.label()), best.cost());
+  std::string text =
+      best.label().empty()
+          ? std::string("recommended: none, as limits keep each from its service level (")
+          : absl::StrFormat("recommended: %s, the cheapest at these prices: %.2f (",
+                            PrintableText(best.label()), best.cost());
   const char* separator = "";
   for (const v1::Recommendation::Option& option : best.options()) {
     const std::string name = option.service_level() > 0 ? NumberText(option.service_level())
                                                         : PrintableText(option.label());
-    absl::StrAppendFormat(&text, "%s%s: %.2f", separator, name, option.cost());
+    absl::StrAppendFormat(&text, "%s%s: %.2f%s", separator, name, option.cost(),
+                          option.out_of_reach() ? " but out of reach" : "");
     separator = ", ";
   }
-  return text + ")\n";
+  absl::StrAppend(&text, ")\n");
+  for (const v1::BindingLimit& limit : best.limits()) {
+    absl::StrAppend(&text, "out of reach: ", LimitName(limit), " bound in ", limit.missed_steps(),
+                    " steps; ", limit.sufficient(), " would have covered them\n");
+  }
+  return text;
 }
 
 std::string EvaluationText(const v1::EvaluatePoolResponse& response, const std::string& pool,
@@ -129,11 +181,13 @@ std::string EvaluationText(const v1::EvaluatePoolResponse& response, const std::
   const bool observes = response.mode() != v1::Policy::AUTOMATIC;
   std::vector<O> outcomes = {response.automatic(), response.present()};
   Append(response.alternatives(), outcomes);
-  return absl::StrCat(PrintableText(pool), " ", Span(response.start_time(), response.end_time()),
-                      ": AUTOMATIC would have ", Fared(response.automatic()), ". ",
-                      observes ? "As it is, observed only, its base alone " : "As it is, it ",
-                      Fared(response.present()), ".\n", TableOf(outcomes, colour),
-                      MissesText(response.automatic(), colour));
+  return absl::StrCat(
+      PrintableText(pool), " ", Span(response.start_time(), response.end_time()),
+      ": AUTOMATIC would have ", Fared(response.automatic()), ". ",
+      observes ? "As it is, observed only, its base alone " : "As it is, it ",
+      Fared(response.present()), ".\n", TableOf(outcomes, colour),
+      LimitsText(response.automatic().limits(), response.automatic().missed_steps()),
+      MissesText(response.automatic(), colour));
 }
 
 std::string ScoreText(const v1::Pool& pool, absl::Time now) {
@@ -147,7 +201,9 @@ std::string ScoreText(const v1::Pool& pool, absl::Time now) {
   }
   return absl::StrCat(name, " is only observed; AUTOMATIC would have met the need in ",
                       Fared(score.automatic()), "; the base alone in ", Fared(score.base_alone()),
-                      ".\nScored ", ShortDuration(now - FromProto(score.score_time())), " ago, ",
+                      ".\n",
+                      LimitsText(score.automatic().limits(), score.automatic().missed_steps()),
+                      "Scored ", ShortDuration(now - FromProto(score.score_time())), " ago, ",
                       Span(score.start_time(), score.end_time()), ", ", score.scored_steps(),
                       " steps", reason.empty() ? "" : absl::StrCat("; not again since: ", reason),
                       ". The misses: shadowctl pool evaluate ", name, "\n");

@@ -37,6 +37,7 @@ BalancerView HaproxyStatistics::Describe(const HaproxySlots::Snapshot& snapshot,
   NoteEpoch(snapshot.epoch);
   BalancerView view;
   view.epoch = snapshot.epoch;
+  view.slots = static_cast<int>(snapshot.slots.size());
   std::set<std::string> addresses;
   for (const HaproxyServer& slot : snapshot.slots) {
     if (slot.maintenance || slot.address == HaproxySlots::kFreeAddress) continue;

@@ -38,7 +38,8 @@ bool Planned(const D::Inputs& in) {
 
 int PlannedInstances(const D::Inputs& in) {
   if (!Planned(in)) return 0;
-  return std::min(std::max(in.planned_instances(), in.burst_instances()), kInstancesMax);
+  return std::min(std::max({in.planned_instances(), in.burst_instances(), in.early_instances()}),
+                  kInstancesMax);
 }
 
 // What the plan is ready for, demand units; 0: nothing beyond the base.
@@ -206,6 +207,10 @@ void AppendPrediction(const D& decision, std::string& text) {
         absl::FormatDuration(FromProto(in.provisioning_lead()) + FromProto(in.activation_lead())));
     if (in.has_burst_instances()) {
       absl::StrAppendFormat(&text, ", %d if it goes on rising", in.burst_instances());
+    }
+    if (in.has_early_instances()) {
+      absl::StrAppendFormat(&text, ", %d so that what follows can be created in time",
+                            in.early_instances());
     }
   } else if (Trusted(in) && in.has_activation_quantile()) {
     absl::StrAppendFormat(&text, ", its %.6g quantile over the next %s is %.6g", in.service_level(),

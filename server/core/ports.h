@@ -117,6 +117,7 @@ struct BalancerMember {
 struct BalancerView {
   std::string epoch;                        // Changes when the balancer restarted or was reloaded.
   std::vector<BalancerMember> members;      // Only those that Add brought in.
+  std::optional<int> slots;                 // For members, full and free; unset: not known.
   std::optional<double> errors_per_second;  // Of the whole backend; unset: not known yet.
   std::optional<double> queued_requests;
   std::optional<double> response_time_ms;  // Mean of the backend.

@@ -69,6 +69,60 @@ TEST_CASE("a simulation is a table of policies and alternatives") {
   CHECK(daemon.state.simulate.plot_points() == 66);
 }
 
+TEST_CASE("what bound a policy is named, by how much, and what would have done") {
+  FakeDaemon daemon;
+  daemon.state.simulation = SomeSimulation();
+  v1::Outcome& outcome = *daemon.state.simulation.mutable_variants(0);
+  outcome.set_missed_steps(340);
+  v1::BindingLimit& most = *outcome.add_limits();
+  most.set_kind(v1::BindingLimit::MAX_SHADOW_INSTANCES);
+  most.set_missed_steps(312);
+  most.set_value(20);
+  most.set_sufficient(27);
+  most.set_missing_instances(7);
+  v1::BindingLimit& slots = *outcome.add_limits();
+  slots.set_kind(v1::BindingLimit::BALANCER_SLOTS);
+  slots.set_missed_steps(3);
+  slots.set_value(10);
+  slots.set_sufficient(11);
+  slots.set_missing_instances(1);
+  CHECK_THAT(
+      Run(daemon, {"simulate", "web"}).out,
+      Catch::Contains(
+          "service level 0.99: max_shadow_instances 20 bound in 312 of 340 missed steps, by "
+          "up to 7 instances; 27 would have covered them. the balancer's 10 slots bound in "
+          "3 of 340 missed steps, by up to 1 instances; 11 would have covered them. The plan "
+          "itself missed the other 25.\n"));
+}
+
+TEST_CASE("a level that limits keep out of reach is not recommended, and they are named") {
+  FakeDaemon daemon;
+  daemon.state.simulation = SomeSimulation();
+  v1::Recommendation& best = *daemon.state.simulation.mutable_recommendation();
+  best.set_label("service level 0.95");
+  best.set_service_level(0.95);
+  best.set_cost(12);
+  for (const double level : {0.95, 0.99}) {
+    v1::Recommendation::Option& option = *best.add_options();
+    option.set_service_level(level);
+    option.set_cost(level == 0.95 ? 12 : 11);
+    option.set_out_of_reach(level == 0.99);
+  }
+  v1::BindingLimit& limit = *best.add_limits();
+  limit.set_kind(v1::BindingLimit::MAX_CONCURRENT_CREATIONS);
+  limit.set_missed_steps(31);
+  limit.set_value(2);
+  limit.set_sufficient(6);
+  CHECK_THAT(Run(daemon, {"simulate", "web"}).out,
+             Catch::Contains("recommended: service level 0.95, the cheapest at these prices: 12.00 "
+                             "(0.95: 12.00, 0.99: 11.00 but out of reach)\n"
+                             "out of reach: max_concurrent_creations 2 bound in 31 steps; 6 would "
+                             "have covered them\n"));
+  best.clear_label();
+  CHECK_THAT(Run(daemon, {"simulate", "web"}).out,
+             Catch::Contains("recommended: none, as limits keep each from its service level ("));
+}
+
 TEST_CASE("policies, prices, leads and demand are sent as they are given") {
   FakeDaemon daemon;
   daemon.state.simulation = SomeSimulation();

@@ -76,6 +76,7 @@ class FakeBalancer final : public Balancer {
     const std::lock_guard lock(mutex_);
     if (absl::Status status = Begin(Verb::kList, ""); !status.ok()) return status;
     BalancerView view;
+    view.slots = static_cast<int>(slots_max_);
     view.epoch = std::to_string(epoch_);
     view.errors_per_second = errors_per_second_;
     view.queued_requests = queued_requests_;

@@ -82,4 +82,13 @@ std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::
   return std::min(share, has + std::max(0, world.instances_max - world.budget.promised));
 }
 
+void ShowLimits(const World& world, PoolEntry& pool) {
+  v1::Pool& shown = *pool.record.mutable_pool();
+  const int others = world.budget.promised - TargetOf(pool);
+  shown.set_shadow_instances_left(std::max(0, world.instances_max - others));
+  if (pool.view.has_value() && pool.view->slots.has_value()) {
+    shown.set_balancer_slots(*pool.view->slots);
+  }
+}
+
 }  // namespace shadow

@@ -15,4 +15,7 @@ void CountBudget(World& world);
 // see ShareBudget. What is promised never grows beyond what there is.
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now);
 
+// Shows what the host allows the pool: slots of its balancer, and what instances_max leaves to it.
+void ShowLimits(const World& world, PoolEntry& pool);
+
 }  // namespace shadow

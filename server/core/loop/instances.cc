@@ -1,8 +1,10 @@
 #include "server/core/loop/instances.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/leads/learned_lead.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -30,19 +32,12 @@ void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
       ->set_failure_reason(member.record.instance().reason());
 }
 
-void AddLead(google::protobuf::RepeatedPtrField<google::protobuf::Duration>& leads,
-             absl::Duration lead) {
-  if (lead < absl::ZeroDuration()) return;  // The wall clock was set back.
-  if (leads.size() >= kLeadsMax) leads.DeleteSubrange(0, leads.size() - kLeadsMax + 1);
-  *leads.Add() = ToProto(lead);
-}
-
 void MeasureProvisioning(Changes& changes, PoolEntry& pool, Member& member) {
-  if (member.provisioned) return;
-  member.provisioned = true;
+  if (!member.created_at.has_value()) return;
   BackoffOf(pool, member).one_at_a_time = false;
-  AddLead(*pool.record.mutable_provisioning_leads(),
-          changes.now().wall - FromProto(member.record.instance().create_time()));
+  const absl::Duration took = changes.now().mono - *std::exchange(member.created_at, {});
+  NoteLead(*pool.record.mutable_provisioning(), FromProto(member.record.instance().create_time()),
+           took);
   changes.Keep(pool);
 }
 
@@ -50,9 +45,14 @@ void MeasureActivation(Changes& changes, PoolEntry& pool, Member& member) {
   I& instance = *member.record.mutable_instance();
   if (instance.has_first_serve_time() || !instance.has_need_time()) return;
   *instance.mutable_first_serve_time() = ToProto(changes.now().wall);
-  if (!instance.woken()) return;
-  AddLead(*pool.record.mutable_activation_leads(),
-          changes.now().wall - FromProto(instance.need_time()));
+  if (!instance.woken() || !member.needed_at.has_value()) return;
+  const absl::Time begin = FromProto(instance.need_time());
+  const absl::Duration served = changes.now().mono;
+  const absl::Duration warm = member.warm_at.value_or(served);
+  NoteLead(*pool.record.mutable_waking(), begin, warm - *member.needed_at);
+  if (member.warm_at.has_value()) {
+    NoteLead(*pool.record.mutable_balancing(), begin, served - warm);
+  }
   changes.Keep(pool);
 }
 
@@ -218,6 +218,7 @@ Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow,
                                 : pool.shadows.at(member.shadow).record.shadow().dna_revision());
   *instance.mutable_create_time() = ToProto(changes.now().wall);
   *instance.mutable_state_time() = ToProto(changes.now().wall);
+  member.created_at = changes.now().mono;
   if (serve) *instance.mutable_need_time() = ToProto(changes.now().wall);
   member.record.set_want(serve ? R::WANT_ACTIVE : R::WANT_SUSPENDED);
   member.dna = world.compiled.at(instance.dna_revision());
@@ -242,7 +243,10 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
   instance.set_state(row->to);
   SetTask(pool, member, row->task, changes.now().mono);
   if (member.effect_stale) changes.Cancel(*member.effect);
-  if (row->task == T::kAdd) member.record.set_balanced(true);
+  if (row->task == T::kAdd) {
+    member.record.set_balanced(true);
+    if (!member.warm_at.has_value()) member.warm_at = changes.now().mono;
+  }
   if (!moves) {
     changes.Keep(pool, member);
     return;
@@ -261,6 +265,8 @@ void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
   if (want == R::WANT_ACTIVE) {
     *instance.mutable_need_time() = ToProto(changes.now().wall);
     instance.clear_first_serve_time();
+    member.needed_at = changes.now().mono;
+    member.warm_at.reset();
     instance.set_woken(instance.state() == I::SUSPENDED || instance.state() == I::SUSPENDING);
     Apply(changes, pool, member, E::kWantActive);
   } else {

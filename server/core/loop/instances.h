@@ -35,6 +35,5 @@ inline constexpr absl::Duration kSuspendTimeout = absl::Seconds(30);
 inline constexpr absl::Duration kRemoveTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kReplaceMin = absl::Seconds(1);  // Back-off of replacements.
 inline constexpr absl::Duration kReplaceMax = absl::Minutes(5);
-inline constexpr int kLeadsMax = 64;  // Measured leads kept for each pool.
 
 }  // namespace shadow

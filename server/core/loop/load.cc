@@ -1,6 +1,7 @@
 // ControlLoop::Load and its replay: from what the store holds to the world.
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/settle.h"
@@ -52,6 +53,7 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   PoolEntry& pool = world.pools[name.substr(name.find('/') + 1)];
   pool.id = name.substr(name.find('/') + 1);
   pool.record = record;
+  MigrateLeads(pool.record);
   pool.spec = std::make_shared<const CompiledPool>(*std::move(compiled));
   const v1::PlannerState& planner = record.planner();
   pool.wanted = planner.wanted();
@@ -83,7 +85,6 @@ absl::Status LoadInstance(World& world, const v1::InstanceRecord& record) {
   Member member;
   member.id = name.substr(at + kInstances.size());
   member.record = record;
-  member.provisioned = true;  // How long it took while the daemon was away is not known.
   const std::string parent = name.substr(0, at);
   std::string pool_name = parent;
   if (const auto shadow = ParseShadowName(parent, "name"); shadow.ok()) {

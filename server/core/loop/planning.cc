@@ -1,11 +1,10 @@
 #include "server/core/loop/planning.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/names.h"
@@ -17,17 +16,6 @@ namespace shadow {
 namespace {
 
 using D = v1::Decision;
-
-absl::Duration Percentile95(
-    const google::protobuf::RepeatedPtrField<google::protobuf::Duration>& leads,
-    absl::Duration otherwise) {
-  if (leads.empty()) return otherwise;
-  std::vector<absl::Duration> sorted;
-  for (const auto& lead : leads) sorted.push_back(FromProto(lead));
-  std::sort(sorted.begin(), sorted.end());
-  const auto rank = static_cast<size_t>(std::ceil(0.95 * static_cast<double>(sorted.size())));
-  return sorted[rank - 1];
-}
 
 // Most decisions change nothing, and are never put in words.
 std::string Why(const D& decision) {
@@ -133,6 +121,7 @@ void FillPlan(const PoolEntry& pool, D::Inputs& in) {
   in.set_miss_rate(plan.why.miss_rate);
   if (pool.spec->capacity_target.service_level > 0) in.set_miss_budget_steps(plan.why.budget);
   if (plan.burst.has_value()) in.set_burst_instances(*plan.burst);
+  if (pool.early_rise > 0) in.set_early_instances(*plan.instances + pool.early_rise);
 }
 
 void HoldUntil(const google::protobuf::Timestamp& time, D::Inputs& in) {
@@ -195,28 +184,6 @@ bool KeepClaim(PoolEntry& pool) {
 }
 
 }  // namespace
-
-absl::Duration ProvisioningLead(const PoolEntry& pool) {
-  return pool.spec->provisioning_lead.value_or(
-      Percentile95(pool.record.provisioning_leads(), kDefaultProvisioningLead));
-}
-
-absl::Duration ProvisioningLeadNow(const PoolEntry& pool, absl::Time now) {
-  absl::Duration lead = ProvisioningLead(pool);
-  if (pool.spec->provisioning_lead.has_value()) return lead;
-  for (const auto& [id, member] : pool.members) {
-    const v1::Instance& instance = member.record.instance();
-    const bool creating =
-        instance.state() == v1::Instance::CREATING || instance.state() == v1::Instance::VERIFYING;
-    if (creating) lead = std::max(lead, now - FromProto(instance.create_time()));
-  }
-  return lead;
-}
-
-absl::Duration ActivationLead(const PoolEntry& pool) {
-  return pool.spec->activation_lead.value_or(
-      Percentile95(pool.record.activation_leads(), kDefaultActivationLead));
-}
 
 ShadowEntry* CurrentShadow(PoolEntry& pool) {
   for (auto& [id, shadow] : pool.shadows) {

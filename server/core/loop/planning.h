@@ -18,13 +18,6 @@ absl::Time DecisionTick(const PoolEntry& pool, absl::Time now);
 const v1::Decision& DecideAndAct(Changes& changes, PoolEntry& pool, v1::Decision::Kind kind,
                                  bool always_record = false);
 
-// Nearest-rank p95 of what was measured, the policy's fixed value, or the default.
-absl::Duration ProvisioningLead(const PoolEntry& pool);
-absl::Duration ActivationLead(const PoolEntry& pool);
-
-// The same, or longer: the age of the oldest instance that is being created, unless it is fixed.
-absl::Duration ProvisioningLeadNow(const PoolEntry& pool, absl::Time now);
-
 // The pool's shadow of its present DNA revision, or nullptr.
 ShadowEntry* CurrentShadow(PoolEntry& pool);
 
@@ -42,8 +35,5 @@ struct ShadowTarget {
 };
 void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
                std::string_view why);
-
-inline constexpr absl::Duration kDefaultProvisioningLead = absl::Seconds(30);
-inline constexpr absl::Duration kDefaultActivationLead = absl::Seconds(2);
 
 }  // namespace shadow

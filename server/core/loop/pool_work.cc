@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/core/leads/creation_waves.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/planning.h"
 
@@ -14,10 +16,12 @@ namespace {
 
 void PlanEndedStep(PoolEntry& pool, Instant now) {
   CloseSteps(pool, now.wall, now.wall);
+  const absl::Duration provisioning = ProvisioningLeadNow(pool, now.wall);
   const absl::Duration activation = ActivationLead(pool);
-  if (pool.capacity->SetLead(ProvisioningLeadNow(pool, now.wall) + activation)) {
+  if (pool.capacity->SetLead(provisioning + activation)) {
     pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
+  pool.early_rise = EarlyRiseOf(pool, now.wall, provisioning, activation);
   pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), activation);
 }
 

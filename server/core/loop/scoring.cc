@@ -66,6 +66,12 @@ void ScoreNext(Changes& changes) {
   auto shown = std::make_shared<CompiledPool>(*pool->spec);
   *shown->pool.mutable_provisioning_lead() = pool->record.pool().provisioning_lead();
   *shown->pool.mutable_activation_lead() = pool->record.pool().activation_lead();
+  if (pool->record.pool().has_balancer_slots()) {
+    shown->pool.set_balancer_slots(pool->record.pool().balancer_slots());
+  }
+  if (pool->record.pool().has_shadow_instances_left()) {
+    shown->pool.set_shadow_instances_left(pool->record.pool().shadow_instances_left());
+  }
   Effect effect;
   effect.kind = Effect::Kind::kScore;
   effect.pool = std::move(shown);

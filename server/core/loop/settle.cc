@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/leads/pool_leads.h"
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
@@ -209,9 +211,8 @@ bool Sized(const PoolEntry& pool, absl::Time now) {
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
-  v1::Pool& proto = *pool.record.mutable_pool();
-  *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
-  *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
+  ShowLeads(pool, *pool.record.mutable_pool());
+  ShowLimits(changes.world(), pool);
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.

@@ -35,8 +35,12 @@ struct Member {
   absl::Duration not_before;                           // Of the next try of `task`.
   absl::Duration deadline = absl::InfiniteDuration();  // Of `task`.
   int tries = 0;                                       // Of `task`, failed ones.
-  bool provisioned = false;                            // Its provisioning lead was measured.
-  std::optional<absl::Duration> unhealthy_since;       // At the balancer, while ACTIVE.
+  // When its creation, its activation, and its way into the balancer began. Unset: not yet, that
+  // lead was measured, or a restart came between.
+  std::optional<absl::Duration> created_at;
+  std::optional<absl::Duration> needed_at;
+  std::optional<absl::Duration> warm_at;
+  std::optional<absl::Duration> unhealthy_since;  // At the balancer, while ACTIVE.
 };
 
 // Back-off of a group's creations after failures. Group: the base, or one shadow pool.
@@ -81,6 +85,7 @@ struct PoolEntry {
   OpenStep open_step;
   std::optional<Outlook> outlook;  // Only between PlanEndedSteps and the decisions that follow it.
   OpenStep closed_step;            // The last one that counted.
+  int early_rise = 0;              // EarlyRiseOf, as of the end of the last step.
   absl::Time last_sample = absl::InfinitePast();
   std::optional<double> demand;  // Of the last sample.
   std::optional<BalancerView> view;

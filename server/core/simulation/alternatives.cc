@@ -6,6 +6,31 @@
 #include "forecast/need/load.h"
 
 namespace shadow::simulation {
+namespace {
+
+size_t LeadOf(const NeedSeries& series) { return static_cast<size_t>(series.lead_steps); }
+
+int LeastOf(const std::vector<int>& values, size_t first, size_t last) {
+  return *std::min_element(values.begin() + static_cast<int64_t>(first),
+                           values.begin() + static_cast<int64_t>(last) + 1);
+}
+
+// What there is of `wants`, ready or not, by step. The first step finds all that it wants.
+std::vector<int> Existing(const NeedSeries& series, std::span<const int> wants) {
+  std::vector<int> there;
+  for (size_t t = 0; t < wants.size(); ++t) {
+    int want = wants[t];
+    if (!series.most.empty()) want = std::min(want, series.most[t]);
+    if (t > 0) {
+      const int ready = LeastOf(there, t - std::min(t, LeadOf(series)), t - 1);
+      want = std::min(want, std::max(there[t - 1], ready + series.creations_max));
+    }
+    there.push_back(want);
+  }
+  return there;
+}
+
+}  // namespace
 
 NeedSeries NeedsOf(const DemandSeries& demand, double base, double capacity) {
   NeedSeries needs{.needs = {}, .work = {}, .step = demand.step, .most = {}};
@@ -18,20 +43,16 @@ NeedSeries NeedsOf(const DemandSeries& demand, double base, double capacity) {
 }
 
 std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants) {
-  std::vector<int> bounded(wants.begin(), wants.end());
-  for (size_t t = 0; t < series.most.size(); ++t) bounded[t] = std::min(wants[t], series.most[t]);
+  const std::vector<int> there = Existing(series, wants);
   std::vector<StepTally> tallies;
-  const auto lead = static_cast<size_t>(series.lead_steps);
   for (size_t t = series.first_scored; t < wants.size(); ++t) {
-    const size_t from = t - std::min(t, lead);
     StepTally tally;
     tally.need = series.needs[t];
     tally.work = series.work[t];
-    tally.wanted = bounded[t];
-    tally.ready = *std::min_element(bounded.begin() + static_cast<int64_t>(from),
-                                    bounded.begin() + static_cast<int64_t>(t) + 1);
+    tally.wanted = there[t];
+    tally.ready = LeastOf(there, t - std::min(t, LeadOf(series)), t);
     tally.active = std::min(tally.ready, tally.need.value_or(0));
-    tally.created = t == 0 ? 0 : std::max(0, bounded[t] - bounded[t - 1]);
+    tally.created = t == 0 ? 0 : std::max(0, there[t] - there[t - 1]);
     tallies.push_back(tally);
   }
   return tallies;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "forecast/need/load.h"
 #include "server/core/simulation/demand_series.h"
 #include "server/core/simulation/score.h"
 
@@ -19,15 +20,17 @@ struct NeedSeries {
   int lead_steps = 1;       // From wanted to ready, at least 1.
   size_t first_scored = 0;  // Steps before it are history.
   std::vector<int> most;    // Instances that there may be beside the base, by step; empty: any.
+  int creations_max = kNeedMax;  // That may be begun in a step, less those that are not ready yet.
 };
 
 // Of demand beside a base of `base` (demand units), an instance carrying `capacity`; nothing bounds
 // how many there may be.
 NeedSeries NeedsOf(const DemandSeries& demand, double base, double capacity);
 
-// The scored steps of a policy that wants `wants[t]`, or the most there may be, in step t. Ready is
-// what was wanted throughout t - lead .. t: e.g. wants 1, 3, 3, 2, 2 with a lead of 1 step are
-// ready 1, 1, 3, 2, 2.
+// The scored steps of a policy that wants `wants[t]`, or the most there may be, in step t, and gets
+// it as fast as creations allow. Ready is what there was throughout t - lead .. t: e.g. wants 1, 3,
+// 3, 2, 2 with a lead of 1 step are ready 1, 1, 3, 2, 2, or 1, 1, 2, 2, 2 with one creation at one
+// time.
 std::vector<StepTally> TalliesOf(const NeedSeries& series, std::span<const int> wants);
 
 // The need of the step before, by step; of missing ones the last that was known, at first 0.

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/core/error.h"
-#include "server/core/loop/planning.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/spec.h"
 #include "server/core/time_proto.h"
 
@@ -151,6 +151,18 @@ absl::Status TakeLeads(const v1::SimulateRequest& request, const v1::Pool& pool,
   return absl::OkStatus();
 }
 
+// What is known of the host that the pool is on.
+HostLimits HostLimitsOf(const v1::Pool& pool) {
+  HostLimits host;
+  if (pool.has_balancer_slots()) {
+    host.balancer_slots = std::max(0, pool.balancer_slots() - pool.managed_instances());
+  }
+  if (pool.has_shadow_instances_left()) {
+    host.instances_left = std::max(0, pool.shadow_instances_left());
+  }
+  return host;
+}
+
 absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
   const auto steps = static_cast<int64_t>(plan.series.values.size());
   const absl::Duration season = ShortestSeason(plan.variants.front().spec);
@@ -174,6 +186,7 @@ absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool
 // What is to be replayed. Where `plan` has prices, that is more than what is shown.
 absl::Status TakeReplay(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
   absl::Status status = AddVariants(request, pool, plan);
+  plan.host = HostLimitsOf(pool);
   if (status.ok()) status = TakeLeads(request, pool, plan);
   if (status.ok()) status = TakeWarmUp(request, pool, plan);
   return status;

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/core/simulation/demand_series.h"
+#include "server/core/simulation/limits.h"
 #include "server/core/simulation/replay.h"
 #include "shadow/v1/simulation_service.pb.h"
 
@@ -26,6 +27,7 @@ struct Variant {
 struct Plan {
   DemandSeries series;
   Leads leads;
+  HostLimits host;
   size_t first_scored = 0;
   std::vector<Variant> variants;  // At least one.
   size_t shown = 0;  // The first of `variants`; what follows is only weighed, to recommend one.

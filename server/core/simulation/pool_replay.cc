@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/leads/learned_lead.h"
 #include "server/core/time_proto.h"
 
 namespace shadow::simulation {
@@ -12,7 +13,6 @@ namespace {
 
 using I = v1::Instance;
 
-constexpr int kInstancesMax = 100'000;        // No budget is shared in a replay.
 constexpr int kInputsPerStepMax = 1'000'000;  // More would never come to rest.
 
 // Asks for nothing but a user that its facts have.
@@ -66,13 +66,13 @@ absl::StatusOr<v1::Pool> ReplaySpec(v1::Pool pool, absl::Duration step) {
 }
 
 PoolReplay::PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time start,
-                       SharedForecast& forecast)
+                       SharedForecast& forecast, int instances_max)
     : name_(spec.name()),
       step_(FromProto(spec.step())),
       leads_(leads),
       now_{.wall = start, .mono = absl::Hours(1)},
       loop_({.providers = {},  // Nothing to list: no instance comes or goes by itself.
-             .instances_max = kInstancesMax,
+             .instances_max = instances_max,
              .save_interval = absl::InfiniteDuration(),
              .make_forecaster = [&forecast](const CompiledPool& /*pool*/) {
                return forecast.NewReader();
@@ -80,7 +80,8 @@ PoolReplay::PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time star
 
 absl::StatusOr<std::unique_ptr<PoolReplay>> PoolReplay::Open(const v1::Pool& spec,
                                                              const Leads& leads, absl::Time start,
-                                                             SharedForecast& forecast) {
+                                                             SharedForecast& forecast,
+                                                             int instances_max) {
   const auto dna = CompileDna(ReplayDna());
   if (!dna.ok())
     return absl::InternalError(absl::StrCat("a replay's DNA: ", dna.status().message()));
@@ -91,9 +92,9 @@ absl::StatusOr<std::unique_ptr<PoolReplay>> PoolReplay::Open(const v1::Pool& spe
   record.mutable_pool()->set_dna_revision(dna->revision_name);
   record.mutable_pool()->set_state(v1::Pool::READY);
   // What the pool has learned, or is told, about them.
-  *record.add_provisioning_leads() = ToProto(leads.provisioning);
-  *record.add_activation_leads() = ToProto(leads.activation);
-  std::unique_ptr<PoolReplay> replay(new PoolReplay(spec, leads, start, forecast));
+  NoteLead(*record.mutable_provisioning(), start, leads.provisioning);
+  NoteLead(*record.mutable_waking(), start, leads.activation);
+  std::unique_ptr<PoolReplay> replay(new PoolReplay(spec, leads, start, forecast, instances_max));
   const absl::Status loaded = replay->loop_.Load(contents, replay->now_);
   if (!loaded.ok()) return absl::InternalError(absl::StrCat("a replay: ", loaded.message()));
   return replay;

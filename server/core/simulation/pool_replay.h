@@ -22,6 +22,8 @@ struct Leads {
   absl::Duration activation;    // Resume until it serves.
 };
 
+inline constexpr int kReplayInstancesMax = 100'000;  // Where nothing is known of the host.
+
 // First Learn for each step of history, then Start, then for each step Begin and Decide, in turn.
 // Several replays that share a forecast go in lockstep: each does one of these before any does the
 // next.
@@ -29,10 +31,11 @@ class PoolReplay {
  public:
   // `spec` is compiled, with an external base, no balancer and pushed usage (ReplaySpec). `start`
   // is the first step that is decided on. kInternal: the loop does not take the spec. `forecast`
-  // must outlive this.
+  // must outlive this. `instances_max`: that the host takes, beside the base.
   static absl::StatusOr<std::unique_ptr<PoolReplay>> Open(const v1::Pool& spec, const Leads& leads,
                                                           absl::Time start,
-                                                          SharedForecast& forecast);
+                                                          SharedForecast& forecast,
+                                                          int instances_max = kReplayInstancesMax);
 
   // Demand of the step that begins at `time`, before the start.
   void Learn(absl::Time time, double demand);
@@ -51,7 +54,8 @@ class PoolReplay {
   int64_t decisions() const { return decisions_; }
 
  private:
-  PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time start, SharedForecast& forecast);
+  PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time start, SharedForecast& forecast,
+             int instances_max);
 
   void Apply(const Ready& ready);
   // Results that are due by `until`, and ticks before it.

@@ -41,7 +41,8 @@ class Lockstep {
 
   absl::Status Run() {
     for (const v1::Pool& spec : specs_) {
-      auto replay = PoolReplay::Open(spec, options_.leads, series_.TimeOf(start_), forecast_);
+      auto replay = PoolReplay::Open(spec, options_.leads, series_.TimeOf(start_), forecast_,
+                                     options_.instances_max);
       if (!replay.ok()) return replay.status();
       replays_.push_back(*std::move(replay));
     }

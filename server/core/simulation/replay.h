@@ -16,8 +16,9 @@ namespace shadow::simulation {
 
 struct ReplayOptions {
   Leads leads;
-  size_t first_scored = 0;               // Steps before it are history.
-  std::function<bool()> cancelled = {};  // Asked once a step.
+  int instances_max = kReplayInstancesMax;  // Of the host.
+  size_t first_scored = 0;                  // Steps before it are history.
+  std::function<bool()> cancelled = {};     // Asked once a step.
   // The one that all share. Default: MakeForecaster.
   std::function<std::unique_ptr<Forecaster>(const Forecaster::Options&)> make_forecaster = {};
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "forecast/need/load.h"
 #include "server/core/simulation/alternatives.h"
+#include "server/core/simulation/limits.h"
 #include "server/core/spec.h"
 #include "server/core/spec/bounds.h"
 #include "server/core/time_proto.h"
@@ -64,44 +65,74 @@ O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, 
   return outcome;
 }
 
+// Of the policy, from the step `first` on. `by` is the override that set the maximum.
+std::vector<Bounds> BoundsOf(const Plan& plan, const Variant& variant, size_t first) {
+  std::vector<Bounds> all;
+  const auto pool = CompilePool(variant.spec);  // It was compiled before, so it does.
+  for (size_t step = first; step < plan.series.values.size(); ++step) {
+    Bounds bounds{.min_instances = 0, .max_instances = kNeedMax, .by = ""};
+    if (pool.ok()) bounds = BoundsAt(*pool, plan.series.TimeOf(step), absl::ZeroDuration());
+    if (bounds.max_instances == variant.spec.policy().max_shadow_instances()) bounds.by.clear();
+    all.push_back(std::move(bounds));
+  }
+  return all;
+}
+
+int LeadStepsOf(const Plan& plan) { return LeadSteps(plan.leads.provisioning, plan.series.step); }
+
 O ReplayedOutcome(const Plan& plan, size_t index, const Replayed& replayed) {
   const Variant& variant = plan.variants[index];
   O outcome = OutcomeOf(plan, replayed.tallies, O::REPLAYED, variant.label);
   const v1::Policy& policy = variant.spec.policy();
   if (!policy.has_idle_cost()) outcome.set_service_level(policy.service_level());
   outcome.set_decisions(replayed.decisions);
+  const ReplayLimits limits{.bounds = BoundsOf(plan, variant, plan.first_scored),
+                            .host = plan.host,
+                            .creations_max = policy.max_concurrent_creations(),
+                            .lead_steps = LeadStepsOf(plan)};
+  for (v1::BindingLimit& limit : BindingLimits(replayed.tallies, limits)) {
+    *outcome.add_limits() = std::move(limit);
+  }
   return outcome;
 }
 
-// The most instances that a policy may have, by step.
+// The most instances that there may be under a policy, by step.
 std::vector<int> MostOf(const Plan& plan, const Variant& variant) {
-  std::vector<int> most(plan.series.values.size(), kNeedMax);
-  const auto pool = CompilePool(variant.spec);  // It was compiled before: it does.
-  if (!pool.ok()) return most;
-  for (size_t step = 0; step < most.size(); ++step) {
-    const absl::Time time = plan.series.TimeOf(step);
-    most[step] = BoundsAt(*pool, time, absl::ZeroDuration()).max_instances;
+  std::vector<int> most;
+  for (const Bounds& bounds : BoundsOf(plan, variant, 0)) {
+    most.push_back(std::min(bounds.max_instances, plan.host.Most()));
   }
   return most;
+}
+
+// Creations that a policy may begin in a step: several in turn, where one takes less than a step.
+int CreationsMax(const Plan& plan, const Variant& variant) {
+  const absl::Duration lead = std::max(plan.leads.provisioning, absl::Milliseconds(1));
+  const int64_t waves = std::max<int64_t>(1, plan.series.step / lead);
+  const int64_t creations = variant.spec.policy().max_concurrent_creations() * waves;
+  return static_cast<int>(std::min<int64_t>(creations, kNeedMax));
 }
 
 NeedSeries NeedsOf(const Plan& plan) {
   const v1::Pool& spec = plan.variants.front().spec;
   NeedSeries needs = NeedsOf(plan.series, spec.external_capacity(), spec.instance_capacity());
-  needs.lead_steps = LeadSteps(plan.leads.provisioning, plan.series.step);
+  needs.lead_steps = LeadStepsOf(plan);
   needs.first_scored = plan.first_scored;
   return needs;
 }
 
 // The pool of fixed size that is as good as each of `outcomes`, those of the first variants, and
-// may have as many; then what everybody has, up to the most that any of these may have.
+// may have and create as many; then what everybody has, with the widest limits of these.
 template <typename Outcomes>
 void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes& alternatives) {
   NeedSeries needs = NeedsOf(plan);
   std::vector<int> most(needs.needs.size(), 0);
+  int creations_max = 0;
   for (size_t i = 0; i < outcomes.size(); ++i) {
     const O& outcome = outcomes[i];
     needs.most = MostOf(plan, plan.variants[i]);
+    needs.creations_max = CreationsMax(plan, plan.variants[i]);
+    creations_max = std::max(creations_max, needs.creations_max);
     std::transform(most.begin(), most.end(), needs.most.begin(), most.begin(),
                    [](int a, int b) { return std::max(a, b); });
     const std::optional<int> spare = SpareFor(needs, outcome.hit_rate());
@@ -113,6 +144,7 @@ void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes&
     *alternatives.Add() = std::move(fixed);
   }
   needs.most = std::move(most);
+  needs.creations_max = creations_max;
   const v1::Policy& policy = plan.variants.front().spec.policy();
   *alternatives.Add() = OutcomeOf(
       plan, TargetTracking(needs, policy.headroom(), FromProto(policy.stabilization_window())),
@@ -120,14 +152,25 @@ void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes&
   *alternatives.Add() = OutcomeOf(plan, ColdStarts(needs), O::NO_SHADOW, "no shadow");
 }
 
-// The cheapest of what was replayed for it. One service level that was asked for is not among
-// these; one policy that decides by costs is, for its own are the prices, or it is to be compared.
+// Limits alone cause more misses than its service level allows.
+bool OutOfReach(const O& outcome, int64_t scored_steps) {
+  if (outcome.service_level() <= 0) return false;
+  int64_t missed = 0;
+  for (const v1::BindingLimit& limit : outcome.limits()) missed += limit.missed_steps();
+  return static_cast<double>(missed) >
+         (1 - outcome.service_level()) * static_cast<double>(scored_steps);
+}
+
+// The cheapest of what was replayed for it and is within reach. One service level that was asked
+// for is not among these; one policy that decides by costs is, for its own are the prices, or it is
+// to be compared.
 void Recommend(const Plan& plan, std::span<const Replayed> replayed,
                v1::SimulateResponse& response) {
   if (!plan.prices.has_value()) return;
   v1::Recommendation& best = *response.mutable_recommendation();
   const bool by_costs = plan.variants.front().spec.policy().has_idle_cost();
   const size_t first = plan.variants.size() > plan.shown && !by_costs ? plan.shown : 0;
+  double highest = 0;
   for (size_t i = first; i < plan.variants.size(); ++i) {
     const O outcome = ReplayedOutcome(plan, i, replayed[i]);
     v1::Recommendation::Option& option = *best.add_options();
@@ -135,7 +178,13 @@ void Recommend(const Plan& plan, std::span<const Replayed> replayed,
     option.set_service_level(outcome.service_level());
     option.set_hit_rate(outcome.hit_rate());
     option.set_cost(outcome.cost());
-    if (i > first && outcome.cost() >= best.cost()) continue;
+    option.set_out_of_reach(OutOfReach(outcome, response.scored_steps()));
+    if (option.out_of_reach()) {
+      if (outcome.service_level() > highest) *best.mutable_limits() = outcome.limits();
+      highest = std::max(highest, outcome.service_level());
+      continue;
+    }
+    if (!best.label().empty() && outcome.cost() >= best.cost()) continue;
     best.set_label(outcome.label());
     best.set_service_level(outcome.service_level());
     best.set_cost(outcome.cost());
@@ -151,6 +200,7 @@ v1::ObserveScore::Outcome Summary(const O& outcome, double hours) {
   if (hours > 0) summary.set_idle_instances(outcome.idle_instance_hours() / hours);
   summary.set_created_per_day(outcome.created_per_day());
   if (outcome.has_cost()) summary.set_cost(outcome.cost());
+  *summary.mutable_limits() = outcome.limits();
   return summary;
 }
 

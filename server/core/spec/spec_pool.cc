@@ -192,6 +192,9 @@ void ClearOutputOnly(v1::Pool& pool) {
   pool.clear_reconciling();
   pool.clear_provisioning_lead();
   pool.clear_activation_lead();
+  pool.clear_activation_balancer_lead();
+  pool.clear_balancer_slots();
+  pool.clear_shadow_instances_left();
   pool.clear_observe_score();
 }
 

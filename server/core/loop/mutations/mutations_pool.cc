@@ -4,6 +4,7 @@
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/error.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/pool_work.h"
@@ -109,8 +110,7 @@ void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
   proto.set_dna_revision(dna_revision);
   proto.set_etag(absl::StrCat(changes.world().revision + 1));
   pool.spec = std::make_shared<const CompiledPool>(std::move(compiled));
-  *proto.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
-  *proto.mutable_activation_lead() = ToProto(ActivationLead(pool));
+  ShowLeads(pool, proto);
 }
 
 }  // namespace

@@ -151,6 +151,30 @@ TEST_CASE("a replay sees no step before it has ended") {
   CHECK(a->front().tallies[201].wanted != b->front().tallies[201].wanted);
 }
 
+TEST_CASE("a daily rise by three times the creations at one time is ready when it comes") {
+  // The base carries 20 of 10; from 9:00 to 18:00 it takes six instances more, two at a time.
+  std::vector<double> values;
+  for (int i = 0; i < 10 * 288; ++i) {
+    const int of_day = i % 288;
+    values.push_back(of_day >= 108 && of_day < 216 ? 78 : 18);
+  }
+  const DemandSeries series = Series(values);
+  for (const int creations : {2, 32}) {
+    INFO(creations << " at one time");
+    v1::Pool pool = SomePool(v1::Policy::PREDICTIVE);
+    pool.mutable_policy()->set_max_concurrent_creations(creations);
+    const std::vector<v1::Pool> specs = {Spec(pool)};
+    const auto replayed = ReplayAll(specs, series, Options(7 * 288));
+    REQUIRE(replayed.ok());
+    for (size_t day = 0; day < 3; ++day) {
+      const StepTally& opening = replayed->front().tallies[day * 288 + 108];
+      CHECK(opening.need == std::optional<int>(6));
+      CHECK(opening.ready >= 6);
+      CHECK(replayed->front().tallies[day * 288 + 80].wanted <= 1);  // Not hours before.
+    }
+  }
+}
+
 TEST_CASE("a replay ends when it is cancelled") {
   int asked = 0;
   ReplayOptions options = Options(10);

@@ -43,7 +43,10 @@ v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days,
   std::vector<v1::Pool> specs;
   for (const Variant& variant : plan->variants) specs.push_back(variant.spec);
   const auto replayed =
-      ReplayAll(specs, plan->series, {.leads = plan->leads, .first_scored = plan->first_scored});
+      ReplayAll(specs, plan->series,
+                {.leads = plan->leads,
+                 .instances_max = std::min(plan->host.Most(), kReplayInstancesMax),
+                 .first_scored = plan->first_scored});
   REQUIRE(replayed.ok());
   return ReportSimulation(*plan, *replayed);
 }
@@ -182,6 +185,51 @@ TEST_CASE("a policy by costs is weighed against service levels, and may win") {
   for (const v1::Recommendation::Option& option : best.options()) {
     CHECK(best.cost() <= option.cost());
   }
+}
+
+TEST_CASE("a replay names the limit that caused its misses, and what would have done") {
+  v1::Pool pool = SomePool();
+  pool.mutable_policy()->set_max_shadow_instances(2);
+  const v1::Outcome bounded = Simulate({}, 4, pool).variants(0);
+  REQUIRE(bounded.limits_size() == 1);
+  const v1::BindingLimit& limit = bounded.limits(0);
+  CHECK(limit.kind() == v1::BindingLimit::MAX_SHADOW_INSTANCES);
+  CHECK(limit.value() == 2);
+  CHECK(limit.missed_steps() > bounded.missed_steps() / 2);
+  CHECK(limit.missing_instances() == limit.sufficient() - 2);
+  pool.mutable_policy()->set_max_shadow_instances(limit.sufficient());
+  CHECK(Simulate({}, 4, pool).variants(0).limits().empty());
+
+  pool.set_shadow_instances_left(2);
+  const v1::SimulateResponse left = Simulate({}, 4, pool);
+  REQUIRE(left.variants(0).limits_size() == 1);
+  CHECK(left.variants(0).limits(0).kind() == v1::BindingLimit::INSTANCES_MAX);
+  CHECK(left.variants(0).limits(0).missed_steps() == limit.missed_steps());
+  for (const v1::Outcome& outcome : left.alternatives()) {
+    if (outcome.kind() != v1::Outcome::NO_SHADOW) CHECK(outcome.missed_steps() > 0);
+  }
+  pool.set_balancer_slots(pool.managed_instances() + 1);
+  const v1::Outcome slots = Simulate({}, 4, pool).variants(0);
+  REQUIRE(slots.limits_size() == 1);
+  CHECK(slots.limits(0).kind() == v1::BindingLimit::BALANCER_SLOTS);
+  CHECK(slots.limits(0).value() == 1);
+}
+
+TEST_CASE("a level that limits keep out of reach is not recommended") {
+  v1::SimulateRequest request;
+  request.mutable_prices()->set_idle_cost_per_instance_hour(1);
+  request.mutable_prices()->set_shortage_cost_per_instance_hour(1000);
+  v1::Pool pool = SomePool();
+  pool.mutable_policy()->set_max_shadow_instances(2);
+  const v1::Recommendation none = Simulate(request, 4, pool).recommendation();
+  CHECK(none.label().empty());
+  for (const v1::Recommendation::Option& option : none.options()) CHECK(option.out_of_reach());
+  REQUIRE(none.limits_size() == 1);
+  CHECK(none.limits(0).kind() == v1::BindingLimit::MAX_SHADOW_INSTANCES);
+  CHECK(none.limits(0).missing_instances() > 0);
+  const v1::Recommendation any = Simulate(request, 4).recommendation();
+  CHECK_FALSE(any.label().empty());
+  CHECK(any.limits().empty());
 }
 
 TEST_CASE("a fixed pool has the most that the policy may have that it is compared with") {
