@@ -20,7 +20,7 @@ FineTail::FineTail(double cell_steps)
 
 std::optional<FineTail::Closed> FineTail::Push(int64_t cell, double value) {
   std::optional<Closed> closed;
-  if (open_ && cell > cell_) {
+  if (Closes(cell)) {
     const double none = std::numeric_limits<double>::quiet_NaN();
     closed = {.cell = cell_, .mean = count_ > 0 ? sum_ / static_cast<double>(count_) : none};
   }

@@ -28,6 +28,9 @@ class FineTail {
   };
   std::optional<Closed> Push(int64_t cell, double value);
 
+  // Whether a step of cell `cell` would end the cell before.
+  bool Closes(int64_t cell) const { return open_ && cell > cell_; }
+
   // Turns rows of quantiles, each of the cell of the step 1, 2, ... ahead, into those of the steps.
   // `medians`: of the same cells.
   void Refine(std::span<const double> medians, std::span<const double> quantiles,

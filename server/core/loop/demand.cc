@@ -153,10 +153,6 @@ bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
   if (pool.open_step.count == 0 || StepStart(until, step) <= pool.open_step.start) return false;
   const OpenStep closed = std::exchange(pool.open_step, {});
   const double demand = closed.sum / static_cast<double>(closed.count);
-  // Whoever plans goes by each fit from the step after it is due, however late it is made.
-  if (pool.capacity->started() && pool.forecaster->FitDue() && pool.forecaster->Fit()) {
-    pool.next_save = absl::ZeroDuration();  // Else a restart would make two fits.
-  }
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
   const bool live = now - closed.start <= kLiveSteps * step;
   if (live && !pool.capacity->started()) Start(pool, closed.start);
