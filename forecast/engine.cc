@@ -3,34 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "forecast/events.h"
-#include "forecast/experts/young.h"
 
 namespace shadow {
 namespace {
 
-constexpr int kForecastMaxSteps = 2016;
 constexpr int64_t kStaleSteps = 3;
 constexpr double kValueMax = 1e30;  // Beyond any demand; keeps all sums finite.
-
-absl::Status CheckQuantiles(const std::vector<double>& quantiles) {
-  if (quantiles.empty()) return absl::InvalidArgumentError("quantiles: none are given");
-  for (size_t i = 0; i < quantiles.size(); ++i) {
-    const double quantile = quantiles[i];
-    if (!(quantile > 0 && quantile < 1)) {
-      return absl::InvalidArgumentError(absl::StrCat("quantiles: ", quantile, " is not in (0, 1)"));
-    }
-    if (i > 0 && quantile <= quantiles[i - 1]) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("quantiles: ", quantile, " does not ascend from ", quantiles[i - 1]));
-    }
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -143,77 +125,6 @@ void Engine::BeginAnew(int64_t cell) {
 int64_t Engine::SampleCount() const {
   if (!tail_.has_value()) return history_.present();
   return static_cast<int64_t>(static_cast<double>(history_.present()) * shape_.cell_steps());
-}
-
-std::vector<int> Engine::Leads(int steps) const {
-  std::vector<int> leads;
-  leads.reserve(static_cast<size_t>(steps));
-  for (int step = 1; step <= steps; ++step) {
-    const int64_t lead = CellOf(last_step_ + step) - history_.next() + 1;
-    leads.push_back(static_cast<int>(std::max<int64_t>(1, lead)));
-    // The hour that a clock change repeats.
-    if (step > 1) leads.back() = std::max(leads.back(), leads[leads.size() - 2]);
-  }
-  return leads;
-}
-
-absl::StatusOr<std::vector<std::vector<double>>> Engine::Forecast(
-    int steps, const std::vector<double>& quantiles) const {
-  if (steps < 1 || steps > kForecastMaxSteps) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("steps: ", steps, " is not 1 to ", kForecastMaxSteps));
-  }
-  if (const absl::Status status = CheckQuantiles(quantiles); !status.ok()) return status;
-  const bool seen = history_.present() > 0;
-  if (!seen && !(tail_.has_value() && tail_->seen())) {
-    return absl::FailedPreconditionError("there is no history yet");
-  }
-  std::vector<std::vector<double>> rows(static_cast<size_t>(steps));
-  if (!seen) {
-    rows.assign(rows.size(), std::vector<double>(quantiles.size(), tail_->level()));
-    tail_->Refine(std::vector<double>(rows.size(), tail_->level()), quantiles, rows);
-  } else if (tail_.has_value()) {
-    std::vector<double> with_median = quantiles;
-    with_median.push_back(0.5);
-    rows = CellRows(Leads(steps), with_median);
-    std::vector<double> medians;
-    for (auto& row : rows) {
-      medians.push_back(row.back());
-      row.pop_back();
-    }
-    tail_->Refine(medians, quantiles, rows);
-  } else {
-    rows = CellRows(Leads(steps), quantiles);
-  }
-  if (!options_.events.empty()) {
-    for (int step = 1; step <= steps; ++step) {
-      const absl::Time time = absl::FromUnixSeconds((last_step_ + step) * shape_.step_seconds);
-      const Event* event = EventAt(options_.events, time);
-      if (event != nullptr) ApplyEvent(*event, rows[static_cast<size_t>(step - 1)]);
-    }
-  }
-  return rows;
-}
-
-std::vector<std::vector<double>> Engine::CellRows(const std::vector<int>& leads,
-                                                  const std::vector<double>& quantiles) const {
-  Model* model = Fitted();
-  const auto of = [&](std::span<const int> wanted) {
-    return model != nullptr ? model->Forecast(history_, wanted, quantiles)
-                            : YoungForecast(history_, wanted, quantiles);
-  };
-  if (!tail_.has_value()) return of(leads);
-  std::vector<int> cells = leads;
-  cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
-  const auto by_cell = of(cells);
-  std::vector<std::vector<double>> rows;
-  rows.reserve(leads.size());
-  size_t at = 0;
-  for (const int lead : leads) {
-    while (cells[at] < lead) ++at;
-    rows.push_back(by_cell[at]);
-  }
-  return rows;
 }
 
 TrustVerdict Engine::Trust() const {

@@ -4,17 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "forecast/fine_tail.h"
 #include "forecast/fit_schedule.h"
 #include "forecast/forecaster.h"
 #include "forecast/history.h"
 #include "forecast/model.h"
 #include "forecast/saved_bytes.h"
 #include "forecast/shape.h"
+#include "forecast/steps/fine_tail.h"
 #include "forecast/wall_clock.h"
 
 namespace shadow {
@@ -38,6 +39,8 @@ class Engine final : public Forecaster {
   absl::Status Update(absl::Time step_start, double value) override;
   absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const override;
+  absl::StatusOr<std::vector<std::vector<double>>> ForecastAt(
+      const Reach& reach, const std::vector<double>& quantiles) const override;
   TrustVerdict Trust() const override;
   bool FitDue() const override;
   std::unique_ptr<FitWork> BeginFit() override;
@@ -72,12 +75,19 @@ class Engine final : public Forecaster {
   // The model that counts, followed up to now. Null: too little history.
   Model* Fitted() const;
 
-  // Cells ahead of each of the next `steps` steps; never falling.
-  std::vector<int> Leads(int steps) const;
+  // The leads of the cells that hold the steps so many after the last one; never falling.
+  std::vector<int> LeadsAt(std::span<const int64_t> ahead) const;
 
   // Quantiles of those cells, one row a lead.
-  std::vector<std::vector<double>> CellRows(const std::vector<int>& leads,
+  std::vector<std::vector<double>> CellRows(std::span<const int> leads,
                                             const std::vector<double>& quantiles) const;
+
+  // Of steps finer than cells.
+  std::vector<std::vector<double>> FineRows(std::span<const int64_t> ahead,
+                                            const std::vector<double>& quantiles) const;
+
+  // The place (CellPlace) of a time, in steps since 1970.
+  double CellsAhead(double index) const;
 
   int64_t CellOf(int64_t index) const {
     return shape_.Cell(clock_.Seconds(index * shape_.step_seconds));

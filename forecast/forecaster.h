@@ -15,6 +15,11 @@
 
 namespace shadow {
 
+// Rows of one forecast, and steps from the last update to its end, at most: two seasons of the
+// longest that a pool may have, and more.
+inline constexpr int kForecastRowsMax = 2016;
+inline constexpr int64_t kForecastReachMax = 4'000'000;
+
 enum class ForecastTrust { kTrusted, kTooLittleData, kWorseThanNaive, kStale };
 
 struct TrustVerdict {
@@ -68,6 +73,22 @@ class Forecaster {
   virtual absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const = 0;
 
+  // Steps after the last update, further and coarser than Forecast: row r is for the steps from
+  // first + r stride on, `stride` of them, and says what one step in their middle may be.
+  struct Reach {
+    int64_t first = 1;
+    int64_t stride = 1;
+    int rows = 1;
+
+    int64_t Middle(int row) const { return first + row * stride + (stride - 1) / 2; }
+    int64_t Last() const { return first + rows * stride - 1; }
+  };
+
+  // As Forecast. kInvalidArgument: no rows or more than kForecastRowsMax, or any of it beyond 1 to
+  // kForecastReachMax.
+  virtual absl::StatusOr<std::vector<std::vector<double>>> ForecastAt(
+      const Reach& reach, const std::vector<double>& quantiles) const;
+
   virtual TrustVerdict Trust() const = 0;
 
   // Fits take milliseconds, and can be made on other threads while this goes on:
@@ -101,6 +122,17 @@ class Forecaster {
   // kInvalidArgument: not from Save, or for other options; nothing is changed then.
   virtual absl::Status Restore(std::string_view saved) = 0;
 };
+
+inline absl::StatusOr<std::vector<std::vector<double>>> Forecaster::ForecastAt(
+    const Reach& reach, const std::vector<double>& quantiles) const {
+  auto rows = Forecast(static_cast<int>(reach.Last()), quantiles);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::vector<double>> taken;
+  for (int row = 0; row < reach.rows; ++row) {
+    taken.push_back(std::move((*rows)[static_cast<size_t>(reach.Middle(row) - 1)]));
+  }
+  return taken;
+}
 
 inline bool Forecaster::Fit() {
   bool made = false;
