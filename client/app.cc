@@ -160,7 +160,8 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
     app.add_option("--time", arguments.time, "Of --value; default: now")->type_name("TIME");
   }
   if (takes(kTakesHorizon)) {
-    app.add_option("--horizon", arguments.horizon, "How far ahead, e.g. 6h; default: one season")
+    app.add_option("--horizon", arguments.horizon,
+                   "How far ahead, e.g. 6h; default: one season; at most two of the longest")
         ->type_name("DURATION");
   }
   if (takes(kTakesHistory)) {

@@ -4,16 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "forecast/fine_tail.h"
+#include "forecast/fit_schedule.h"
 #include "forecast/forecaster.h"
 #include "forecast/history.h"
 #include "forecast/model.h"
 #include "forecast/saved_bytes.h"
 #include "forecast/shape.h"
+#include "forecast/steps/fine_tail.h"
 #include "forecast/wall_clock.h"
 
 namespace shadow {
@@ -23,16 +25,10 @@ inline constexpr int64_t kStateBytesMax = 128 * 1024;
 // No step index beyond it, either way, is taken: 35,000 years of seconds.
 inline constexpr int64_t kStepIndexMax = kSavedStepsMax;
 
-// A fit that was made and does not count yet: up to the cell `end`.
-struct NextFit {
-  std::unique_ptr<Model> model;  // Null: too little history.
-  int64_t end = 0;
-};
-
-// One owner at a time; Forecast and Trust fit when that is due, unless fits are deferred, though
-// they are const: at the first call, and then once at every Shape::refit cells. A model follows
-// from the options, the history and the cell of the last fit, so a restart changes nothing.
-// StateBytes() is at most kStateBytesMax.
+// One owner at a time. Forecast and Trust make the fit that counts, though they are const, where
+// nobody has made it before. A model follows from the options, the history and the cell of its fit,
+// and the latter from the cells that closed (FitSchedule): so neither a restart nor who makes a
+// fit, and when, changes anything. StateBytes() is at most kStateBytesMax.
 class Engine final : public Forecaster {
  public:
   explicit Engine(const Options& options);
@@ -43,9 +39,13 @@ class Engine final : public Forecaster {
   absl::Status Update(absl::Time step_start, double value) override;
   absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const override;
+  absl::StatusOr<std::vector<std::vector<double>>> ForecastAt(
+      const Reach& reach, const std::vector<double>& quantiles) const override;
   TrustVerdict Trust() const override;
   bool FitDue() const override;
-  bool Fit() override;
+  std::unique_ptr<FitWork> BeginFit() override;
+  void FinishFit(std::unique_ptr<FitWork> work) override;
+  bool AwaitsFit(absl::Time step) const override;
   absl::Time LastStep() const override;
   int64_t SampleCount() const override;
   std::string Save() const override;
@@ -57,26 +57,37 @@ class Engine final : public Forecaster {
  private:
   void PushStep(int64_t index, double value);
   void PushCell(int64_t cell, double value);
+  void BeginAnew(int64_t cell);
 
-  // The model lost by Restore is to be made again, of the history of then.
-  bool FitLost() const;
-  // The last cell up to now that fits are due at.
-  int64_t DueCell() const;
-  // A new one is due.
-  bool RefitDue() const;
-  void FitNow() const;
-  // The new one counts from now on.
-  void TakeFit() const;
+  // A fit of the schedule, made or not.
+  struct MadeFit {
+    std::unique_ptr<Model> model;  // Null: not made, or there was too little history.
+    bool begun = false;            // By BeginFit.
+    bool made = false;
+  };
 
-  // The model as it is now. Null: too little history, or it waits for Fit.
+  bool EnoughForFit() const;
+  // One or more cells closed.
+  void CloseCells();
+  // The first one due that is neither made nor begun. Null: none.
+  MadeFit* FitToBegin() const;
+
+  // The model that counts, followed up to now. Null: too little history.
   Model* Fitted() const;
 
-  // Cells ahead of each of the next `steps` steps; never falling.
-  std::vector<int> Leads(int steps) const;
+  // The leads of the cells that hold the steps so many after the last one; never falling.
+  std::vector<int> LeadsAt(std::span<const int64_t> ahead) const;
 
   // Quantiles of those cells, one row a lead.
-  std::vector<std::vector<double>> CellRows(const std::vector<int>& leads,
+  std::vector<std::vector<double>> CellRows(std::span<const int> leads,
                                             const std::vector<double>& quantiles) const;
+
+  // Of steps finer than cells.
+  std::vector<std::vector<double>> FineRows(std::span<const int64_t> ahead,
+                                            const std::vector<double>& quantiles) const;
+
+  // The place (CellPlace) of a time, in steps since 1970.
+  double CellsAhead(double index) const;
 
   int64_t CellOf(int64_t index) const {
     return shape_.Cell(clock_.Seconds(index * shape_.step_seconds));
@@ -94,13 +105,12 @@ class Engine final : public Forecaster {
   bool started_ = false;          // Update was called.
   int64_t last_step_ = 0;         // Step index: seconds since the Unix epoch / step.
   int64_t missing_run_ = 0;       // Steps without a value, up to the last.
-  // A cache: what follows from the history up to the cell fit_end_.
-  mutable std::unique_ptr<Model> model_;
-  mutable int64_t fit_end_ = 0;
-  mutable bool fit_known_ = false;  // A fit up to fit_end_ was tried, here or before Save.
-  mutable bool fit_tried_ = false;  // The same, here.
-  // What comes next, if it was made.
-  mutable std::optional<NextFit> next_fit_;
+  FitSchedule schedule_;
+  // A cache: what follows from the history up to the cells of the schedule.
+  mutable MadeFit counting_;
+  mutable MadeFit due_;
+  // Shared with the FitWork that was begun: which series that is of. Another one for each series.
+  std::shared_ptr<const bool> series_ = std::make_shared<const bool>(true);
 };
 
 }  // namespace shadow

@@ -3,10 +3,9 @@
 //   i64 step in seconds, u32 seasons, per season i64 its seconds, u32 cells from fit to fit (these
 //   must be those of the options)
 //   u8 started, i64 last step index, i64 its cell, i64 steps missing up to it
-//   u8 a fit is known, i64 the cell that it went up to
 //   i64 first cell of the history, u32 cells, per cell f32 value or stand-in, u8 per 8 cells:
-//   missing the state of FineTail, where there is one u64 checksum
-// The model is not saved: it follows from the history up to the cell of the fit.
+//   missing the state of FitSchedule the state of FineTail, where there is one u64 checksum
+// Models are not saved: they follow from the history up to the cells of their fits.
 #include <cmath>
 #include <utility>
 
@@ -16,7 +15,7 @@ namespace shadow {
 namespace {
 
 constexpr uint32_t kMagic = 0x464d5353;  // "SSMF"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr int kBitsPerByte = 8;
 constexpr float kValueMax = 1.1e30F;
 
@@ -36,8 +35,6 @@ std::string Engine::Save() const {
   writer.I64(last_step_);
   writer.I64(started_ ? CellOf(last_step_) : 0);
   writer.I64(missing_run_);
-  writer.U8(fit_known_ ? 1 : 0);
-  writer.I64(fit_end_);
   writer.I64(history_.first());
   writer.U32(static_cast<uint32_t>(history_.size()));
   for (int64_t t = history_.first(); t < history_.next(); ++t) writer.F32(history_.Filled(t));
@@ -48,6 +45,7 @@ std::string Engine::Save() const {
     }
     writer.U8(bits);
   }
+  schedule_.Save(writer);
   if (tail_.has_value()) tail_->Save(writer);
   return std::move(writer).Finish();
 }
@@ -88,15 +86,12 @@ bool Engine::Load(SavedReader& reader) {
   last_step_ = reader.I64();
   const int64_t last_cell = reader.I64();
   missing_run_ = reader.I64();
-  fit_known_ = reader.U8() != 0;
-  fit_end_ = reader.I64();
   if (!reader.ok() || last_step_ <= -kStepIndexMax || last_step_ >= kStepIndexMax) return false;
   if (!LoadHistory(reader)) return false;
+  if (!schedule_.Load(reader, history_.first(), history_.next())) return false;
   if (tail_.has_value() && !tail_->Load(reader)) return false;
   if (!reader.ok() || reader.remaining() > 0) return false;
   if (history_.size() > 0 && !started_) return false;
-  if (fit_known_ && fit_end_ > history_.next()) return false;
-  fit_known_ = fit_known_ && fit_end_ > history_.first();
   // In another time zone the same steps lie in other cells.
   const int64_t shift = started_ ? CellOf(last_step_) - last_cell : 0;
   if (shift != 0) {
@@ -110,7 +105,7 @@ bool Engine::Load(SavedReader& reader) {
       }
     }
     history_ = std::move(moved);
-    fit_known_ = false;
+    schedule_.Shift(shift);
   }
   return true;
 }

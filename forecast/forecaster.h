@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,11 +15,23 @@
 
 namespace shadow {
 
+// Rows of one forecast, and steps from the last update to its end, at most: two seasons of the
+// longest that a pool may have, and more.
+inline constexpr int kForecastRowsMax = 2016;
+inline constexpr int64_t kForecastReachMax = 4'000'000;
+
 enum class ForecastTrust { kTrusted, kTooLittleData, kWorseThanNaive, kStale };
 
 struct TrustVerdict {
   ForecastTrust trust = ForecastTrust::kTooLittleData;
   std::string reason;  // For people, with the numbers.
+};
+
+// The work of one fit, apart from its series: Run once, on any thread.
+class FitWork {
+ public:
+  virtual ~FitWork() = default;
+  virtual void Run() = 0;
 };
 
 // Not thread-safe: one owner at a time. No thread, clock, log or I/O inside.
@@ -43,10 +56,6 @@ class Forecaster {
     int fits_per_season = 24;
     // Where in the time between two fits they are due, in [0, 1): spreads those of many series.
     double fit_phase = 0;
-    // Fits happen in Fit alone, so that their owner chooses when, and count from the next Update
-    // on: whenever it is called before that, what follows is the same. Else in the next Forecast or
-    // Trust, at once.
-    bool defer_fits = false;
   };
 
   virtual ~Forecaster() = default;
@@ -64,12 +73,42 @@ class Forecaster {
   virtual absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const = 0;
 
+  // Steps after the last update, further and coarser than Forecast: row r is for the steps from
+  // first + r stride on, `stride` of them, and says what one step in their middle may be.
+  struct Reach {
+    int64_t first = 1;
+    int64_t stride = 1;
+    int rows = 1;
+
+    int64_t Middle(int row) const { return first + row * stride + (stride - 1) / 2; }
+    int64_t Last() const { return first + rows * stride - 1; }
+  };
+
+  // As Forecast. kInvalidArgument: no rows or more than kForecastRowsMax, or any of it beyond 1 to
+  // kForecastReachMax.
+  virtual absl::StatusOr<std::vector<std::vector<double>>> ForecastAt(
+      const Reach& reach, const std::vector<double>& quantiles) const;
+
   virtual TrustVerdict Trust() const = 0;
 
-  // A fit is due: Fit makes it, in milliseconds, and says whether there was enough history for it.
-  // Made before the next Update, or the series goes on by an older one.
+  // Fits take milliseconds, and can be made on other threads while this goes on:
+  //   auto work = forecaster.BeginFit(); work->Run(); forecaster.FinishFit(std::move(work));
+  // A fit is due at fixed cells of the history, and counts from a fixed later one (Engine: the
+  // next), which AwaitsFit tells. Whoever is late changes no forecast: what counts and is not made
+  // is made by the next Forecast or Trust, within that call.
+
+  // A fit is due, or lost by Restore, that was not begun.
   virtual bool FitDue() const { return false; }
-  virtual bool Fit() { return false; }
+  // Copies what the fit needs. Null: none is due.
+  virtual std::unique_ptr<FitWork> BeginFit() { return nullptr; }
+  // After Run. Dropped if it is not needed any more, or the series has begun anew since.
+  virtual void FinishFit(std::unique_ptr<FitWork> /*work*/) {}
+  // After an Update of `step`, Forecast and Trust would have to make a fit themselves. The last
+  // step: they would now.
+  virtual bool AwaitsFit(absl::Time /*step*/) const { return false; }
+
+  // Makes what is due here and now. False: nothing was.
+  bool Fit();
 
   // Start of the last step that Update was given; absl::InfinitePast() before the first.
   virtual absl::Time LastStep() const = 0;
@@ -83,6 +122,27 @@ class Forecaster {
   // kInvalidArgument: not from Save, or for other options; nothing is changed then.
   virtual absl::Status Restore(std::string_view saved) = 0;
 };
+
+inline absl::StatusOr<std::vector<std::vector<double>>> Forecaster::ForecastAt(
+    const Reach& reach, const std::vector<double>& quantiles) const {
+  auto rows = Forecast(static_cast<int>(reach.Last()), quantiles);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::vector<double>> taken;
+  for (int row = 0; row < reach.rows; ++row) {
+    taken.push_back(std::move((*rows)[static_cast<size_t>(reach.Middle(row) - 1)]));
+  }
+  return taken;
+}
+
+inline bool Forecaster::Fit() {
+  bool made = false;
+  while (std::unique_ptr<FitWork> work = BeginFit()) {
+    work->Run();
+    FinishFit(std::move(work));
+    made = true;
+  }
+  return made;
+}
 
 // `options` must be valid: CompilePool checks them.
 std::unique_ptr<Forecaster> MakeForecaster(const Forecaster::Options& options);

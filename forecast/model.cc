@@ -206,20 +206,36 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   return points;
 }
 
-Model::Level Model::LevelIn(size_t bucket, const LevelPlace& place) const {
-  Level level = {
-      .place = place, .disagree = place.In(kDisagree), .widen = place.In(widen_[bucket])};
+Model::Level Model::LevelIn(size_t bucket, size_t at) const {
+  Level level = {.level = at, .disagree = kDisagree[at], .widen = widen_[bucket][at]};
   for (size_t j = 0; j < kDressed; ++j) {
-    level.shape[static_cast<Eigen::Index>(j)] = place.In(dressings_[j].Shape(bucket));
+    level.shape[static_cast<Eigen::Index>(j)] = dressings_[j].Shape(bucket)[at];
   }
   return level;
+}
+
+Model::LevelSet Model::LevelsFor(size_t bucket, std::span<const LevelPlace> places) const {
+  LevelSet asked{};
+  for (const LevelPlace& place : places) {
+    if (place.share != 1) asked[place.low] = true;
+    if (place.share != 0) asked[place.low + 1] = true;
+  }
+  LevelSet needed = asked;
+  const LevelArray& widen = widen_[bucket];
+  for (size_t at = 0; at < kLevels.size(); ++at) {
+    if (!asked[at]) continue;
+    for (size_t near = at; near < kMedian; ++near) needed[near] |= widen[near] > widen[at];
+    for (size_t near = at; near > kMedian; --near) needed[near] |= widen[near] > widen[at];
+  }
+  needed[kMedian] = false;  // Always computed.
+  return needed;
 }
 
 Model::Lanes Model::QuantilesAt(const Points& points, const Place& place,
                                 const Level& level) const {
   Lanes values = points.at + points.scale * level.shape;
   values[kLogStack] = std::exp(std::min(values[kLogStack], kLogMax)) - kLogOffset;
-  values[kSlot] = level.place.In(slots_->At(place.type, place.slot));
+  values[kSlot] = slots_->At(place.type, place.slot)[level.level];
   return values.max(0.0F);
 }
 
@@ -227,9 +243,10 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
                                                  std::span<const double> quantiles) {
   const Series series = {.history = &history, .scale = 1 / unit_};
   profiles_.SetOrigin(next_);
-  std::vector<Level> levels(quantiles.size());
-  for (size_t i = 0; i < levels.size(); ++i) levels[i].place = PlaceOf(quantiles[i]);
-  Level middle;
+  std::vector<LevelPlace> places;
+  for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
+  std::array<Level, kLevels.size()> levels;
+  LevelSet needed{};
   Lanes weights = Lanes::Zero();
   size_t bucket = kBuckets;  // What the levels are of.
   std::vector<std::vector<double>> rows;
@@ -239,21 +256,31 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
     if (place.bucket != bucket) {
       bucket = place.bucket;
       std::copy(weights_[bucket].begin(), weights_[bucket].end(), weights.data());
-      middle = LevelIn(bucket, {.low = kMedian, .share = 0});
-      for (Level& level : levels) level = LevelIn(bucket, level.place);
+      needed = LevelsFor(bucket, places);
+      for (size_t at = 0; at < levels.size(); ++at) levels[at] = LevelIn(bucket, at);
     }
     const Points points = PointsAt(series, place);
-    const Lanes medians = QuantilesAt(points, place, middle);
+    const Lanes medians = QuantilesAt(points, place, levels[kMedian]);
     const float median = (weights * medians).sum();
     const float disagreement = std::sqrt((weights * (medians - median).square()).sum());
-    std::vector<double>& row = rows.emplace_back(quantiles.size());
-    double before = 0;
-    for (size_t i = 0; i < levels.size(); ++i) {
-      const bool known = quantiles[i] == 0.5;
-      const Lanes values = known ? medians : QuantilesAt(points, place, levels[i]);
-      float value = disagreement * levels[i].disagree + (weights * values).sum();
-      value = median + (value - median) * levels[i].widen;
-      before = row[i] = std::max(before, static_cast<double>(std::max(value, 0.0F)) * unit_);
+    const auto value = [&](const Level& level) {
+      const float mean = (weights * QuantilesAt(points, place, level)).sum();
+      return median + (mean + disagreement * level.disagree - median) * level.widen;
+    };
+    LevelArray values{};
+    values[kMedian] = median;
+    float before = median;
+    for (size_t at = kMedian + 1; at < kLevels.size(); ++at) {
+      if (needed[at]) values[at] = before = std::max(before, value(levels[at]));
+    }
+    before = median;
+    for (size_t at = kMedian; at-- > 0;) {
+      if (needed[at]) values[at] = before = std::min(before, value(levels[at]));
+    }
+    std::vector<double>& row = rows.emplace_back();
+    row.reserve(places.size());
+    for (const LevelPlace& at : places) {
+      row.push_back(static_cast<double>(std::max(at.In(values), 0.0F)) * unit_);
     }
   }
   return rows;

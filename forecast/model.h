@@ -37,7 +37,7 @@ class Model {
   void Follow(const History& history, int64_t end);
 
   // Quantiles of the cells `leads` (ascending, from 1) after the last one followed, one row each,
-  // in the history's unit. `quantiles` ascend.
+  // in the history's unit. `quantiles` ascend. No quantile depends on which others are asked for.
   std::vector<std::vector<double>> Forecast(const History& history, std::span<const int> leads,
                                             std::span<const double> quantiles);
 
@@ -72,14 +72,19 @@ class Model {
   };
   Points PointsAt(const Series& series, const Place& place);
 
-  // What one probability comes to in a bucket.
+  // What one of kLevels comes to in a bucket.
   struct Level {
-    LevelPlace place;
+    size_t level = 0;
     Lanes shape = Lanes::Zero();
     float disagree = 0;
     float widen = 1;
   };
-  Level LevelIn(size_t bucket, const LevelPlace& place) const;
+  Level LevelIn(size_t bucket, size_t level) const;
+
+  // Those of kLevels that the quantiles at `places` follow from: a level nearer to the median that
+  // is widened more could lie beyond them.
+  using LevelSet = std::array<bool, kLevels.size()>;
+  LevelSet LevelsFor(size_t bucket, std::span<const LevelPlace> places) const;
 
   // Each expert's quantile.
   Lanes QuantilesAt(const Points& points, const Place& place, const Level& level) const;

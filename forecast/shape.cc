@@ -37,6 +37,7 @@ Shape MakeShape(const Forecaster::Options& options) {
       std::min(kWindowCellsMax, std::max(kWindowDays * shape.day, kWindowWeeks * shape.week));
   shape.refit = std::max(1, shape.day / std::max(1, options.fits_per_season));
   shape.refit_phase = static_cast<int>(options.fit_phase * shape.refit);
+  shape.fit_age_max = std::max(shape.refit + 1, shape.day);
   shape.horizon = shape.day >= kHorizonCellsMin ? shape.day : 2 * shape.day;
   return shape;
 }

@@ -22,7 +22,8 @@ struct Shape {
   int week = 0;           // Cells; 0: no second season.
   int window = 1;         // Cells of history that a fit uses, at most.
   int refit = 1;          // A fit is due at every multiple of this many cells,
-  int refit_phase = 0;    // after so many.
+  int refit_phase = 0;    // after so many,
+  int fit_age_max = 2;    // and counts for up to so many: longer only over gaps.
   int horizon = 1;        // Cells ahead that the back-test looks.
   bool calendar = false;  // The day has 24 h: it follows wall clock and weekdays.
   bool coarse = false;    // A cell is more than a step.

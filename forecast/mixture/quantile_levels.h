@@ -19,6 +19,7 @@ struct LevelPlace {
   float share = 0;
 
   float In(const LevelArray& values) const {
+    if (share == 1) return values[low + 1];
     return values[low] + share * (values[low + 1] - values[low]);
   }
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "server/api/services.h"
@@ -70,7 +71,7 @@ void AddStepMeans(const std::vector<v1::Sample>& samples, absl::Duration step,
 
 constexpr int64_t kHistorySamplesMax = 200'000;
 
-// The samples of the `history_steps` steps before the present one. Empty where the request is at
+// The samples of the `history_steps` rows before the present step. Empty where the request is at
 // fault: the control loop says how.
 absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
                                                     const v1::GetForecastRequest& request) {
@@ -80,10 +81,15 @@ absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
       request.history_steps() > kForecastStepsMax) {
     return std::vector<v1::Sample>();
   }
-  const absl::Duration step = FromProto(pool->second->pool.step());
+  const v1::Pool& spec = pool->second->pool;
+  const absl::Duration step = FromProto(spec.step());
+  const absl::Duration horizon =
+      FromProto(request.has_horizon() ? request.horizon() : spec.season_lengths(0));
+  const int64_t ahead = std::clamp<int64_t>(absl::Ceil(horizon, step) / step, 1, kForecastReachMax);
+  const int64_t back =
+      std::min(request.history_steps() * RowSteps(step, ahead), kHistorySamplesMax);
   const absl::Time until = StepStart(api.clock.Now().wall, step);
-  return api.store.ReadSamples(request.pool(),
-                               until - request.history_steps() * step - absl::Nanoseconds(1),
+  return api.store.ReadSamples(request.pool(), until - back * step - absl::Nanoseconds(1),
                                until - absl::Nanoseconds(1), kHistorySamplesMax);
 }
 

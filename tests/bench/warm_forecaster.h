@@ -26,7 +26,9 @@ class WarmForecaster final : public Forecaster {
   }
   TrustVerdict Trust() const override { return engine_->Trust(); }
   bool FitDue() const override { return engine_->FitDue(); }
-  bool Fit() override { return engine_->Fit(); }
+  std::unique_ptr<FitWork> BeginFit() override { return engine_->BeginFit(); }
+  void FinishFit(std::unique_ptr<FitWork> work) override { engine_->FinishFit(std::move(work)); }
+  bool AwaitsFit(absl::Time step) const override { return engine_->AwaitsFit(step); }
   absl::Time LastStep() const override { return engine_->LastStep(); }
   int64_t SampleCount() const override { return engine_->SampleCount(); }
   std::string Save() const override { return engine_->Save(); }

@@ -1,18 +1,21 @@
 // The parts of the engine, by hand-computed values.
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "forecast/events.h"
 #include "forecast/experts/day_types.h"
 #include "forecast/experts/similar_days.h"
 #include "forecast/experts/young.h"
+#include "forecast/fit_schedule.h"
 #include "forecast/mixture/back_test.h"
 #include "forecast/mixture/dressing.h"
 #include "forecast/mixture/mixture.h"
 #include "forecast/mixture/quantile_levels.h"
 #include "forecast/mixture/trust.h"
 #include "forecast/shape.h"
+#include "forecast/steps/cell_path.h"
 #include "forecast/wall_clock.h"
 
 namespace shadow::testing {
@@ -54,6 +57,42 @@ TEST_CASE("a probability between two levels lies between their values, in normal
   for (const double p : {0.001, 0.01, 0.33, 0.5, 0.875, 0.99, 0.999}) {
     CHECK(PlaceOf(p).In(normal) == Approx(Probit(p)).margin(1e-5));
   }
+}
+
+TEST_CASE("a value between the middles of two cells lies on the line between theirs") {
+  CHECK(CellPlaceAt(0.5).lead == 1);
+  CHECK(CellPlaceAt(0.5).share == 0);
+  const std::vector<CellPlace> places = {CellPlaceAt(0.25), CellPlaceAt(0.75), CellPlaceAt(3.5)};
+  const std::vector<int> leads = LeadsOf(places);
+  REQUIRE(leads == std::vector<int>{1, 2, 4, 5});
+  const std::vector<std::vector<double>> rows = {{10}, {20}, {40}, {50}};
+  const CellPath path(leads, rows, 6);
+  CHECK(path.At(places[0], 0) == Approx(9));     // 0.25 of 6 and 0.75 of 10.
+  CHECK(path.At(places[1], 0) == Approx(12.5));  // 0.75 of 10 and 0.25 of 20.
+  CHECK(path.At(places[2], 0) == Approx(40));
+  const CellPath unknown(leads, rows, std::numeric_limits<double>::quiet_NaN());
+  CHECK(unknown.At(places[0], 0) == Approx(10));
+}
+
+TEST_CASE("a fit is due at every turn, and counts from the next cell that closes") {
+  FitSchedule schedule({.refit = 12, .phase = 0, .age_max = 13});
+  schedule.Close(20, false);
+  CHECK_FALSE(schedule.due());
+  schedule.Close(21, true);
+  CHECK(schedule.due() == 21);  // The first one does not wait for its turn.
+  schedule.Close(22, true);
+  CHECK(schedule.counting() == 21);
+  CHECK_FALSE(schedule.due());
+  schedule.Close(24, true);
+  CHECK(schedule.due() == 24);
+  schedule.Close(25, true);
+  CHECK(schedule.counting() == 24);
+  schedule.Close(37, true);  // A gap over a turn.
+  CHECK(schedule.counting() == 24);
+  CHECK(schedule.due() == 37);
+  schedule.Close(51, true);  // One longer than the history reaches.
+  CHECK(schedule.counting() == 51);
+  CHECK_FALSE(schedule.due());
 }
 
 TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300") {

@@ -64,33 +64,103 @@ TEST_CASE("with one fit a day, a forecaster that is restored between fits is the
   CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
 }
 
-TEST_CASE("a deferred fit counts from the next step on, whenever it was made before it") {
-  Forecaster::Options options = kOptions;
-  options.defer_fits = true;
-  options.fit_phase = 0.4;
-  const auto at_once = MakeForecaster(options);
-  const auto late = MakeForecaster(options);
-  auto restarted = MakeForecaster(options);
+// A step after another, with a gap now and then, of which some are longer than a day.
+struct Walk {
+  Forecaster::Options options;
+  int64_t begin = 0;  // Steps from 1970.
+  int64_t steps = 0;
+
+  absl::Time Time(int64_t i) const {
+    return absl::FromUnixSeconds((begin + i) * absl::ToInt64Seconds(options.step));
+  }
+  double Value(int64_t i) const {
+    const double day = absl::FDivDuration(options.season_lengths.front(), options.step);
+    return 100 - 60 * std::cos(2 * M_PI * static_cast<double>(i) / day) +
+           static_cast<double>(i % 7) - static_cast<double>(i % 11) / 2;
+  }
+};
+
+// The same series four times: fits made by Forecast, begun as soon as they are due and finished
+// before they count, begun and finished late, and lost by a restart after every step from `from`
+// on. Fits that were made in time.
+int CompareFits(const Walk& walk, int64_t from, const std::vector<int64_t>& gaps) {
+  const auto at_once = MakeForecaster(walk.options);
+  const auto early = MakeForecaster(walk.options);
+  const auto late = MakeForecaster(walk.options);
+  auto restarted = MakeForecaster(walk.options);
+  std::vector<std::unique_ptr<FitWork>> under_way;
   int fits = 0;
-  for (int64_t i = 0; i < 4 * kDay; ++i) {
-    if (late->FitDue()) late->Fit();
-    if (i % 7 == 0) {  // Also between a fit that is due and the step that it counts from.
-      auto next = MakeForecaster(options);
-      REQUIRE(next->Restore(restarted->Save()).ok());
-      restarted = std::move(next);
+  int64_t i = 0;
+  size_t gap = 0;
+  for (int64_t count = 0; count < walk.steps; ++count, ++i) {
+    if (count >= from && (count - from) % 29 == 28 && gap < gaps.size()) i += gaps[gap++];
+    const absl::Time time = walk.Time(i);
+    if (early->AwaitsFit(time)) fits += early->Fit() ? 1 : 0;
+    for (const auto& forecaster : {at_once.get(), early.get(), late.get(), restarted.get()}) {
+      REQUIRE(forecaster->Update(time, walk.Value(i)).ok());
     }
-    while (restarted->FitDue()) restarted->Fit();
-    for (const auto& forecaster : {at_once.get(), late.get(), restarted.get()}) {
-      REQUIRE(forecaster->Update(StepTime(i), Daily(i)).ok());
+    for (auto& work : under_way) late->FinishFit(std::move(work));
+    under_way.clear();
+    while (auto work = late->BeginFit()) {
+      work->Run();
+      under_way.push_back(std::move(work));
     }
-    const bool due = at_once->FitDue();
-    if (due) fits += at_once->Fit();
-    if (!due && i % 7 != 0) continue;
+    if (count < from) continue;
+    auto next = MakeForecaster(walk.options);
+    REQUIRE(next->Restore(restarted->Save()).ok());
+    restarted = std::move(next);
     const auto expected = *at_once->Forecast(20, kQuantiles);
+    REQUIRE(*early->Forecast(20, kQuantiles) == expected);
     REQUIRE(*late->Forecast(20, kQuantiles) == expected);
     REQUIRE(*restarted->Forecast(20, kQuantiles) == expected);
+    REQUIRE(restarted->Save() == at_once->Save());
   }
-  CHECK(fits > 24);
+  return fits;
+}
+
+TEST_CASE("a fit counts from the next cell on, whoever makes it, whenever, and after a restart") {
+  const std::vector<absl::Duration> day = {absl::Hours(24)};
+  const std::vector<absl::Duration> week = {absl::Hours(24), absl::Hours(168)};
+  const Walk hours = {.options = {.step = absl::Hours(1), .season_lengths = week}, .steps = 150};
+  CHECK(CompareFits(hours, 20, {3, 30, 2, 400}) > 100);
+  const Walk half_hours = {
+      .options = {.step = absl::Minutes(30), .season_lengths = week, .fit_phase = 0.4},
+      .begin = 12'345,
+      .steps = 220};
+  CHECK(CompareFits(half_hours, 50, {1, 5, 60}) > 60);
+  const Walk minutes = {
+      .options = {.step = absl::Minutes(1), .season_lengths = day, .fit_phase = 0.7},
+      .begin = 77,
+      .steps = 2000};
+  CHECK(CompareFits(minutes, 1710, {1, 7, 70, 1500}) > 4);
+}
+
+TEST_CASE("a fit of a series that has begun anew since is dropped") {
+  const auto forecaster = Fed(3 * kDay + 12, Daily);
+  auto work = forecaster->BeginFit();
+  REQUIRE(work != nullptr);
+  work->Run();
+  const auto same = MakeForecaster(kOptions);
+  REQUIRE(same->Restore(forecaster->Save()).ok());
+  REQUIRE(forecaster->Restore(forecaster->Save()).ok());
+  forecaster->FinishFit(std::move(work));
+  CHECK(forecaster->FitDue());
+  CHECK(*forecaster->Forecast(300, kQuantiles) == *same->Forecast(300, kQuantiles));
+}
+
+TEST_CASE("the first fit is due as soon as there is enough history, and counts a cell later") {
+  const auto forecaster = MakeForecaster(kOptions);
+  int64_t due = 0;
+  for (int64_t i = 0; i < 2 * kDay && due == 0; ++i) {
+    REQUIRE(forecaster->Update(StepTime(i), Daily(i)).ok());
+    if (forecaster->FitDue()) due = i + 1;
+  }
+  CHECK(due == 346);  // More than 1.2 days of 288.
+  CHECK_FALSE(forecaster->AwaitsFit(StepTime(due - 1)));
+  CHECK(forecaster->AwaitsFit(StepTime(due)));
+  CHECK(forecaster->Fit());
+  CHECK_FALSE(forecaster->Fit());
+  CHECK_FALSE(forecaster->AwaitsFit(StepTime(due)));
 }
 
 }  // namespace

@@ -35,9 +35,10 @@ int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
   return std::max<int64_t>(1, gap / pool.spec->step);
 }
 
-// Rows from the step that holds `now`. kFailedPrecondition: nothing, or nothing recent enough.
+// Rows from the step that holds `now`, each for `stride` steps. kFailedPrecondition: nothing, or
+// nothing recent enough.
 absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, absl::Time now,
-                                                      int64_t steps,
+                                                      int rows, int64_t stride,
                                                       const std::vector<double>& quantiles) {
   if (pool.forecaster->LastStep() == absl::InfinitePast()) {
     return ReasonError(
@@ -45,16 +46,14 @@ absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, abs
         absl::StrCat(pool.record.pool().name(), " has no complete step of usage yet"));
   }
   const int64_t skipped = StepsSinceLast(pool, now) - 1;
-  if (skipped + steps > kForecastStepsMax) {
+  if (skipped + rows * stride > kForecastReachMax) {
     return ReasonError(
         absl::StatusCode::kFailedPrecondition, "HISTORY_TOO_OLD",
         absl::StrCat("the last usage of ", pool.record.pool().name(), " is ", skipped,
-                     " steps old; a forecast reaches ", kForecastStepsMax, " steps from there"));
+                     " steps old; a forecast reaches ", kForecastReachMax, " steps from there"));
   }
-  auto rows = pool.forecaster->Forecast(static_cast<int>(skipped + steps), quantiles);
-  if (!rows.ok()) return rows.status();
-  rows->erase(rows->begin(), rows->begin() + skipped);
-  return rows;
+  return pool.forecaster->ForecastAt({.first = skipped + 1, .stride = stride, .rows = rows},
+                                     quantiles);
 }
 
 // The highest `quantile` of the steps from the one that holds `now` through the one that holds
@@ -64,7 +63,8 @@ std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, abs
   const absl::Duration step = pool.spec->step;
   const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
   const int64_t reach = kForecastStepsMax - (StepsSinceLast(pool, now) - 1);
-  const auto rows = Rows(pool, now, std::clamp<int64_t>(reach, 1, steps), {quantile});
+  if (reach < 1) return std::nullopt;
+  const auto rows = Rows(pool, now, static_cast<int>(std::min(reach, steps)), 1, {quantile});
   if (!rows.ok()) return std::nullopt;
   double highest = 0;
   for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);
@@ -153,10 +153,6 @@ bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
   if (pool.open_step.count == 0 || StepStart(until, step) <= pool.open_step.start) return false;
   const OpenStep closed = std::exchange(pool.open_step, {});
   const double demand = closed.sum / static_cast<double>(closed.count);
-  // Whoever plans goes by each fit from the step after it is due, however late it is made.
-  if (pool.capacity->started() && pool.forecaster->FitDue() && pool.forecaster->Fit()) {
-    pool.next_save = absl::ZeroDuration();  // Else a restart would make two fits.
-  }
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
   const bool live = now - closed.start <= kLiveSteps * step;
   if (live && !pool.capacity->started()) Start(pool, closed.start);
@@ -225,9 +221,25 @@ Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activati
   return outlook;
 }
 
-absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,
+int64_t HorizonStepsMax(const CompiledPool& spec) {
+  return std::max<int64_t>(kForecastStepsMax, 2 * (spec.season_lengths.back() / spec.step));
+}
+
+int64_t RowSteps(absl::Duration pool_step, int64_t steps) {
+  constexpr int64_t kDaySeconds = 86'400;
+  const int64_t step = absl::ToInt64Seconds(pool_step);
+  const int64_t needed = (steps + kForecastStepsMax - 1) / kForecastStepsMax;
+  for (int64_t stride = needed; needed > 1 && stride * step <= kDaySeconds; ++stride) {
+    if (kDaySeconds % (stride * step) == 0) return stride;
+  }
+  return needed;
+}
+
+absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,
                                           const std::vector<double>& quantiles) {
-  const auto rows = Rows(pool, now, steps, quantiles);
+  const int64_t stride = RowSteps(pool.spec->step, steps);
+  const auto count = static_cast<int>((steps + stride - 1) / stride);
+  const auto rows = Rows(pool, now, count, stride, quantiles);
   if (!rows.ok()) return rows.status();
   v1::Forecast forecast;
   for (const double quantile : quantiles) forecast.add_quantiles(quantile);
@@ -236,9 +248,9 @@ absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now,
     v1::Forecast::Point& point = *forecast.add_points();
     *point.mutable_time() = shadow::ToProto(time);
     point.mutable_values()->Add(row.begin(), row.end());
-    time += pool.spec->step;
+    time += stride * pool.spec->step;
   }
-  *forecast.mutable_step() = shadow::ToProto(pool.spec->step);
+  *forecast.mutable_step() = shadow::ToProto(stride * pool.spec->step);
   const TrustVerdict verdict = pool.forecaster->Trust();
   forecast.set_trust(ToProto(verdict.trust));
   forecast.set_trust_reason(verdict.reason);

@@ -40,10 +40,20 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now);
 // + `activation_lead`, and of those of the look-ahead.
 Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead);
 
-// Paths from the step that holds `now`, `steps` of them. kFailedPrecondition: no history.
-absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int steps,
-                                          const std::vector<double>& quantiles);
+inline constexpr int kForecastStepsMax = kForecastRowsMax;
 
-inline constexpr int kForecastStepsMax = 2016;
+// The furthest horizon that can be asked for: two of the longest seasons, and kForecastStepsMax at
+// least.
+int64_t HorizonStepsMax(const CompiledPool& spec);
+
+// The steps that one row of a forecast over `steps` is for: 1, or so many that kForecastStepsMax
+// rows are enough, and that they divide a day where they can. Worked: a week of minutes has 10,080
+// steps, and rows of 5.
+int64_t RowSteps(absl::Duration pool_step, int64_t steps);
+
+// Paths from the step that holds `now` over `steps` steps, in rows of RowSteps.
+// kFailedPrecondition: no history.
+absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,
+                                          const std::vector<double>& quantiles);
 
 }  // namespace shadow

@@ -89,15 +89,12 @@ void QueueSave(World& world, PoolEntry& pool) {
 }
 
 void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
-  // What has too little history for a fit costs nothing, and does not count.
   for (size_t left = static_cast<size_t>(fits_max); left > 0 && !world.fit_queue.empty();) {
     std::vector<PoolEntry*> pools = TakeFrom(world, world.fit_queue, &PoolEntry::fit_queued, left);
     std::erase_if(pools, [](const PoolEntry* pool) { return !pool->forecaster->FitDue(); });
-    std::vector<char> fitted(pools.size());
-    parallel_for(pools.size(), [&](size_t i) { fitted[i] = pools[i]->forecaster->Fit() ? 1 : 0; });
-    for (size_t i = 0; i < pools.size(); ++i) {
-      if (fitted[i] == 0) continue;
-      pools[i]->next_save = absl::ZeroDuration();  // Else a restart would make two fits.
+    parallel_for(pools.size(), [&](size_t i) { pools[i]->forecaster->Fit(); });
+    for (PoolEntry* pool : pools) {
+      pool->next_save = absl::ZeroDuration();  // Else a restart would make two fits.
       --left;
     }
   }

@@ -229,8 +229,7 @@ void OpenForecasts(PoolEntry& pool) {
                                     .season_lengths = pool.spec->season_lengths,
                                     .time_zone = pool.spec->time_zone,
                                     .events = pool.spec->demand_events,
-                                    .fit_phase = PhaseOf(pool.id),
-                                    .defer_fits = true});
+                                    .fit_phase = PhaseOf(pool.id)});
   if (!saved.empty()) {
     pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
     pool.forecaster->Fit();

@@ -72,18 +72,17 @@ absl::StatusOr<std::vector<double>> QuantilesOf(const v1::GetForecastRequest& re
   return std::vector<double>(request.quantiles().begin(), request.quantiles().end());
 }
 
-absl::StatusOr<int> StepsOf(const PoolEntry& pool, const v1::GetForecastRequest& request) {
+absl::StatusOr<int64_t> StepsOf(const PoolEntry& pool, const v1::GetForecastRequest& request) {
   const absl::Duration step = pool.spec->step;
-  const absl::Duration horizon = request.has_horizon() ? FromProto(request.horizon())
-                                                       : std::min(pool.spec->season_lengths.front(),
-                                                                  kForecastStepsMax / 2 * step);
+  const absl::Duration horizon =
+      request.has_horizon() ? FromProto(request.horizon()) : pool.spec->season_lengths.front();
   const int64_t steps = absl::Ceil(horizon, step) / step;
-  if (steps < 1 || steps > kForecastStepsMax) {
-    return FieldError(
-        "horizon", absl::StrCat(absl::FormatDuration(horizon), " is not 1 to ", kForecastStepsMax,
-                                " steps of ", absl::FormatDuration(step)));
+  const int64_t steps_max = HorizonStepsMax(*pool.spec);
+  if (steps < 1 || steps > steps_max) {
+    return FieldError("horizon", absl::StrCat(absl::FormatDuration(horizon), " is not 1 to ",
+                                              steps_max, " steps of ", absl::FormatDuration(step)));
   }
-  return static_cast<int>(steps);
+  return steps;
 }
 
 // The last actual against the median that was forecast for its step.

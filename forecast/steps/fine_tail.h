@@ -12,7 +12,7 @@ namespace shadow {
 
 // Used where a day has too many steps to learn each (shape.h). A forecast of cells becomes one of
 // steps: moved by how far the latest steps lie from it (fading by half each cell), and spread by
-// what single steps differ from their running level. One owner at a time. Memory: 1 KiB.
+// what single steps differ from their neighbours. One owner at a time. Memory: 1 KiB.
 class FineTail {
  public:
   static constexpr int64_t kBytes = 1024;  // Of its vector, at most.
@@ -28,10 +28,22 @@ class FineTail {
   };
   std::optional<Closed> Push(int64_t cell, double value);
 
-  // Turns rows of quantiles, each of the cell of the step 1, 2, ... ahead, into those of the steps.
-  // `medians`: of the same cells.
-  void Refine(std::span<const double> medians, std::span<const double> quantiles,
+  // Whether a step of cell `cell` would end the cell before.
+  bool Closes(int64_t cell) const { return open_ && cell > cell_; }
+
+  // Where a path of cells (cell_path.h) stands for single steps.
+  struct Path {
+    double level_median = 0;  // Of the path, LevelAge() steps before the last step's middle.
+    std::span<const double> medians;  // Of the rows.
+    std::span<const int64_t> ahead;   // Steps from the last one to each row's.
+  };
+
+  // Turns the rows of `quantiles` of that path into those of the steps.
+  void Refine(const Path& path, std::span<const double> quantiles,
               std::vector<std::vector<double>>& rows) const;
+
+  // Steps by which the running level is behind a ramp.
+  double LevelAge() const { return 1 / gain_ - 1; }
 
   bool seen() const { return seen_; }      // A value.
   double level() const { return level_; }  // Running mean of the latest steps.
@@ -48,8 +60,10 @@ class FineTail {
   double sum_ = 0;
   int64_t count_ = 0;
   bool seen_ = false;
-  double level_ = 0;                // Running mean of the latest steps.
-  std::vector<float> differences_;  // Of steps from the level before them; a ring.
+  double level_ = 0;  // Running mean of the latest steps.
+  double last_ = 0;   // The last step, and the one before; NaN: missing.
+  double before_last_ = 0;
+  std::vector<float> differences_;  // Of steps from both neighbours, as of the noise; a ring.
   int64_t next_ = 0;
 };
 
