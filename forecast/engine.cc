@@ -212,12 +212,15 @@ absl::StatusOr<std::vector<std::vector<double>>> Engine::Forecast(
     tail_->Refine(std::vector<double>(rows.size(), tail_->level()), quantiles, rows);
   } else if (tail_.has_value()) {
     std::vector<double> with_median = quantiles;
-    with_median.push_back(0.5);
+    const auto above = std::lower_bound(with_median.begin(), with_median.end(), 0.5);
+    const auto middle = above - with_median.begin();
+    const bool asked = above != with_median.end() && *above == 0.5;
+    if (!asked) with_median.insert(above, 0.5);
     rows = CellRows(Leads(steps), with_median);
     std::vector<double> medians;
     for (auto& row : rows) {
-      medians.push_back(row.back());
-      row.pop_back();
+      medians.push_back(row[static_cast<size_t>(middle)]);
+      if (!asked) row.erase(row.begin() + middle);
     }
     tail_->Refine(medians, quantiles, rows);
   } else {
