@@ -127,7 +127,8 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
                                                         column(F::kYesterday),
                                                         column(F::kLastWeek),
                                                         test.nearest,
-                                                        column(F::kSimilar)};
+                                                        column(F::kSimilar),
+                                                        test.moved};
   std::array<JudgedMatrix, kExperts> judged;
   Eigen::VectorXf scale(test.rows());
   dressings_.reserve(kDressed);
@@ -198,7 +199,8 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   Points points;
   points.at << Bounded(row, row.dot(stack_.row(b))) + latest.level,
       Bounded(log_row, log_row.dot(log_stack_.row(b))) + latest_log.level, levels[F::kYesterday],
-      levels[F::kLastWeek], latest.nearest, levels[F::kSimilar], 0, 0;
+      levels[F::kLastWeek], latest.nearest, levels[F::kSimilar],
+      MovedDay(levels, latest, place.lead, shape_.day), 0;
   for (size_t j = 0; j < kDressed; ++j) {
     points.scale[static_cast<Eigen::Index>(j)] =
         dressings_[j].Scale(place.type, place.slot, place.lead);
