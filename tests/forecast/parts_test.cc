@@ -203,6 +203,16 @@ TEST_CASE("where a bucket has many leads, origins take turns at the targets") {
   CHECK(std::count(seen.begin(), seen.end(), true) == 8);
 }
 
+TEST_CASE("leads lie between knots that are spaced by their logarithms") {
+  const LeadKnots knots(256);
+  CHECK(knots.leads() == std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256});
+  CHECK(knots.PlaceOf(1) == 0);
+  CHECK(knots.PlaceOf(3) == Approx(1 + std::log2(1.5)));
+  CHECK(knots.PlaceOf(256) == 8);
+  CHECK(knots.PlaceOf(1000) == 8);  // As the last.
+  CHECK(LeadKnots(1).PlaceOf(1) == 0);
+}
+
 TEST_CASE("an expert with half the loss of the others takes nearly all of the weight") {
   std::array<ExpertLoss, kExperts> losses;
   for (ExpertLoss& loss : losses) {
