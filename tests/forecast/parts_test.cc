@@ -8,6 +8,7 @@
 #include "forecast/events.h"
 #include "forecast/experts/day_types.h"
 #include "forecast/experts/similar_days.h"
+#include "forecast/experts/stack.h"
 #include "forecast/experts/young.h"
 #include "forecast/mixture/back_test.h"
 #include "forecast/mixture/dressing.h"
@@ -211,6 +212,19 @@ TEST_CASE("leads lie between knots that are spaced by their logarithms") {
   CHECK(knots.PlaceOf(256) == 8);
   CHECK(knots.PlaceOf(1000) == 8);  // As the last.
   CHECK(LeadKnots(1).PlaceOf(1) == 0);
+}
+
+TEST_CASE("the stack keeps to its levels and to the profile with the deviation") {
+  FeatureRow row = FeatureRow::Zero();
+  row[LevelFeatures::kType] = 2;
+  row[LevelFeatures::kYesterday] = 3;
+  CHECK(Bounded(row, 2.5F) == 2.5F);
+  CHECK(Bounded(row, 9) == 3);
+  CHECK(Bounded(row, -1) == 0);  // The other levels.
+  row[kDeviationColumn] = 4;
+  CHECK(Bounded(row, 9) == 7);  // 2 + 1.25 x 4
+  row[kDeviationColumn + 1] = -4;
+  CHECK(Bounded(row, -9) == -3);  // 2 - 1.25 x 4
 }
 
 TEST_CASE("an expert with half the loss of the others takes nearly all of the weight") {
