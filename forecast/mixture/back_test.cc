@@ -43,7 +43,7 @@ std::vector<Origin> Origins(int cells, int day) {
   for (int cell = cells - 1; cell >= first; cell -= stride, ++back) {
     const bool whole = back % kOriginsPerFull == 0;
     if (!whole && cells - cell > kShortOnlyPart * cells) continue;
-    origins.push_back({.cell = cell, .whole = whole, .turn = back});
+    origins.push_back({.cell = cell, .whole = whole, .turn = back / kOriginsPerFull});
   }
   std::reverse(origins.begin(), origins.end());
   return origins;

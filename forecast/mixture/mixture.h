@@ -48,7 +48,7 @@ MixtureWeights Weigh(const std::array<ExpertLoss, kExperts>& losses);
 inline constexpr std::array<float, kLevels.size()> kDisagree = {
     -0.80F, -0.56F, -0.40F, -0.18F, 0, 0.15F, 0.24F, 0.40F, 0.56F, 0.72F, 0.80F};
 inline constexpr std::array<float, kLevels.size()> kWiden = {
-    1.40F, 1.10F, 1.02F, 0.97F, 1, 0.97F, 0.97F, 1.02F, 1.10F, 1.31F, 1.40F};
+    1.38F, 1.07F, 1.02F, 0.97F, 1, 0.97F, 0.97F, 1.02F, 1.07F, 1.28F, 1.38F};
 
 // The experts' quantiles at kJudged, as one: averaged, widened where they disagree.
 JudgedMatrix Combine(const BackTest& test, const std::array<JudgedMatrix, kExperts>& quantiles,
