@@ -64,7 +64,7 @@ DayTypes TypesOf(const Shape& shape, const Series& series, int64_t first, int64_
 }  // namespace
 
 Model::Model(const Shape& shape, const Profiles::Setup& setup, float unit)
-    : shape_(shape), unit_(unit), next_(setup.first), profiles_(setup) {}
+    : shape_(shape), unit_(unit), next_(setup.first), profiles_(setup), knots_(shape.horizon) {}
 
 std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, int64_t end) {
   const int64_t first = std::max(history.first(), end - shape.window);
@@ -127,19 +127,20 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
                                                         column(F::kYesterday),
                                                         column(F::kLastWeek),
                                                         test.nearest,
-                                                        column(F::kSimilar)};
+                                                        column(F::kSimilar),
+                                                        test.moved};
   std::array<JudgedMatrix, kExperts> judged;
   Eigen::VectorXf scale(test.rows());
   dressings_.reserve(kDressed);
   for (size_t j = 0; j < kDressed; ++j) {
     const bool logs = j == kLogStack;
     const Eigen::VectorXf& actual = logs ? log_actual : test.actual;
-    const Dressing& dressing = dressings_.emplace_back(test, actual - points[j]);
+    const Dressing& dressing = dressings_.emplace_back(test, knots_, actual - points[j]);
     JudgedMatrix& of = judged[j];
     of.resize(test.rows(), static_cast<int>(kJudged.size()));
     for (int row = 0; row < test.rows(); ++row) {
       const auto at = static_cast<size_t>(row);
-      scale[row] = dressing.Scale(test.type[at], test.slot[at], test.lead[at]);
+      scale[row] = dressing.Scale(test.type[at], test.slot[at], knots_.PlaceOf(test.lead[at]));
     }
     for (size_t b = 0; b < kBuckets; ++b) {
       const auto point = points[j].segment(test.begin[b], test.rows(b));
@@ -177,7 +178,8 @@ Model::Place Model::PlaceOfLead(int lead) const {
   return {.lead = lead,
           .slot = static_cast<int>(t - day * shape_.day),
           .type = profiles_.setup().types.TypeOf(day),
-          .bucket = BucketOf(lead, shape_.day)};
+          .bucket = BucketOf(lead, shape_.day),
+          .knot = knots_.PlaceOf(lead)};
 }
 
 Model::Points Model::PointsAt(const Series& series, const Place& place) {
@@ -198,10 +200,11 @@ Model::Points Model::PointsAt(const Series& series, const Place& place) {
   Points points;
   points.at << Bounded(row, row.dot(stack_.row(b))) + latest.level,
       Bounded(log_row, log_row.dot(log_stack_.row(b))) + latest_log.level, levels[F::kYesterday],
-      levels[F::kLastWeek], latest.nearest, levels[F::kSimilar], 0, 0;
+      levels[F::kLastWeek], latest.nearest, levels[F::kSimilar],
+      MovedDay(levels, latest, place.lead, shape_.day), 0;
   for (size_t j = 0; j < kDressed; ++j) {
     points.scale[static_cast<Eigen::Index>(j)] =
-        dressings_[j].Scale(place.type, place.slot, place.lead);
+        dressings_[j].Scale(place.type, place.slot, place.knot);
   }
   return points;
 }
@@ -287,7 +290,8 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
 }
 
 int64_t Model::Bytes() const {
-  int64_t bytes = static_cast<int64_t>(sizeof(*this)) + profiles_.Bytes() + slots_->Bytes();
+  int64_t bytes =
+      static_cast<int64_t>(sizeof(*this)) + profiles_.Bytes() + slots_->Bytes() + knots_.Bytes();
   for (const Dressing& dressing : dressings_) bytes += dressing.Bytes();
   return bytes;
 }

@@ -56,6 +56,7 @@ class Model {
     int slot = 0;
     int type = 0;
     size_t bucket = 0;
+    float knot = 0;  // LeadKnots::PlaceOf.
   };
   Place PlaceOfLead(int lead) const;
 
@@ -99,6 +100,7 @@ class Model {
   float log_constant_ = 0;
   Coefficients stack_;
   Coefficients log_stack_;
+  LeadKnots knots_;
   std::vector<Dressing> dressings_;  // kDressed of them.
   std::optional<SlotQuantiles> slots_;
   std::array<ExpertLoss, kExperts> losses_;

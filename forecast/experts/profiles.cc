@@ -36,6 +36,7 @@ Profiles::Gains Profiles::MakeGains(int day) {
           .slow = Gain(4 * d),
           .fast = Gain(std::max(0.5, d / 48)),
           .nearest = Gain(std::max(0.5, d / 96)),
+          .moved = Gain(std::max(0.5, d / 8)),
           .deviations = {Gain(0.5), Gain(std::max(1.0, d / 24)), Gain(d / 5), Gain(d)}};
 }
 
@@ -92,6 +93,7 @@ void Profiles::Push(const Series& series, int64_t t) {
   if (age < setup_.day) {
     day_[slot] = x;
   } else {
+    latest_.moved += gains_.moved * (x - series(t - setup_.day) - latest_.moved);
     const int64_t days = age / setup_.day + 1;
     day_[slot] += std::max(kDayGain, 1 / static_cast<float>(days)) * Clip(x - day_[slot]);
   }

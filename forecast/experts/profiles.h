@@ -34,6 +34,7 @@ struct Latest {
   float slow = 0;                               // 4 D; without spikes.
   float fast = 0;                               // D/48
   float nearest = 0;                            // D/96; the level expert.
+  float moved = 0;                              // D/8; from the day before.
   std::array<float, kDeviations> deviations{};  // From the type's profile: 1/2 cell, D/24, D/5, D.
 };
 
@@ -72,7 +73,7 @@ class Profiles {
 
  private:
   struct Gains {
-    float level, slow, fast, nearest;
+    float level, slow, fast, nearest, moved;
     std::array<float, Latest::kDeviations> deviations;
   };
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr float kMatchPerDay = 10;  // Half-lives a day.
 constexpr float kLevelPerDay = 96;
-constexpr float kFadePerDay = 4;
+constexpr float kFadePerDay = 1;
 constexpr float kSharpness = 4;
 constexpr float kAge = 0.97F;
 constexpr float kOtherType = 0.25F;
@@ -27,15 +27,14 @@ void SimilarDays::Push(const Series& series, int64_t t) {
   const int64_t age = t - setup_.first;
   const int days = static_cast<int>(std::min<int64_t>(kSimilarDaysMax, age / setup_.day));
   const float x = series(t);
-  const float warm = static_cast<float>(std::max(1, setup_.day / 4));
   for (int k = 1; k <= days; ++k) {
     const auto i = static_cast<size_t>(k - 1);
     const float difference = x - series(t - static_cast<int64_t>(k) * setup_.day);
     // Cells seen of this lag, this one included: a plain mean comes before the weighted one.
     const auto seen = static_cast<float>(age - static_cast<int64_t>(k) * setup_.day + 1);
-    const float gain = seen <= warm ? 1 / seen : match_decay_;
-    match_[i] += gain * (std::abs(difference) - match_[i]);
-    shift_[i] += (seen <= 1 ? 1 : level_decay_) * (difference - shift_[i]);
+    if (seen <= 1) shift_[i] = difference;
+    match_[i] += std::max(1 / seen, match_decay_) * (std::abs(difference - shift_[i]) - match_[i]);
+    shift_[i] += level_decay_ * (difference - shift_[i]);
   }
 }
 

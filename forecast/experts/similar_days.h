@@ -12,11 +12,12 @@ namespace shadow {
 inline constexpr int kSimilarDaysMax = 28;
 
 // With D cells a day, seen from cell o - 1, cell t = o + h - 1 is forecast as
-//   y(t) = sum_k w_k [ x(t - kD) + s_k 2^(-4h/D) ] / sum_k w_k,   k = 1, 2, ..., kD >= h
+//   y(t) = sum_k w_k [ x(t - kD) + s_k 2^(-h/D) ] / sum_k w_k,   k = 1, 2, ..., kD >= h
 //   w_k  = exp(-4 (m_k / min m - 1)) 0.97^k, x 1/4 if the day is of another type, x 1.5 if k is a
 //          whole number of weeks
-// m_k and s_k: exponentially weighted means of |x(i) - x(i - kD)| and of x(i) - x(i - kD)
-// (half-lives D/10 and D/96). Source: nearest-neighbour load forecasting, A. Troncoso Lora et al.,
+// s_k: exponentially weighted mean of x(i) - x(i - kD), half-life D/96. m_k: the same of
+// |x(i) - x(i - kD) - s_k|, s_k from before cell i, half-life D/10: a day of the same course at
+// another level is alike. Source: nearest-neighbour load forecasting, A. Troncoso Lora et al.,
 // Electricity Market Price Forecasting Based on Weighted Nearest Neighbors Techniques, IEEE Trans.
 // Power Systems 22 (2007). One owner at a time; Push takes O(kSimilarDaysMax).
 class SimilarDays {

@@ -17,6 +17,7 @@ constexpr int kRowsMin = 10;
 constexpr float kSimilarShare = 0.25F;
 constexpr float kErrorMin = 1e-6F;  // In units of the series' mean; 1 in logarithms.
 constexpr int kFoldsMax = 4;
+constexpr float kReach = 1.25F;  // Of the deviations, beyond the profile that they are from.
 
 using Gram = Eigen::Matrix<double, kFeatures, kFeatures>;
 using Column = Eigen::Matrix<double, kFeatures, 1>;
@@ -179,8 +180,9 @@ Coefficients PriorCoefficients(bool weekly) {
 float Bounded(const FeatureRow& row, float fit) {
   const auto levels = row.head<LevelFeatures::kCount>();
   const auto deviations = row.segment<Latest::kDeviations>(kDeviationColumn);
-  const float low = levels.minCoeff() + std::min(deviations.minCoeff(), 0.0F);
-  const float high = levels.maxCoeff() + std::max(deviations.maxCoeff(), 0.0F);
+  const float type = row[LevelFeatures::kType];
+  const float low = std::min(levels.minCoeff(), type + kReach * deviations.minCoeff());
+  const float high = std::max(levels.maxCoeff(), type + kReach * deviations.maxCoeff());
   return std::clamp(fit, low, high);
 }
 

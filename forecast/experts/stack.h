@@ -20,9 +20,9 @@ struct StackFit {
   Eigen::VectorXf out_of_fold;
 };
 
-// `fit` of `row`, kept within the row's levels, and beyond them by the largest faded deviation at
-// most: what coefficients make of features unlike those they were fitted to, as after a level
-// shift, can be far from all of them.
+// `fit` of `row`, kept within the row's levels and the profile of the type of day moved by 1.25
+// times the faded deviations from it: what coefficients make of features unlike those they were
+// fitted to, as after a level shift, can be far from all of them.
 float Bounded(const FeatureRow& row, float fit);
 
 // Least absolute deviations by two rounds of iteratively reweighted least squares, with a ridge

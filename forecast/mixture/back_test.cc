@@ -20,12 +20,15 @@ constexpr double kDaysMin = 0.3;
 constexpr int kOriginsMax = 120;
 constexpr int kOriginStrideMin = 5;
 constexpr int kLeadsMax = 18;          // Of one origin and bucket, about.
-constexpr float kLikeNow = 10;         // Times that an origin at the present level counts more.
+constexpr float kLikeNow = 20;         // Times that an origin at the present level counts more.
 constexpr float kLikeNowWidth = 0.3F;  // In units of the mean, and in logarithms, of a bell.
+
+constexpr float kMovedBeyondDay = 1.3F;
 
 struct Origin {
   int cell = 0;        // The first that is not known, counted from the window's first.
   bool whole = false;  // Looks at all leads, not only at short ones.
+  int turn = 0;        // Which targets it looks at where it passes over some.
 };
 
 // Rising, up to the last cell.
@@ -40,7 +43,7 @@ std::vector<Origin> Origins(int cells, int day) {
   for (int cell = cells - 1; cell >= first; cell -= stride, ++back) {
     const bool whole = back % kOriginsPerFull == 0;
     if (!whole && cells - cell > kShortOnlyPart * cells) continue;
-    origins.push_back({.cell = cell, .whole = whole});
+    origins.push_back({.cell = cell, .whole = whole, .turn = back / kOriginsPerFull});
   }
   std::reverse(origins.begin(), origins.end());
   return origins;
@@ -113,10 +116,10 @@ class Writer {
     return origins_[index].whole ? leads_.size() : short_leads_;
   }
 
-  // Of a bucket with many leads only every so manieth target.
-  bool Wanted(int origin, size_t i) const {
-    const int target = origin + leads_[i] - 1;
-    if (target >= cells_ || target % strides_[buckets_[i]] != 0) return false;
+  // Of a bucket with many leads only every so manieth target, in turn: not the same slots each day.
+  bool Wanted(const Origin& origin, size_t i) const {
+    const int target = origin.cell + leads_[i] - 1;
+    if (target >= cells_ || (target + origin.turn) % strides_[buckets_[i]] != 0) return false;
     return !input_.series.history->Missing(input_.first + target);
   }
 
@@ -127,7 +130,7 @@ class Writer {
     for (size_t index = 0; index < origins_.size(); ++index) {
       const int origin = origins_[index].cell;
       for (size_t i = 0; i < LeadCount(index); ++i) {
-        if (!Wanted(origin, i)) continue;
+        if (!Wanted(origins_[index], i)) continue;
         ++counts[buckets_[i]];
         first = std::min(first, origin + leads_[i] - 1);
         last = std::max(last, origin + leads_[i] - 1);
@@ -143,7 +146,7 @@ class Writer {
     for (auto* v : {&test_.fold, &test_.lead, &test_.target, &test_.slot, &test_.type}) {
       v->resize(static_cast<size_t>(rows));
     }
-    for (auto* v : {&test_.actual, &test_.level, &test_.log_level, &test_.nearest,
+    for (auto* v : {&test_.actual, &test_.level, &test_.log_level, &test_.nearest, &test_.moved,
                     &test_.fit_weight, &test_.weight, &test_.plain_weight, &test_.recent}) {
       v->resize(rows);
     }
@@ -162,7 +165,7 @@ class Writer {
     const auto error = static_cast<float>(std::exp2(-age / kErrorHalfLife));
     profiles_.SetOrigin(input_.first + origin);
     for (size_t i = 0; i < LeadCount(index); ++i) {
-      if (!Wanted(origin, i)) continue;
+      if (!Wanted(origins_[index], i)) continue;
       const int row = cursor_[buckets_[i]]++;
       const auto at = static_cast<size_t>(row);
       const int target = origin + leads_[i] - 1;
@@ -177,7 +180,7 @@ class Writer {
       test_.level[row] = profiles_.latest().level;
       test_.log_level[row] = profiles_.latest_log().level;
       test_.nearest[row] = profiles_.latest().nearest;
-      test_.fit_weight[row] = fit * near;
+      test_.fit_weight[row] = buckets_[i] <= kShortBucketMax ? fit * near : fit;
       test_.weight[row] = buckets_[i] <= kTimeOfDayBucketMax ? error * near : error;
       test_.plain_weight[row] = error;
       test_.recent[row] = std::exp2(static_cast<float>(target - cells_) / static_cast<float>(day));
@@ -185,6 +188,7 @@ class Writer {
       for (size_t k = 0; k < levels.size(); ++k) {
         test_.levels(row, static_cast<Eigen::Index>(k)) = levels[k];
       }
+      test_.moved[row] = MovedDay(levels, profiles_.latest(), leads_[i], day);
       ComposeRow(profiles_.latest(), fading_[i], input_.constant, test_.levels.row(row));
       ComposeRow(profiles_.latest_log(), fading_[i], input_.log_constant, test_.logs.row(row));
     }
@@ -211,6 +215,10 @@ std::array<float, Latest::kDeviations> Fading(float lead, int day) {
     fading[i] = std::exp2(-lead / (kFadingDays[i] * static_cast<float>(day)));
   }
   return fading;
+}
+
+float MovedDay(const Levels& levels, const Latest& latest, int lead, int day) {
+  return levels[LevelFeatures::kYesterday] + (lead <= day ? 1 : kMovedBeyondDay) * latest.moved;
 }
 
 void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviations>& fading,

@@ -27,6 +27,11 @@ inline constexpr int kUnusedColumn = 15;  // Always 0: rows of 16 floats are rea
 // Deviation i fades by half in 1/48, 1/6, 1 and 4 days.
 std::array<float, Latest::kDeviations> Fading(float lead, int day);
 
+// Yesterday, moved by what today was above it: unlike a deviation, that does not fade. `lead`: 1.3
+// times as much more than a day ahead, where the day that is known is farther back. Worked:
+// yesterday 5, Latest::moved 2: 7 up to a day ahead, then 7.6.
+float MovedDay(const Levels& levels, const Latest& latest, int lead, int day);
+
 // Fills columns 8 to 15. `constant`: the value of the constant column.
 void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviations>& fading,
                 float constant, Eigen::Ref<FeatureRow> row);
@@ -34,7 +39,7 @@ void ComposeRow(const Latest& latest, const std::array<float, Latest::kDeviation
 // Rows ordered by bucket, then origin, then lead; all vectors have one entry a row. Short leads (up
 // to 3 h of 24) are looked at from five times as many origins as long ones. What is learned is used
 // at the present time of day, so rows with an origin near it count up to seven times as much; and
-// at the present level, so for losses and widths rows count up to eleven times as much the nearer
+// at the present level, so for losses and widths rows count up to 21 times as much the nearer
 // the level at their origin was to it, in levels and in logarithms. While the level moves, the few
 // rows alike are odd ones: so coefficients and median errors do not count rows by level.
 // Source: locally weighted regression, W. S. Cleveland, JASA 74 (1979).
@@ -53,7 +58,8 @@ struct BackTest {
   Eigen::VectorXf level;  // Latest::level at the origin.
   Eigen::VectorXf log_level;
   Eigen::VectorXf nearest;     // Latest::nearest at the origin.
-  Eigen::VectorXf fit_weight;  // Of coefficients: halves every 0.4 window; by time of day.
+  Eigen::VectorXf moved;       // MovedDay.
+  Eigen::VectorXf fit_weight;  // Of coefficients: halves every 0.4 window;
   // Of errors: every 0.25; by level, and by time of day up to a quarter day ahead.
   Eigen::VectorXf weight;
   Eigen::VectorXf plain_weight;   // Of losses over all leads: every 0.25; by level.

@@ -6,7 +6,7 @@
 namespace shadow {
 namespace {
 
-constexpr double kGain = 0.5;  // Of a day of misses.
+constexpr double kGain = 0.3;  // Of a day of misses.
 constexpr float kFactorMin = 0.7F;
 constexpr float kFactorMax = 2;
 

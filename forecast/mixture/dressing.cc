@@ -8,10 +8,9 @@
 namespace shadow {
 namespace {
 
-constexpr int kSmoothPart = 16;  // Of a day, to either side.
-constexpr double kPool = 1;      // Of the mean slot's weight, for the mean of all.
-constexpr double kTypeDays = 4;  // Of a type, at which its own scale weighs one half.
-constexpr int kKnots = 9;
+constexpr int kSmoothPart = 16;      // Of a day, to either side.
+constexpr double kPool = 1;          // Of the mean slot's weight, for the mean of all.
+constexpr double kTypeDays = 4;      // Of a type, at which its own scale weighs one half.
 constexpr double kGrowthMin = 0.05;  // Of the mean.
 constexpr int kRowsMin = 30;         // For a shape of its own.
 constexpr float kScaleMin = 1e-7F;   // In units of the series' mean.
@@ -124,7 +123,27 @@ LevelArray WeightedQuantiles(const Eigen::Ref<const Eigen::VectorXf>& values,
   return quantiles;
 }
 
-Dressing::Dressing(const BackTest& test, const Eigen::VectorXf& residual) {
+LeadKnots::LeadKnots(int horizon) {
+  for (size_t i = 0; i < kMax; ++i) {
+    const double share = static_cast<double>(i) / (kMax - 1);
+    const int lead = static_cast<int>(std::lround(std::pow(horizon, share)));
+    if (leads_.empty() || lead > leads_.back()) leads_.push_back(lead);
+  }
+  places_.assign(static_cast<size_t>(horizon) + 1, 0);
+  for (size_t i = 1; i < leads_.size(); ++i) {
+    const double width = std::log(static_cast<double>(leads_[i]) / leads_[i - 1]);
+    for (int lead = leads_[i - 1] + 1; lead <= leads_[i]; ++lead) {
+      const double share = std::log(static_cast<double>(lead) / leads_[i - 1]) / width;
+      places_[static_cast<size_t>(lead)] = static_cast<float>(static_cast<double>(i - 1) + share);
+    }
+  }
+}
+
+int64_t LeadKnots::Bytes() const {
+  return static_cast<int64_t>(sizeof(int) * leads_.size() + sizeof(float) * places_.size());
+}
+
+Dressing::Dressing(const BackTest& test, const LeadKnots& knots, const Eigen::VectorXf& residual) {
   LearnScale(test, residual);
   Eigen::VectorXf relative(test.rows());
   for (int row = 0; row < test.rows(); ++row) {
@@ -132,9 +151,9 @@ Dressing::Dressing(const BackTest& test, const Eigen::VectorXf& residual) {
     relative[row] = residual[row] /
                     scale_[static_cast<size_t>(test.type[at])][static_cast<size_t>(test.slot[at])];
   }
-  LearnGrowth(test, relative);
+  LearnGrowth(test, knots.leads(), relative);
   for (int row = 0; row < test.rows(); ++row) {
-    relative[row] /= growth_[static_cast<size_t>(test.lead[static_cast<size_t>(row)])];
+    relative[row] /= Growth(knots.PlaceOf(test.lead[static_cast<size_t>(row)]));
   }
   LearnShape(test, relative);
 }
@@ -172,13 +191,8 @@ void Dressing::LearnScale(const BackTest& test, const Eigen::VectorXf& residual)
   }
 }
 
-void Dressing::LearnGrowth(const BackTest& test, const Eigen::VectorXf& relative) {
-  std::vector<int> knots;
-  for (int i = 0; i < kKnots; ++i) {
-    const double share = static_cast<double>(i) / (kKnots - 1);
-    const int lead = static_cast<int>(std::lround(std::pow(test.horizon, share)));
-    if (knots.empty() || lead > knots.back()) knots.push_back(lead);
-  }
+void Dressing::LearnGrowth(const BackTest& test, const std::vector<int>& knots,
+                           const Eigen::VectorXf& relative) {
   std::vector<double> error(static_cast<size_t>(test.horizon) + 1);
   std::vector<double> weight(error.size());
   for (int row = 0; row < test.rows(); ++row) {
@@ -208,15 +222,8 @@ void Dressing::LearnGrowth(const BackTest& test, const Eigen::VectorXf& relative
     at_knot.push_back(std::max(value, kGrowthMin * mean) / mean);
     if (i > 0) at_knot[i] = std::max(at_knot[i], at_knot[i - 1]);
   }
-  growth_.assign(static_cast<size_t>(test.horizon) + 1, static_cast<float>(at_knot[0]));
-  for (size_t i = 1; i < knots.size(); ++i) {
-    const double width = std::log(static_cast<double>(knots[i]) / knots[i - 1]);
-    for (int lead = knots[i - 1] + 1; lead <= knots[i]; ++lead) {
-      const double share = std::log(static_cast<double>(lead) / knots[i - 1]) / width;
-      growth_[static_cast<size_t>(lead)] =
-          static_cast<float>(at_knot[i - 1] + share * (at_knot[i] - at_knot[i - 1]));
-    }
-  }
+  growth_.fill(static_cast<float>(at_knot.back()));
+  for (size_t i = 0; i < at_knot.size(); ++i) growth_[i] = static_cast<float>(at_knot[i]);
 }
 
 void Dressing::LearnShape(const BackTest& test, const Eigen::VectorXf& relative) {
@@ -242,8 +249,7 @@ void Dressing::LearnShape(const BackTest& test, const Eigen::VectorXf& relative)
 }
 
 int64_t Dressing::Bytes() const {
-  return static_cast<int64_t>(sizeof(*this) +
-                              sizeof(float) * (2 * scale_[0].size() + growth_.size()));
+  return static_cast<int64_t>(sizeof(*this) + sizeof(float) * 2 * scale_[0].size());
 }
 
 }  // namespace shadow

@@ -8,7 +8,7 @@ namespace shadow {
 namespace {
 
 constexpr std::array<double, kBuckets> kNearPower = {10, 10, 10, 7, 5, 5, 5};
-constexpr std::array<double, kBuckets> kDayPower = {2, 2, 2, 2, 2, 2, 2};
+constexpr double kDayPower = 3;
 constexpr std::array<double, kBuckets> kTotalPower = {4, 4, 6, 12, 16, 18, 18};
 constexpr double kLossMin = 1e-6;  // In units of the series' mean: a perfect expert counts no more.
 
@@ -72,7 +72,7 @@ MixtureWeights Weigh(const std::array<ExpertLoss, kExperts>& losses) {
     Losses score{};
     for (size_t j = 0; j < kExperts; ++j) {
       score[j] =
-          -kNearPower[b] * of_whole[j] - kDayPower[b] * of_recent[j] - kTotalPower[b] * of_total[j];
+          -kNearPower[b] * of_whole[j] - kDayPower * of_recent[j] - kTotalPower[b] * of_total[j];
     }
     const double best = *std::max_element(score.begin(), score.end());
     double sum = 0;

@@ -8,9 +8,18 @@
 
 namespace shadow {
 
-enum Expert : size_t { kStack, kLogStack, kDayNaive, kWeekNaive, kLevelOnly, kSimilarOnly, kSlot };
-inline constexpr size_t kExperts = 7;
-inline constexpr size_t kDressed = 6;  // The experts before kSlot have a Dressing.
+enum Expert : size_t {
+  kStack,
+  kLogStack,
+  kDayNaive,
+  kWeekNaive,
+  kLevelOnly,
+  kSimilarOnly,
+  kMovedDay,
+  kSlot
+};
+inline constexpr size_t kExperts = 8;
+inline constexpr size_t kDressed = 7;  // The experts before kSlot have a Dressing.
 
 // Quantiles at kJudged, one row a row of the back-test.
 using JudgedMatrix = Eigen::Matrix<float, Eigen::Dynamic, kJudged.size()>;
@@ -25,7 +34,7 @@ ExpertLoss LossOf(const BackTest& test, const JudgedMatrix& quantiles);
 
 using MixtureWeights = std::array<std::array<float, kExperts>, kBuckets>;
 
-// w_j(b) ~ L_jb^-near(b) R_jb^-day(b) T_j^-total(b): L the loss over the window, R of about the
+// w_j(b) ~ L_jb^-near(b) R_jb^-3 T_j^-total(b): L the loss over the window, R of about the
 // last day, T the sum of the plain L over buckets. Weights of a bucket sum to 1. Sources: V. Vovk,
 // Aggregating Strategies, COLT 1990; N. Cesa-Bianchi and G. Lugosi, Prediction, Learning, and
 // Games, 2006; P. Gaillard and Y. Goude, Forecasting Electricity Consumption by Aggregating
@@ -39,7 +48,7 @@ MixtureWeights Weigh(const std::array<ExpertLoss, kExperts>& losses);
 inline constexpr std::array<float, kLevels.size()> kDisagree = {
     -0.80F, -0.56F, -0.40F, -0.18F, 0, 0.15F, 0.24F, 0.40F, 0.56F, 0.72F, 0.80F};
 inline constexpr std::array<float, kLevels.size()> kWiden = {
-    1.52F, 1.16F, 1.02F, 0.97F, 1, 0.97F, 0.97F, 1.02F, 1.16F, 1.41F, 1.52F};
+    1.38F, 1.07F, 1.02F, 0.97F, 1, 0.97F, 0.97F, 1.02F, 1.07F, 1.28F, 1.38F};
 
 // The experts' quantiles at kJudged, as one: averaged, widened where they disagree.
 JudgedMatrix Combine(const BackTest& test, const std::array<JudgedMatrix, kExperts>& quantiles,

@@ -20,6 +20,13 @@ double Sum(const std::array<double, kBuckets>& losses, size_t buckets = kBuckets
   return sum;
 }
 
+bool ClearlyWorse(const ExpertLoss& own, double naive, size_t buckets = kBuckets) {
+  const auto known = [](double loss) { return !std::isnan(loss); };
+  const auto counted = std::count_if(own.recent.begin(), own.recent.begin() + buckets, known);
+  const double tolerance = kTrustTolerance * static_cast<double>(counted);
+  return Sum(own.recent, buckets) > kClearlyWorse * naive + tolerance;
+}
+
 }  // namespace
 
 TrustVerdict Judge(const TrustInput& input) {
@@ -30,7 +37,7 @@ TrustVerdict Judge(const TrustInput& input) {
   const double naive = std::min({Sum(experts[kLevelOnly].recent), Sum(experts[kDayNaive].recent),
                                  Sum(experts[kWeekNaive].recent)});
   const bool worse =
-      own_soon > kClearlyWorse * level_soon + kLossMin || own > kClearlyWorse * naive + kLossMin;
+      ClearlyWorse(input.own, level_soon, kShortBuckets) || ClearlyWorse(input.own, naive);
   TrustVerdict verdict;
   verdict.trust = worse ? ForecastTrust::kWorseThanNaive : ForecastTrust::kTrusted;
   verdict.reason = absl::StrFormat(

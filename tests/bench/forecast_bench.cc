@@ -72,6 +72,16 @@ void WarmForecast(benchmark::State& state) {
 }
 BENCHMARK(WarmForecast)->Unit(benchmark::kMicrosecond);
 
+// What a tick asks for: a few steps, two quantiles.
+void ShortForecast(benchmark::State& state) {
+  Engine engine(kOptions);
+  Feed(engine, Demand(kHistorySteps));
+  const std::vector<double> quantiles = {0.5, 0.95};
+  const auto steps = static_cast<int>(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(engine.Forecast(steps, quantiles));
+}
+BENCHMARK(ShortForecast)->Arg(3)->Arg(11)->Unit(benchmark::kMicrosecond);
+
 // 30 days of history, as many as are kept.
 void FullState(benchmark::State& state) {
   Engine engine(kOptions);

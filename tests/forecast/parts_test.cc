@@ -1,4 +1,6 @@
 // The parts of the engine, by hand-computed values.
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -7,6 +9,7 @@
 #include "forecast/events.h"
 #include "forecast/experts/day_types.h"
 #include "forecast/experts/similar_days.h"
+#include "forecast/experts/stack.h"
 #include "forecast/experts/young.h"
 #include "forecast/fit_schedule.h"
 #include "forecast/mixture/back_test.h"
@@ -147,7 +150,7 @@ TEST_CASE("the past at another level counts for little, that at the present one 
     if (origin <= 8 * 24) before = std::max(before, like);
     if (origin >= 11 * 24) after = std::max(after, like);
   }
-  CHECK(before == Approx(1.0 / 11).epsilon(0.05));
+  CHECK(before == Approx(1.0 / 21).epsilon(0.05));
   CHECK(after > 0.9);
 }
 
@@ -194,10 +197,73 @@ TEST_CASE("similar days repeat what a day before held, moved by the present diff
   SimilarDays days({.day = 4, .first = 0, .types = {.alike = true}});
   for (int64_t t = 0; t < 6; ++t) days.Push(series, t);
   days.SetOrigin(6);
-  // One day is known; the difference of 2 fades by 2^(-4/4) a cell.
-  CHECK(days.At(series, 6) == Approx(16 + 2 * 0.5));
-  CHECK(days.At(series, 7) == Approx(8 + 2 * 0.25));
+  // One day is known; the difference of 2 fades by 2^(-1/4) a cell.
+  CHECK(days.At(series, 6) == Approx(16 + 2 * std::exp2(-0.25)));
+  CHECK(days.At(series, 7) == Approx(8 + 2 * std::exp2(-0.5)));
   CHECK(std::isnan(days.At(series, 10)));  // A day ahead the day before is not known.
+}
+
+TEST_CASE("a day of the same course at another level is more alike than one at the same level") {
+  // Days of 4 cells: one at today's mean but upside down, one of today's course 100 higher, today.
+  History history(16);
+  for (const float value : {16.F, 8.F, 0.F, 8.F, 100.F, 108.F, 116.F, 108.F, 0.F, 8.F, 16.F}) {
+    history.Push(value);
+  }
+  const Series series = {.history = &history, .scale = 1};
+  SimilarDays days({.day = 4, .first = 0, .types = {.alike = true}});
+  for (int64_t t = 0; t < 11; ++t) days.Push(series, t);
+  days.SetOrigin(11);
+  // The day before differs by -100 in each cell, so by nothing in shape: it has nearly all weight.
+  CHECK(days.At(series, 11) == Approx(108 - 100 * std::exp2(-0.25)).epsilon(0.001));
+}
+
+TEST_CASE("a moved day is yesterday and as much more as today is above it") {
+  Levels levels{};
+  levels[LevelFeatures::kYesterday] = 5;
+  Latest latest;
+  latest.moved = 2;
+  CHECK(MovedDay(levels, latest, 1, 24) == Approx(7));
+  CHECK(MovedDay(levels, latest, 24, 24) == Approx(7));
+  CHECK(MovedDay(levels, latest, 25, 24) == Approx(7.6));  // 5 + 1.3 x 2
+}
+
+TEST_CASE("where a bucket has many leads, origins take turns at the targets") {
+  // 288 cells a day: leads of half a day to a day are looked at every eighth, 144 / 18.
+  History history(6 * 288);
+  for (int i = 0; i < 6 * 288; ++i) history.Push(static_cast<float>(1 + i % 288));
+  const Series series = {.history = &history, .scale = 1};
+  const Shape shape = MakeShape({.step = absl::Minutes(5), .season_lengths = {absl::Hours(24)}});
+  Profiles profiles({.day = 288, .types = {.alike = true}, .level = 1, .clip = 10});
+  const BackTest test =
+      RunBackTest({.shape = &shape, .series = series, .first = 0, .end = 6 * 288}, profiles);
+  std::array<bool, 8> seen{};
+  for (int row = test.begin[5]; row < test.begin[6]; ++row) {
+    seen[static_cast<size_t>(test.slot[static_cast<size_t>(row)]) % 8] = true;
+  }
+  CHECK(std::count(seen.begin(), seen.end(), true) == 8);
+}
+
+TEST_CASE("leads lie between knots that are spaced by their logarithms") {
+  const LeadKnots knots(256);
+  CHECK(knots.leads() == std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256});
+  CHECK(knots.PlaceOf(1) == 0);
+  CHECK(knots.PlaceOf(3) == Approx(1 + std::log2(1.5)));
+  CHECK(knots.PlaceOf(256) == 8);
+  CHECK(knots.PlaceOf(1000) == 8);  // As the last.
+  CHECK(LeadKnots(1).PlaceOf(1) == 0);
+}
+
+TEST_CASE("the stack keeps to its levels and to the profile with the deviation") {
+  FeatureRow row = FeatureRow::Zero();
+  row[LevelFeatures::kType] = 2;
+  row[LevelFeatures::kYesterday] = 3;
+  CHECK(Bounded(row, 2.5F) == 2.5F);
+  CHECK(Bounded(row, 9) == 3);
+  CHECK(Bounded(row, -1) == 0);  // The other levels.
+  row[kDeviationColumn] = 4;
+  CHECK(Bounded(row, 9) == 7);  // 2 + 1.25 x 4
+  row[kDeviationColumn + 1] = -4;
+  CHECK(Bounded(row, -9) == -3);  // 2 - 1.25 x 4
 }
 
 TEST_CASE("an expert with half the loss of the others takes nearly all of the weight") {
@@ -213,8 +279,8 @@ TEST_CASE("an expert with half the loss of the others takes nearly all of the we
   losses[kSlot].whole.fill(1);
   losses[kSlot].plain.fill(1);
   losses[kSlot].recent.fill(1);
-  // 2^(10 + 4 + 2) against six times 1 in the first bucket.
-  CHECK(Weigh(losses)[0][kSlot] == Approx(65536.0 / 65542));
+  // 2^(10 + 4 + 3) against seven times 1 in the first bucket.
+  CHECK(Weigh(losses)[0][kSlot] == Approx(131072.0 / 131079));
 }
 
 TEST_CASE("a model that loses to naive forecasts is not trusted") {
