@@ -44,7 +44,7 @@ class PolicyBank {
   int Want(size_t policy) const { return windows_[policy].want(); }
 
   // Share of steps that the policy missed, half-life 30 days, mixed with what its prices promise:
-  //   (misses + n p) / (steps + n), n = 1.5 / p in [600, 4000] steps
+  //   (misses + n p) / (steps + n), n = 3 / p in [m, 4000] steps, m = min(1200 steps, 5 days)
   //   p = min(.3, .85 / (1 + miss)), without a price of a miss min(.3, 1 / (1 + shortage))
   double MissRate(size_t policy) const;
 

@@ -203,7 +203,7 @@ TEST_CASE("a level that was missed too often is made up for, and the budget says
   CHECK(level.AllowedMissRate() > 0.0033);
   for (int i = 0; i < 20'000; ++i) level.Count(false);
   CHECK(level.AllowedMissRate() > 0.01);
-  CHECK(level.AllowedMissRate() <= 0.03);
+  CHECK(level.AllowedMissRate() <= 0.0201);  // Savings are spent slower than debts are paid.
 }
 
 TEST_CASE("what is wanted is ready after the lead, and gone at once") {

@@ -48,7 +48,7 @@ struct Fed {
 
 }  // namespace
 
-TEST_CASE("history is only remembered until it starts, and then there is a plan at once") {
+TEST_CASE("history teaches, but nothing is planned until it starts; then there is a plan at once") {
   Fed fed(ByQuarter());
   fed.Feed(0, 4 * kDay);
   CHECK_FALSE(fed.capacity.started());
