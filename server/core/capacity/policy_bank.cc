@@ -17,8 +17,7 @@ constexpr double kPromisedMisses = 3;  // What the promise weighs.
 constexpr double kPromisedStepsMin = 1200;
 constexpr double kPromisedDaysMin = 5;  // Where that is less.
 constexpr double kPromisedStepsMax = 4000;
-constexpr double kPromisedCostMisses = 1.5;  // The same, where costs are compared.
-constexpr double kFirstMissSize = 2;         // Instances that a miss lacks, before any is seen.
+constexpr double kFirstMissSize = 2;  // Instances that a miss lacks, before any is seen.
 
 // The rule while there is no distribution: last need x 3 / 2 + 2, rounded up.
 int WithoutDistribution(int last) { return std::min((3 * last + 1) / 2 + 2, kNeedMax); }
@@ -110,7 +109,7 @@ size_t PolicyBank::Cheapest(size_t own) const {
   const auto cost = [&](size_t policy) {
     const Tally& tally = tallies_[policy];
     const double promised = Promise(policy);
-    const double steps = std::min(kPromisedCostMisses / promised, kPromisedStepsMax);
+    const double steps = std::min(kPromisedMisses / promised, kPromisedStepsMax);
     const double missing_rate = (tally.missing + steps * promised * miss_size) / (scored_ + steps);
     return tally.idle / scored_ + prices(own).shortage * missing_rate;
   };

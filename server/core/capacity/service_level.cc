@@ -27,7 +27,7 @@ void ServiceLevel::Count(bool missed) {
 double ServiceLevel::AllowedMissRate() const {
   const double share = 1 - level_;
   const double room = budget_ < 0 ? std::max(kOverdrawnSteps * share, kOverdrawnMin)
-                                  : std::max(kRoomSteps * share, kRoomMin);
+                                  : std::max(kRoomSteps * share, kRoomMin - kRoomSteps * share);
   return share * std::clamp(std::exp(budget_ / room), 1 / kFactorDown, kFactorUp);
 }
 
