@@ -1,5 +1,6 @@
 #include "forecast/need/error_histograms.h"
 
+#include <Eigen/Core>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
@@ -7,8 +8,9 @@
 namespace shadow {
 namespace {
 
+using Lanes = Eigen::Map<const Eigen::ArrayXf>;
+
 constexpr double kHalfLifeDays = 10;
-constexpr double kMarginalHalfLifeDays = 1;
 constexpr float kBackingSamples = 2;  // What all situations together count for in one of them.
 constexpr float kPriorSamples = 2;
 constexpr float kWeightMax = 1e9F;    // More than fading leaves of a sum of samples.
@@ -48,18 +50,20 @@ void Widen(std::vector<Cell>& cells, int old_bins, int new_bins) {
 }  // namespace
 
 ErrorHistograms::ErrorHistograms(int horizons, int day_steps, int reach)
-    : horizons_(horizons), side_(SideOf(reach)) {
-  weight_.fill(1);
-  growth_.fill(GrowthOf(kHalfLifeDays, day_steps));
-  growth_[static_cast<size_t>(NeedExpert::kMarginal)] = GrowthOf(kMarginalHalfLifeDays, day_steps);
+    : horizons_(horizons),
+      reach_(reach),
+      side_(SideOf(reach)),
+      growth_(GrowthOf(kHalfLifeDays, day_steps)) {
   seen_.resize(static_cast<size_t>(horizons_ * kAllSituations * bins()));
   all_.resize(static_cast<size_t>(horizons_ * kNeedExperts * bins()));
+  total_.resize(static_cast<size_t>(horizons_ * kNeedExperts));
   SetPrior();
 }
 
 // 1 / (1 + |error|)^2, kPriorSamples in all.
 void ErrorHistograms::SetPrior() {
   prior_.resize(static_cast<size_t>(bins()));
+  width_.resize(static_cast<size_t>(bins()));
   float sum = 0;
   for (int bin = 0; bin < bins(); ++bin) {
     const int cell = std::abs(bin - center());
@@ -67,6 +71,7 @@ void ErrorHistograms::SetPrior() {
     const float middle = static_cast<float>(ErrorScale::Lowest(cell)) + (width - 1) / 2;
     const float density = 1 / ((1 + middle) * (1 + middle));
     prior_[static_cast<size_t>(bin)] = density;
+    width_[static_cast<size_t>(bin)] = width;
     sum += density * width;
   }
   for (float& density : prior_) density *= kPriorSamples / sum;
@@ -84,12 +89,12 @@ size_t ErrorHistograms::AllAt(const Place& place) const {
 void ErrorHistograms::Add(const Place& place, int error) {
   const size_t seen = SeenAt(place);
   const size_t all = AllAt(place);
-  const float weight = weight_[static_cast<size_t>(place.expert)];
   const auto add = [&](int bin, float share) {
     const auto at = static_cast<size_t>(std::clamp(bin, 0, bins() - 1));
-    seen_[seen + at] = SmallFloat(seen_[seen + at].value() + weight * share);
-    all_[all + at] += weight * share;
+    seen_[seen + at] = SmallFloat(seen_[seen + at].value() + weight_ * share);
+    all_[all + at] += weight_ * share;
   };
+  total_[all / static_cast<size_t>(bins())] += weight_;
   const int bin = BinOf(error);
   if (std::abs(error) < kSpreadFrom) {
     add(bin, 1);
@@ -101,58 +106,47 @@ void ErrorHistograms::Add(const Place& place, int error) {
 }
 
 void ErrorHistograms::Fade() {
-  for (size_t expert = 0; expert < kNeedExperts; ++expert) {
-    weight_[expert] *= growth_[expert];
-    if (weight_[expert] >= 2) Halve(static_cast<int>(expert));
-  }
+  weight_ *= growth_;
+  if (weight_ >= 2) Halve();
 }
 
-void ErrorHistograms::Halve(int expert) {
-  weight_[static_cast<size_t>(expert)] /= 2;
-  const int situations = kSituations[static_cast<size_t>(expert)];
-  for (int horizon = 0; horizon < horizons_; ++horizon) {
-    const Place place = {.horizon = horizon, .expert = expert, .situation = 0};
-    const std::span seen =
-        std::span(seen_).subspan(SeenAt(place), static_cast<size_t>(situations * bins()));
-    for (SmallFloat& weight : seen) weight = SmallFloat(weight.value() / 2);
-    const std::span all = std::span(all_).subspan(AllAt(place), static_cast<size_t>(bins()));
-    for (float& weight : all) weight /= 2;
-  }
+void ErrorHistograms::Halve() {
+  weight_ /= 2;
+  for (SmallFloat& weight : seen_) weight = SmallFloat(weight.value() / 2);
+  for (float& weight : all_) weight /= 2;
+  for (float& weight : total_) weight /= 2;
 }
 
-void ErrorHistograms::Density(const Place& place, std::span<float> density) const {
-  const size_t count = static_cast<size_t>(bins());
+void ErrorHistograms::Read(const Place& place, int guess, Density& density) const {
   const SmallFloat* seen = &seen_[SeenAt(place)];
-  const float* all = &all_[AllAt(place)];
-  const float sample = 1 / weight_[static_cast<size_t>(place.expert)];
-  float total = 0;
-  for (size_t bin = 0; bin < count; ++bin) total += all[bin];
+  const size_t all_at = AllAt(place);
+  const float* all = &all_[all_at];
+  const float sample = 1 / weight_;
+  const float total = total_[all_at / static_cast<size_t>(bins())];
   const float backing = kBackingSamples / (total * sample + kPriorSamples);
-  for (size_t bin = 0; bin < count; ++bin) {
-    const int cell = std::abs(static_cast<int>(bin) - center());
-    const auto width = static_cast<float>(ErrorScale::Width(cell));
-    density[bin] =
-        (seen[bin].value() + backing * all[bin]) * sample / width + backing * prior_[bin];
+  const auto first = static_cast<size_t>(density.first = BinOf(-guess));
+  const auto last = static_cast<size_t>(density.last = BinOf(reach_ - guess));
+  float* of_each = density.of_each.data();
+  const float backed_sample = backing * sample;
+  for (size_t bin = first; bin <= last; ++bin) {
+    of_each[bin] = (seen[bin].value() * sample + all[bin] * backed_sample) / width_[bin] +
+                   backing * prior_[bin];
   }
-}
-
-float ErrorHistograms::Likelihood(const Place& place, int error, int lowest, int highest) const {
-  std::array<float, kBinsMax> density;
-  Density(place, density);
-  const int first = BinOf(lowest);
-  const int last = BinOf(highest);
-  float sum = 0;
-  for (int bin = first, begin = lowest; bin <= last; ++bin) {
-    const int end = bin == last ? highest : HighestIn(bin);
-    sum += density[static_cast<size_t>(bin)] * static_cast<float>(end - begin + 1);
-    begin = end + 1;
+  if (first == last) {
+    density.sum = of_each[first] * static_cast<float>(reach_ + 1);
+    return;
   }
-  return density[static_cast<size_t>(BinOf(error))] / sum;
+  // The outer bins may hold errors that cannot be.
+  const auto inner = static_cast<Eigen::Index>(last - first) - 1;
+  density.sum = of_each[first] * static_cast<float>(HighestIn(density.first) + guess + 1) +
+                of_each[last] * static_cast<float>(reach_ - guess - HighestIn(density.last - 1)) +
+                (Lanes(of_each + first + 1, inner) * Lanes(&width_[first + 1], inner)).sum();
 }
 
 void ErrorHistograms::Grow(int reach) {
   const int old_bins = bins();
   if (SideOf(reach) <= side_) return;
+  reach_ = reach;
   side_ = SideOf(reach);
   Widen(seen_, old_bins, bins());
   Widen(all_, old_bins, bins());
@@ -160,25 +154,26 @@ void ErrorHistograms::Grow(int reach) {
 }
 
 size_t ErrorHistograms::StateBytes() const {
-  return sizeof(*this) + seen_.size() * sizeof(SmallFloat) +
-         (all_.size() + prior_.size()) * sizeof(float);
+  const size_t floats = all_.size() + total_.size() + prior_.size() + width_.size();
+  return sizeof(*this) + seen_.size() * sizeof(SmallFloat) + floats * sizeof(float);
 }
 
 void ErrorHistograms::Save(SavedWriter& writer) const {
-  for (const float weight : weight_) writer.F32(weight);
-  for (const float weight : all_) writer.F32(weight);
+  writer.F32(weight_);
+  for (const auto* weights : {&total_, &all_}) {
+    for (const float weight : *weights) writer.F32(weight);
+  }
   for (const SmallFloat weight : seen_) writer.U16(weight.bits());
 }
 
 bool ErrorHistograms::Restore(SavedReader& reader) {
-  bool fits = true;
-  for (float& weight : weight_) {
-    weight = reader.F32();
-    fits = fits && weight >= 1 && weight < 2;
-  }
-  for (float& weight : all_) {
-    weight = reader.F32();
-    fits = fits && weight >= 0 && weight <= kWeightMax;
+  weight_ = reader.F32();
+  bool fits = weight_ >= 1 && weight_ < 2;
+  for (auto* weights : {&total_, &all_}) {
+    for (float& weight : *weights) {
+      weight = reader.F32();
+      fits = fits && weight >= 0 && weight <= kWeightMax;
+    }
   }
   for (SmallFloat& weight : seen_) weight = SmallFloat::FromBits(reader.U16());
   return fits && reader.ok();

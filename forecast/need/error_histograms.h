@@ -47,13 +47,17 @@ class ErrorHistograms {
   // A step passes: what was seen weighs a little less from now on.
   void Fade();
 
-  // Weight by bin, for each single error in it, not normalised: what was seen in this situation,
-  // backed by what was seen in all of them, backed by a heavy-tailed prior. `density`: bins().
-  void Density(const Place& place, std::span<float> density) const;
-
-  // P(error), normalised over the errors from `lowest` to `highest`, which hold `error` and lie
-  // within the reach.
-  float Likelihood(const Place& place, int error, int lowest, int highest) const;
+  // An expert's P(error) in a situation, normalised over the errors that a load from 0 to the reach
+  // makes: what was seen in this situation, backed by what was seen in all of them, backed by a
+  // heavy-tailed prior.
+  struct Density {
+    std::array<float, kBinsMax> of_each;  // By bin: P of each single error in it.
+    float sum = 0;  // Of P over what can be, which `of_each` is not divided by.
+    int first = 0;  // Bins of the lowest and of the highest that can be.
+    int last = 0;
+  };
+  // `guess`: 0 to the reach. Only bins from `first` to `last` are filled in.
+  void Read(const Place& place, int guess, Density& density) const;
 
   // To a greater reach. What lies in the last bins stays there.
   void Grow(int reach);
@@ -67,16 +71,19 @@ class ErrorHistograms {
   int center() const { return side_ - 1; }
   size_t SeenAt(const Place& place) const;
   size_t AllAt(const Place& place) const;
-  void Halve(int expert);
+  void Halve();
   void SetPrior();
 
   int horizons_;
-  int side_;                                  // Bins of errors >= 0.
-  std::vector<SmallFloat> seen_;              // [horizon][expert][situation][bin]
-  std::vector<float> all_;                    // [horizon][expert][bin]: of all situations.
-  std::array<float, kNeedExperts> weight_{};  // Of a sample that comes now: grows, to spare fading.
-  std::array<float, kNeedExperts> growth_{};  // Of weight_, a step.
-  std::vector<float> prior_;                  // [bin], as Density.
+  int reach_;
+  int side_;                      // Bins of errors >= 0.
+  std::vector<SmallFloat> seen_;  // [horizon][expert][situation][bin]
+  std::vector<float> all_;        // [horizon][expert][bin]: of all situations.
+  std::vector<float> total_;      // [horizon][expert]: sums of all_.
+  float weight_ = 1;              // Of a sample that comes now: grows, to spare fading.
+  float growth_;                  // Of weight_, a step.
+  std::vector<float> prior_;      // [bin], of each single error.
+  std::vector<float> width_;      // [bin]: how many errors it holds.
 };
 
 }  // namespace shadow

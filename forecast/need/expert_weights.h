@@ -10,19 +10,23 @@
 
 namespace shadow {
 
-// Weights by gate and horizon; over the experts they sum to 1. Not thread-safe.
+// Tables of weights; in each, by gate and horizon, weights over the experts that sum to 1. Each
+// table learns as though it were the only one. Not thread-safe.
 class ExpertWeights {
  public:
   explicit ExpertWeights(int horizons);
 
   using Row = std::array<float, kNeedExperts>;
-  const Row& Of(int gate, int horizon) const { return rows_[At(gate, horizon)]; }
+  using Gates = std::array<uint8_t, kGateTables>;
+
+  // The mean of the tables.
+  Row Of(const Gates& gates, int horizon) const;
 
   // One step of online expectation maximisation; `likelihood`: what each expert gave to the need
   // that came. w += rate (q - w), q = w x likelihood, normalised; e.g. w = (.5, .5), likelihood
-  // (.3, .1), rate .05 -> (.5125, .4875). Source: O. Cappe, E. Moulines, On-line
+  // (.3, .1), rate .1 -> (.525, .475). Source: O. Cappe, E. Moulines, On-line
   // expectation-maximization algorithm for latent data models, J. R. Stat. Soc. B 71 (2009).
-  void Learn(int gate, int horizon, const Row& likelihood);
+  void Learn(const Gates& gates, int horizon, const Row& likelihood);
 
   size_t StateBytes() const;
   void Save(SavedWriter& writer) const;
@@ -30,7 +34,7 @@ class ExpertWeights {
   bool Restore(SavedReader& reader);
 
  private:
-  size_t At(int gate, int horizon) const { return static_cast<size_t>(gate * horizons_ + horizon); }
+  size_t At(size_t table, int gate, int horizon) const;
 
   int horizons_;
   std::vector<Row> rows_;

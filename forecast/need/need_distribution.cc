@@ -7,9 +7,32 @@
 namespace shadow {
 namespace {
 
-using LoadWeights = std::array<float, LoadScale::CellOf(ErrorHistograms::kReachMax) + 1>;
+constexpr double kReachMargin = 1.25;  // Of the highest load seen or forecast.
 
-constexpr double kReachMargin = 1.25;  // Of the highest load seen.
+// A rise that the forecast is held to. Weights follow what is frequent; a rise that comes once a
+// week is not, but whether the forecast has been right on such rises is known.
+constexpr int kRise = 3 * kQuartersPerInstance;
+constexpr float kReliabilityFading = 0.98F;  // For each rise.
+constexpr float kReliabilityShare = 0.9F;    // Of the weight.
+constexpr float kSaidMax = 1.01F / (1 - kReliabilityFading);
+
+constexpr auto kForecastAt = static_cast<size_t>(NeedExpert::kForecast);
+constexpr auto kLevelAt = static_cast<size_t>(NeedExpert::kLevel);
+
+bool SaysRise(const NeedGuesses& guesses) {
+  return guesses[kForecastAt] - guesses[kLevelAt] >= kRise;
+}
+
+// The highest load of each cell of needs, quarters.
+constexpr std::array<int, NeedDistribution::kCellsMax> HighestLoads() {
+  std::array<int, NeedDistribution::kCellsMax> highest{};
+  for (int cell = 0; cell < NeedDistribution::kCellsMax; ++cell) {
+    highest[static_cast<size_t>(cell)] =
+        NeedScale::Highest(cell) * kQuartersPerInstance + kQuartersPerInstance - 1;
+  }
+  return highest;
+}
+constexpr std::array<int, NeedDistribution::kCellsMax> kHighestLoads = HighestLoads();
 
 std::vector<int> HorizonsOf(int lead_steps) {
   std::vector<int> horizons;
@@ -36,6 +59,7 @@ NeedDistribution::NeedDistribution(const Options& options)
       signals_(horizons_, options.day_steps),
       histograms_(static_cast<int>(horizons_.size()), options.day_steps, reach_),
       weights_(static_cast<int>(horizons_.size())),
+      reliability_(horizons_.size()),
       origins_(static_cast<size_t>(options.lead_steps) + 1),
       mass_(horizons_.size() * cells()) {
   for (const int horizon : horizons_) guesses_.emplace_back(static_cast<size_t>(horizon) + 1);
@@ -45,7 +69,7 @@ std::span<const float> NeedDistribution::Mass(size_t i) const {
   return std::span(mass_).subspan(i * cells(), cells());
 }
 
-void NeedDistribution::Observe(std::optional<double> load, std::span<const double> median) {
+void NeedDistribution::Observe(std::optional<double> load, const LoadForecast& forecast) {
   if (load.has_value()) {
     const int known = QuartersOf(*load);
     Reach(known);
@@ -55,7 +79,7 @@ void NeedDistribution::Observe(std::optional<double> load, std::span<const doubl
     signals_.PushMissing();
   }
   histograms_.Fade();
-  Predict(median);
+  Predict(forecast);
 }
 
 void NeedDistribution::Skip() {
@@ -75,34 +99,9 @@ void NeedDistribution::Reach(int load) {
   ready_ = false;
 }
 
-float NeedDistribution::Weigh(const ErrorHistograms::Place& place, int guess,
-                              std::span<float> weights) const {
-  std::array<float, ErrorHistograms::kBinsMax> density;
-  histograms_.Density(place, density);
-  const int anchor = std::min(guess, reach_);
-  // Cells of one load each lie in runs that share a bin; those beyond take the bin of their middle.
-  int cell = 0;
-  for (int bin = histograms_.BinOf(-anchor); cell < LoadScale::kExact; ++bin) {
-    const bool last = bin == histograms_.bins() - 1;
-    const int end = last ? LoadScale::kExact
-                         : std::min(LoadScale::kExact, anchor + histograms_.HighestIn(bin) + 1);
-    std::fill(weights.begin() + cell, weights.begin() + end, density[static_cast<size_t>(bin)]);
-    cell = end;
-  }
-  const int count = static_cast<int>(weights.size());
-  for (; cell < count; ++cell) {
-    const int width = LoadScale::Width(cell);
-    const auto bin =
-        static_cast<size_t>(histograms_.BinOf(LoadScale::Lowest(cell) + width / 2 - anchor));
-    weights[static_cast<size_t>(cell)] = density[bin] * static_cast<float>(width);
-  }
-  float sum = 0;
-  for (const float weight : weights) sum += weight;
-  return sum;
-}
-
 void NeedDistribution::Learn(int load) {
   const int64_t step = signals_.count();
+  ErrorHistograms::Density density;
   for (size_t i = 0; i < horizons_.size(); ++i) {
     const int64_t made = step - horizons_[i];
     if (made < 0) continue;
@@ -117,21 +116,35 @@ void NeedDistribution::Learn(int load) {
                                             .situation = origin.situation.of[expert]};
       const int guess = std::min(guesses[expert], reach_);
       if (made >= options_.day_steps) {
-        likelihood[expert] = histograms_.Likelihood(place, load - guess, -guess, reach_ - guess);
+        histograms_.Read(place, guess, density);
+        const auto bin = static_cast<size_t>(histograms_.BinOf(load - guess));
+        likelihood[expert] = density.of_each[bin] / density.sum;
       }
       histograms_.Add(place, load - guess);
     }
-    if (made >= options_.day_steps) weights_.Learn(origin.situation.gate, horizon, likelihood);
+    if (made >= options_.day_steps) weights_.Learn(origin.situation.gates, horizon, likelihood);
+    if (SaysRise(guesses)) {
+      const int rise = guesses[kForecastAt] - guesses[kLevelAt];
+      Reliability& reliability = reliability_[i];
+      reliability.said = kReliabilityFading * reliability.said + 1;
+      reliability.came = kReliabilityFading * reliability.came +
+                         (2 * (load - guesses[kLevelAt]) >= rise ? 1.0F : 0.0F);
+    }
   }
 }
 
-void NeedDistribution::Predict(std::span<const double> median) {
+void NeedDistribution::Predict(const LoadForecast& forecast) {
   const int64_t step = signals_.count();
   std::array<NeedGuesses, kHorizonsMax> guesses;
   Origin& now = origins_[SlotOf(step, origins_.size())];
-  now = {.situation = signals_.Guess(median, guesses), .guessed = true};
+  now = {.situation = signals_.Guess(forecast, guesses), .guessed = true};
   for (size_t i = 0; i < horizons_.size(); ++i) {
     guesses_[i][SlotOf(step, guesses_[i].size())] = guesses[i];
+  }
+  // What is announced may be more than was ever seen.
+  const size_t known = std::min(forecast.median.size(), origins_.size());
+  for (const double median : forecast.median.first(known)) {
+    if (std::isfinite(median)) Reach(QuartersOf(median));
   }
   ready_ = step >= options_.day_steps;
   if (ready_) MixAll();
@@ -145,27 +158,50 @@ void NeedDistribution::MixAll() {
   }
 }
 
+ExpertWeights::Row NeedDistribution::WeightsAt(size_t horizon, const NeedSituation& situation,
+                                               const NeedGuesses& guesses) const {
+  ExpertWeights::Row row = weights_.Of(situation.gates, static_cast<int>(horizon));
+  if (!SaysRise(guesses)) return row;
+  const Reliability& reliability = reliability_[horizon];
+  const float least = kReliabilityShare * (reliability.came + 0.5F) / (reliability.said + 1);
+  const float own = row[kForecastAt];
+  if (own >= least) return row;
+  for (float& weight : row) weight *= (1 - least) / (1 - own);
+  row[kForecastAt] = least;
+  return row;
+}
+
 void NeedDistribution::Mix(size_t horizon, const NeedSituation& situation,
                            const NeedGuesses& guesses) {
-  LoadWeights mixed;
-  LoadWeights of_expert;
-  const size_t loads = static_cast<size_t>(LoadScale::CellOf(reach_)) + 1;
-  const std::span<float> weights = std::span(of_expert).first(loads);
-  std::fill_n(mixed.begin(), loads, 0.0F);
-  const ExpertWeights::Row& row = weights_.Of(situation.gate, static_cast<int>(horizon));
+  std::array<double, kCellsMax> below{};  // P(need in this cell or a lower one).
+  const size_t count = cells();
+  const ExpertWeights::Row row = WeightsAt(horizon, situation, guesses);
+  ErrorHistograms::Density density;
   for (size_t expert = 0; expert < kNeedExperts; ++expert) {
-    const float sum = Weigh({.horizon = static_cast<int>(horizon),
-                             .expert = static_cast<int>(expert),
-                             .situation = situation.of[expert]},
-                            guesses[expert], weights);
-    const float share = row[expert] / sum;
-    for (size_t cell = 0; cell < loads; ++cell) mixed[cell] += share * weights[cell];
+    const int guess = std::min(guesses[expert], reach_);
+    histograms_.Read({.horizon = static_cast<int>(horizon),
+                      .expert = static_cast<int>(expert),
+                      .situation = situation.of[expert]},
+                     guess, density);
+    const double share = row[expert] / density.sum;
+    double before = 0;  // P of the bins before.
+    int begin = 0;      // Of this one, in load.
+    size_t cell = 0;
+    for (int bin = density.first; bin <= density.last; ++bin) {
+      const double each = share * density.of_each[static_cast<size_t>(bin)];
+      const int end = bin == density.last ? reach_ + 1 : guess + histograms_.HighestIn(bin) + 1;
+      for (; cell < count && kHighestLoads[cell] < end; ++cell) {
+        below[cell] += before + each * (kHighestLoads[cell] - begin + 1);
+      }
+      before += each * (end - begin);
+      begin = end;
+    }
   }
-  const std::span<float> mass = std::span(mass_).subspan(horizon * cells(), cells());
-  std::fill(mass.begin(), mass.end(), 0.0F);
-  for (size_t cell = 0; cell < loads; ++cell) {
-    const int need = LoadScale::Lowest(static_cast<int>(cell)) / kQuartersPerInstance;
-    mass[static_cast<size_t>(NeedScale::CellOf(need))] += mixed[cell];
+  const std::span<float> mass = std::span(mass_).subspan(horizon * count, count);
+  double before = 0;
+  for (size_t cell = 0; cell < count; ++cell) {
+    mass[cell] = static_cast<float>(below[cell] - before);
+    before = below[cell];
   }
 }
 
@@ -173,6 +209,7 @@ size_t NeedDistribution::StateBytes() const {
   // The members count themselves in, and so twice what of them lies in here: some 200 bytes.
   size_t bytes = sizeof(*this);
   bytes += signals_.StateBytes() + histograms_.StateBytes() + weights_.StateBytes();
+  bytes += reliability_.size() * sizeof(Reliability);
   bytes += origins_.size() * sizeof(Origin) + horizons_.size() * sizeof(int);
   for (const auto& ring : guesses_) {
     bytes += sizeof(std::vector<NeedGuesses>) + ring.size() * sizeof(NeedGuesses);
@@ -186,9 +223,13 @@ void NeedDistribution::Save(SavedWriter& writer) const {
   signals_.Save(writer);
   histograms_.Save(writer);
   weights_.Save(writer);
+  for (const Reliability& reliability : reliability_) {
+    writer.F32(reliability.said);
+    writer.F32(reliability.came);
+  }
   for (const Origin& origin : origins_) {
     writer.U8(origin.guessed ? 1 : 0);
-    writer.U8(origin.situation.gate);
+    for (const uint8_t gate : origin.situation.gates) writer.U8(gate);
     for (const uint8_t situation : origin.situation.of) writer.U8(situation);
   }
   for (const auto& ring : guesses_) {
@@ -208,10 +249,18 @@ bool NeedDistribution::Restore(SavedReader& reader) {
   mass_.assign(horizons_.size() * cells(), 0);
   ready_ = reader.U8() != 0;
   bool fits = signals_.Restore(reader) && histograms_.Restore(reader) && weights_.Restore(reader);
+  for (Reliability& reliability : reliability_) {
+    reliability.said = reader.F32();
+    reliability.came = reader.F32();
+    fits = fits && reliability.came >= 0 && reliability.came <= reliability.said;
+    fits = fits && reliability.said <= kSaidMax;
+  }
   for (Origin& origin : origins_) {
     origin.guessed = reader.U8() != 0;
-    origin.situation.gate = reader.U8();
-    fits = fits && origin.situation.gate < kGates;
+    for (size_t table = 0; table < kGateTables; ++table) {
+      origin.situation.gates[table] = reader.U8();
+      fits = fits && origin.situation.gates[table] < kGates[table];
+    }
     for (size_t expert = 0; expert < kNeedExperts; ++expert) {
       origin.situation.of[expert] = reader.U8();
       fits = fits && origin.situation.of[expert] < kSituations[expert];

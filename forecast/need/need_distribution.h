@@ -35,10 +35,9 @@ class NeedDistribution {
   // lead: all of them, or kHorizonsMax of a longer lead, closer where they are nearer.
   const std::vector<int>& horizons() const { return horizons_; }
 
-  // The load of the next step, at least 0, and what the forecast says of those after it: its median
-  // at horizon 0, 1, ..., as far as it is known; all in instances. Unset: missing; nothing is
-  // learnt from it.
-  void Observe(std::optional<double> load, std::span<const double> median);
+  // The load of the next step, at least 0, in instances, and what the forecast says of those after
+  // it. Unset: missing; nothing is learnt from it.
+  void Observe(std::optional<double> load, const LoadForecast& forecast);
 
   // A missing step after which no distribution is wanted: cheap.
   void Skip();
@@ -66,16 +65,22 @@ class NeedDistribution {
     NeedSituation situation;
     bool guessed = false;
   };
+  // How often the forecast has said that load will rise a lot, and how often it did; both faded.
+  struct Reliability {
+    float said = 0;
+    float came = 0;
+  };
   static constexpr int kReachMin = 63;
 
   void Reach(int load);
   void Learn(int load);
-  void Predict(std::span<const double> median);
+  void Predict(const LoadForecast& forecast);
   void MixAll();  // From the guesses of this step.
   // The mixture at one horizon, into its mass.
   void Mix(size_t horizon, const NeedSituation& situation, const NeedGuesses& guesses);
-  // One expert's weights by cell of LoadScale, into `weights`; their sum is returned.
-  float Weigh(const ErrorHistograms::Place& place, int guess, std::span<float> weights) const;
+  // The experts' weights; the forecast's is no less than its reliability deserves.
+  ExpertWeights::Row WeightsAt(size_t horizon, const NeedSituation& situation,
+                               const NeedGuesses& guesses) const;
   size_t cells() const {
     return static_cast<size_t>(NeedScale::CellOf(reach_ / kQuartersPerInstance)) + 1;
   }
@@ -86,6 +91,7 @@ class NeedDistribution {
   NeedSignals signals_;
   ErrorHistograms histograms_;
   ExpertWeights weights_;
+  std::vector<Reliability> reliability_;           // By horizon.
   std::vector<Origin> origins_;                    // Ring by step that guesses were made before.
   std::vector<std::vector<NeedGuesses>> guesses_;  // By horizon: a ring as origins_, but shorter.
   std::vector<float> mass_;                        // [horizon][cell]

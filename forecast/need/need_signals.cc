@@ -20,6 +20,15 @@ constexpr double kForecastCorrection = 0.7;  // Share of its last error that a f
 constexpr std::array kVolatilityEdges = {.05, .15, .4, 1.0, 2.5, 6.0};
 constexpr std::array kLevelEdges = {.5, 1.5, 2.5, 4.5, 7.5, 11.5, 17.5, 25.5, 37.5};
 constexpr std::array kDifferenceEdges = {-20.0, -8.0, -3.0, -.5, .5, 3.0, 8.0, 20.0};
+constexpr std::array kRiseEdges = {-8.0, -3.0, -1.2, -.5, .5, 1.2, 3.0, 8.0};
+constexpr std::array kSpreadEdges = {.2, .5, 1.2, 2.4, 4.8};
+// Coarser, of histograms: each situation takes memory at every horizon.
+constexpr std::array kFewVolatilityEdges = {.15, .4, 1.0, 2.5};
+constexpr std::array kFewLevelEdges = {.5, 2.5, 6.5, 14.5, 27.5};
+constexpr std::array kFewSmoothedEdges = {1.5, 4.5, 11.5, 25.5};
+constexpr std::array kFewDifferenceEdges = {-8.0, -.5, .5, 8.0};
+constexpr std::array kFewRiseEdges = {-.8, .8};
+constexpr int kRises = 3;
 constexpr int kTrends = 3;
 constexpr int kDeviations = 3;
 
@@ -32,6 +41,9 @@ int BinOf(const std::array<double, kEdges>& edges, double value) {
 int32_t Whole(double quarters) {
   return static_cast<int32_t>(std::lrint(std::clamp<double>(quarters, 0, kQuartersMax)));
 }
+
+// Of a load that is not rounded up.
+double Quarters(double load) { return kQuartersPerInstance * load + kQuartersPerInstance - 1; }
 
 double Instances(double quarters) { return quarters / kQuartersPerInstance; }
 
@@ -77,35 +89,46 @@ void NeedSignals::Push(int load) {
   ++count_;
 }
 
-NeedSituation NeedSignals::Guess(std::span<const double> median, std::span<NeedGuesses> guesses) {
+double NeedSignals::Median(const LoadForecast& forecast, int horizon) const {
+  const auto step = static_cast<size_t>(horizon);
+  const bool known = step < forecast.median.size() && std::isfinite(forecast.median[step]);
+  return known ? Quarters(forecast.median[step]) : Yesterday(horizon);
+}
+
+NeedSituation NeedSignals::Guess(const LoadForecast& forecast, std::span<NeedGuesses> guesses) {
   const int now = last();
-  const int half_hour = std::max(kHalfHourSteps, horizons_.back() + 1);
-  const int hour = std::max(kHourSteps, horizons_.back() + 1);
+  const int lead = horizons_.back();
+  const int half_hour = std::max(kHalfHourSteps, lead + 1);
+  const int hour = std::max(kHourSteps, lead + 1);
   const int since_yesterday = now - At(day_steps_ + 1);
   const int since_hour = now - At(hour + 1);
-  const auto forecast = [&](int horizon) -> double {
+  const auto high = [&](int horizon) {
     const auto step = static_cast<size_t>(horizon);
-    const bool known = step < median.size() && std::isfinite(median[step]);
-    return known ? kQuartersPerInstance * median[step] + kQuartersPerInstance - 1
-                 : Yesterday(horizon);
+    const bool known = step < forecast.high.size() && std::isfinite(forecast.high[step]);
+    return known ? Quarters(forecast.high[step]) : Median(forecast, horizon);
   };
   const double correction = kForecastCorrection * (now - next_forecast_);
   for (size_t i = 0; i < horizons_.size(); ++i) {
     const int horizon = horizons_[i];
     guesses[i] = {now,
-                  Whole(forecast(horizon) + correction),
+                  Whole(Median(forecast, horizon) + correction),
+                  Whole(high(horizon)),
                   Yesterday(horizon),
                   Whole(Yesterday(horizon) + since_yesterday),
                   At(half_hour - horizon),
                   Whole(At(hour - horizon) + since_hour),
-                  Whole(smoothed_),
-                  0};
+                  Whole(smoothed_)};
   }
-  next_forecast_ = std::clamp<double>(forecast(0), 0, kQuartersMax);
-  return Situation();
+  double highest = Median(forecast, 0);
+  next_forecast_ = std::clamp<double>(highest, 0, kQuartersMax);
+  for (int k = 1; k <= lead; ++k) highest = std::max(highest, Median(forecast, k));
+  const double at_lead = Median(forecast, lead);
+  return Situation({.rise = highest + correction - now,
+                    .at_lead = at_lead + correction,
+                    .spread = high(lead) - at_lead});
 }
 
-NeedSituation NeedSignals::Situation() const {
+NeedSituation NeedSignals::Situation(const Outlook& outlook) const {
   const int now = last();
   int highest = now;
   if (count_ > day_steps_) {
@@ -117,15 +140,22 @@ NeedSituation NeedSignals::Situation() const {
   const double mean = Instances(smoothed_);
   const double deviation = std::rint((Instances(now) - mean) / std::sqrt(mean + 1));
   const int middle = kDeviations / 2;
-  const int smooth = BinOf(kLevelEdges, std::rint(mean)) * kDeviations + middle +
+  const int smooth = BinOf(kFewSmoothedEdges, std::rint(mean)) * kDeviations + middle +
                      static_cast<int>(std::clamp<double>(deviation, -middle, middle));
-  const uint8_t volatility = Byte(BinOf(kVolatilityEdges, Instances(volatility_)));
+  const double volatility = Instances(volatility_);
   const int need = now / kQuartersPerInstance;
-  const int level = BinOf(kLevelEdges, need);
-  const uint8_t difference = Byte(BinOf(kDifferenceEdges, Instances(highest - now)));
-  return {.of = {Byte(level * kTrends + trend), volatility, difference, difference, volatility,
-                 volatility, Byte(smooth), 0},
-          .gate = difference};
+  const double difference = Instances(highest - now);
+  const double rise = Instances(outlook.rise);
+  const int few_rises = BinOf(kFewRiseEdges, rise);
+  const int at_lead = Whole(outlook.at_lead) / kQuartersPerInstance;
+  const int by_lead = BinOf(kLevelEdges, at_lead) * kRises + few_rises;
+  const int by_spread = BinOf(kSpreadEdges, Instances(outlook.spread)) * kRises + few_rises;
+  const uint8_t since_yesterday = Byte(BinOf(kFewDifferenceEdges, difference));
+  const uint8_t moving = Byte(BinOf(kFewVolatilityEdges, volatility));
+  return {.of = {Byte(BinOf(kFewLevelEdges, need) * kTrends + trend), Byte(by_lead),
+                 Byte(by_spread), since_yesterday, since_yesterday, moving, moving, Byte(smooth)},
+          .gates = {Byte(BinOf(kDifferenceEdges, difference)), Byte(BinOf(kRiseEdges, rise)),
+                    Byte(BinOf(kVolatilityEdges, volatility)), Byte(BinOf(kLevelEdges, need))}};
 }
 
 size_t NeedSignals::StateBytes() const {

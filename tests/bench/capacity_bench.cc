@@ -28,22 +28,27 @@ int NeedAt(int64_t step) {
   return need < 0 ? 0 : need;
 }
 
-// A day and a half of history gives a median; here the curve itself.
-std::vector<double> MedianAfter(int64_t step, int lead_steps) {
-  std::vector<double> median;
-  for (int k = 1; k <= lead_steps + 1; ++k) {
-    const double phase = 2 * M_PI * static_cast<double>((step + k) % kDaySteps) / kDaySteps;
-    median.push_back(15 - 10 * std::cos(phase));
+// What a forecaster would give: the curve itself, and 5 more for the high quantile.
+struct Curve {
+  Curve(int64_t step, int lead_steps) {
+    for (int k = 1; k <= lead_steps + 1; ++k) {
+      const double phase = 2 * M_PI * static_cast<double>((step + k) % kDaySteps) / kDaySteps;
+      median.push_back(15 - 10 * std::cos(phase));
+      high.push_back(median.back() + 5);
+    }
   }
-  return median;
-}
+  LoadForecast forecast() const { return {.median = median, .high = high}; }
+
+  std::vector<double> median;
+  std::vector<double> high;
+};
 
 std::unique_ptr<CapacityPlanner> LearnedPlanner(int lead_steps) {
   auto planner = std::make_unique<CapacityPlanner>(CapacityPlanner::Options{
       .step = kStep, .lead_steps = lead_steps, .targets = {{.service_level = 0.99}}});
   for (int64_t step = 0; step < kHistorySteps; ++step) {
-    const std::vector<double> median = MedianAfter(step, lead_steps);
-    if (!planner->Observe(StepTime(step), NeedAt(step), median).ok()) return nullptr;
+    const Curve curve(step, lead_steps);
+    if (!planner->Observe(StepTime(step), NeedAt(step), curve.forecast()).ok()) return nullptr;
   }
   planner->Start();
   return planner;
@@ -56,9 +61,9 @@ void CapacityPlannerStep(benchmark::State& state) {
   int64_t step = kHistorySteps;
   for (auto _ : state) {
     state.PauseTiming();
-    const std::vector<double> median = MedianAfter(step, lead_steps);
+    const Curve curve(step, lead_steps);
     state.ResumeTiming();
-    benchmark::DoNotOptimize(planner->Observe(StepTime(step), NeedAt(step), median));
+    benchmark::DoNotOptimize(planner->Observe(StepTime(step), NeedAt(step), curve.forecast()));
     ++step;
   }
   state.counters["state_bytes"] = static_cast<double>(planner->StateBytes());

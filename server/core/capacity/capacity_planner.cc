@@ -15,7 +15,7 @@ constexpr double kFirstPenaltyLog2 = -1;
 constexpr double kPenaltyStepLog2 = 0.5;
 constexpr double kShortagePrice = 3;  // Above the price of a launch, or a low need is never met.
 
-constexpr uint32_t kSaveVersion = 5;
+constexpr uint32_t kSaveVersion = 6;
 
 // Launching costs `lead_steps` of idle; half of that, and no more than one, was measured to be
 // right, because what is launched mostly stays wanted for longer.
@@ -62,7 +62,7 @@ CapacityPlanner::CapacityPlanner(const Options& options)
 }
 
 absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<double> load,
-                                      std::span<const double> median, int least) {
+                                      const LoadForecast& forecast, int least) {
   if ((step_start - absl::UnixEpoch()) % options_.step != absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrCat(absl::FormatTime(step_start, absl::UTCTimeZone()), " is not a multiple of ",
@@ -89,7 +89,7 @@ absl::Status CapacityPlanner::Observe(absl::Time step_start, std::optional<doubl
   for (Target& target : targets_) {
     if (need.has_value() && target.has_level) target.level.Count(*need > target.window.ready());
   }
-  need_.Observe(load, median);
+  need_.Observe(load, forecast);
   bank_.Decide(need_, least, need.has_value());
   Choose(need.has_value());
   return absl::OkStatus();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,13 +48,13 @@ class CapacityPlanner {
   explicit CapacityPlanner(const Options& options);
 
   // The step that began at `step_start` (a multiple of `step` since the Unix epoch) is over.
-  // `load`: its demand in instances, not rounded; unset: missing. `median`: the forecast of load
-  // for the steps after it, as far as it is known; horizons 0 ... lead_steps are read. Steps left
-  // out count as missing. Decides for the step after it, on no fewer than `least`.
+  // `load`: its demand in instances, not rounded; unset: missing. `forecast`: of load in the steps
+  // after it; horizons 0 ... lead_steps are read. Steps left out count as missing. Decides for the
+  // step after it, on no fewer than `least`.
   // kInvalidArgument: not on the grid, or a load that is negative or no number. kOutOfRange: not
   // after the last one.
   absl::Status Observe(absl::Time step_start, std::optional<double> load,
-                       std::span<const double> median, int least = 0);
+                       const LoadForecast& forecast, int least = 0);
 
   // Steps up to now were history; misses from the next one on count against the error budgets.
   void Start();

@@ -13,8 +13,9 @@ constexpr double kScoredDaysLeast = 0.97;  // A day of scored steps fades to .98
 
 constexpr double kPromiseMax = 0.3;
 constexpr double kPromise = 0.85;
-constexpr double kPromisedMisses = 1.5;  // What the promise weighs.
-constexpr double kPromisedStepsMin = 600;
+constexpr double kPromisedMisses = 3;  // What the promise weighs.
+constexpr double kPromisedStepsMin = 1200;
+constexpr double kPromisedDaysMin = 5;  // Where that is less.
 constexpr double kPromisedStepsMax = 4000;
 constexpr double kFirstMissSize = 2;  // Instances that a miss lacks, before any is seen.
 
@@ -87,7 +88,8 @@ double PolicyBank::Promise(size_t policy) const {
 
 double PolicyBank::MissRate(size_t policy) const {
   const double promised = Promise(policy);
-  const double steps = std::clamp(kPromisedMisses / promised, kPromisedStepsMin, kPromisedStepsMax);
+  const double least = std::min(kPromisedStepsMin, kPromisedDaysMin * options_.day_steps);
+  const double steps = std::clamp(kPromisedMisses / promised, least, kPromisedStepsMax);
   return (tallies_[policy].misses + steps * promised) / (scored_ + steps);
 }
 

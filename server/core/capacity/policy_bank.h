@@ -44,18 +44,18 @@ class PolicyBank {
   int Want(size_t policy) const { return windows_[policy].want(); }
 
   // Share of steps that the policy missed, half-life 30 days, mixed with what its prices promise:
-  //   (misses + n p) / (steps + n), n = 1.5 / p in [600, 4000] steps
+  //   (misses + n p) / (steps + n), n = 3 / p in [m, 4000] steps, m = min(1200 steps, 5 days)
   //   p = min(.3, .85 / (1 + miss)), without a price of a miss min(.3, 1 / (1 + shortage))
   double MissRate(size_t policy) const;
 
   // Of `own`, whose price of a shortage is the true one, and those that price a miss, the policy
   // that would have been the cheapest. Its cost a step, half-life 30 days:
-  //   idle / steps + own's shortage (missing + n p s) / (steps + n), n = min(1.5 / p, 4000) steps,
+  //   idle / steps + own's shortage (missing + n p s) / (steps + n), n = min(3 / p, 4000) steps,
   //   p as above, s = (missing instances of all of these + 2) / (their misses + 1)
   // Idle ones are those beyond the need and those that launch. Until a day is scored: `own`.
   // e.g. a day of 100 steps, own (shortage 9) with 200 idle and 1 missing instance-steps in 1 miss,
-  // another (miss 16) with 150 and 4 in 2: s = 7/4; own: p = .1, n = 15, 2 + 9 (1 + 2.625) / 115 =
-  // 2.28; the other: p = .05, n = 30, 1.5 + 9 (4 + 2.625) / 130 = 1.96, the cheaper.
+  // another (miss 16) with 150 and 4 in 2: s = 7/4; own: p = .1, n = 30, 2 + 9 (1 + 5.25) / 130 =
+  // 2.433; the other: p = .05, n = 60, 1.5 + 9 (4 + 5.25) / 160 = 2.020, the cheaper.
   size_t Cheapest(size_t own) const;
 
   size_t StateBytes() const;

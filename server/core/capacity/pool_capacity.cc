@@ -11,11 +11,10 @@
 namespace shadow {
 namespace {
 
-constexpr int kForecastsPerDay = 24;
 constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 // A need above what one step in so many exceeds is a burst.
 constexpr float kOutOfBand = 1e-5F;
-constexpr uint32_t kSaveVersion = 1;
+constexpr uint32_t kSaveVersion = 2;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 bool IsCell(int64_t cell) { return cell >= -kSavedStepsMax && cell <= kSavedStepsMax; }
@@ -32,9 +31,7 @@ PoolCapacity::PoolCapacity(const Options& options, absl::Duration lead)
     : options_(options),
       cell_length_(CellLength(options)),
       lead_cells_(CellsOf(lead)),
-      below_(std::min(kBelowMost, NeedOf(options.base_capacity / options.instance_capacity))),
-      refresh_cells_(std::max(1, static_cast<int>(options.day / cell_length_) / kForecastsPerDay)) {
-}
+      below_(std::min(kBelowMost, NeedOf(options.base_capacity / options.instance_capacity))) {}
 
 int64_t PoolCapacity::CellOf(absl::Time time) const {
   return absl::Floor(time - absl::UnixEpoch(), cell_length_) / cell_length_;
@@ -71,12 +68,9 @@ void PoolCapacity::Close(const Forecaster& forecaster) {
   const double demand = *std::exchange(open_demand_, std::nullopt);
   if (remembered_begin_ < remembered_end_ && cell < remembered_end_) return;  // It had ended.
   Remember(cell, demand);
-  if (planner_ == nullptr) return;
-  const int64_t next = cell + 1;
-  const bool covered =
-      next >= median_begin_ && next < median_begin_ + static_cast<int64_t>(median_.size());
-  if (!covered || next % refresh_cells_ == 0) Refresh(next, forecaster);
-  Replan(cell, demand);
+  if (planner_ == nullptr) planner_ = MakePlanner();
+  const Forecasts forecasts = ReadForecast(cell + 1, forecaster);
+  Replan(cell, demand, {.median = forecasts.median, .high = forecasts.high});
 }
 
 void PoolCapacity::Remember(int64_t cell, double demand) {
@@ -101,18 +95,21 @@ std::unique_ptr<CapacityPlanner> PoolCapacity::MakePlanner() const {
 
 void PoolCapacity::Start() {
   if (started()) return;
-  BeginAgain();
+  if (planner_ == nullptr) planner_ = MakePlanner();
+  started_ = true;
+  planner_->Start();
   burst_need_ = 0;  // History's are over.
+  SetPlan();
   plan_.burst.reset();
 }
 
 bool PoolCapacity::SetLead(absl::Duration lead) {
   const int cells = CellsOf(lead);
-  if (started() && cells <= lead_cells_ && 2 * cells > lead_cells_) return false;
+  const bool near = cells <= lead_cells_ && 2 * cells > lead_cells_;
+  if (cells == lead_cells_ || (started() && near)) return false;
   lead_cells_ = cells;
-  if (!started()) return false;
-  BeginAgain();
-  return true;
+  if (planner_ != nullptr) BeginAgain();
+  return started();
 }
 
 void PoolCapacity::BeginAgain() {
@@ -120,49 +117,44 @@ void PoolCapacity::BeginAgain() {
   plan_ = {};
   band_high_ = -1;
   burst_need_ = 0;
-  median_.clear();
   for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
-    Replan(cell, remembered_[SlotOf(cell)]);
+    Replan(cell, remembered_[SlotOf(cell)], {});
   }
-  planner_->Start();
+  if (started()) planner_->Start();
 }
 
-void PoolCapacity::Refresh(int64_t next, const Forecaster& forecaster) {
-  median_.clear();
-  median_begin_ = next;
-  const int64_t cells = refresh_cells_ + lead_cells_ + 1;
+PoolCapacity::Forecasts PoolCapacity::ReadForecast(int64_t next,
+                                                   const Forecaster& forecaster) const {
+  const int64_t cells = lead_cells_ + 1;
   const int64_t steps =
       std::min<int64_t>(kForecastStepsMost, cells * (cell_length_ / options_.step));
-  const auto rows = forecaster.Forecast(static_cast<int>(steps), {0.5});
-  median_.assign(static_cast<size_t>(cells), kUnknown);
-  if (!rows.ok()) return;
+  const auto rows = forecaster.Forecast(static_cast<int>(steps), {0.5, kHighQuantile});
+  if (!rows.ok()) return {};
+  const std::vector<double> unknown(static_cast<size_t>(cells), kUnknown);
+  Forecasts forecasts = {.median = unknown, .high = unknown};
   absl::Time time = forecaster.LastStep();
   for (const std::vector<double>& row : *rows) {
     time += options_.step;
     const int64_t ahead = CellOf(time) - next;
     if (ahead < 0 || ahead >= cells) continue;
-    double& median = median_[static_cast<size_t>(ahead)];
-    const double load = LoadOf(row[0]);
-    median = std::isnan(median) ? load : std::max(median, load);
+    const auto at = static_cast<size_t>(ahead);
+    forecasts.median[at] = std::fmax(forecasts.median[at], LoadOf(row[0]));
+    forecasts.high[at] = std::fmax(forecasts.high[at], LoadOf(row[1]));
   }
+  return forecasts;
 }
 
-void PoolCapacity::Replan(int64_t cell, double demand) {
+void PoolCapacity::Replan(int64_t cell, double demand, const LoadForecast& forecast) {
   const bool known = !std::isnan(demand);
   if (known) NoteBurst(cell, NeedOf(LoadOf(demand)));
-  SetBurst(cell);
-  const int64_t next = cell + 1;
-  std::span<const double> median;
-  if (!median_.empty() && next >= median_begin_) {
-    const auto skipped = static_cast<size_t>(next - median_begin_);
-    if (skipped < median_.size()) median = std::span<const double>(median_).subspan(skipped);
-  }
   // A burst is not part of it: what is rare should not teach the plan what is cheap.
   const int least = known ? std::max(below_, NeedOf(LoadOf(demand * options_.headroom))) : below_;
   const auto load = known ? std::optional(LoadOf(demand)) : std::nullopt;
-  if (!planner_->Observe(CellStart(cell), load, median, least).ok()) return;  // Never: they ascend.
-  SetPlan();
+  if (!planner_->Observe(CellStart(cell), load, forecast, least).ok()) return;  // They ascend.
   band_high_ = BandHigh();
+  if (!started()) return;
+  SetBurst(cell);
+  SetPlan();
 }
 
 void PoolCapacity::SetPlan() {
@@ -213,7 +205,7 @@ std::vector<double> PoolCapacity::Worth(int instances) const {
 
 size_t PoolCapacity::StateBytes() const {
   return sizeof(*this) + remembered_.capacity() * sizeof(float) +
-         median_.capacity() * sizeof(double) + (started() ? planner_->StateBytes() : 0);
+         (planner_ != nullptr ? planner_->StateBytes() : 0);
 }
 
 std::string PoolCapacity::Save() const {
@@ -236,14 +228,12 @@ std::string PoolCapacity::Save() const {
   writer.I64(open_cell_);
   writer.U8(open_demand_.has_value() ? 1 : 0);
   writer.F64(open_demand_.value_or(0));
-  writer.I64(median_begin_);
-  writer.U32(static_cast<uint32_t>(median_.size()));
-  for (const double median : median_) writer.F64(median);
   writer.I64(last_need_);
   writer.I64(band_high_);
   writer.I64(burst_need_);
   writer.I64(burst_until_);
-  writer.Bytes(started() ? planner_->Save() : "");
+  writer.U8(started_ ? 1 : 0);
+  writer.Bytes(planner_ != nullptr ? planner_->Save() : "");
   return std::move(writer).Finish();
 }
 
@@ -274,32 +264,32 @@ bool PoolCapacity::Read(SavedReader& reader) {
   const bool open = reader.U8() != 0;
   const double demand = reader.F64();
   if (open) open_demand_ = demand;
-  median_begin_ = reader.I64();
-  if (!IsCell(open_cell_) || !IsCell(median_begin_)) return false;
-  const uint32_t medians = reader.U32();
-  if (medians > static_cast<uint32_t>(refresh_cells_ + CapacityPlanner::kLeadStepsMax + 1)) {
-    return false;
-  }
-  for (uint32_t i = 0; i < medians; ++i) median_.push_back(reader.F64());
+  if (!IsCell(open_cell_)) return false;
   last_need_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), 0, kNeedMax));
   band_high_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), -1, kNeedMax));
   burst_need_ = static_cast<int>(std::clamp<int64_t>(reader.I64(), 0, kNeedMax));
   burst_until_ = reader.I64();
+  started_ = reader.U8() != 0;
+  return ReadPlanner(reader, same, own_lead);
+}
+
+bool PoolCapacity::ReadPlanner(SavedReader& reader, bool same, int own_lead) {
   const std::string_view planner = reader.Bytes();
   if (!reader.ok() || reader.remaining() != 0) return false;
-  if (planner.empty()) {
-    lead_cells_ = own_lead;  // Of now: nothing was planned by another.
-    return true;
+  if (!started_ && own_lead != lead_cells_) {
+    lead_cells_ = own_lead;  // The present one: nothing was planned by another.
+    same = false;
   }
+  if (planner.empty()) return true;
   planner_ = MakePlanner();
   const absl::Time last = CellStart(remembered_end_ - 1);
   // The latter two: of another version.
   if (!same || !planner_->Restore(planner).ok() || planner_->last_step() != last) {
     BeginAgain();
-    return true;
+  } else if (started()) {
+    SetPlan();
+    SetBurst(remembered_end_ - 1);
   }
-  SetPlan();
-  SetBurst(remembered_end_ - 1);
   return true;
 }
 

@@ -48,15 +48,16 @@ class PoolCapacity {
   PoolCapacity(const Options& options, absl::Duration lead);
 
   // The step that began at `step_start` is over; ascending. `forecaster` has been given it too.
-  // Before Start it is only remembered.
+  // Before Start it is history: it teaches, and nothing is planned.
   void Observe(absl::Time step_start, double demand, const Forecaster& forecaster);
 
-  // What came before is history, and teaches; from now on misses count. Once.
+  // From now on there is a plan, and misses count. Once.
   void Start();
-  bool started() const { return planner_ != nullptr; }
+  bool started() const { return started_; }
 
   // Plans by another lead from now on, in whole cells: at once by a longer one, by a shorter one
-  // when it has halved. It begins again from what is remembered. True: it did, so save it.
+  // when it has halved; before Start by any. It begins again from what is remembered. True: it
+  // did, and had started, so save it.
   bool SetLead(absl::Duration lead);
 
   const Plan& plan() const { return plan_; }
@@ -83,19 +84,24 @@ class PoolCapacity {
   void Close(const Forecaster& forecaster);
   void Remember(int64_t cell, double demand);
   void BeginAgain();
-  void Refresh(int64_t next, const Forecaster& forecaster);
-  void Replan(int64_t cell, double demand);  // NaN: missing.
+  // Of load, from the cell `next` on, as far as the lead.
+  struct Forecasts {
+    std::vector<double> median;  // NaN: unknown.
+    std::vector<double> high;
+  };
+  Forecasts ReadForecast(int64_t next, const Forecaster& forecaster) const;
+  void Replan(int64_t cell, double demand, const LoadForecast& forecast);  // NaN: missing.
   void SetPlan();
   void SetBurst(int64_t cell);
   void NoteBurst(int64_t cell, int need);
   int BandHigh() const;  // Of the next cell; -1: not known.
   bool Read(SavedReader& reader);
+  bool ReadPlanner(SavedReader& reader, bool same, int own_lead);
 
   Options options_;
   absl::Duration cell_length_;
   int lead_cells_;
-  int below_;          // Instances of the base that are planned with the others.
-  int refresh_cells_;  // Between two looks at the forecast.
+  int below_;  // Instances of the base that are planned with the others.
 
   // The demand of the last cells, by cell modulo its size; NaN: missing.
   std::vector<float> remembered_;
@@ -105,10 +111,8 @@ class PoolCapacity {
   int64_t open_cell_ = 0;
   std::optional<double> open_demand_;  // Of the open cell so far; unset: none is open.
 
-  std::vector<double> median_;  // Of load, from cell median_begin_ on. NaN: unknown.
-  int64_t median_begin_ = 0;
-
-  std::unique_ptr<CapacityPlanner> planner_;  // Null before Start.
+  std::unique_ptr<CapacityPlanner> planner_;  // Null before the first cell.
+  bool started_ = false;
   int last_need_ = 0;
   int band_high_ = -1;  // Need that the next cell hardly exceeds; -1: not known.
   int burst_need_ = 0;

@@ -7,7 +7,9 @@ namespace shadow {
 namespace {
 
 constexpr double kHalfLifeDays = 30;
-constexpr double kFactorMax = 3;  // Of the allowed miss rate, either way.
+// Of the allowed miss rate, up from savings and down when overdrawn.
+constexpr double kFactorUp = 2;
+constexpr double kFactorDown = 3;
 constexpr double kRoomSteps = 400;
 constexpr double kRoomMin = 40;
 constexpr double kOverdrawnSteps = 600;
@@ -25,8 +27,8 @@ void ServiceLevel::Count(bool missed) {
 double ServiceLevel::AllowedMissRate() const {
   const double share = 1 - level_;
   const double room = budget_ < 0 ? std::max(kOverdrawnSteps * share, kOverdrawnMin)
-                                  : std::max(kRoomSteps * share, kRoomMin);
-  return share * std::clamp(std::exp(budget_ / room), 1 / kFactorMax, kFactorMax);
+                                  : std::max(kRoomSteps * share, kRoomMin - kRoomSteps * share);
+  return share * std::clamp(std::exp(budget_ / room), 1 / kFactorDown, kFactorUp);
 }
 
 size_t ServiceLevel::Choose(const PolicyBank& bank, size_t policies) const {

@@ -23,8 +23,9 @@ class ServiceLevel {
 
   // The first of the bank's first `policies`, whose prices of a miss ascend, that misses no more
   // than is allowed now, or the last:
-  //   allowed = a exp(clip(budget / room, -ln 3, ln 3)), a = 1 - level
-  //   room = max(400 a, 40) steps while there is budget left, max(600 a, 12) when it is overdrawn
+  //   allowed = a exp(clip(budget / room, -ln 3, ln 2)), a = 1 - level
+  //   room = max(400 a, 40 - 400 a) steps while there is budget left, max(600 a, 12) when it is
+  //   overdrawn
   // e.g. level .99, budget -12: .01 / e = .00368.
   size_t Choose(const PolicyBank& bank, size_t policies) const;
   double AllowedMissRate() const;

@@ -203,7 +203,7 @@ TEST_CASE("a level that was missed too often is made up for, and the budget says
   CHECK(level.AllowedMissRate() > 0.0033);
   for (int i = 0; i < 20'000; ++i) level.Count(false);
   CHECK(level.AllowedMissRate() > 0.01);
-  CHECK(level.AllowedMissRate() <= 0.03);
+  CHECK(level.AllowedMissRate() <= 0.0201);  // Savings are spent slower than debts are paid.
 }
 
 TEST_CASE("what is wanted is ready after the lead, and gone at once") {
@@ -229,16 +229,20 @@ TEST_CASE("steps off the grid, again or of no need are refused") {
   CHECK(planner.last_step() == TimeOf(5));
 }
 
-TEST_CASE("a planner's state stays within 96 KB at a peak of 40 instances, whatever the lead") {
-  for (const int lead_steps : {1, 2, 60}) {
+TEST_CASE("a planner's state stays within its bounds at a peak of 40 instances") {
+  struct Row {
+    int lead_steps;
+    size_t bytes;
+  };
+  for (const auto& [lead_steps, bytes] : {Row{1, 52'000}, Row{2, 52'000}, Row{60, 96'000}}) {
     CapacityPlanner planner(
         {.step = absl::Minutes(5), .lead_steps = lead_steps, .targets = {{.service_level = 0.99}}});
     for (int64_t step = 0; step < 3 * 288; ++step) {
       const auto need = static_cast<int>(Noise(step) * 41 / 1000);
       REQUIRE(planner.Observe(absl::UnixEpoch() + step * absl::Minutes(5), need, {}).ok());
     }
-    CHECK(planner.StateBytes() <= 96'000);
-    CHECK(planner.Save().size() <= 96'000);
+    CHECK(planner.StateBytes() <= bytes);
+    CHECK(planner.Save().size() <= bytes);
   }
 }
 

@@ -53,16 +53,16 @@ bool Restores(double scored, const Tally& tally) {
 }  // namespace
 
 TEST_CASE("the cheapest policy is as worked in the header") {
-  const Tally own = {.misses = 1, .missing = 1, .idle = 200};                           // 2.28
-  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 150}, own, {}}) == 0);     // 1.96
-  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 182}, own, {}}) == 0);     // 2.279
-  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 183}, own, {}}) == kOwn);  // 2.289
+  const Tally own = {.misses = 1, .missing = 1, .idle = 200};                           // 2.433
+  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 150}, own, {}}) == 0);     // 2.020
+  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 191}, own, {}}) == 0);     // 2.430
+  CHECK(CheapestOf(100, {{.misses = 2, .missing = 4, .idle = 192}, own, {}}) == kOwn);  // 2.440
 }
 
 TEST_CASE("what a policy promises to miss counts before it does") {
-  // s = (0 + 2) / (0 + 1); own: 2 + 9 x 15 x .1 x 2 / 115 = 2.235; the other: + 9 x 3 / 130 = .208.
-  CHECK(CheapestOf(100, {{.idle = 202}, {.idle = 200}, {}}) == 0);
-  CHECK(CheapestOf(100, {{.idle = 203}, {.idle = 200}, {}}) == kOwn);
+  // s = (0 + 2) / (0 + 1); own: 2 + 9 x 30 x .1 x 2 / 130 = 2.415; the other: + 9 x 6 / 160 = .338.
+  CHECK(CheapestOf(100, {{.idle = 207}, {.idle = 200}, {}}) == 0);
+  CHECK(CheapestOf(100, {{.idle = 208}, {.idle = 200}, {}}) == kOwn);
 }
 
 TEST_CASE("until a day is scored the given costs alone decide") {

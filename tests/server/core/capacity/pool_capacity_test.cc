@@ -48,7 +48,7 @@ struct Fed {
 
 }  // namespace
 
-TEST_CASE("history is only remembered until it starts, and then there is a plan at once") {
+TEST_CASE("history teaches, but nothing is planned until it starts; then there is a plan at once") {
   Fed fed(ByQuarter());
   fed.Feed(0, 4 * kDay);
   CHECK_FALSE(fed.capacity.started());
@@ -181,6 +181,40 @@ TEST_CASE("restored, it plans as if it had never been away") {
     }
     CHECK(restored.capacity.Save() == original.capacity.Save());
   }
+}
+
+TEST_CASE("restored in the middle of history, it starts with the plan it would have had") {
+  Fed original(ByQuarter());
+  original.Feed(0, 3 * kDay + 17);
+  Fed restored(ByQuarter());
+  REQUIRE(restored.forecaster->Restore(original.forecaster->Save()).ok());
+  REQUIRE(restored.capacity.Restore(original.capacity.Save()).ok());
+  CHECK_FALSE(restored.capacity.started());
+  CHECK_FALSE(restored.capacity.plan().instances.has_value());
+  for (Fed* fed : {&original, &restored}) {
+    fed->Feed(3 * kDay + 17, 4 * kDay);
+    fed->capacity.Start();
+    fed->Feed(4 * kDay, 4 * kDay + 10);
+  }
+  REQUIRE(original.capacity.plan().instances.has_value());
+  CHECK(restored.capacity.plan().instances == original.capacity.plan().instances);
+  CHECK(restored.capacity.Save() == original.capacity.Save());
+}
+
+TEST_CASE("a lead that changes in history counts from the start") {
+  Fed fed(ByQuarter(), absl::Minutes(15));
+  fed.Feed(0, 3 * kDay);
+  CHECK_FALSE(fed.capacity.SetLead(absl::Minutes(30)));  // Nothing to save before it has started.
+  CHECK(fed.capacity.lead_cells() == 2);
+  fed.capacity.Start();
+  CHECK(fed.capacity.plan().instances.has_value());
+}
+
+TEST_CASE("what an older version saved is refused") {
+  SavedWriter writer;
+  writer.U32(1);
+  Fed fed(ByQuarter());
+  CHECK(absl::IsInvalidArgument(fed.capacity.Restore(std::move(writer).Finish())));
 }
 
 TEST_CASE("another base or target begins again from the demand that it remembers") {
