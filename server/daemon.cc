@@ -98,12 +98,11 @@ absl::Status RunDaemon(const Config& config) {
   if (!adapters.ok()) return adapters.status();
 
   StepWorkers workers(std::thread::hardware_concurrency());
-  ControlLoop loop({.instances_max = config.instances_max,
-                    .parallel_for =
-                        [&workers](size_t count, const std::function<void(size_t)>& part) {
-                          workers.Run(count, part);
-                        },
-                    .fits_per_tick = static_cast<int>(workers.threads())});
+  ControlLoop loop(
+      {.instances_max = config.instances_max,
+       .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
+         workers.Run(count, part);
+       }});
   absl::Status status = loop.Load(*contents, clock.Now());
   if (status.ok()) status = Relearn(**store, loop, workers, clock.Now().wall);
   if (!status.ok()) return status;

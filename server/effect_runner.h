@@ -1,5 +1,5 @@
 // Carries effects out: a fixed set of workers that call providers, balancers and usage sources, and
-// workers of their own for what waits for an instance to answer.
+// workers of their own for what waits for an instance to answer and for fits.
 #pragma once
 
 #include <condition_variable>
@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/background_workers.h"
 #include "server/core/effect.h"
 #include "server/core/ports.h"
 #include "server/probe_workers.h"
@@ -69,6 +70,7 @@ class EffectRunner {
   void RunAtBalancer(const Effect& effect, EffectResult& result);
   void ReadUsage(const Effect& effect, EffectResult& result);
   void Score(const Effect& effect);
+  void Fit(const Effect& effect);
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;
@@ -81,7 +83,9 @@ class EffectRunner {
   std::deque<Effect> queue_;
   bool stopping_ = false;
   std::vector<std::thread> workers_;
-  ProbeWorkers probes_;  // Last: its workers use what is above.
+  // Last: their workers use what is above.
+  ProbeWorkers probes_;
+  BackgroundWorkers background_;
 };
 
 }  // namespace shadow

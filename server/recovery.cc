@@ -10,11 +10,6 @@ namespace {
 
 constexpr int64_t kReplayPage = 500'000;  // Samples in memory at a time.
 
-void FitDue(ControlLoop& loop, StepWorkers& workers) {
-  const std::vector<Forecaster*> due = loop.DueFits();
-  workers.Run(due.size(), [&due](size_t i) { due[i]->Fit(); });
-}
-
 // The samples of many pools, in the order of their time, until a page of them is replayed.
 class ReplayBuffer {
  public:
@@ -43,7 +38,9 @@ class ReplayBuffer {
 }  // namespace
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {
-  FitDue(loop, workers);  // What is replayed goes by forecasts.
+  // What is replayed goes by them. Those that are due after it are made in the background.
+  const std::vector<Forecaster*> lost = loop.LostFits();
+  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
   std::map<std::string, absl::Time> after;
   for (const auto& [id, pool] : loop.world().pools) {
     const std::string& name = pool.record.pool().name();
@@ -55,7 +52,6 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });
   if (!status.ok()) return status;
   replayed.Flush();
-  FitDue(loop, workers);
   return absl::OkStatus();
 }
 

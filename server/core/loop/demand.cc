@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/core/error.h"
+#include "server/core/loop/fits.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -33,6 +34,19 @@ v1::Trust ToProto(ForecastTrust trust) {
 int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
   const absl::Duration gap = StepStart(now, pool.spec->step) - pool.forecaster->LastStep();
   return std::max<int64_t>(1, gap / pool.spec->step);
+}
+
+// By the forecaster's own verdict. A season after the last step nothing of the latest one is known,
+// and what is there is only good to look at.
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
+  TrustVerdict verdict = pool.forecaster->Trust();
+  const absl::Duration age = (StepsSinceLast(pool, now) - 1) * pool.spec->step;
+  const absl::Duration season = pool.spec->season_lengths.front();
+  if (verdict.trust != ForecastTrust::kTrusted || age <= season) return verdict;
+  return {.trust = ForecastTrust::kStale,
+          .reason = absl::StrCat("the last usage is ", absl::FormatDuration(age),
+                                 " old, more than the shortest season of ",
+                                 absl::FormatDuration(season))};
 }
 
 // Rows from the step that holds `now`. kFailedPrecondition: nothing, or nothing recent enough.
@@ -181,7 +195,8 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stor
   pool.demand = last.value();
   pool.dirty = true;
   if (stored) return;
-  if (CloseSteps(pool, now, now)) {
+  // A step that awaits a fit is left to the tick.
+  if (AwaitsFit(pool, now) || CloseSteps(pool, now, now)) {
     pool.next_size = now;
     pool.due = changes.now().mono;
   }
@@ -211,7 +226,7 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
 
 Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {
   Outlook outlook;
-  outlook.trust = ToProto(pool.forecaster->Trust().trust);
+  outlook.trust = ToProto(TrustAt(pool, now).trust);
   if (outlook.trust != v1::TRUSTED) return outlook;
   const double level = pool.spec->service_level;
   outlook.activation_quantile = HighestQuantile(pool, now, activation_lead, level);
@@ -235,7 +250,7 @@ absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now,
     time += pool.spec->step;
   }
   *forecast.mutable_step() = shadow::ToProto(pool.spec->step);
-  const TrustVerdict verdict = pool.forecaster->Trust();
+  const TrustVerdict verdict = TrustAt(pool, now);
   forecast.set_trust(ToProto(verdict.trust));
   forecast.set_trust_reason(verdict.reason);
   return forecast;

@@ -145,12 +145,15 @@ absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
   return last == absl::InfinitePast() ? last : last - absl::Nanoseconds(1);
 }
 
-std::vector<Forecaster*> ControlLoop::DueFits() {
-  std::vector<Forecaster*> due;
+std::vector<Forecaster*> ControlLoop::LostFits() {
+  std::vector<Forecaster*> lost;
   for (auto& [id, pool] : world_.pools) {
-    if (pool.forecaster->FitDue()) due.push_back(pool.forecaster.get());
+    Forecaster& forecaster = *pool.forecaster;
+    if (forecaster.FitDue() && forecaster.AwaitsFit(forecaster.LastStep())) {
+      lost.push_back(&forecaster);
+    }
   }
-  return due;
+  return lost;
 }
 
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {

@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
@@ -72,7 +74,10 @@ struct PoolEntry {
   std::shared_ptr<const CompiledPool> spec;
   std::unique_ptr<Forecaster> forecaster;
   std::unique_ptr<PoolCapacity> capacity;
-  bool fit_queued = false;                     // In World::fit_queue.
+  std::optional<absl::Time> fit_queued;        // In World::fits, with this time.
+  std::optional<uint64_t> fit_effect;          // Under way.
+  bool awaits_fit = false;                     // Its decisions are put off until then.
+  bool level_put_off = false;                  // Also one for a reading that has come meanwhile.
   bool save_queued = false;                    // In World::save_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
@@ -132,6 +137,12 @@ struct Scoring {
   absl::Duration not_before = {};  // Of the next one.
 };
 
+// Fits that are due; the one that counts first is begun first.
+struct Fits {
+  std::set<std::pair<absl::Time, std::string>> waiting = {};  // When it counts; short pool name.
+  int in_flight = 0;
+};
+
 struct World {
   std::string store_id;
   std::map<std::string, DnaEntry> dnas;    // By short name.
@@ -147,9 +158,8 @@ struct World {
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
   Scoring scoring;
-  // Short names of pools whose forecasters wait for their fit, or to be saved.
-  std::deque<std::string> fit_queue;
-  std::deque<std::string> save_queue;
+  Fits fits;
+  std::deque<std::string> save_queue;  // Short names of pools.
   bool dnas_dirty = true;
 };
 
