@@ -52,6 +52,10 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
   adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {
     ScoreInBackground(store, simulations, clock, pool, done);
   };
+  adapters.read_samples = [&store](const std::string& pool, absl::Time after, absl::Time until,
+                                   int64_t limit) {
+    return store.ReadSamples(pool, after, until, limit);
+  };
   return adapters;
 }
 

@@ -79,6 +79,7 @@ void EffectRunner::Submit(Effect effect) {
     return;
   }
   if (effect.kind == Effect::Kind::kFit) return Fit(effect);
+  if (effect.kind == Effect::Kind::kLearn) return Learn(effect);
   std::unique_lock lock(queue_mutex_);
   if (stopping_) return;
   if (effect.kind == Effect::Kind::kScore) {
@@ -222,6 +223,10 @@ void EffectRunner::Fit(const Effect& effect) {
     result.fit = fit;
     done_(std::move(result));
   });
+}
+
+void EffectRunner::Learn(const Effect& effect) {
+  background_.Post([this, effect] { done_(LearnAgain(effect, adapters_.read_samples)); });
 }
 
 EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {

@@ -14,6 +14,7 @@
 
 #include "server/background_workers.h"
 #include "server/core/effect.h"
+#include "server/core/loop/backfill.h"
 #include "server/core/ports.h"
 #include "server/probe_workers.h"
 
@@ -31,6 +32,7 @@ struct Adapters {
   // gave way to other work.
   using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
   std::function<void(const v1::Pool& pool, Scored done)> score;
+  ReadSamples read_samples;  // Of the store.
 };
 
 // Thread-safe. The queue is bounded by the control loop: one effect for each instance and a few for
@@ -71,6 +73,7 @@ class EffectRunner {
   void ReadUsage(const Effect& effect, EffectResult& result);
   void Score(const Effect& effect);
   void Fit(const Effect& effect);
+  void Learn(const Effect& effect);
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/core/time_proto.h"
+
 namespace shadow {
 namespace {
 
@@ -41,6 +43,13 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
   // What is replayed goes by them. Those that are due after it are made in the background.
   const std::vector<Forecaster*> lost = loop.LostFits();
   workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+  for (const auto& [id, pool] : loop.world().pools) {
+    if (pool.record.has_first_sample_time()) continue;
+    const std::string& name = pool.record.pool().name();
+    const auto first = store.ReadSamples(name, absl::InfinitePast(), now, 1);
+    if (!first.ok()) return first.status();
+    if (!first->empty()) loop.SetFirstSample(name, FromProto(first->front().time()));
+  }
   std::map<std::string, absl::Time> after;
   for (const auto& [id, pool] : loop.world().pools) {
     const std::string& name = pool.record.pool().name();

@@ -20,6 +20,8 @@ struct FitTask {
   std::unique_ptr<FitWork> work;  // To be run once.
 };
 
+struct PoolEntry;  // server/core/loop/world.h
+
 struct Effect {
   enum class Kind {
     // On one instance.
@@ -42,6 +44,7 @@ struct Effect {
     kReadUsage,      // Of one pool, samples after `since`.
     kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
     kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.
+    kLearn,          // Of one pool: LearnAgain (server/core/loop/backfill.h). Takes seconds.
   };
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
@@ -53,6 +56,9 @@ struct Effect {
   int weight_percent = 0;
   absl::Time since;
   std::shared_ptr<FitTask> fit;
+  // kLearn: who learns, and the samples before `until`. Shared as `fit` is.
+  std::shared_ptr<PoolEntry> learner;
+  absl::Time until;
 };
 
 struct EffectResult {
@@ -65,6 +71,7 @@ struct EffectResult {
   UsageReading usage;                      // kReadUsage.
   v1::ObserveScore score;                  // kScore.
   std::shared_ptr<FitTask> fit;            // kFit: has run.
+  std::shared_ptr<PoolEntry> learner;      // kLearn: has learned.
 };
 
 }  // namespace shadow

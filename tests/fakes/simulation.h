@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/core/loop/backfill.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/fake_balancer.h"
@@ -198,7 +199,10 @@ class Simulation {
         [](const UnderWayEffect& a, const UnderWayEffect& b) { return a.due < b.due; });
     const Effect effect = std::move(first->effect);
     under_way_effects_.erase(first);
-    if (options_.effects_twice && effect.kind != Effect::Kind::kFit) Carry(effect);
+    if (options_.effects_twice && effect.kind != Effect::Kind::kFit &&
+        effect.kind != Effect::Kind::kLearn) {
+      Carry(effect);
+    }
     Apply(loop_->OnResult(Carry(effect), now()));
   }
 
@@ -223,6 +227,11 @@ class Simulation {
         options_.run_fit(*effect.fit->work);
         result.fit = effect.fit;
         break;
+      case Effect::Kind::kLearn:
+        return LearnAgain(effect, [this](const std::string& pool, absl::Time after,
+                                         absl::Time until, int64_t limit) {
+          return store_.ReadSamples(pool, after, until, limit);
+        });
       case Effect::Kind::kScore: {
         auto scored = score(effect.pool->pool);
         result.status = scored.status();

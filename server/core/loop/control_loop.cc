@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "server/core/loop/backfill.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/fits.h"
@@ -127,6 +128,9 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       pool.view_effect.reset();
       OnBalancerView(changes, pool, asked.asked, result);
       break;
+    case Effect::Kind::kLearn:
+      OnLearned(changes, pool, result);
+      return;  // Its members stay as they are; the next tick plans.
     case Effect::Kind::kReadUsage: {
       pool.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());

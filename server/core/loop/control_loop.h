@@ -46,6 +46,8 @@ class ControlLoop {
   // History of a loaded pool since its saved forecaster, oldest first; any number of calls before
   // Recover, those for different pools also at once.
   void Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples);
+  // The oldest sample of a loaded pool whose record, of an older version, does not say it.
+  void SetFirstSample(const std::string& pool_name, absl::Time time);
   // Where the replay has to begin.
   absl::Time ReplayFrom(const std::string& pool_name) const;
 
@@ -108,7 +110,6 @@ class ControlLoop {
   std::shared_ptr<const Snapshot> snapshot_;
   std::string due_after_;  // The last pool of a tick that left some of those due to the next one.
   absl::Duration next_forget_;
-  absl::Time loaded_time_;  // Of Load, for the replay.
   bool closing_ = false;
 };
 

@@ -133,7 +133,6 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
       OpenForecasts(entry);
     }
   }
-  loaded_time_ = now.wall;
   return absl::OkStatus();
 }
 
@@ -156,11 +155,16 @@ std::vector<Forecaster*> ControlLoop::LostFits() {
   return lost;
 }
 
+void ControlLoop::SetFirstSample(const std::string& pool_name, absl::Time time) {
+  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  if (pool == world_.pools.end()) return;
+  *pool->second.record.mutable_first_sample_time() = ToProto(time);
+}
+
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
   const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
   if (pool == world_.pools.end()) return;
-  Changes unused(world_, Instant{.wall = loaded_time_, .mono = {}});
-  Ingest(unused, pool->second, Samples(samples.begin(), samples.end()), /*stored=*/true);
+  shadow::Replay(pool->second, Samples(samples.begin(), samples.end()));
 }
 
 }  // namespace shadow

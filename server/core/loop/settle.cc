@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/loop/backfill.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/fits.h"
 #include "server/core/loop/instances.h"
@@ -229,6 +230,7 @@ void DecideWhatIsDue(Changes& changes, PoolEntry& pool) {
   // Sizes first: a level is decided by what comes after the step that is over.
   if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
   QueueFit(changes.world(), pool);
+  BeginLearning(changes, pool);
   if (std::exchange(pool.level_put_off, false)) DecideAndAct(changes, pool, v1::Decision::LEVEL);
   if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
   pool.outlook.reset();
@@ -268,6 +270,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
 
 void ResumePool(Changes& changes, PoolEntry& pool) {
   const absl::Time now = changes.now().wall;
+  BeginLearning(changes, pool);
   if (!Sized(pool, now)) pool.next_size = now;
   v1::PlannerState& planner = *pool.record.mutable_planner();
   if (!planner.has_size_time()) return;

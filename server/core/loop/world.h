@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
@@ -82,6 +83,10 @@ struct PoolEntry {
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
+
+  std::optional<uint64_t> learn_effect;   // It learns again, meanwhile by what it knew.
+  std::vector<OpenStep> steps_meanwhile;  // Closed since that began; oldest first.
+  bool steps_meanwhile_lost = false;      // That will not do: it has to begin again.
 
   OpenStep open_step;
   std::optional<Outlook> outlook;  // Only between PlanEndedSteps and the decisions that follow it.
