@@ -14,7 +14,7 @@
 
 #include "server/background_workers.h"
 #include "server/core/effect.h"
-#include "server/core/loop/backfill.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/ports.h"
 #include "server/probe_workers.h"
 

@@ -44,7 +44,7 @@ struct Effect {
     kReadUsage,      // Of one pool, samples after `since`.
     kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
     kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.
-    kLearn,          // Of one pool: LearnAgain (server/core/loop/backfill.h). Takes seconds.
+    kLearn,  // Of one pool: LearnAgain (server/core/loop/learning/backfill.h). Takes seconds.
   };
   uint64_t id = 0;
   Kind kind = Kind::kCreate;

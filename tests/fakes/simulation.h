@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "server/core/loop/backfill.h"
 #include "server/core/loop/control_loop.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/fake_balancer.h"
 #include "tests/fakes/fake_prober.h"

@@ -4,11 +4,11 @@
 #include <iterator>
 #include <utility>
 
-#include "server/core/loop/backfill.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
-#include "server/core/loop/fits.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/mutations/request_ids.h"
 #include "server/core/loop/planning.h"

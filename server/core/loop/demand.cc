@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/core/error.h"
-#include "server/core/loop/backfill.h"
-#include "server/core/loop/fits.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {

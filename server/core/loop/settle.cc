@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/loop/backfill.h"
 #include "server/core/loop/demand.h"
-#include "server/core/loop/fits.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/loop/scoring.h"

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
-#include "server/core/loop/backfill.h"
 #include "server/core/loop/demand.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/planner.h"

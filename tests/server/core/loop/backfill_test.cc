@@ -1,5 +1,5 @@
 // History for a pool that runs already.
-#include "server/core/loop/backfill.h"
+#include "server/core/loop/learning/backfill.h"
 
 #include <catch2/catch.hpp>
 #include <string>

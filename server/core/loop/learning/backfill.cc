@@ -1,10 +1,10 @@
-#include "server/core/loop/backfill.h"
+#include "server/core/loop/learning/backfill.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
-#include "server/core/loop/fits.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/loop/settle.h"
 #include "server/core/time_proto.h"

@@ -1,4 +1,4 @@
-#include "server/core/loop/fits.h"
+#include "server/core/loop/learning/fits.h"
 
 #include <utility>
 
