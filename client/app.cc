@@ -156,6 +156,11 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
                    "File with the header `timestamp,value`; ISO 8601 or Unix seconds; an empty "
                    "value is missing; `-`: standard input")
         ->type_name("FILE");
+    app.add_option("--overlap", arguments.overlap,
+                   "Of --csv: also takes history from before the pool's oldest sample; samples "
+                   "between that and its newest are left out (skip) or refused (fail)")
+        ->check(CLI::IsMember({"skip", "fail"}))
+        ->type_name("skip|fail");
     app.add_option("--value", arguments.value, "One sample")->check(Number());
     app.add_option("--time", arguments.time, "Of --value; default: now")->type_name("TIME");
   }

@@ -37,6 +37,7 @@ struct Arguments {
   std::int32_t instances = 0;
   std::string hold;  // Duration.
   std::string csv;
+  std::string overlap;  // "skip" or "fail".
   std::optional<double> value;
   std::string time;
   std::string horizon;  // Duration.

@@ -19,7 +19,7 @@ enum Takes : std::uint32_t {
   kTakesLevel = 1U << 2U,      // --level N, required.
   kTakesInstances = 1U << 3U,  // --instances N, required.
   kTakesHold = 1U << 4U,       // --hold DURATION
-  kTakesSamples = 1U << 5U,    // --csv FILE, or --value V [--time T]
+  kTakesSamples = 1U << 5U,    // --csv FILE [--overlap O], or --value V [--time T]
   kTakesHorizon = 1U << 6U,    // --horizon D
   kTakesHistory = 1U << 7U,    // --history STEPS
   kTakesSince = 1U << 8U,      // --since REVISION

@@ -52,6 +52,10 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
   adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {
     ScoreInBackground(store, simulations, clock, pool, done);
   };
+  adapters.read_samples = [&store](const std::string& pool, absl::Time after, absl::Time until,
+                                   int64_t limit) {
+    return store.ReadSamples(pool, after, until, limit);
+  };
   return adapters;
 }
 
@@ -98,12 +102,11 @@ absl::Status RunDaemon(const Config& config) {
   if (!adapters.ok()) return adapters.status();
 
   StepWorkers workers(std::thread::hardware_concurrency());
-  ControlLoop loop({.instances_max = config.instances_max,
-                    .parallel_for =
-                        [&workers](size_t count, const std::function<void(size_t)>& part) {
-                          workers.Run(count, part);
-                        },
-                    .fits_per_tick = static_cast<int>(workers.threads())});
+  ControlLoop loop(
+      {.instances_max = config.instances_max,
+       .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
+         workers.Run(count, part);
+       }});
   absl::Status status = loop.Load(*contents, clock.Now());
   if (status.ok()) status = Relearn(**store, loop, workers, clock.Now().wall);
   if (!status.ok()) return status;

@@ -53,7 +53,8 @@ EffectRunner::EffectRunner(Adapters& adapters, int workers, std::function<void(E
       done_(std::move(done)),
       probes_([this](const Effect& effect,
                      const std::stop_token& stop) { return RunProbe(effect, stop); },
-              done_) {
+              done_),
+      background_(std::thread::hardware_concurrency()) {
   for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
 }
 
@@ -67,6 +68,7 @@ void EffectRunner::Stop() {
   }
   filled_.notify_all();
   probes_.Stop();
+  background_.Stop();
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
 }
@@ -76,6 +78,8 @@ void EffectRunner::Submit(Effect effect) {
     probes_.Submit(std::move(effect));
     return;
   }
+  if (effect.kind == Effect::Kind::kFit) return Fit(effect);
+  if (effect.kind == Effect::Kind::kLearn) return Learn(effect);
   std::unique_lock lock(queue_mutex_);
   if (stopping_) return;
   if (effect.kind == Effect::Kind::kScore) {
@@ -209,6 +213,20 @@ void EffectRunner::Score(const Effect& effect) {
                     if (score.ok()) result.score = *std::move(score);
                     done(std::move(result));
                   });
+}
+
+void EffectRunner::Fit(const Effect& effect) {
+  background_.Post([this, id = effect.id, fit = effect.fit] {
+    fit->work->Run();
+    EffectResult result;
+    result.id = id;
+    result.fit = fit;
+    done_(std::move(result));
+  });
+}
+
+void EffectRunner::Learn(const Effect& effect) {
+  background_.Post([this, effect] { done_(LearnAgain(effect, adapters_.read_samples)); });
 }
 
 EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {

@@ -1,5 +1,5 @@
 // Carries effects out: a fixed set of workers that call providers, balancers and usage sources, and
-// workers of their own for what waits for an instance to answer.
+// workers of their own for what waits for an instance to answer and for fits.
 #pragma once
 
 #include <condition_variable>
@@ -12,7 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "server/background_workers.h"
 #include "server/core/effect.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/ports.h"
 #include "server/probe_workers.h"
 
@@ -30,6 +32,7 @@ struct Adapters {
   // gave way to other work.
   using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
   std::function<void(const v1::Pool& pool, Scored done)> score;
+  ReadSamples read_samples;  // Of the store.
 };
 
 // Thread-safe. The queue is bounded by the control loop: one effect for each instance and a few for
@@ -69,6 +72,8 @@ class EffectRunner {
   void RunAtBalancer(const Effect& effect, EffectResult& result);
   void ReadUsage(const Effect& effect, EffectResult& result);
   void Score(const Effect& effect);
+  void Fit(const Effect& effect);
+  void Learn(const Effect& effect);
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;
@@ -81,7 +86,9 @@ class EffectRunner {
   std::deque<Effect> queue_;
   bool stopping_ = false;
   std::vector<std::thread> workers_;
-  ProbeWorkers probes_;  // Last: its workers use what is above.
+  // Last: their workers use what is above.
+  ProbeWorkers probes_;
+  BackgroundWorkers background_;
 };
 
 }  // namespace shadow

@@ -5,18 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "spdlog/spdlog.h"
+#include "server/core/time_proto.h"
 
 namespace shadow {
 namespace {
 
 constexpr int64_t kReplayPage = 500'000;  // Samples in memory at a time.
-
-void FitDue(ControlLoop& loop, StepWorkers& workers) {
-  const std::vector<Forecaster*> due = loop.DueFits();
-  workers.Run(due.size(), [&due](size_t i) { due[i]->Fit(); });
-}
 
 // The samples of one pool after the other, until a page of them is replayed.
 class ReplayBuffer {
@@ -51,7 +48,17 @@ class ReplayBuffer {
 }  // namespace
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {
-  FitDue(loop, workers);  // What is replayed goes by forecasts.
+  // What is replayed goes by them. Those that are due after it are made in the background.
+  const std::vector<Forecaster*> lost = loop.LostFits();
+  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+  for (const auto& [id, pool] : loop.world().pools) {
+    if (pool.record.has_first_sample_time()) continue;
+    const std::string& name = pool.record.pool().name();
+    const auto first = store.ReadSamples(name, absl::InfinitePast(), now, 1);
+    if (absl::IsDataLoss(first.status())) continue;  // It is named below.
+    if (!first.ok()) return first.status();
+    if (!first->empty()) loop.SetFirstSample(name, FromProto(first->front().time()));
+  }
   std::map<std::string, absl::Time> after;
   for (const auto& [id, pool] : loop.world().pools) {
     const std::string& name = pool.record.pool().name();
@@ -64,7 +71,6 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
   if (!damaged.ok()) return damaged.status();
   for (const std::string& piece : *damaged) spdlog::error("{}; learnt without them", piece);
   replayed.Flush();
-  FitDue(loop, workers);
   return absl::OkStatus();
 }
 

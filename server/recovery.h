@@ -9,7 +9,7 @@
 
 namespace shadow {
 
-// `loop` is loaded; Recover is to follow. Makes the fits that are not saved, and replays the
+// `loop` is loaded; Recover is to follow. Makes the fits that were lost, and replays the
 // samples up to `now` that came after the last save.
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now);
 

@@ -1,4 +1,4 @@
-// Threads that help the control thread through a tick (steps that end, fits, saves), and before it
+// Threads that help the control thread through a tick (steps that end, saves), and before it
 // begins through a start.
 #pragma once
 

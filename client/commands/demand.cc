@@ -88,8 +88,9 @@ absl::Status AtLine(const CsvFile& file, std::size_t sample, const absl::Status&
 }
 
 // The error of a batch that began with the file's sample `first`: with the line, where it is about
-// one, and with what was taken before.
-absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Status& status) {
+// one, and with what was taken before: the samples that `taken` says, none if it is empty.
+absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Status& status,
+                        const std::string& taken) {
   constexpr std::string_view kSamples = "samples[";
   const std::string field = FieldOf(status);
   std::size_t index = 0;
@@ -99,10 +100,24 @@ absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Stat
       first + index < file.csv.lines.size()) {
     error = AtLine(file, first + index, status);
   }
-  if (first == 0) return error;
-  return absl::Status(
-      error.code(), absl::StrCat(std::string(error.message()), "; the ", first,
-                                 " samples before line ", file.csv.lines[first], " were accepted"));
+  if (taken.empty()) return error;
+  return absl::Status(error.code(),
+                      absl::StrCat(std::string(error.message()), "; ", taken, " were accepted"));
+}
+
+v1::ReportUsageBatchRequest::Overlap OverlapOf(const std::string& flag) {
+  if (flag == "skip") return v1::ReportUsageBatchRequest::SKIP;
+  if (flag == "fail") return v1::ReportUsageBatchRequest::FAIL;
+  return v1::ReportUsageBatchRequest::OVERLAP_UNSPECIFIED;
+}
+
+// Where the batches of a file begin, in the order in which they are sent: from its first sample, or
+// with history from its last, because each batch of it must be older than what there is.
+std::vector<std::size_t> BatchStarts(std::size_t samples, bool history) {
+  std::vector<std::size_t> starts;
+  for (std::size_t at = 0; at == 0 || at < samples; at += kSamplesPerBatch) starts.push_back(at);
+  if (history) std::reverse(starts.begin(), starts.end());
+  return starts;
 }
 
 // What several batches would find out only after the first ones were taken: everything else is in
@@ -136,19 +151,23 @@ absl::Status PushCsv(Session& session, const std::string& pool) {
     }
     if (absl::Status checked = CheckNotAhead(session, pool, *file); !checked.ok()) return checked;
   }
+  const bool history = !session.arguments().overlap.empty();
   v1::ReportUsageBatchResponse all;
-  std::size_t at = 0;
-  do {  // An empty file too: the daemon says whether there is such a pool.
+  std::string taken;
+  for (const std::size_t at : BatchStarts(samples.size(), history)) {
     const std::size_t end = std::min(at + kSamplesPerBatch, samples.size());
     v1::ReportUsageBatchRequest request;
     request.set_pool(pool);
+    request.set_overlap(OverlapOf(session.arguments().overlap));
     for (std::size_t i = at; i < end; ++i) *request.add_samples() = samples[i];
     session.Prepare(request);
     const auto response = SendBatch(session, request);
-    if (!response.ok()) return BatchError(*file, at, response.status());
+    if (!response.ok()) return BatchError(*file, at, response.status(), taken);
     all.set_accepted_samples(all.accepted_samples() + response->accepted_samples());
-    at = end;
-  } while (at < samples.size());
+    taken = history ? absl::StrCat("those from line ", file->csv.lines[at], " on")
+                    : absl::StrCat("the ", end, " samples before line ",
+                                   file->csv.lines[std::min(end, samples.size() - 1)]);
+  }
   PrintAccepted(session, pool, all);
   return absl::OkStatus();
 }
@@ -160,6 +179,9 @@ absl::Status Push(Session& session) {
   }
   if (!arguments.time.empty() && !arguments.value) {
     return BadField("--time", "goes with --value; a CSV file has its own times");
+  }
+  if (!arguments.overlap.empty() && arguments.value) {
+    return BadField("--overlap", "goes with --csv");
   }
   const std::string pool = FullPoolName(arguments.name);
   return arguments.value ? PushValue(session, pool) : PushCsv(session, pool);

@@ -9,9 +9,18 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "forecast/forecaster.h"
 #include "server/core/ports.h"
 
 namespace shadow {
+
+// A fit on its way to a background worker and back. The effect, its result and who carries it out
+// share it, because effects are copied.
+struct FitTask {
+  std::unique_ptr<FitWork> work;  // To be run once.
+};
+
+struct PoolEntry;  // server/core/loop/world.h
 
 struct Effect {
   enum class Kind {
@@ -34,6 +43,8 @@ struct Effect {
     kListBalancer,   // Of one pool.
     kReadUsage,      // Of one pool, samples after `since`.
     kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
+    kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.
+    kLearn,  // Of one pool: LearnAgain (server/core/loop/learning/backfill.h). Takes seconds.
   };
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
@@ -44,6 +55,10 @@ struct Effect {
   std::string address;
   int weight_percent = 0;
   absl::Time since;
+  std::shared_ptr<FitTask> fit;
+  // kLearn: who learns, and the samples before `until`. Shared as `fit` is.
+  std::shared_ptr<PoolEntry> learner;
+  absl::Time until;
 };
 
 struct EffectResult {
@@ -55,6 +70,8 @@ struct EffectResult {
   BalancerView balancer;                   // kListBalancer.
   UsageReading usage;                      // kReadUsage.
   v1::ObserveScore score;                  // kScore.
+  std::shared_ptr<FitTask> fit;            // kFit: has run.
+  std::shared_ptr<PoolEntry> learner;      // kLearn: has learned.
 };
 
 }  // namespace shadow

@@ -8,6 +8,7 @@
 #include <numbers>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,18 @@ namespace {
 // A step boundary.
 const Instant kBegin = {.wall = absl::FromUnixSeconds(1'700'006'400), .mono = absl::Hours(1)};
 constexpr int kSettleRounds = 10'000'000;  // Effects in a row: more would never end.
+constexpr int kLearnersMost = 96;
+constexpr int kLearntSteps = 2'000'000;  // Of all learners together, about.
+
+// 15 days; 3 of the finest grids.
+int HistoryOf(absl::Duration step) {
+  return static_cast<int>(absl::Hours(24) * (step < absl::Minutes(1) ? 3 : 15) / step);
+}
+
+// Pools that learn their history themselves.
+int LearnersOf(absl::Duration step) {
+  return std::clamp(kLearntSteps / HistoryOf(step), 1, kLearnersMost);
+}
 
 v1::Dna SmallDna() {
   v1::Dna dna;
@@ -29,12 +42,12 @@ v1::Dna SmallDna() {
   return dna;
 }
 
-v1::Pool SmallPool(int index) {
+v1::Pool SmallPool(int index, absl::Duration step) {
   v1::Pool pool;
   pool.set_name(absl::StrCat("pools/web-", index));
   pool.set_dna("dnas/web");
   pool.add_usage_sources()->mutable_pushed();
-  *pool.mutable_step() = ToProto(kStep);
+  *pool.mutable_step() = ToProto(step);
   *pool.add_season_lengths() = ToProto(absl::Hours(24));
   *pool.add_season_lengths() = ToProto(absl::Hours(168));
   pool.set_external_capacity(100);
@@ -74,56 +87,64 @@ struct CoreWorld::Learned {
   std::string capacity;  // Saved.
 };
 
-const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned() {
-  static const std::vector<Learned> kAll = [] {
-    const CoreWorld learners{Learners()};
-    std::vector<Learned> learned(kLearners);
-    for (const auto& [id, pool] : learners.loop_.world().pools) {
-      Learned& of_pool = learned[static_cast<size_t>(IndexOf(id))];
-      of_pool.engine = dynamic_cast<const Engine&>(*pool.forecaster).Clone();
-      of_pool.capacity = pool.capacity->Save();
-    }
-    return learned;
-  }();
-  return kAll;
+const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned(absl::Duration step) {
+  static std::map<absl::Duration, std::vector<Learned>> all;
+  std::vector<Learned>& learned = all[step];
+  if (!learned.empty()) return learned;
+  const CoreWorld learners{Learners(), step};
+  learned.resize(static_cast<size_t>(LearnersOf(step)));
+  for (const auto& [id, pool] : learners.loop_.world().pools) {
+    Learned& of_pool = learned[static_cast<size_t>(IndexOf(id))];
+    of_pool.engine = dynamic_cast<const Engine&>(*pool.forecaster).Clone();
+    of_pool.capacity = pool.capacity->Save();
+  }
+  return learned;
 }
 
-CoreWorld::CoreWorld(Learners /*learners*/)
-    : workers_(1), loop_({.instances_max = 100'000}), now_(kBegin) {
-  Load(Contents(kLearners));
+CoreWorld::CoreWorld(Learners /*learners*/, absl::Duration step)
+    : step_(step),
+      workers_(1),
+      loop_({.instances_max = 100'000}),
+      now_(kBegin),
+      background_(std::thread::hardware_concurrency()) {
+  Load(Contents(LearnersOf(step)));
   LearnHistory();
-  for (Forecaster* forecaster : loop_.DueFits()) forecaster->Fit();
   Settle(loop_.Recover(now_));
   AdvanceStep();
-  Settle(Tick());
+  while (Due()) Settle(Tick());
+  AwaitFits();
 }
 
-CoreWorld::CoreWorld(int pools, unsigned threads)
-    : workers_(threads),
+CoreWorld::CoreWorld(const Options& options)
+    : step_(options.step),
+      workers_(options.threads),
       loop_({.instances_max = 100'000,
              .make_forecaster =
-                 [](const CompiledPool& pool) {
-                   const int learner = IndexOf(pool.pool.name()) % kLearners;
-                   return std::make_unique<WarmForecaster>(
-                       AllLearned()[static_cast<size_t>(learner)].engine->Clone());
+                 [step = options.step](const CompiledPool& pool) {
+                   const auto& learned = AllLearned(step);
+                   const size_t learner =
+                       static_cast<size_t>(IndexOf(pool.pool.name())) % learned.size();
+                   return std::make_unique<WarmForecaster>(learned[learner].engine->Clone());
                  },
              .parallel_for =
                  [this](size_t count, const std::function<void(size_t)>& part) {
                    workers_.Run(count, part);
-                 },
-             .fits_per_tick = static_cast<int>(threads)}),
-      now_(kBegin) {
-  v1::StoreContents contents = Contents(pools);
-  for (int i = 0; i < pools; ++i) {
+                 }}),
+      now_(kBegin),
+      background_(options.threads) {
+  v1::StoreContents contents = Contents(options.pools);
+  const auto& learned = AllLearned(step_);
+  for (int i = 0; i < options.pools; ++i) {
     v1::ForecasterRecord& record = *contents.add_forecasters();
     record.set_pool(contents.pools(i).pool().name());
-    record.set_capacity(AllLearned()[static_cast<size_t>(i % kLearners)].capacity);
+    record.set_capacity(learned[static_cast<size_t>(i) % learned.size()].capacity);
   }
-  now_ = {.wall = kBegin.wall + kStep, .mono = kBegin.mono + kStep};  // Where the learners are.
+  now_ = {.wall = kBegin.wall + step_, .mono = kBegin.mono + step_};  // Where the learners are.
   Load(contents);
   Settle(loop_.Recover(now_));
   AdvanceStep();
-  Settle(Tick());
+  while (Due()) Settle(Tick());
+  AwaitFits();
 }
 
 v1::StoreContents CoreWorld::Contents(int pools) const {
@@ -132,7 +153,7 @@ v1::StoreContents CoreWorld::Contents(int pools) const {
   v1::StoreContents contents;
   *contents.add_dnas()->mutable_dna() = dna->dna;
   for (int i = 0; i < pools; ++i) {
-    const auto pool = CompilePool(SmallPool(i));
+    const auto pool = CompilePool(SmallPool(i, step_));
     if (!pool.ok()) throw std::runtime_error(pool.status().ToString());
     v1::Pool& stored = *contents.add_pools()->mutable_pool();
     stored = pool->pool;
@@ -148,10 +169,11 @@ void CoreWorld::Load(const v1::StoreContents& contents) {
 }
 
 void CoreWorld::LearnHistory() {
-  std::vector<v1::Sample> history(kHistorySteps);
+  const int steps = HistoryOf(step_);
+  std::vector<v1::Sample> history(static_cast<size_t>(steps));
   for (const auto& [id, pool] : loop_.world().pools) {
-    for (int step = 0; step < kHistorySteps; ++step) {
-      const absl::Time time = now_.wall - (kHistorySteps - step) * kStep;
+    for (int step = 0; step < steps; ++step) {
+      const absl::Time time = now_.wall - (steps - step) * step_;
       v1::Sample& sample = history[static_cast<size_t>(step)];
       *sample.mutable_time() = ToProto(time);
       sample.set_value(DemandAt(time, IndexOf(id)));
@@ -161,17 +183,17 @@ void CoreWorld::LearnHistory() {
 }
 
 void CoreWorld::AdvanceStep() {
-  const absl::Time boundary = StepStart(now_.wall, kStep) + kStep;
+  const absl::Time boundary = StepStart(now_.wall, step_) + step_;
   const auto go = [this](absl::Time to) {
     now_ = {.wall = to, .mono = now_.mono + (to - now_.wall)};
   };
-  go(boundary - absl::Seconds(1));
+  go(boundary - step_ / 4);
   for (const auto& [id, pool] : loop_.world().pools) {
     v1::ReportUsageBatchRequest request;
     request.set_pool(pool.record.pool().name());
     v1::Sample& sample = *request.add_samples();
     *sample.mutable_time() = ToProto(now_.wall);
-    sample.set_value(DemandAt(boundary, IndexOf(id) % kLearners));
+    sample.set_value(DemandAt(boundary, IndexOf(id) % LearnersOf(step_)));
     const auto handled = loop_.Handle(request, now_);
     if (!handled.answer.ok()) throw std::runtime_error(handled.answer.status().ToString());
   }
@@ -184,20 +206,53 @@ void CoreWorld::Settle(const Ready& ready) {
     if (round == kSettleRounds) throw std::runtime_error("the effects do not come to an end");
     const Effect effect = std::move(effects.front());
     effects.pop_front();
+    if (effect.kind == Effect::Kind::kFit) {
+      BeginFit(effect);
+      continue;
+    }
     const Ready more = loop_.OnResult(Answer(effect), now_);
     effects.insert(effects.end(), more.effects.begin(), more.effects.end());
   }
 }
 
-absl::Duration CoreWorld::Rest(int ticks_max) {
+void CoreWorld::BeginFit(const Effect& effect) {
+  ++fits_;
+  ++fits_under_way_;
+  background_.Post([this, id = effect.id, fit = effect.fit] {
+    fit->work->Run();
+    EffectResult result;
+    result.id = id;
+    result.fit = fit;
+    const std::lock_guard lock(mutex_);
+    fits_made_.push_back(std::move(result));
+    made_.notify_one();
+  });
+}
+
+absl::Duration CoreWorld::AwaitFits() {
   absl::Duration longest;
-  for (int tick = 0; tick < ticks_max && loop_.NextTick() <= now_.mono; ++tick) {
+  while (fits_under_way_ > 0) {
+    std::unique_lock lock(mutex_);
+    made_.wait(lock, [this] { return !fits_made_.empty(); });
+    const EffectResult result = std::move(fits_made_.front());
+    fits_made_.pop_front();
+    lock.unlock();
+    --fits_under_way_;
     const auto begin = std::chrono::steady_clock::now();
-    const Ready ready = Tick();
+    const Ready ready = loop_.OnResult(result, now_);
     longest = std::max(longest, absl::FromChrono(std::chrono::steady_clock::now() - begin));
     Settle(ready);
   }
   return longest;
+}
+
+int64_t CoreWorld::LearnedBytes() const {
+  int64_t bytes = 0;
+  for (const auto& [id, pool] : loop_.world().pools) {
+    bytes += dynamic_cast<const WarmForecaster&>(*pool.forecaster).engine().StateBytes() +
+             static_cast<int64_t>(pool.capacity->StateBytes());
+  }
+  return bytes;
 }
 
 EffectResult CoreWorld::Answer(const Effect& effect) {

@@ -1,6 +1,7 @@
 #include "tests/bench/learned_state.h"
 
 #include <cmath>
+#include <deque>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -39,7 +40,8 @@ v1::Sample SampleOf(absl::Time step_end, int pool) {
   return sample;
 }
 
-// The control loop on a clock that is set by hand, over a real store. Nobody answers its effects.
+// The control loop on a clock that is set by hand, over a real store. Of its effects only fits are
+// answered.
 class Planned {
  public:
   Planned(const std::string& directory, absl::Time begin)
@@ -60,10 +62,7 @@ class Planned {
 
   // All that is due.
   void Rest() {
-    while (loop_.NextTick() <= now_.mono) {
-      Keep(loop_.Tick(now_));
-      for (Forecaster* forecaster : loop_.DueFits()) forecaster->Fit();
-    }
+    while (loop_.NextTick() <= now_.mono) Keep(loop_.Tick(now_));
   }
 
   void Advance(absl::Duration span) {
@@ -87,6 +86,17 @@ class Planned {
     store_->Commit(std::move(ready.batch),
                    [&](const absl::Status& status) { durable.set_value(status); });
     Insist(durable.get_future().get());
+    std::deque<Effect> effects(ready.effects.begin(), ready.effects.end());
+    for (; !effects.empty(); effects.pop_front()) {
+      const Effect& effect = effects.front();
+      if (effect.kind != Effect::Kind::kFit) continue;
+      effect.fit->work->Run();
+      EffectResult result;
+      result.id = effect.id;
+      result.fit = effect.fit;
+      const Ready more = loop_.OnResult(result, now_);
+      effects.insert(effects.end(), more.effects.begin(), more.effects.end());
+    }
   }
 
   absl::Time now() const { return now_.wall; }

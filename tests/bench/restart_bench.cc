@@ -59,7 +59,7 @@ std::vector<Row> MeasureRestart(const Amount& amount) {
     for (int i = 0; i < amount.restarts; ++i) {
       seconds.push_back(RestartSeconds(daemon, directory, amount.pools));
     }
-    rows.push_back(RowOf(what + name, "s", seconds, "<= 10"));
+    rows.push_back(RowOf(what + name, "s", seconds, "<= 5"));
   };
   measure("ended by SIGTERM", saved);
   measure("killed", killed);

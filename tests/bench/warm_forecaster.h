@@ -34,6 +34,8 @@ class WarmForecaster final : public Forecaster {
   std::string Save() const override { return engine_->Save(); }
   absl::Status Restore(std::string_view /*saved*/) override { return absl::OkStatus(); }
 
+  const Engine& engine() const { return *engine_; }
+
  private:
   std::unique_ptr<Engine> engine_;
 };

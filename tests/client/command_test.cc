@@ -298,6 +298,26 @@ TEST_CASE("more samples than a batch takes are checked as a whole before the fir
         "error: UNAVAILABLE: full; the 100000 samples before line 100002 were accepted\n");
 }
 
+TEST_CASE("history is sent from its end, as each batch has to be older than what there is") {
+  FakeDaemon daemon;
+  daemon.state.pools["pools/web"].mutable_step()->set_seconds(60);
+  constexpr int kNow = 1777636800;
+  Ran ran = Run(daemon, {"usage", "push", "web", "--csv", "-", "--overlap", "skip"},
+                Csv(150'000, kNow - 150'000));
+  CHECK(ran.out == "pools/web: 150000 samples accepted\n");
+  CHECK(daemon.state.batch_sizes == std::vector<std::int64_t>{50'000, 100'000});
+  CHECK(daemon.state.batch.overlap() == v1::ReportUsageBatchRequest::SKIP);
+
+  daemon.state.errors = {{}, {}, {grpc::StatusCode::UNAVAILABLE, "full", "", "DISK_FULL"}};
+  ran = Run(daemon, {"usage", "push", "web", "--csv", "-", "--overlap", "fail"},
+            Csv(150'000, kNow - 150'000));
+  CHECK(daemon.state.batch.overlap() == v1::ReportUsageBatchRequest::FAIL);
+  CHECK(ran.err == "error: UNAVAILABLE: full; those from line 100002 on were accepted\n");
+
+  CHECK(Run(daemon, {"usage", "push", "web", "--value", "1", "--overlap", "skip"}).exit_code == 2);
+  CHECK(Run(daemon, {"usage", "push", "web", "--csv", "-", "--overlap", "x"}).exit_code == 2);
+}
+
 TEST_CASE("decisions are listed, explained and made") {
   FakeDaemon daemon;
   for (int id = 9; id > 4; --id) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/core/loop/control_loop.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/fake_balancer.h"
 #include "tests/fakes/fake_prober.h"
@@ -34,8 +35,10 @@ class Simulation {
     absl::Duration score_latency = absl::Milliseconds(10);  // Of a replay.
     int instances_max = 1000;
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
+    // Of the next fit, on a background worker.
+    std::function<absl::Duration()> fit_latency = [] { return absl::Milliseconds(10); };
+    std::function<void(FitWork&)> run_fit = [](FitWork& work) { work.Run(); };
     ParallelFor parallel_for = OneByOne;
-    int fits_per_tick = 1;
   };
 
   // What becomes of the effects that were under way when the daemon was killed.
@@ -130,15 +133,14 @@ class Simulation {
   };
 
   void Start() {
-    loop_ = std::make_unique<ControlLoop>(
-        ControlLoop::Options{.providers = {"process"},
-                             .instances_max = options_.instances_max,
-                             .parallel_for = options_.parallel_for,
-                             .fits_per_tick = options_.fits_per_tick});
+    loop_ =
+        std::make_unique<ControlLoop>(ControlLoop::Options{.providers = {"process"},
+                                                           .instances_max = options_.instances_max,
+                                                           .parallel_for = options_.parallel_for});
     ++starts_;
     const absl::Status loaded = loop_->Load(store_.Contents(), now());
     if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
-    for (Forecaster* forecaster : loop_->DueFits()) forecaster->Fit();
+    for (Forecaster* forecaster : loop_->LostFits()) forecaster->Fit();
     for (const auto& [pool, samples] : store_.samples()) {
       const absl::Time from = loop_->ReplayFrom(pool);
       std::vector<v1::Sample> rest;
@@ -147,7 +149,6 @@ class Simulation {
       }
       loop_->Replay(pool, rest);
     }
-    for (Forecaster* forecaster : loop_->DueFits()) forecaster->Fit();
     Apply(loop_->Recover(now()));
   }
 
@@ -182,6 +183,7 @@ class Simulation {
   absl::Duration Latency(Effect::Kind kind) const {
     if (kind == Effect::Kind::kListInstances) return options_.list_latency;
     if (kind == Effect::Kind::kScore) return options_.score_latency;
+    if (kind == Effect::Kind::kFit) return options_.fit_latency();
     return kind == Effect::Kind::kWarmUp ? options_.warm_up_latency : options_.latency;
   }
 
@@ -197,7 +199,10 @@ class Simulation {
         [](const UnderWayEffect& a, const UnderWayEffect& b) { return a.due < b.due; });
     const Effect effect = std::move(first->effect);
     under_way_effects_.erase(first);
-    if (options_.effects_twice) Carry(effect);
+    if (options_.effects_twice && effect.kind != Effect::Kind::kFit &&
+        effect.kind != Effect::Kind::kLearn) {
+      Carry(effect);
+    }
     Apply(loop_->OnResult(Carry(effect), now()));
   }
 
@@ -218,6 +223,15 @@ class Simulation {
         if (reading.ok()) result.usage = *std::move(reading);
         break;
       }
+      case Effect::Kind::kFit:
+        options_.run_fit(*effect.fit->work);
+        result.fit = effect.fit;
+        break;
+      case Effect::Kind::kLearn:
+        return LearnAgain(effect, [this](const std::string& pool, absl::Time after,
+                                         absl::Time until, int64_t limit) {
+          return store_.ReadSamples(pool, after, until, limit);
+        });
       case Effect::Kind::kScore: {
         auto scored = score(effect.pool->pool);
         result.status = scored.status();

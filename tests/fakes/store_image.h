@@ -1,11 +1,13 @@
 // What a store would hold after the batches that it was given, in memory.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "server/core/time_proto.h"
 #include "shadow/v1/record.pb.h"
 
 namespace shadow {
@@ -26,6 +28,9 @@ class StoreImage {
     for (const auto& put : batch.samples()) {
       auto& samples = samples_[put.pool()];
       samples.insert(samples.end(), put.samples().begin(), put.samples().end());
+      std::sort(samples.begin(), samples.end(), [](const v1::Sample& a, const v1::Sample& b) {
+        return FromProto(a.time()) < FromProto(b.time());
+      });
     }
     for (const std::string& name : batch.erase()) {
       dnas_.erase(name);
@@ -50,6 +55,21 @@ class StoreImage {
     if (!events_.empty()) contents.set_last_revision(events_.back().revision());
     if (!decisions_.empty()) contents.set_last_decision_id(decisions_.back().id());
     return contents;
+  }
+
+  // As Store::ReadSamples.
+  std::vector<v1::Sample> ReadSamples(const std::string& pool, absl::Time after, absl::Time until,
+                                      int64_t limit) const {
+    std::vector<v1::Sample> read;
+    const auto found = samples_.find(pool);
+    if (found == samples_.end()) return read;
+    for (const v1::Sample& sample : found->second) {
+      const absl::Time time = FromProto(sample.time());
+      if (time > after && time <= until && static_cast<int64_t>(read.size()) < limit) {
+        read.push_back(sample);
+      }
+    }
+    return read;
   }
 
   const std::vector<v1::Event>& events() const { return events_; }

@@ -1,11 +1,14 @@
 #include "server/core/loop/control_loop.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/mutations/request_ids.h"
 #include "server/core/loop/planning.h"
@@ -125,6 +128,9 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       pool.view_effect.reset();
       OnBalancerView(changes, pool, asked.asked, result);
       break;
+    case Effect::Kind::kLearn:
+      OnLearned(changes, pool, result);
+      return;  // Its members stay as they are; the next tick plans.
     case Effect::Kind::kReadUsage: {
       pool.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());
@@ -133,7 +139,8 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
         pool.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
       }
       if (pool.usage_read.ok()) Ingest(changes, pool, samples);
-      DecideAndAct(changes, pool, v1::Decision::LEVEL);
+      pool.level_put_off = AwaitsFit(pool, changes.now().wall);
+      if (!pool.level_put_off) DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }
     default: {
@@ -152,7 +159,9 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   in_flight_.erase(found);
   Changes changes(world_, now);
   const auto pool = world_.pools.find(asked.pool);
-  if (asked.kind == Effect::Kind::kScore) {
+  if (asked.kind == Effect::Kind::kFit) {
+    OnFit(changes, pool == world_.pools.end() ? nullptr : &pool->second, result);
+  } else if (asked.kind == Effect::Kind::kScore) {
     OnScore(changes, pool == world_.pools.end() ? nullptr : &pool->second, result);
   } else if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
@@ -166,19 +175,28 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   return Finish(changes);
 }
 
+std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
+  std::vector<PoolEntry*> due;
+  auto next = world_.pools.upper_bound(due_after_);
+  for (; next != world_.pools.end() && due.size() < kPoolsPerTick; ++next) {
+    if (next->second.due <= now) due.push_back(&next->second);
+  }
+  due_after_ = next == world_.pools.end() ? "" : std::prev(next)->first;
+  return due;
+}
+
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   ListProviders(changes);
-  std::vector<PoolEntry*> due;
-  for (auto& [id, pool] : world_.pools) {
-    if (pool.due > now.mono) continue;
-    QueueFit(world_, pool);
-    due.push_back(&pool);
+  const std::vector<PoolEntry*> due = NextDue(now.mono);
+  for (PoolEntry* pool : due) {
+    QueueFit(world_, *pool);
+    pool->awaits_fit = AwaitsFit(*pool, now.wall);
   }
   if (!due.empty()) CountBudget(world_);
   PlanEndedSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
-  FitNext(world_, options_.fits_per_tick, options_.parallel_for);
+  BeginFits(changes);
   SaveNext(changes, options_.parallel_for);
   ScoreNext(changes);
   if (now.mono >= next_forget_) {
@@ -189,7 +207,7 @@ Ready ControlLoop::Tick(Instant now) {
 }
 
 absl::Duration ControlLoop::NextTick() const {
-  if (!world_.fit_queue.empty() || !world_.save_queue.empty()) return absl::ZeroDuration();
+  if (!world_.save_queue.empty()) return absl::ZeroDuration();
   absl::Duration next = NextScore(world_);
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);

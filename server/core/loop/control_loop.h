@@ -32,7 +32,6 @@ class ControlLoop {
     // Lends the threads of its driver to what concerns one pool alone. Decisions do not depend on
     // it.
     ParallelFor parallel_for = OneByOne;
-    int fits_per_tick = 1;  // At least 1: of some 10 ms each.
   };
 
   explicit ControlLoop(Options options) : options_(std::move(options)) {
@@ -47,12 +46,14 @@ class ControlLoop {
   // History of a loaded pool since its saved forecaster, oldest first; any number of calls before
   // Recover, those for different pools also at once.
   void Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples);
+  // The oldest sample of a loaded pool whose record, of an older version, does not say it.
+  void SetFirstSample(const std::string& pool_name, absl::Time time);
   // Where the replay has to begin.
   absl::Time ReplayFrom(const std::string& pool_name) const;
 
-  // The forecasters that wait for a fit before the loop can go on as it was: to be asked for before
-  // the replay and after it. Each may be fitted on a thread of its own.
-  std::vector<Forecaster*> DueFits();
+  // The forecasters that have lost the fit that they go by: to be asked for before the replay. Each
+  // may be fitted on a thread of its own.
+  std::vector<Forecaster*> LostFits();
 
   // Second: finishes or undoes what was under way when the last daemon ended.
   Ready Recover(Instant now);
@@ -96,6 +97,7 @@ class ControlLoop {
   };
 
   static std::string PoolId(const CompiledPool& pool);
+  std::vector<PoolEntry*> NextDue(absl::Duration now);
   Ready Finish(Changes& changes);
   void ListProviders(Changes& changes);
   void SettleTouched(Changes& changes);
@@ -106,12 +108,15 @@ class ControlLoop {
   World world_;
   std::map<uint64_t, InFlight> in_flight_;
   std::shared_ptr<const Snapshot> snapshot_;
+  std::string due_after_;  // The last pool of a tick that left some of those due to the next one.
   absl::Duration next_forget_;
-  absl::Time loaded_time_;  // Of Load, for the replay.
   bool closing_ = false;
 };
 
 inline constexpr absl::Duration kListInterval = absl::Seconds(2);
+// Pools that a tick takes, in the order of their names; the next tick goes on with the rest at
+// once, and requests come in between.
+inline constexpr size_t kPoolsPerTick = 512;
 inline constexpr absl::Duration kForgetInterval = absl::Minutes(1);  // Of old request ids.
 
 }  // namespace shadow

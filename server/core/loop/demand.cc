@@ -4,9 +4,12 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/core/error.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -33,6 +36,19 @@ v1::Trust ToProto(ForecastTrust trust) {
 int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
   const absl::Duration gap = StepStart(now, pool.spec->step) - pool.forecaster->LastStep();
   return std::max<int64_t>(1, gap / pool.spec->step);
+}
+
+// By the forecaster's own verdict. A season after the last step nothing of the latest one is known,
+// and what is there is only good to look at.
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
+  TrustVerdict verdict = pool.forecaster->Trust();
+  const absl::Duration age = (StepsSinceLast(pool, now) - 1) * pool.spec->step;
+  const absl::Duration season = pool.spec->season_lengths.front();
+  if (verdict.trust != ForecastTrust::kTrusted || age <= season) return verdict;
+  return {.trust = ForecastTrust::kStale,
+          .reason = absl::StrCat("the last usage is ", absl::FormatDuration(age),
+                                 " old, more than the shortest season of ",
+                                 absl::FormatDuration(season))};
 }
 
 // Rows from the step that holds `now`, each for `stride` steps. kFailedPrecondition: nothing, or
@@ -108,6 +124,35 @@ void Start(PoolEntry& pool, absl::Time step) {
   pool.next_save = absl::ZeroDuration();
 }
 
+// `live`: whether the step that begins then is the present, so that plans count from it on.
+bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time start)> live) {
+  if (pool.open_step.count == 0 || StepStart(until, pool.spec->step) <= pool.open_step.start) {
+    return false;
+  }
+  const OpenStep closed = std::exchange(pool.open_step, {});
+  const double demand = closed.sum / static_cast<double>(closed.count);
+  if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
+  if (!pool.capacity->started() && live(closed.start)) Start(pool, closed.start);
+  pool.capacity->Observe(closed.start, demand, *pool.forecaster);
+  pool.closed_step = closed;
+  if (!pool.learn_effect.has_value()) return true;
+  pool.steps_meanwhile_lost |= pool.steps_meanwhile.size() >= kStepsMeanwhileMax;
+  if (!pool.steps_meanwhile_lost) pool.steps_meanwhile.push_back(closed);
+  return true;
+}
+
+void AddToOpen(PoolEntry& pool, absl::Time step, double value) {
+  pool.open_step.start = step;
+  pool.open_step.sum += value;
+  ++pool.open_step.count;
+}
+
+void SetLast(PoolEntry& pool, const v1::Sample& sample) {
+  pool.last_sample = FromProto(sample.time());
+  pool.demand = sample.value();
+  pool.dirty = true;
+}
+
 }  // namespace
 
 bool StepIsOver(const PoolEntry& pool, absl::Time now) {
@@ -120,7 +165,11 @@ absl::Time StepStart(absl::Time time, absl::Duration step) {
 
 absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
                           const std::string& field) {
-  absl::Time last = pool.last_sample;
+  return CheckSamples(pool, samples, now, field, pool.last_sample);
+}
+
+absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
+                          const std::string& field, absl::Time last) {
   const absl::Time limit = now + pool.spec->step;
   for (int i = 0; i < samples.size(); ++i) {
     const v1::Sample& sample = samples[i];
@@ -149,43 +198,47 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
 }
 
 bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
-  const absl::Duration step = pool.spec->step;
-  if (pool.open_step.count == 0 || StepStart(until, step) <= pool.open_step.start) return false;
-  const OpenStep closed = std::exchange(pool.open_step, {});
-  const double demand = closed.sum / static_cast<double>(closed.count);
-  if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
-  const bool live = now - closed.start <= kLiveSteps * step;
-  if (live && !pool.capacity->started()) Start(pool, closed.start);
-  pool.capacity->Observe(closed.start, demand, *pool.forecaster);
-  pool.closed_step = closed;
-  return true;
+  return Close(pool, until,
+               [&](absl::Time start) { return now - start <= kLiveSteps * pool.spec->step; });
 }
 
-void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored) {
+void CloseReplayed(PoolEntry& pool, absl::Time until) {
+  const v1::PlannerState& planner = pool.record.planner();
+  Close(pool, until, [&](absl::Time start) {
+    return planner.has_start_step() && start >= FromProto(planner.start_step());
+  });
+}
+
+void Replay(PoolEntry& pool, const Samples& samples) {
   if (samples.empty()) return;
-  // Of a replay is live what was so before.
-  const bool before = pool.record.planner().has_start_step();
-  const absl::Time now = stored && !before ? absl::InfiniteFuture() : changes.now().wall;
+  for (const v1::Sample& sample : samples) {
+    const absl::Time time = FromProto(sample.time());
+    CloseReplayed(pool, time);
+    const absl::Time step = StepStart(time, pool.spec->step);
+    if (!WasLate(pool, step)) AddToOpen(pool, step, sample.value());
+  }
+  SetLast(pool, *samples.rbegin());
+}
+
+void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
+  if (samples.empty()) return;
+  const absl::Time now = changes.now().wall;
+  const bool planned = pool.record.planner().has_start_step();
   for (const v1::Sample& sample : samples) {
     const absl::Time time = FromProto(sample.time());
     CloseSteps(pool, time, now);
-    OpenStep& open = pool.open_step;
     const absl::Time step = StepStart(time, pool.spec->step);
-    if (stored ? WasLate(pool, step) : IsLate(changes, pool, step)) continue;
-    open.start = step;
-    open.sum += sample.value();
-    ++open.count;
+    if (!IsLate(changes, pool, step)) AddToOpen(pool, step, sample.value());
   }
-  const v1::Sample& last = *samples.rbegin();
-  pool.last_sample = FromProto(last.time());
-  pool.demand = last.value();
-  pool.dirty = true;
-  if (stored) return;
-  if (CloseSteps(pool, now, now)) {
+  SetLast(pool, *samples.rbegin());
+  // A step that awaits a fit is left to the tick.
+  if (AwaitsFit(pool, now) || CloseSteps(pool, now, now)) {
     pool.next_size = now;
     pool.due = changes.now().mono;
   }
-  if (!before && pool.record.planner().has_start_step()) changes.Keep(pool);
+  const bool first = !pool.record.has_first_sample_time();
+  if (first) *pool.record.mutable_first_sample_time() = samples[0].time();
+  if (first || planned != pool.record.planner().has_start_step()) changes.Keep(pool);
   v1::SampleBatch& batch = *changes.batch().add_samples();
   batch.set_pool(pool.record.pool().name());
   *batch.mutable_samples() = samples;
@@ -211,7 +264,7 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
 
 Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {
   Outlook outlook;
-  outlook.trust = ToProto(pool.forecaster->Trust().trust);
+  outlook.trust = ToProto(TrustAt(pool, now).trust);
   if (outlook.trust != v1::TRUSTED) return outlook;
   const double level = pool.spec->service_level;
   outlook.activation_quantile = HighestQuantile(pool, now, activation_lead, level);
@@ -251,7 +304,7 @@ absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now,
     time += stride * pool.spec->step;
   }
   *forecast.mutable_step() = shadow::ToProto(stride * pool.spec->step);
-  const TrustVerdict verdict = pool.forecaster->Trust();
+  const TrustVerdict verdict = TrustAt(pool, now);
   forecast.set_trust(ToProto(verdict.trust));
   forecast.set_trust_reason(verdict.reason);
   return forecast;

@@ -18,10 +18,19 @@ using Samples = google::protobuf::RepeatedPtrField<v1::Sample>;
 // not after the sample before it or the last one of the pool, or more than a step ahead of `now`.
 absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
                           const std::string& field);
+// The same after `last` instead of the last one of the pool.
+absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
+                          const std::string& field, absl::Time last);
 
 // Takes checked samples: closes the steps before the last one, feeds the forecaster, and gives them
-// to the store unless `stored` already. A step that is over is closed and decided on at once.
-void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples, bool stored = false);
+// to the store. A step that is over is closed and decided on at once, unless it awaits a fit.
+void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples);
+
+// The same of stored samples, oldest first; any thread that has the pool for itself. What was live
+// before is so again.
+void Replay(PoolEntry& pool, const Samples& samples);
+// Closes the open step of a replay if it ended by `until`.
+void CloseReplayed(PoolEntry& pool, absl::Time until);
 
 // Closes the open step if it ended by `until`, `now` being the present: forecaster and capacity get
 // its mean. A step without a sample stays missing. True: one was closed.

@@ -134,7 +134,6 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
       OpenForecasts(entry);
     }
   }
-  loaded_time_ = now.wall;
   return absl::OkStatus();
 }
 
@@ -146,19 +145,27 @@ absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
   return last == absl::InfinitePast() ? last : last - absl::Nanoseconds(1);
 }
 
-std::vector<Forecaster*> ControlLoop::DueFits() {
-  std::vector<Forecaster*> due;
+std::vector<Forecaster*> ControlLoop::LostFits() {
+  std::vector<Forecaster*> lost;
   for (auto& [id, pool] : world_.pools) {
-    if (pool.forecaster->FitDue()) due.push_back(pool.forecaster.get());
+    Forecaster& forecaster = *pool.forecaster;
+    if (forecaster.FitDue() && forecaster.AwaitsFit(forecaster.LastStep())) {
+      lost.push_back(&forecaster);
+    }
   }
-  return due;
+  return lost;
+}
+
+void ControlLoop::SetFirstSample(const std::string& pool_name, absl::Time time) {
+  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  if (pool == world_.pools.end()) return;
+  *pool->second.record.mutable_first_sample_time() = ToProto(time);
 }
 
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
   const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
   if (pool == world_.pools.end()) return;
-  Changes unused(world_, Instant{.wall = loaded_time_, .mono = {}});
-  Ingest(unused, pool->second, Samples(samples.begin(), samples.end()), /*stored=*/true);
+  shadow::Replay(pool->second, Samples(samples.begin(), samples.end()));
 }
 
 }  // namespace shadow

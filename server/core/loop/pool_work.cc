@@ -25,14 +25,14 @@ void PlanEndedStep(PoolEntry& pool, Instant now) {
   pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), activation);
 }
 
-// The first pools of a queue, up to `count` of those that wait in it: each once, though the queue
-// may name a pool that was deleted meanwhile, or one more time if it was made anew.
-std::vector<PoolEntry*> TakeFrom(World& world, std::deque<std::string>& queue,
-                                 bool PoolEntry::*queued, size_t count) {
+// The first pools of those that wait for a save: each once, though the queue may name a pool that
+// was deleted meanwhile, or one more time if it was made anew.
+std::vector<PoolEntry*> TakeSaves(World& world) {
   std::vector<PoolEntry*> pools;
-  for (; pools.size() < count && !queue.empty(); queue.pop_front()) {
+  std::deque<std::string>& queue = world.save_queue;
+  for (; pools.size() < kSavesPerTick && !queue.empty(); queue.pop_front()) {
     const auto found = world.pools.find(queue.front());
-    if (found == world.pools.end() || !std::exchange(found->second.*queued, false)) continue;
+    if (found == world.pools.end() || !std::exchange(found->second.save_queued, false)) continue;
     pools.push_back(&found->second);
   }
   return pools;
@@ -65,7 +65,7 @@ void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
                     const ParallelFor& parallel_for) {
   std::vector<PoolEntry*> ending;
   for (PoolEntry* pool : pools) {
-    if (StepIsOver(*pool, now.wall)) ending.push_back(pool);
+    if (StepIsOver(*pool, now.wall) && !pool->awaits_fit) ending.push_back(pool);
   }
   parallel_for(ending.size(), [&](size_t i) { PlanEndedStep(*ending[i], now); });
 }
@@ -76,34 +76,14 @@ void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for
   parallel_for(pools.size(), [&](size_t i) { CloseSteps(*pools[i], now, now); });
 }
 
-void QueueFit(World& world, PoolEntry& pool) {
-  if (pool.fit_queued || !pool.forecaster->FitDue()) return;
-  pool.fit_queued = true;
-  world.fit_queue.push_back(pool.id);
-}
-
 void QueueSave(World& world, PoolEntry& pool) {
   if (pool.save_queued) return;
   pool.save_queued = true;
   world.save_queue.push_back(pool.id);
 }
 
-void FitNext(World& world, int fits_max, const ParallelFor& parallel_for) {
-  for (size_t left = static_cast<size_t>(fits_max); left > 0 && !world.fit_queue.empty();) {
-    std::vector<PoolEntry*> pools = TakeFrom(world, world.fit_queue, &PoolEntry::fit_queued, left);
-    std::erase_if(pools, [](const PoolEntry* pool) { return !pool->forecaster->FitDue(); });
-    parallel_for(pools.size(), [&](size_t i) { pools[i]->forecaster->Fit(); });
-    for (PoolEntry* pool : pools) {
-      pool->next_save = absl::ZeroDuration();  // Else a restart would make two fits.
-      --left;
-    }
-  }
-}
-
 void SaveNext(Changes& changes, const ParallelFor& parallel_for) {
-  const std::vector<PoolEntry*> pools =
-      TakeFrom(changes.world(), changes.world().save_queue, &PoolEntry::save_queued, kSavesPerTick);
-  Save(changes, pools, parallel_for);
+  Save(changes, TakeSaves(changes.world()), parallel_for);
 }
 
 void SaveNow(Changes& changes, PoolEntry& pool) {

@@ -1,4 +1,4 @@
-// What concerns one pool alone, done for many pools side by side: steps that end, fits, saves. It
+// What concerns one pool alone, done for many pools side by side: steps that end, saves. It
 // touches nothing but its pool's entry, so what comes of it does not depend on the threads. The
 // functions themselves: control thread only.
 #pragma once
@@ -17,23 +17,22 @@ using ParallelFor = std::function<void(size_t count, const std::function<void(si
 // In order, on the caller's thread.
 void OneByOne(size_t count, const std::function<void(size_t)>& part);
 
-// Closes what ended of the steps of `pools`, plans by it and looks ahead.
+// Closes what ended of the steps of `pools`, plans by it and looks ahead; not of those that await a
+// fit.
 void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
                     const ParallelFor& parallel_for);
 
 // Closes what ended of the steps of all pools, at a start.
 void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for);
 
-// Fits take milliseconds each, saves a tenth of one, and both are due for many pools at once: they
-// queue, and each tick makes a few.
-void QueueFit(World& world, PoolEntry& pool);
+// A save takes a tenth of a millisecond, and may be due for many pools at once: they queue, and
+// each tick makes a few.
 void QueueSave(World& world, PoolEntry& pool);
-void FitNext(World& world, int fits_max, const ParallelFor& parallel_for);
 void SaveNext(Changes& changes, const ParallelFor& parallel_for);
 
 // Writes what forecaster and capacity of one pool have learned with the rest.
 void SaveNow(Changes& changes, PoolEntry& pool);
 
-inline constexpr size_t kSavesPerTick = 128;  // Some 8 MB.
+inline constexpr size_t kSavesPerTick = 32;  // Some 3 ms, and 2 MB.
 
 }  // namespace shadow

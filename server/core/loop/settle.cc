@@ -1,6 +1,7 @@
 #include "server/core/loop/settle.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,8 @@
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/learning/fits.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/loop/scoring.h"
@@ -128,7 +131,10 @@ bool Moving(const PoolEntry& pool) {
 bool Balanced(const PoolEntry& pool) { return pool.spec->pool.balancer().has_haproxy(); }
 
 absl::Duration DueTime(const PoolEntry& pool, Instant now) {
-  absl::Duration due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
+  absl::Duration due = absl::InfiniteDuration();
+  if (!pool.awaits_fit) {  // Its result wakes it.
+    due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
+  }
   if (Balanced(pool) && !pool.view_effect.has_value()) due = std::min(due, pool.next_view);
   for (const auto& [id, member] : pool.members) due = std::min(due, DueTime(member));
   const auto consider = [&](const Backoff& backoff) {
@@ -221,6 +227,16 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   QueueSave(changes.world(), pool);
 }
 
+void DecideWhatIsDue(Changes& changes, PoolEntry& pool) {
+  // Sizes first: a level is decided by what comes after the step that is over.
+  if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
+  QueueFit(changes.world(), pool);
+  BeginLearning(changes, pool);
+  if (std::exchange(pool.level_put_off, false)) DecideAndAct(changes, pool, v1::Decision::LEVEL);
+  if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+  pool.outlook.reset();
+}
+
 }  // namespace
 
 void OpenForecasts(PoolEntry& pool) {
@@ -230,10 +246,7 @@ void OpenForecasts(PoolEntry& pool) {
                                     .time_zone = pool.spec->time_zone,
                                     .events = pool.spec->demand_events,
                                     .fit_phase = PhaseOf(pool.id)});
-  if (!saved.empty()) {
-    pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
-    pool.forecaster->Fit();
-  }
+  if (!saved.empty()) pool.forecaster->Restore(saved).IgnoreError();  // Its own: never fails.
   const std::string plan = pool.capacity == nullptr ? "" : pool.capacity->Save();
   pool.capacity = std::make_unique<PoolCapacity>(
       PoolCapacity::Options{.step = pool.spec->step,
@@ -258,6 +271,7 @@ void OpenPool(PoolEntry& pool, Instant now) {
 
 void ResumePool(Changes& changes, PoolEntry& pool) {
   const absl::Time now = changes.now().wall;
+  BeginLearning(changes, pool);
   if (!Sized(pool, now)) pool.next_size = now;
   v1::PlannerState& planner = *pool.record.mutable_planner();
   if (!planner.has_size_time()) return;
@@ -268,11 +282,9 @@ void ResumePool(Changes& changes, PoolEntry& pool) {
 
 void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
-    // Sizes first: a level is decided by what comes after the step that is over.
-    if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
-    if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
-    pool.outlook.reset();
+    if (!pool.awaits_fit) DecideWhatIsDue(changes, pool);
   } else {
+    pool.awaits_fit = false;
     pool.next_activation = absl::InfiniteDuration();
     pool.next_size = absl::InfiniteFuture();
   }

@@ -7,7 +7,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
@@ -76,11 +79,18 @@ struct PoolEntry {
   std::shared_ptr<const CompiledPool> spec;
   std::unique_ptr<Forecaster> forecaster;
   std::unique_ptr<PoolCapacity> capacity;
-  bool fit_queued = false;                     // In World::fit_queue.
+  std::optional<absl::Time> fit_queued;        // In World::fits, with this time.
+  std::optional<uint64_t> fit_effect;          // Under way.
+  bool awaits_fit = false;                     // Its decisions are put off until then.
+  bool level_put_off = false;                  // Also one for a reading that has come meanwhile.
   bool save_queued = false;                    // In World::save_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
+
+  std::optional<uint64_t> learn_effect;   // It learns again, meanwhile by what it knew.
+  std::vector<OpenStep> steps_meanwhile;  // Closed since that began; oldest first.
+  bool steps_meanwhile_lost = false;      // That will not do: it has to begin again.
 
   OpenStep open_step;
   std::optional<Outlook> outlook;  // Only between PlanEndedSteps and the decisions that follow it.
@@ -137,6 +147,12 @@ struct Scoring {
   absl::Duration not_before = {};  // Of the next one.
 };
 
+// Fits that are due; the one that counts first is begun first.
+struct Fits {
+  std::set<std::pair<absl::Time, std::string>> waiting = {};  // When it counts; short pool name.
+  int in_flight = 0;
+};
+
 struct World {
   std::string store_id;
   std::map<std::string, DnaEntry> dnas;    // By short name.
@@ -152,9 +168,8 @@ struct World {
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
   Scoring scoring;
-  // Short names of pools whose forecasters wait for their fit, or to be saved.
-  std::deque<std::string> fit_queue;
-  std::deque<std::string> save_queue;
+  Fits fits;
+  std::deque<std::string> save_queue;  // Short names of pools.
   bool dnas_dirty = true;
 };
 

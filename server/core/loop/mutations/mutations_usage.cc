@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 #include "server/core/loop/demand.h"
+#include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/planner.h"
@@ -30,23 +31,40 @@ absl::Status CheckHistory(const PoolEntry& pool, const Samples& samples) {
   if (!reads || samples.empty() || !samples[0].has_time()) return absl::OkStatus();
   const absl::Time first = FromProto(samples[0].time());
   if (first > pool.last_sample) return absl::OkStatus();
+  return FieldError("samples[0].time",
+                    absl::StrCat(absl::FormatTime(first, absl::UTCTimeZone()),
+                                 " is not after the newest sample, ",
+                                 absl::FormatTime(pool.last_sample, absl::UTCTimeZone()),
+                                 "; with an overlap of FAIL or SKIP history is taken"));
+}
+
+absl::Status CheckCount(const Samples& samples, int samples_max) {
+  if (samples.size() <= samples_max) return absl::OkStatus();
   return FieldError(
-      "samples[0].time",
-      absl::StrCat(absl::FormatTime(first, absl::UTCTimeZone()),
-                   " is not after the newest sample, ",
-                   absl::FormatTime(pool.last_sample, absl::UTCTimeZone()),
-                   "; history goes in before the pool has a usage source that is read"));
+      "samples",
+      absl::StrCat(samples.size(), " are too many for one message; at most ", samples_max));
+}
+
+// How many were taken.
+absl::StatusOr<int> TakeWithHistory(Changes& changes, const v1::ReportUsageBatchRequest& request) {
+  const auto found = FindPool(changes.world(), request.pool(), "pool");
+  if (!found.ok()) return found.status();
+  if (absl::Status count = CheckCount(request.samples(), kBatchSamplesMax); !count.ok()) {
+    return count;
+  }
+  if (!v1::ReportUsageBatchRequest::Overlap_IsValid(request.overlap())) {
+    return FieldError("overlap",
+                      absl::StrCat(static_cast<int>(request.overlap()), " is not FAIL or SKIP"));
+  }
+  return TakeHistory(changes, **found, request.samples(), request.overlap(),
+                     request.validate_only());
 }
 
 absl::Status Take(Changes& changes, const std::string& pool_name, const Samples& samples,
                   int samples_max, bool validate_only) {
   const auto found = FindPool(changes.world(), pool_name, "pool");
   if (!found.ok()) return found.status();
-  if (samples.size() > samples_max) {
-    return FieldError(
-        "samples",
-        absl::StrCat(samples.size(), " are too many for one message; at most ", samples_max));
-  }
+  if (absl::Status count = CheckCount(samples, samples_max); !count.ok()) return count;
   if (absl::Status late = CheckHistory(**found, samples); !late.ok()) return late;
   const absl::Status checked = CheckSamples(**found, samples, changes.now().wall, "samples");
   if (!checked.ok()) return checked;
@@ -110,10 +128,16 @@ Answer Execute(Changes& changes, const v1::ReportUsageRequest& request) {
 }
 
 Answer Execute(Changes& changes, const v1::ReportUsageBatchRequest& request) {
+  v1::ReportUsageBatchResponse response;
+  if (request.overlap() != v1::ReportUsageBatchRequest::OVERLAP_UNSPECIFIED) {
+    const auto taken = TakeWithHistory(changes, request);
+    if (!taken.ok()) return taken.status();
+    response.set_accepted_samples(*taken);
+    return AnswerWith(response);
+  }
   const absl::Status taken =
       Take(changes, request.pool(), request.samples(), kBatchSamplesMax, request.validate_only());
   if (!taken.ok()) return taken;
-  v1::ReportUsageBatchResponse response;
   response.set_accepted_samples(request.samples_size());
   return AnswerWith(response);
 }
