@@ -12,6 +12,11 @@ namespace {
 
 constexpr int64_t kReplayPage = 500'000;  // Samples in memory at a time.
 
+void FitLost(ControlLoop& loop, StepWorkers& workers) {
+  const std::vector<Forecaster*> lost = loop.LostFits();
+  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+}
+
 // The samples of many pools, in the order of their time, until a page of them is replayed.
 class ReplayBuffer {
  public:
@@ -40,9 +45,7 @@ class ReplayBuffer {
 }  // namespace
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {
-  // What is replayed goes by them. Those that are due after it are made in the background.
-  const std::vector<Forecaster*> lost = loop.LostFits();
-  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+  FitLost(loop, workers);  // What is replayed goes by them.
   for (const auto& [id, pool] : loop.world().pools) {
     if (pool.record.has_first_sample_time()) continue;
     const std::string& name = pool.record.pool().name();
@@ -61,6 +64,7 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });
   if (!status.ok()) return status;
   replayed.Flush();
+  FitLost(loop, workers);  // That count since; those that are only due are made in the background.
   return absl::OkStatus();
 }
 
