@@ -25,8 +25,10 @@ Engine::Engine(const Options& options)
       shape_(MakeShape(options)),
       clock_(shape_.calendar ? options.time_zone : absl::UTCTimeZone()),
       history_(shape_.window + shape_.fit_age_max),
-      schedule_(
-          {.refit = shape_.refit, .phase = shape_.refit_phase, .age_max = shape_.fit_age_max}) {
+      schedule_({.refit = shape_.refit,
+                 .past_refit = std::max(shape_.refit, shape_.day),
+                 .phase = shape_.refit_phase,
+                 .age_max = shape_.fit_age_max}) {
   if (shape_.coarse) tail_.emplace(shape_.cell_steps());
 }
 
@@ -38,6 +40,7 @@ std::unique_ptr<Engine> Engine::Clone() const {
   clone->started_ = started_;
   clone->last_step_ = last_step_;
   clone->missing_run_ = missing_run_;
+  clone->past_ = past_;
   clone->schedule_ = schedule_;
   const auto copy = [](const MadeFit& fit) {
     MadeFit made{.model = nullptr, .begun = false, .made = fit.made};

@@ -37,6 +37,7 @@ class Engine final : public Forecaster {
   std::unique_ptr<Engine> Clone() const;
 
   absl::Status Update(absl::Time step_start, double value) override;
+  void SetPast(bool past) override { past_ = past; }
   absl::StatusOr<std::vector<std::vector<double>>> Forecast(
       int steps, const std::vector<double>& quantiles) const override;
   absl::StatusOr<std::vector<std::vector<double>>> ForecastAt(
@@ -105,6 +106,7 @@ class Engine final : public Forecaster {
   bool started_ = false;          // Update was called.
   int64_t last_step_ = 0;         // Step index: seconds since the Unix epoch / step.
   int64_t missing_run_ = 0;       // Steps without a value, up to the last.
+  bool past_ = false;             // Its owner says it again after Restore.
   FitSchedule schedule_;
   // A cache: what follows from the history up to the cells of the schedule.
   mutable MadeFit counting_;

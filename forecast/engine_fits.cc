@@ -35,7 +35,7 @@ bool Engine::EnoughForFit() const {
 void Engine::CloseCells() {
   const std::optional<int64_t> counting = schedule_.counting();
   const std::optional<int64_t> due = schedule_.due();
-  schedule_.Close(history_.next(), EnoughForFit());
+  schedule_.Close(history_.next(), EnoughForFit(), past_);
   if (schedule_.counting() == counting) return;
   counting_ = schedule_.counting() == due ? std::move(due_) : MadeFit();
   due_ = {};

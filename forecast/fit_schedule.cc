@@ -18,14 +18,14 @@ std::optional<int64_t> LoadCell(SavedReader& reader) {
 
 }  // namespace
 
-void FitSchedule::Close(int64_t next, bool enough) {
+void FitSchedule::Close(int64_t next, bool enough, bool past) {
   if (due_.has_value()) counting_ = due_;
   due_.reset();
   if (counting_.has_value() && next - *counting_ > options_.age_max) {
     counting_ = enough ? std::optional(next) : std::nullopt;
   }
-  const auto turn = [&](int64_t cell) {
-    return FloorDivide(cell - options_.phase, options_.refit);
+  const auto turn = [&, refit = past ? options_.past_refit : options_.refit](int64_t cell) {
+    return FloorDivide(cell - options_.phase, refit);
   };
   if (enough && (!counting_.has_value() || turn(next) > turn(*counting_))) due_ = next;
 }

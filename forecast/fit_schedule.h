@@ -19,13 +19,15 @@ class FitSchedule {
   // `age_max`: cells from the fit that counts to the end of the history, at most.
   struct Options {
     int refit = 1;
+    int past_refit = 1;
     int phase = 0;
     int64_t age_max = 1;
   };
   explicit FitSchedule(const Options& options) : options_(options) {}
 
-  // Cells closed: the history now ends before the cell `next`. `enough`: for a fit.
-  void Close(int64_t next, bool enough);
+  // Cells closed: the history now ends before the cell `next`. `enough`: for a fit. `past`: nobody
+  // decides by these cells, and fits are due every `past_refit`.
+  void Close(int64_t next, bool enough, bool past = false);
 
   // The fit that counts, and the one that is to count next, by the cell that their history ends
   // before. Unset: none.

@@ -66,6 +66,10 @@ class Forecaster {
   // after the last one.
   virtual absl::Status Update(absl::Time step_start, double value) = 0;
 
+  // What is updated next is history that nobody decides by: fits are due once in the shortest season
+  // instead of Options::fits_per_season times. Before the first call it is not.
+  virtual void SetPast(bool /*past*/) {}
+
   // Quantile paths for the `steps` steps after the last update. One row per step; columns as
   // `quantiles` (in (0, 1), ascending); values not negative, and never falling within a row. Pool's
   // unit. kFailedPrecondition: no value was seen yet. kInvalidArgument: steps < 1 or > 2016, bad

@@ -15,6 +15,11 @@ namespace {
 
 constexpr int64_t kReplayPage = 500'000;  // Samples in memory at a time.
 
+void FitLost(ControlLoop& loop, StepWorkers& workers) {
+  const std::vector<Forecaster*> lost = loop.LostFits();
+  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+}
+
 // The samples of one pool after the other, until a page of them is replayed.
 class ReplayBuffer {
  public:
@@ -48,9 +53,7 @@ class ReplayBuffer {
 }  // namespace
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {
-  // What is replayed goes by them. Those that are due after it are made in the background.
-  const std::vector<Forecaster*> lost = loop.LostFits();
-  workers.Run(lost.size(), [&lost](size_t i) { lost[i]->Fit(); });
+  FitLost(loop, workers);  // What is replayed goes by them.
   for (const auto& [id, pool] : loop.world().pools) {
     if (pool.record.has_first_sample_time()) continue;
     const std::string& name = pool.record.pool().name();
@@ -71,6 +74,7 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
   if (!damaged.ok()) return damaged.status();
   for (const std::string& piece : *damaged) spdlog::error("{}; learnt without them", piece);
   replayed.Flush();
+  FitLost(loop, workers);  // That count since; those that are only due are made in the background.
   return absl::OkStatus();
 }
 

@@ -24,6 +24,7 @@ class WarmForecaster final : public Forecaster {
       int steps, const std::vector<double>& quantiles) const override {
     return engine_->Forecast(steps, quantiles);
   }
+  void SetPast(bool past) override { engine_->SetPast(past); }
   TrustVerdict Trust() const override { return engine_->Trust(); }
   bool FitDue() const override { return engine_->FitDue(); }
   std::unique_ptr<FitWork> BeginFit() override { return engine_->BeginFit(); }

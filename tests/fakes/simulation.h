@@ -149,6 +149,7 @@ class Simulation {
       }
       loop_->Replay(pool, rest);
     }
+    for (Forecaster* forecaster : loop_->LostFits()) forecaster->Fit();
     Apply(loop_->Recover(now()));
   }
 

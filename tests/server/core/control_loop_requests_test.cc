@@ -303,7 +303,7 @@ TEST_CASE("history that comes after the first reading of a usage source is told 
   const absl::Status late = simulation.Call(Report(now - absl::Hours(1), 5)).status();
   CHECK(absl::IsInvalidArgument(late));
   CHECK(ErrorField(late) == "samples[0].time");
-  CHECK(std::string(late.message()).find("before the pool has a usage source") !=
+  CHECK(std::string(late.message()).find("with an overlap of FAIL or SKIP") !=
         std::string::npos);
 }
 
