@@ -122,6 +122,7 @@ void Engine::BeginAnew(int64_t cell) {
   schedule_.Reset();
   counting_ = {};
   due_ = {};
+  of_all_.reset();
   series_ = std::make_shared<const bool>(true);
 }
 
@@ -152,7 +153,7 @@ int64_t Engine::StateBytes() const {
   return static_cast<int64_t>(sizeof(*this)) + history_.Bytes() +
          (counting_.model == nullptr ? 0 : counting_.model->Bytes()) +
          (due_.model == nullptr ? 0 : due_.model->Bytes()) +
-         (tail_.has_value() ? FineTail::kBytes : 0);
+         (of_all_ == nullptr ? 0 : of_all_->Bytes()) + (tail_.has_value() ? FineTail::kBytes : 0);
 }
 
 }  // namespace shadow

@@ -75,6 +75,8 @@ class Engine final : public Forecaster {
 
   // The model that counts, followed up to now. Null: too little history.
   Model* Fitted() const;
+  // That of all history, after a past one.
+  Model* FittedToAll() const;
 
   // The leads of the cells that hold the steps so many after the last one; never falling.
   std::vector<int> LeadsAt(std::span<const int64_t> ahead) const;
@@ -106,11 +108,12 @@ class Engine final : public Forecaster {
   bool started_ = false;          // Update was called.
   int64_t last_step_ = 0;         // Step index: seconds since the Unix epoch / step.
   int64_t missing_run_ = 0;       // Steps without a value, up to the last.
-  bool past_ = false;             // Its owner says it again after Restore.
+  bool past_ = false;
   FitSchedule schedule_;
   // A cache: what follows from the history up to the cells of the schedule.
   mutable MadeFit counting_;
   mutable MadeFit due_;
+  mutable std::unique_ptr<Model> of_all_;  // Of FittedToAll, until a cell closes.
   // Shared with the FitWork that was begun: which series that is of. Another one for each series.
   std::shared_ptr<const bool> series_ = std::make_shared<const bool>(true);
 };

@@ -35,6 +35,7 @@ bool Engine::EnoughForFit() const {
 void Engine::CloseCells() {
   const std::optional<int64_t> counting = schedule_.counting();
   const std::optional<int64_t> due = schedule_.due();
+  of_all_.reset();
   schedule_.Close(history_.next(), EnoughForFit(), past_);
   if (schedule_.counting() == counting) return;
   counting_ = schedule_.counting() == due ? std::move(due_) : MadeFit();
@@ -77,7 +78,15 @@ bool Engine::AwaitsFit(absl::Time step) const {
   return schedule_.counting().has_value() && !counting_.made;
 }
 
+Model* Engine::FittedToAll() const {
+  if (of_all_ == nullptr && EnoughForFit()) {
+    of_all_ = Model::Fit(shape_, history_, history_.next());
+  }
+  return of_all_.get();
+}
+
 Model* Engine::Fitted() const {
+  if (schedule_.past() && !past_) return FittedToAll();
   if (!schedule_.counting().has_value()) return nullptr;
   if (!counting_.made) {
     counting_.made = true;

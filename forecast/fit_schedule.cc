@@ -1,5 +1,7 @@
 #include "forecast/fit_schedule.h"
 
+#include <utility>
+
 #include "forecast/series.h"
 
 namespace shadow {
@@ -21,7 +23,8 @@ std::optional<int64_t> LoadCell(SavedReader& reader) {
 void FitSchedule::Close(int64_t next, bool enough, bool past) {
   if (due_.has_value()) counting_ = due_;
   due_.reset();
-  if (counting_.has_value() && next - *counting_ > options_.age_max) {
+  const bool past_ended = std::exchange(past_, past) && !past;
+  if (past_ended || (counting_.has_value() && next - *counting_ > options_.age_max)) {
     counting_ = enough ? std::optional(next) : std::nullopt;
   }
   const auto turn = [&, refit = past ? options_.past_refit : options_.refit](int64_t cell) {
@@ -38,11 +41,13 @@ void FitSchedule::Shift(int64_t cells) {
 void FitSchedule::Save(SavedWriter& writer) const {
   SaveCell(writer, counting_);
   SaveCell(writer, due_);
+  writer.U8(past_ ? 1 : 0);
 }
 
 bool FitSchedule::Load(SavedReader& reader, int64_t first, int64_t next) {
   counting_ = LoadCell(reader);
   due_ = LoadCell(reader);
+  past_ = reader.U8() != 0;
   const auto held = [&](const std::optional<int64_t>& cell) {
     return !cell.has_value() || (*cell > first && *cell <= next);
   };

@@ -14,6 +14,9 @@ namespace shadow {
 // or how often fits are made. After a gap that the history does not reach across from the fit that
 // counts, with a window before it, one counts at once. Worked, refit 12: the fit of cell 24 is due
 // when cell 23 closes, and counts when cell 24 does.
+//
+// Past cells are history that nobody decides by. When the first cell after them closes, a fit of
+// all that is known counts at once.
 class FitSchedule {
  public:
   // `age_max`: cells from the fit that counts to the end of the history, at most.
@@ -25,9 +28,12 @@ class FitSchedule {
   };
   explicit FitSchedule(const Options& options) : options_(options) {}
 
-  // Cells closed: the history now ends before the cell `next`. `enough`: for a fit. `past`: nobody
-  // decides by these cells, and fits are due every `past_refit`.
+  // Cells closed: the history now ends before the cell `next`. `enough`: for a fit. `past`: they
+  // are past ones, and fits are due every `past_refit`.
   void Close(int64_t next, bool enough, bool past = false);
+
+  // The last cells that closed were past ones.
+  bool past() const { return past_; }
 
   // The fit that counts, and the one that is to count next, by the cell that their history ends
   // before. Unset: none.
@@ -35,7 +41,10 @@ class FitSchedule {
   const std::optional<int64_t>& due() const { return due_; }
 
   // The series begins anew.
-  void Reset() { counting_ = due_ = std::nullopt; }
+  void Reset() {
+    counting_ = due_ = std::nullopt;
+    past_ = false;
+  }
 
   // Cells are counted from elsewhere: `cells` more each.
   void Shift(int64_t cells);
@@ -48,6 +57,7 @@ class FitSchedule {
   Options options_;
   std::optional<int64_t> counting_;
   std::optional<int64_t> due_;
+  bool past_ = false;
 };
 
 }  // namespace shadow

@@ -66,8 +66,9 @@ class Forecaster {
   // after the last one.
   virtual absl::Status Update(absl::Time step_start, double value) = 0;
 
-  // What is updated next is history that nobody decides by: fits are due once in the shortest season
-  // instead of Options::fits_per_season times. Before the first call it is not.
+  // While it is set, what is updated is history that nobody decides by, and forecasts are read only
+  // to learn how good they were: fits are due once in the shortest season. What is asked after such
+  // history goes by a fit of all of it. Before the first call it is not set; not saved.
   virtual void SetPast(bool /*past*/) {}
 
   // Quantile paths for the `steps` steps after the last update. One row per step; columns as

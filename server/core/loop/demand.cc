@@ -135,6 +135,7 @@ bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time 
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
   if (!pool.capacity->started() && live(closed.start)) Start(pool, closed.start);
   pool.capacity->Observe(closed.start, demand, *pool.forecaster);
+  pool.forecaster->SetPast(false);
   pool.closed_step = closed;
   if (!pool.learn_effect.has_value()) return true;
   pool.steps_meanwhile_lost |= pool.steps_meanwhile.size() >= kStepsMeanwhileMax;

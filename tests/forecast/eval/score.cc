@@ -36,7 +36,7 @@ struct Covered {
   }
 };
 
-absl::StatusOr<SeriesScore> ScoreSeries(const TraceTasks& tasks) {
+absl::StatusOr<SeriesScore> ScoreSeries(const TraceTasks& tasks, Fits fits) {
   const std::vector<double> quantiles(kScoredQuantiles.begin(), kScoredQuantiles.end());
   SeriesScore score;
   score.series = tasks.task.series;
@@ -46,7 +46,7 @@ absl::StatusOr<SeriesScore> ScoreSeries(const TraceTasks& tasks) {
     const std::span<const TimedValue> trace(tasks.trace);
     const auto history = trace.subspan(origin - tasks.history, tasks.history);
     const auto actual = trace.subspan(origin, static_cast<size_t>(tasks.task.horizon));
-    auto own = RunTask(tasks.task, {history.begin(), history.end()}, quantiles);
+    auto own = RunTask(tasks.task, {history.begin(), history.end()}, quantiles, fits);
     if (!own.ok()) return own.status();
     std::vector<double> values;
     for (const TimedValue& row : history) values.push_back(row.value);
@@ -89,14 +89,14 @@ void Loss::Add(Paths paths, std::span<const TimedValue> actual) {
   }
 }
 
-absl::StatusOr<std::vector<SeriesScore>> ScoreSet(const std::vector<TraceTasks>& set) {
+absl::StatusOr<std::vector<SeriesScore>> ScoreSet(const std::vector<TraceTasks>& set, Fits fits) {
   std::vector<SeriesScore> scores(set.size());
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   absl::Status status;
   const auto work = [&] {
     for (size_t i = next++; i < set.size(); i = next++) {
-      auto score = ScoreSeries(set[i]);
+      auto score = ScoreSeries(set[i], fits);
       if (score.ok()) {
         scores[i] = *std::move(score);
         continue;

@@ -37,7 +37,7 @@ struct SeriesScore {
 };
 
 // Every series of `set`, on all cores, in their order.
-absl::StatusOr<std::vector<SeriesScore>> ScoreSet(const std::vector<TraceTasks>& set);
+absl::StatusOr<std::vector<SeriesScore>> ScoreSet(const std::vector<TraceTasks>& set, Fits fits);
 
 // Over all series: losses relative to weekly seasonal naive, geometric means; coverage, means.
 struct SetScore {

@@ -1,6 +1,7 @@
 // forecast-score FOLDER...: forecasts the tasks of each folder of traces, and prints the losses
 // relative to weekly seasonal naive, the coverage, and the series that fares worst against the best
-// baseline. --series prints a line for each series too.
+// baseline. --series prints a line for each series too. --running: by the fit that a pool which
+// runs would go by, not by one of all that it was given.
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -23,9 +24,9 @@ std::string NameOf(const std::string& folder) {
 }
 
 // False, after a message: the folder cannot be scored.
-bool Score(const std::string& folder, bool each) {
+bool Score(const std::string& folder, Fits fits, bool each) {
   const auto set = ReadTraceSet(folder);
-  const auto series = set.ok() ? ScoreSet(*set) : set.status();
+  const auto series = set.ok() ? ScoreSet(*set, fits) : set.status();
   if (!series.ok()) {
     absl::FPrintF(stderr, "forecast-score: %s\n", series.status().message());
     return false;
@@ -53,20 +54,23 @@ bool Score(const std::string& folder, bool each) {
 
 int Main(int argc, char** argv) {
   bool each = false;
+  Fits fits = Fits::kImported;
   std::vector<std::string> folders;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--series") == 0) {
       each = true;
+    } else if (std::strcmp(argv[i], "--running") == 0) {
+      fits = Fits::kRunning;
     } else {
       folders.emplace_back(argv[i]);
     }
   }
   if (folders.empty()) {
-    absl::FPrintF(stderr, "usage: forecast-score [--series] FOLDER...\n");
+    absl::FPrintF(stderr, "usage: forecast-score [--series] [--running] FOLDER...\n");
     return 2;
   }
   for (const std::string& folder : folders) {
-    if (!Score(folder, each)) return 1;
+    if (!Score(folder, fits, each)) return 1;
   }
   return 0;
 }

@@ -84,14 +84,17 @@ absl::StatusOr<std::vector<TimedValue>> ReadHistory(const std::string& folder,
 
 absl::StatusOr<std::vector<std::vector<double>>> RunTask(const Task& task,
                                                          const std::vector<TimedValue>& history,
-                                                         const std::vector<double>& quantiles) {
+                                                         const std::vector<double>& quantiles,
+                                                         Fits fits) {
   const auto forecaster = MakeForecaster({.step = task.step,
                                           .season_lengths = {absl::Hours(24), absl::Hours(168)},
                                           .time_zone = task.zone});
+  forecaster->SetPast(fits == Fits::kImported);
   for (const TimedValue& row : history) {
     const absl::Status status = forecaster->Update(row.time, row.value);
     if (!status.ok()) return status;
   }
+  forecaster->SetPast(false);
   return forecaster->Forecast(task.horizon, quantiles);
 }
 

@@ -35,10 +35,15 @@ absl::StatusOr<std::vector<Task>> ReadManifest(const std::string& folder);
 absl::StatusOr<std::vector<TimedValue>> ReadHistory(const std::string& folder,
                                                     const std::string& id);
 
+// What a forecast goes by: right after an import of the history, a fit of all of it; in a pool that
+// runs, the last one that counts, which is between a cell and an hour old.
+enum class Fits { kImported, kRunning };
+
 // Feeds `history` to a new forecaster with days of 24 h and weeks, and asks for the path. One row a
 // step.
 absl::StatusOr<std::vector<std::vector<double>>> RunTask(const Task& task,
                                                          const std::vector<TimedValue>& history,
-                                                         const std::vector<double>& quantiles);
+                                                         const std::vector<double>& quantiles,
+                                                         Fits fits = Fits::kImported);
 
 }  // namespace shadow::testing

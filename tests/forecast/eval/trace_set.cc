@@ -28,7 +28,7 @@ bool Parse(const std::string& line, TraceTasks& tasks) {
   return true;
 }
 
-bool Fits(const TraceTasks& tasks, size_t origin) {
+bool HasRoom(const TraceTasks& tasks, size_t origin) {
   return origin >= tasks.history &&
          origin + static_cast<size_t>(tasks.task.horizon) <= tasks.trace.size();
 }
@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<TraceTasks>> ReadTraceSet(const std::string& folder) 
     if (!trace.ok()) return trace.status();
     tasks.trace = *std::move(trace);
     for (const size_t origin : tasks.origins) {
-      if (Fits(tasks, origin)) continue;
+      if (HasRoom(tasks, origin)) continue;
       return absl::InvalidArgumentError(absl::StrCat(path, ":", number, ": origin ", origin,
                                                      " has no full history or no full horizon"));
     }
