@@ -87,18 +87,27 @@ struct CoreWorld::Learned {
   std::string capacity;  // Saved.
 };
 
-const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned(absl::Duration step) {
-  static auto& all = *new std::map<absl::Duration, std::vector<Learned>>;  // For all benches.
-  std::vector<Learned>& learned = all[step];
-  if (!learned.empty()) return learned;
+std::vector<CoreWorld::Learned> CoreWorld::Learn(absl::Duration step) {
   const CoreWorld learners{Learners(), step};
-  learned.resize(static_cast<size_t>(LearnersOf(step)));
+  std::vector<Learned> learned(static_cast<size_t>(LearnersOf(step)));
   for (const auto& [id, pool] : learners.loop_.world().pools) {
     Learned& of_pool = learned[static_cast<size_t>(IndexOf(id))];
     of_pool.engine = dynamic_cast<const Engine&>(*pool.forecaster).Clone();
     of_pool.capacity = pool.capacity->Save();
   }
   return learned;
+}
+
+const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned(absl::Duration step) {
+  if (step == absl::Seconds(1)) {
+    static const std::vector<Learned> kSeconds = Learn(absl::Seconds(1));
+    return kSeconds;
+  }
+  if (step == absl::Minutes(1)) {
+    static const std::vector<Learned> kMinutes = Learn(absl::Minutes(1));
+    return kMinutes;
+  }
+  throw std::runtime_error("nothing is learned at this step");
 }
 
 CoreWorld::CoreWorld(Learners /*learners*/, absl::Duration step)

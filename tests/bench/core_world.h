@@ -65,6 +65,8 @@ class CoreWorld {
   CoreWorld(Learners learners, absl::Duration step);
 
   // What each learner has learned of a grid; made once.
+  static std::vector<Learned> Learn(absl::Duration step);
+  // Learned once, for all worlds of that step: 1 s or 1 min.
   static const std::vector<Learned>& AllLearned(absl::Duration step);
 
   v1::StoreContents Contents(int pools) const;

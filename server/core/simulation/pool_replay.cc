@@ -91,9 +91,11 @@ absl::StatusOr<std::unique_ptr<PoolReplay>> PoolReplay::Open(const v1::Pool& spe
   *record.mutable_pool() = spec;
   record.mutable_pool()->set_dna_revision(dna->revision_name);
   record.mutable_pool()->set_state(v1::Pool::READY);
-  // What the pool has learned, or is told, about them.
-  NoteLead(*record.mutable_provisioning(), start, leads.provisioning);
-  NoteLead(*record.mutable_waking(), start, leads.activation);
+  // What the pool has learned, or is told, about them: so often that the default counts no more.
+  for (int ago = kBurstsMax; ago > 0; --ago) {
+    NoteLead(*record.mutable_provisioning(), start - ago * absl::Hours(1), leads.provisioning);
+    NoteLead(*record.mutable_waking(), start - ago * absl::Hours(1), leads.activation);
+  }
   std::unique_ptr<PoolReplay> replay(new PoolReplay(spec, leads, start, forecast, instances_max));
   const absl::Status loaded = replay->loop_.Load(contents, replay->now_);
   if (!loaded.ok()) return absl::InternalError(absl::StrCat("a replay: ", loaded.message()));

@@ -59,6 +59,8 @@ std::map<std::string, std::string> Known(const PlanningWorld& world, const std::
 // before this one.
 std::string FirstDifference(const PlanningWorld& killed, int since_start,
                             const PlanningWorld& steady, const std::string& id) {
+  // It began this very instant, and its step closes when the fit that was lost is there.
+  if (since_start == 0 && killed.simulation.world().pools.at(id).awaits_fit) return "";
   const auto wanted = Known(steady, id);
   for (const auto& [name, value] : Known(killed, id)) {
     const auto other = wanted.find(name);

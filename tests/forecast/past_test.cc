@@ -1,0 +1,77 @@
+// History that nobody decides by: it costs few fits, and what is asked after it knows all of it.
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "forecast/engine.h"
+#include "tests/forecast/series.h"
+
+namespace shadow::testing {
+namespace {
+
+const std::vector<double> kQuantiles = {0.1, 0.5, 0.99};
+constexpr int64_t kImported = 6 * kDay + 100;
+
+// The level doubles an hour before the history ends, so fits tell how much of it they knew.
+double Doubled(int64_t i) { return Daily(i) * (i >= kImported - 12 ? 2 : 1); }
+
+std::unique_ptr<Engine> Imported(int64_t steps) {
+  auto engine = std::make_unique<Engine>(kOptions);
+  engine->SetPast(true);
+  for (int64_t i = 0; i < steps; ++i) REQUIRE(engine->Update(StepTime(i), Doubled(i)).ok());
+  engine->SetPast(false);
+  return engine;
+}
+
+TEST_CASE("what is asked after a past goes by a fit of all of it") {
+  const auto imported = Imported(kImported);
+  // The first fit of a series that begins as late as a fit allows is of all of its history too.
+  auto fresh = MakeForecaster(kOptions);
+  for (int64_t i = 0; i < kImported; ++i) REQUIRE(fresh->Update(StepTime(i), Doubled(i)).ok());
+  CHECK(*imported->Forecast(50, kQuantiles) != *fresh->Forecast(50, kQuantiles));
+  // One more past cell, and it knows that too.
+  const auto longer = Imported(kImported + 1);
+  REQUIRE(imported->Forecast(50, kQuantiles).ok());
+  imported->SetPast(true);
+  REQUIRE(imported->Update(StepTime(kImported), Doubled(kImported)).ok());
+  imported->SetPast(false);
+  CHECK(*imported->Forecast(50, kQuantiles) == *longer->Forecast(50, kQuantiles));
+}
+
+TEST_CASE("what is read in a past goes by fits of one a season, and asking changes none of it") {
+  const auto asked = Imported(0);
+  const auto quiet = Imported(0);
+  int64_t fits = 0;
+  for (int64_t i = 0; i < kImported; ++i) {
+    for (const auto& engine : {asked.get(), quiet.get()}) {
+      engine->SetPast(true);
+      REQUIRE(engine->Update(StepTime(i), Doubled(i)).ok());
+    }
+    fits += quiet->FitDue() ? 1 : 0;
+    CHECK(*asked->Forecast(3, kQuantiles) == *quiet->Forecast(3, kQuantiles));
+    while (quiet->Fit()) continue;
+    asked->SetPast(false);
+    if (i % 500 == 400) REQUIRE(asked->Forecast(3, kQuantiles).ok());
+  }
+  CHECK(fits <= kImported / kDay + 1);
+  asked->SetPast(false);
+  quiet->SetPast(false);
+  CHECK(asked->Save() == quiet->Save());
+}
+
+TEST_CASE("when a past ends a fit of all of it counts at once, also after a restart") {
+  const auto first = Imported(kImported);
+  const auto second = std::make_unique<Engine>(kOptions);
+  REQUIRE(second->Restore(first->Save()).ok());
+  CHECK(*second->Forecast(50, kQuantiles) == *first->Forecast(50, kQuantiles));
+  for (int64_t i = kImported; i < kImported + 30; ++i) {
+    for (const auto& engine : {first.get(), second.get()}) {
+      REQUIRE(engine->Update(StepTime(i), Doubled(i)).ok());
+    }
+    CHECK(*second->Forecast(50, kQuantiles) == *first->Forecast(50, kQuantiles));
+    REQUIRE(second->Restore(std::string(second->Save())).ok());
+  }
+  CHECK(second->Save() == first->Save());
+}
+
+}  // namespace
+}  // namespace shadow::testing
