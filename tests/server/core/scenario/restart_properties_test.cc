@@ -35,6 +35,8 @@ std::map<std::string, std::string> Known(const PlanningWorld& world, const std::
   planner.clear_late_steps();  // Since the last save: those are made at other times.
   planner.clear_wanted();
   planner.clear_needed();
+  // A decision may have waited for a fit that was lost: some milliseconds.
+  if (planner.has_size_time()) planner.mutable_size_time()->set_nanos(0);
   std::map<std::string, std::string> known = {
       {"instances", absl::StrCat(targets.instances)},
       {kActive, absl::StrCat(targets.active)},
@@ -49,6 +51,7 @@ std::map<std::string, std::string> Known(const PlanningWorld& world, const std::
   for (const auto& [kind, decision] : pool.last_decisions) {
     v1::Decision plain = decision;
     plain.clear_id();
+    plain.mutable_time()->set_nanos(0);
     plain.clear_explanation();  // Only those that are recorded have one.
     known[v1::Decision::Kind_Name(kind)] = plain.ShortDebugString();
   }
