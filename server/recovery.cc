@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "spdlog/spdlog.h"
 #include "server/core/time_proto.h"
+#include "spdlog/spdlog.h"
 
 namespace shadow {
 namespace {

@@ -303,8 +303,7 @@ TEST_CASE("history that comes after the first reading of a usage source is told 
   const absl::Status late = simulation.Call(Report(now - absl::Hours(1), 5)).status();
   CHECK(absl::IsInvalidArgument(late));
   CHECK(ErrorField(late) == "samples[0].time");
-  CHECK(std::string(late.message()).find("with an overlap of FAIL or SKIP") !=
-        std::string::npos);
+  CHECK(std::string(late.message()).find("with an overlap of FAIL or SKIP") != std::string::npos);
 }
 
 TEST_CASE("an etag that is out of date aborts the change") {
