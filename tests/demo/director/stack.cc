@@ -31,6 +31,9 @@ for shadow in $$($$ctl -o json shadow list web | grep -o 'pools/web/shadowPools/
 done
 $$ctl pool delete web --wait
 kill $2 $3
+for process in $2 $3; do
+  while kill -0 $$process 2> /dev/null; do sleep 0.1; done
+done
 rm -rf "$4"
 )script";
 
