@@ -61,6 +61,7 @@ absl::StatusOr<std::vector<std::vector<double>>> Engine::ForecastAt(
     return absl::FailedPreconditionError("there is no history yet");
   }
   std::vector<int64_t> ahead;
+  ahead.reserve(static_cast<size_t>(reach.rows));
   for (int row = 0; row < reach.rows; ++row) ahead.push_back(reach.Middle(row));
   auto rows = tail_.has_value() ? FineRows(ahead, quantiles) : CellRows(LeadsAt(ahead), quantiles);
   if (options_.events.empty()) return rows;

@@ -133,6 +133,7 @@ inline absl::StatusOr<std::vector<std::vector<double>>> Forecaster::ForecastAt(
   auto rows = Forecast(static_cast<int>(reach.Last()), quantiles);
   if (!rows.ok()) return rows.status();
   std::vector<std::vector<double>> taken;
+  taken.reserve(rows->size());
   for (int row = 0; row < reach.rows; ++row) {
     taken.push_back(std::move((*rows)[static_cast<size_t>(reach.Middle(row) - 1)]));
   }

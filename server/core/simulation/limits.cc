@@ -79,6 +79,7 @@ std::vector<B> BindingLimits(std::span<const StepTally> tallies, const ReplayLim
     if (cause.kind != B::KIND_UNSPECIFIED) Count(cause, *tally.need, found[cause.kind]);
   }
   std::vector<B> sorted;
+  sorted.reserve(found.size());
   for (const auto& [kind, limit] : found) sorted.push_back(limit);
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](const B& a, const B& b) { return a.missed_steps() > b.missed_steps(); });
