@@ -107,6 +107,10 @@ const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned(absl::Duration step
     static const std::vector<Learned> kMinutes = Learn(absl::Minutes(1));
     return kMinutes;
   }
+  if (step == kStep) {
+    static const std::vector<Learned> kSteps = Learn(kStep);
+    return kSteps;
+  }
   throw std::runtime_error("nothing is learned at this step");
 }
 

@@ -66,7 +66,7 @@ class CoreWorld {
 
   // What each learner has learned of a grid; made once.
   static std::vector<Learned> Learn(absl::Duration step);
-  // Learned once, for all worlds of that step: 1 s or 1 min.
+  // Learned once, for all worlds of that step: 1 s, 1 min or kStep.
   static const std::vector<Learned>& AllLearned(absl::Duration step);
 
   v1::StoreContents Contents(int pools) const;
