@@ -78,7 +78,7 @@ class Engine final : public Forecaster {
   // That of all history, after a past one.
   Model* FittedToAll() const;
 
-  // The leads of the cells that hold the steps so many after the last one; never falling.
+  // The leads of the cells that hold the given steps after the last one; never falling.
   std::vector<int> LeadsAt(std::span<const int64_t> ahead) const;
 
   // Quantiles of those cells, one row a lead.

@@ -21,9 +21,9 @@ struct Shape {
   int day = 1;            // Cells.
   int week = 0;           // Cells; 0: no second season.
   int window = 1;         // Cells of history that a fit uses, at most.
-  int refit = 1;          // A fit is due at every multiple of this many cells,
-  int refit_phase = 0;    // after so many,
-  int fit_age_max = 2;    // and counts for up to so many: longer only over gaps.
+  int refit = 1;          // Cells from one due fit to the next.
+  int refit_phase = 0;    // Fits are due at multiples of `refit` plus this many cells.
+  int fit_age_max = 2;    // Cells for which a fit counts at most; more than `refit` only over gaps.
   int horizon = 1;        // Cells ahead that the back-test looks.
   bool calendar = false;  // The day has 24 h: it follows wall clock and weekdays.
   bool coarse = false;    // A cell is more than a step.

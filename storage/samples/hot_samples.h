@@ -23,7 +23,7 @@ class HotSamples {
 
   void Drop(int64_t series);
 
-  // Drops what is older than `time_ns`, and from now on nothing older is to be shown.
+  // Drops what is older than `time_ns`. Nothing older is shown from now on.
   void DropBefore(int64_t time_ns);
 
   size_t Count(int64_t series) const;

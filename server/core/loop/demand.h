@@ -55,9 +55,9 @@ inline constexpr int kForecastStepsMax = kForecastRowsMax;
 // least.
 int64_t HorizonStepsMax(const CompiledPool& spec);
 
-// The steps that one row of a forecast over `steps` is for: 1, or so many that kForecastStepsMax
-// rows are enough, and that they divide a day where they can. Worked: a week of minutes has 10,080
-// steps, and rows of 5.
+// The steps that one row of a forecast over `steps` stands for. 1, or the fewest with which
+// kForecastStepsMax rows are enough and which divide a day where they can. Worked: a week of
+// minutes has 10,080 steps, and rows of 5.
 int64_t RowSteps(absl::Duration pool_step, int64_t steps);
 
 // Paths from the step that holds `now` over `steps` steps, in rows of RowSteps.
