@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t kMagic = 0x464d5353;  // "SSMF"
 constexpr uint32_t kVersion = 3;
 constexpr int kBitsPerByte = 8;
-constexpr float kValueMax = 1.1e30F;
+constexpr float kSavedValueMax = 1.1e30F;
 
 }  // namespace
 
@@ -58,7 +58,7 @@ bool Engine::LoadHistory(SavedReader& reader) {
   std::vector<float> values;
   for (int64_t i = 0; i < size; ++i) {
     values.push_back(reader.F32());
-    if (!(values.back() >= 0 && values.back() <= kValueMax)) return false;
+    if (!(values.back() >= 0 && values.back() <= kSavedValueMax)) return false;
   }
   history_.Reset(first);
   uint8_t bits = 0;

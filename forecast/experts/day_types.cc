@@ -8,7 +8,7 @@
 namespace shadow {
 namespace {
 
-constexpr int kDaysMin = 6;        // Before that the calendar's word counts.
+constexpr int kTypedDaysMin = 6;   // Before that the calendar's word counts.
 constexpr int kShiftDaysMin = 14;  // Two weeks, for a moved weekend.
 constexpr double kAlikeBetter = 0.98;
 constexpr double kShiftBetter = 0.95;
@@ -98,7 +98,7 @@ DayTypes LearnDayTypes(const DayTypesInput& input) {
   const DayTypes alike = {.alike = true};
   DayTypes choice = input.calendar ? DayTypes{} : alike;
   DayDistances distances(input);
-  if (distances.days() < kDaysMin) return choice;
+  if (distances.days() < kTypedDaysMin) return choice;
   double best = distances.Cost(choice);
   if (input.calendar) {
     const double cost = distances.Cost(alike);

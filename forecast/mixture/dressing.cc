@@ -8,12 +8,12 @@
 namespace shadow {
 namespace {
 
-constexpr int kSmoothPart = 16;      // Of a day, to either side.
-constexpr double kPool = 1;          // Of the mean slot's weight, for the mean of all.
-constexpr double kTypeDays = 4;      // Of a type, at which its own scale weighs one half.
-constexpr double kGrowthMin = 0.05;  // Of the mean.
-constexpr int kRowsMin = 30;         // For a shape of its own.
-constexpr float kScaleMin = 1e-7F;   // In units of the series' mean.
+constexpr int kShapeSmoothPart = 16;  // Of a day, to either side.
+constexpr double kPool = 1;           // Of the mean slot's weight, for the mean of all.
+constexpr double kTypeDays = 4;       // Of a type, at which its own scale weighs one half.
+constexpr double kGrowthMin = 0.05;   // Of the mean.
+constexpr int kShapeRowsMin = 30;     // For a shape of its own.
+constexpr float kScaleMin = 1e-7F;    // In units of the series' mean.
 
 // Sums over the slots within `reach`, around the clock.
 std::vector<double> SmoothSums(const std::vector<double>& values, int reach) {
@@ -36,7 +36,7 @@ struct SlotSums {
 
 std::vector<float> MeanBySlot(const SlotSums& sums) {
   const int day = static_cast<int>(sums.weight.size());
-  const int reach = std::max(1, day / kSmoothPart);
+  const int reach = std::max(1, day / kShapeSmoothPart);
   const std::vector<double> error = SmoothSums(sums.error, reach);
   const std::vector<double> weight = SmoothSums(sums.weight, reach);
   double error_sum = 0;
@@ -230,7 +230,7 @@ void Dressing::LearnShape(const BackTest& test, const Eigen::VectorXf& relative)
   for (size_t b = 0; b < kBuckets; ++b) {
     if (test.rows(b) == 0 && b > 0) {
       shape_[b] = shape_[b - 1];
-    } else if (test.rows(b) < kRowsMin) {
+    } else if (test.rows(b) < kShapeRowsMin) {
       shape_[b] = WeightedQuantiles(relative, test.weight);
     } else {
       const auto own = relative.segment(test.begin[b], test.rows(b));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kClearlyWorse = 1.1;
 constexpr double kDrift = 2;
-constexpr double kLossMin = 1e-6;  // In units of the mean: less is no loss.
+constexpr double kNoLoss = 1e-6;  // In units of the mean: less is no loss.
 constexpr size_t kShortBuckets = 3;
 
 // Over the first `buckets` buckets; those without rows count as 0.
@@ -50,7 +50,7 @@ TrustVerdict Judge(const TrustInput& input) {
   if (Sum(experts[kLevelOnly].plain) <= seasonal) {
     verdict.reason += "; no seasonality: a level does better than every season";
   }
-  if (own > kDrift * Sum(input.own.plain) + kLossMin) {
+  if (own > kDrift * Sum(input.own.plain) + kNoLoss) {
     verdict.reason += "; drift: the last day was unlike the ones before";
   }
   return verdict;

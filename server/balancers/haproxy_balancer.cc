@@ -5,14 +5,10 @@
 #include <vector>
 
 #include "server/balancers/haproxy_address.h"
+#include "server/balancers/haproxy_replies.h"
 #include "server/core/error.h"
 
 namespace shadow {
-namespace {
-
-constexpr int kFullWeight = 100;
-
-}  // namespace
 
 HaproxyBalancer::HaproxyBalancer(const v1::HaproxyBalancer& spec, Clock& clock)
     : slots_(spec, clock), clock_(clock) {}

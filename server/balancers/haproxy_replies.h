@@ -14,6 +14,8 @@
 
 namespace shadow {
 
+inline constexpr int kFullWeight = 100;  // Of a server that takes its whole share.
+
 // A reply of lines with a header line that starts with "# ".
 class HaproxyTable {
  public:

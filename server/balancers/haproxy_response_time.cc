@@ -10,12 +10,12 @@ constexpr int64_t kWindow = 512;  // TIME_STATS_SAMPLES
 constexpr double kUsefulErrorMs = 30;
 constexpr double kUsefulErrorShare = 0.2;
 
-struct Bounds {
+struct TimeBounds {
   double low = 0;
   double high = 0;
 };
 
-Bounds SumOf(const ResponseTimeSince::Reading& reading) {
+TimeBounds SumOf(const ResponseTimeSince::Reading& reading) {
   if (reading.responses <= 0 || reading.average_ms <= 0) return {};
   const auto n = static_cast<double>(std::min(reading.responses, kWindow));
   const auto average = static_cast<double>(reading.average_ms);
@@ -41,8 +41,8 @@ void ResponseTimeSince::Advance(Reading now) {
 
 std::optional<ResponseTimeSince::Estimate> ResponseTimeSince::Mean() const {
   if (weight_ <= 0) return std::nullopt;
-  const Bounds before = SumOf(start_);
-  const Bounds after = SumOf(now_);
+  const TimeBounds before = SumOf(start_);
+  const TimeBounds after = SumOf(now_);
   const double low = std::max((after.low - decay_ * before.high) / weight_, 0.0);
   const double high = (after.high - decay_ * before.low + rounding_weight_) / weight_;
   if (high < low) return std::nullopt;

@@ -6,8 +6,6 @@
 namespace shadow {
 namespace {
 
-constexpr int kFullWeight = 100;
-
 ResponseTimeSince::Reading ReadingOf(const HaproxyCounters& counters) {
   return {.responses = counters.responses, .average_ms = counters.response_time_ms};
 }

@@ -9,9 +9,6 @@ namespace {
 constexpr char kFieldPayload[] = "shadowd/field";
 constexpr char kReasonPayload[] = "shadowd/reason";
 
-// Debian's Abseil has its own string_view; ours is std's.
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
-
 std::string Payload(const absl::Status& status, const char* url) {
   const auto payload = status.GetPayload(url);
   return payload.has_value() ? std::string(*payload) : std::string();

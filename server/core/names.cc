@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 #include "server/core/spec/field_checker.h"
@@ -11,19 +12,14 @@ namespace {
 
 constexpr size_t kIdMaxBytes = 63;
 constexpr size_t kForeignNameMaxBytes = 127;
-constexpr size_t kRevisionDigits = 12;
 constexpr std::string_view kDnaPrefix = "dnas/";
 constexpr std::string_view kPoolPrefix = "pools/";
 constexpr std::string_view kShadowPart = "/shadowPools/";
 constexpr char kIdHint[] = " (ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?)";
 
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
 bool IsRevision(std::string_view text) {
   return text.size() == kRevisionDigits && std::all_of(text.begin(), text.end(), [](char c) {
-           return IsDigit(c) || (c >= 'a' && c <= 'f');
+           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
          });
 }
 
@@ -40,17 +36,19 @@ absl::Status WrongName(std::string_view field, std::string_view name, const char
 }  // namespace
 
 bool IsId(std::string_view id) {
-  if (id.empty() || id.size() > kIdMaxBytes || !IsLower(id.front()) || id.back() == '-') {
+  if (id.empty() || id.size() > kIdMaxBytes || !absl::ascii_islower(id.front()) ||
+      id.back() == '-') {
     return false;
   }
-  return std::all_of(id.begin(), id.end(),
-                     [](char c) { return IsLower(c) || IsDigit(c) || c == '-'; });
+  return std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+  });
 }
 
 bool IsForeignName(std::string_view name) {
   if (name.empty() || name.size() > kForeignNameMaxBytes) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return IsLower(c) || IsUpper(c) || IsDigit(c) || c == '_' || c == '.' || c == ':' || c == '-';
+    return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == ':' || c == '-';
   });
 }
 

@@ -10,6 +10,8 @@
 
 namespace shadow {
 
+inline constexpr size_t kRevisionDigits = 12;
+
 bool IsId(std::string_view id);
 bool IsForeignName(std::string_view name);
 

@@ -7,13 +7,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/core/error.h"
 
 namespace shadow {
 namespace {
 
 constexpr size_t kMaxFoundBytes = 120;  // Of the host's text in one sentence.
-
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 bool IsWordByte(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 

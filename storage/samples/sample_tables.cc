@@ -14,7 +14,7 @@ constexpr char kPutSeries[] =
     "INSERT INTO series(name) VALUES(?1) "
     "ON CONFLICT(name) DO UPDATE SET name = excluded.name RETURNING id";
 constexpr char kRetireSeries[] = "UPDATE series SET name = '#' || id WHERE name = ?1 RETURNING id";
-constexpr char kPutRow[] =
+constexpr char kPutSample[] =
     "INSERT OR REPLACE INTO samples(time_ns, series, value) VALUES(?1, ?2, ?3)";
 constexpr char kRemoveRow[] = "DELETE FROM samples WHERE time_ns = ?1 AND series = ?2";
 constexpr char kLoadRows[] =
@@ -68,7 +68,7 @@ absl::StatusOr<SampleTables> SampleTables::Prepare(Connection& metrics, HotSampl
   tables.chunks_ = *std::move(chunks);
   absl::Status status = metrics.PrepareInto(kPutSeries, tables.put_series_);
   status.Update(metrics.PrepareInto(kRetireSeries, tables.retire_series_));
-  status.Update(metrics.PrepareInto(kPutRow, tables.put_row_));
+  status.Update(metrics.PrepareInto(kPutSample, tables.put_row_));
   status.Update(metrics.PrepareInto(kRemoveRow, tables.remove_row_));
   status.Update(tables.LoadHot(metrics));
   if (!status.ok()) return status;

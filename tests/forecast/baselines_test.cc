@@ -11,7 +11,7 @@
 namespace shadow::testing {
 namespace {
 
-const std::vector<double> kMedian = {0.5};
+const std::vector<double> kMedianAlone = {0.5};
 
 TEST_CASE("a quantile lies between the two values beside it") {
   CHECK(QuantileOf(std::vector<double>{1, 2, 3}, 0.8) == Approx(2.6));
@@ -23,7 +23,7 @@ TEST_CASE("seasonal naive repeats the last season, moved by what it missed") {
   // Days of two steps; each value is 1 more than a day before, or 2 more than two days before.
   const std::vector<double> history = {1, 5, 2, 6, 3, 7};
   const Paths rows = SeasonalNaive(
-      {.history = history, .day = 2, .horizon = 3, .quantiles = kMedian}, /*weekly=*/true);
+      {.history = history, .day = 2, .horizon = 3, .quantiles = kMedianAlone}, /*weekly=*/true);
   REQUIRE(rows.size() == 3);  // Two weeks are not there: it takes days.
   CHECK(rows[0][0] == Approx(4));
   CHECK(rows[1][0] == Approx(8));
@@ -34,7 +34,7 @@ TEST_CASE("a missing value of a baseline's history is that of the day beside it"
   const double none = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> history = {1, 5, none, 5, 1, none};
   const Paths rows = SeasonalNaive(
-      {.history = history, .day = 2, .horizon = 2, .quantiles = kMedian}, /*weekly=*/false);
+      {.history = history, .day = 2, .horizon = 2, .quantiles = kMedianAlone}, /*weekly=*/false);
   CHECK(rows[0][0] == Approx(1));
   CHECK(rows[1][0] == Approx(5));
 }

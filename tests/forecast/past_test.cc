@@ -8,7 +8,7 @@
 namespace shadow::testing {
 namespace {
 
-const std::vector<double> kQuantiles = {0.1, 0.5, 0.99};
+const std::vector<double> kPastQuantiles = {0.1, 0.5, 0.99};
 constexpr int64_t kImported = 6 * kDay + 100;
 
 // The level doubles an hour before the history ends, so fits tell how much of it they knew.
@@ -27,14 +27,14 @@ TEST_CASE("what is asked after a past goes by a fit of all of it") {
   // The first fit of a series that begins as late as a fit allows is of all of its history too.
   auto fresh = MakeForecaster(kOptions);
   for (int64_t i = 0; i < kImported; ++i) REQUIRE(fresh->Update(StepTime(i), Doubled(i)).ok());
-  CHECK(*imported->Forecast(50, kQuantiles) != *fresh->Forecast(50, kQuantiles));
+  CHECK(*imported->Forecast(50, kPastQuantiles) != *fresh->Forecast(50, kPastQuantiles));
   // One more past cell, and it knows that too.
   const auto longer = Imported(kImported + 1);
-  REQUIRE(imported->Forecast(50, kQuantiles).ok());
+  REQUIRE(imported->Forecast(50, kPastQuantiles).ok());
   imported->SetPast(true);
   REQUIRE(imported->Update(StepTime(kImported), Doubled(kImported)).ok());
   imported->SetPast(false);
-  CHECK(*imported->Forecast(50, kQuantiles) == *longer->Forecast(50, kQuantiles));
+  CHECK(*imported->Forecast(50, kPastQuantiles) == *longer->Forecast(50, kPastQuantiles));
 }
 
 TEST_CASE("what is read in a past goes by fits of one a season, and asking changes none of it") {
@@ -47,10 +47,10 @@ TEST_CASE("what is read in a past goes by fits of one a season, and asking chang
       REQUIRE(engine->Update(StepTime(i), Doubled(i)).ok());
     }
     fits += quiet->FitDue() ? 1 : 0;
-    CHECK(*asked->Forecast(3, kQuantiles) == *quiet->Forecast(3, kQuantiles));
+    CHECK(*asked->Forecast(3, kPastQuantiles) == *quiet->Forecast(3, kPastQuantiles));
     while (quiet->Fit()) continue;
     asked->SetPast(false);
-    if (i % 500 == 400) REQUIRE(asked->Forecast(3, kQuantiles).ok());
+    if (i % 500 == 400) REQUIRE(asked->Forecast(3, kPastQuantiles).ok());
   }
   CHECK(fits <= kImported / kDay + 1);
   asked->SetPast(false);
@@ -62,12 +62,12 @@ TEST_CASE("when a past ends a fit of all of it counts at once, also after a rest
   const auto first = Imported(kImported);
   const auto second = std::make_unique<Engine>(kOptions);
   REQUIRE(second->Restore(first->Save()).ok());
-  CHECK(*second->Forecast(50, kQuantiles) == *first->Forecast(50, kQuantiles));
+  CHECK(*second->Forecast(50, kPastQuantiles) == *first->Forecast(50, kPastQuantiles));
   for (int64_t i = kImported; i < kImported + 30; ++i) {
     for (const auto& engine : {first.get(), second.get()}) {
       REQUIRE(engine->Update(StepTime(i), Doubled(i)).ok());
     }
-    CHECK(*second->Forecast(50, kQuantiles) == *first->Forecast(50, kQuantiles));
+    CHECK(*second->Forecast(50, kPastQuantiles) == *first->Forecast(50, kPastQuantiles));
     REQUIRE(second->Restore(std::string(second->Save())).ok());
   }
   CHECK(second->Save() == first->Save());

@@ -11,7 +11,7 @@
 namespace shadow::testing {
 namespace {
 
-const std::vector<double> kQuantiles = {0.05, 0.5, 0.95, 0.99};
+const std::vector<double> kAskedQuantiles = {0.05, 0.5, 0.95, 0.99};
 const double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // Peaks at noon by the wall clock of `zone`.
@@ -113,8 +113,8 @@ TEST_CASE("events are taken out of what is learned, and put into what is forecas
     const bool event = i >= 6 * kDay && i < 7 * kDay;
     REQUIRE(forecaster->Update(StepTime(i), (event ? 5 : 1) * Daily(i)).ok());
   }
-  const auto rows = *forecaster->Forecast(60, kQuantiles);
-  const auto plain = *Fed(8 * kDay, Daily)->Forecast(60, kQuantiles);
+  const auto rows = *forecaster->Forecast(60, kAskedQuantiles);
+  const auto plain = *Fed(8 * kDay, Daily)->Forecast(60, kAskedQuantiles);
   CHECK(rows[9][1] == Approx(plain[9][1]));
   CHECK(rows[10] == std::vector<double>(4, 777));
   CHECK(rows[30][1] == Approx(2 * plain[30][1]));
@@ -129,8 +129,8 @@ TEST_CASE("update by update, with a look at every step, equals all at once") {
     if (i % 12 == 0) REQUIRE(watched->Forecast(1, {0.5}).ok());
   }
   REQUIRE(watched->Update(StepTime(3 * kDay), Daily(3 * kDay)).ok());
-  const auto rows = *watched->Forecast(kDay, kQuantiles);
-  CHECK(rows == *Fed(3 * kDay + 1, Daily)->Forecast(kDay, kQuantiles));
+  const auto rows = *watched->Forecast(kDay, kAskedQuantiles);
+  CHECK(rows == *Fed(3 * kDay + 1, Daily)->Forecast(kDay, kAskedQuantiles));
 }
 
 TEST_CASE("any step, season and length gives a forecast that is finite and in order") {
@@ -175,7 +175,7 @@ TEST_CASE("any step, season and length gives a forecast that is finite and in or
     CHECK(engine.Save().size() <= kStateBytesMax);
     Engine restored({.step = test.step, .season_lengths = test.seasons});
     REQUIRE(restored.Restore(engine.Save()).ok());
-    CHECK(*restored.Forecast(200, kQuantiles) == *engine.Forecast(200, kQuantiles));
+    CHECK(*restored.Forecast(200, kAskedQuantiles) == *engine.Forecast(200, kAskedQuantiles));
   }
 }
 
@@ -185,7 +185,7 @@ TEST_CASE("a full window stays within the bound of memory") {
     for (int64_t i = 0; i < 9000; ++i) {
       REQUIRE(engine.Update(absl::UnixEpoch() + i * step, Daily(i)).ok());
     }
-    REQUIRE(engine.Forecast(10, kQuantiles).ok());
+    REQUIRE(engine.Forecast(10, kAskedQuantiles).ok());
     CHECK(engine.StateBytes() <= kStateBytesMax);
     CHECK(engine.Save().size() <= kStateBytesMax);
   }

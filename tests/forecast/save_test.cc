@@ -6,7 +6,7 @@
 namespace shadow::testing {
 namespace {
 
-const std::vector<double> kQuantiles = {0.1, 0.5, 0.99};
+const std::vector<double> kSavedQuantiles = {0.1, 0.5, 0.99};
 
 TEST_CASE("a restored forecaster forecasts the same, now and later") {
   const auto original = Fed(5 * kDay + 17, Daily);
@@ -14,19 +14,19 @@ TEST_CASE("a restored forecaster forecasts the same, now and later") {
   REQUIRE(restored->Restore(original->Save()).ok());
   CHECK(restored->LastStep() == original->LastStep());
   CHECK(restored->SampleCount() == original->SampleCount());
-  CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
+  CHECK(*restored->Forecast(300, kSavedQuantiles) == *original->Forecast(300, kSavedQuantiles));
   for (int64_t i = 5 * kDay + 17; i < 6 * kDay; ++i) {
     REQUIRE(original->Update(StepTime(i), Daily(i)).ok());
     REQUIRE(restored->Update(StepTime(i), Daily(i)).ok());
   }
-  CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
+  CHECK(*restored->Forecast(300, kSavedQuantiles) == *original->Forecast(300, kSavedQuantiles));
   CHECK(restored->Trust().trust == original->Trust().trust);
   CHECK(restored->Save() == original->Save());
 }
 
 TEST_CASE("what is not from Save is refused and changes nothing") {
   const auto forecaster = Fed(3 * kDay, Daily);
-  const auto before = *forecaster->Forecast(50, kQuantiles);
+  const auto before = *forecaster->Forecast(50, kSavedQuantiles);
   const std::string saved = forecaster->Save();
   std::vector<std::string> bad = {"", "x", std::string(100'000, '\xff'), saved + "x",
                                   saved.substr(0, saved.size() - 1)};
@@ -36,7 +36,7 @@ TEST_CASE("what is not from Save is refused and changes nothing") {
   for (const std::string& bytes : bad) {
     CHECK(absl::IsInvalidArgument(forecaster->Restore(bytes)));
   }
-  CHECK(*forecaster->Forecast(50, kQuantiles) == before);
+  CHECK(*forecaster->Forecast(50, kSavedQuantiles) == before);
 }
 
 TEST_CASE("what was saved with other options is refused") {
@@ -57,11 +57,11 @@ TEST_CASE("with one fit a day, a forecaster that is restored between fits is the
   const auto original = MakeForecaster(options);
   for (int64_t i = 0; i < 5 * kDay; ++i) {
     REQUIRE(original->Update(StepTime(i), Daily(i)).ok());
-    if (i == 4 * kDay) REQUIRE(original->Forecast(1, kQuantiles).ok());  // The fit.
+    if (i == 4 * kDay) REQUIRE(original->Forecast(1, kSavedQuantiles).ok());  // The fit.
   }
   const auto restored = MakeForecaster(options);
   REQUIRE(restored->Restore(original->Save()).ok());
-  CHECK(*restored->Forecast(300, kQuantiles) == *original->Forecast(300, kQuantiles));
+  CHECK(*restored->Forecast(300, kSavedQuantiles) == *original->Forecast(300, kSavedQuantiles));
 }
 
 // A step after another, with a gap now and then, of which some are longer than a day.
@@ -109,10 +109,10 @@ int CompareFits(const Walk& walk, int64_t from, const std::vector<int64_t>& gaps
     auto next = MakeForecaster(walk.options);
     REQUIRE(next->Restore(restarted->Save()).ok());
     restarted = std::move(next);
-    const auto expected = *at_once->Forecast(20, kQuantiles);
-    REQUIRE(*early->Forecast(20, kQuantiles) == expected);
-    REQUIRE(*late->Forecast(20, kQuantiles) == expected);
-    REQUIRE(*restarted->Forecast(20, kQuantiles) == expected);
+    const auto expected = *at_once->Forecast(20, kSavedQuantiles);
+    REQUIRE(*early->Forecast(20, kSavedQuantiles) == expected);
+    REQUIRE(*late->Forecast(20, kSavedQuantiles) == expected);
+    REQUIRE(*restarted->Forecast(20, kSavedQuantiles) == expected);
     REQUIRE(restarted->Save() == at_once->Save());
   }
   return fits;
@@ -145,7 +145,7 @@ TEST_CASE("a fit of a series that has begun anew since is dropped") {
   REQUIRE(forecaster->Restore(forecaster->Save()).ok());
   forecaster->FinishFit(std::move(work));
   CHECK(forecaster->FitDue());
-  CHECK(*forecaster->Forecast(300, kQuantiles) == *same->Forecast(300, kQuantiles));
+  CHECK(*forecaster->Forecast(300, kSavedQuantiles) == *same->Forecast(300, kSavedQuantiles));
 }
 
 TEST_CASE("the first fit is due as soon as there is enough history, and counts a cell later") {

@@ -7,11 +7,11 @@
 namespace shadow::testing {
 namespace {
 
-const std::vector<double> kQuantiles = {0.05, 0.5, 0.95, 0.99};
+const std::vector<double> kValueQuantiles = {0.05, 0.5, 0.95, 0.99};
 
 TEST_CASE("constant in, constant out, at every quantile") {
   const auto forecaster = Fed(3 * kDay, [](int64_t) { return 42.0; });
-  const auto rows = forecaster->Forecast(50, kQuantiles);
+  const auto rows = forecaster->Forecast(50, kValueQuantiles);
   REQUIRE(rows.ok());
   REQUIRE(rows->size() == 50);
   for (const auto& row : *rows) {
@@ -32,13 +32,13 @@ TEST_CASE("a pattern that repeats exactly is forecast exactly") {
 }
 
 TEST_CASE("twice the demand is twice the forecast") {
-  const auto once = Fed(5 * kDay, Daily)->Forecast(100, kQuantiles);
+  const auto once = Fed(5 * kDay, Daily)->Forecast(100, kValueQuantiles);
   const auto twice =
-      Fed(5 * kDay, [](int64_t i) { return 2 * Daily(i); })->Forecast(100, kQuantiles);
+      Fed(5 * kDay, [](int64_t i) { return 2 * Daily(i); })->Forecast(100, kValueQuantiles);
   REQUIRE(once.ok());
   REQUIRE(twice.ok());
   for (size_t step = 0; step < once->size(); ++step) {
-    for (size_t q = 0; q < kQuantiles.size(); ++q) {
+    for (size_t q = 0; q < kValueQuantiles.size(); ++q) {
       CHECK((*twice)[step][q] == Approx(2 * (*once)[step][q]).margin(1e-9));
     }
   }

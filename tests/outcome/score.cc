@@ -14,7 +14,7 @@ using simulation::NeedSeries;
 using simulation::StepTally;
 
 constexpr int kEachSpareMost = 60;  // Beyond it every third size is tried.
-constexpr int kSpareMost = 200;
+constexpr int kAskedSpareMost = 200;
 
 Outcome MeasureOf(std::span<const StepTally> tallies, absl::Duration step) {
   const simulation::Score score = simulation::ScoreOf(tallies, step);
@@ -27,7 +27,7 @@ Outcome MeasureOf(std::span<const StepTally> tallies, absl::Duration step) {
 // Every size that is tried, from `least` on.
 std::vector<int> Sizes(int least) {
   std::vector<int> sizes;
-  for (int size = least; size < kSpareMost; size += size < kEachSpareMost + 2 ? 1 : 3) {
+  for (int size = least; size < kAskedSpareMost; size += size < kEachSpareMost + 2 ? 1 : 3) {
     if (size != kEachSpareMost + 1) sizes.push_back(size);
   }
   return sizes;

@@ -14,7 +14,7 @@ namespace {
 constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 // A need above what one step in so many exceeds is a burst.
 constexpr float kOutOfBand = 1e-5F;
-constexpr uint32_t kSaveVersion = 2;
+constexpr uint32_t kPoolSaveVersion = 2;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 bool IsCell(int64_t cell) { return cell >= -kSavedStepsMax && cell <= kSavedStepsMax; }
@@ -210,7 +210,7 @@ size_t PoolCapacity::StateBytes() const {
 
 std::string PoolCapacity::Save() const {
   SavedWriter writer;
-  writer.U32(kSaveVersion);
+  writer.U32(kPoolSaveVersion);
   writer.I64(absl::ToInt64Nanoseconds(options_.step));
   writer.I64(absl::ToInt64Nanoseconds(options_.day));
   writer.F64(options_.base_capacity);
@@ -238,7 +238,7 @@ std::string PoolCapacity::Save() const {
 }
 
 bool PoolCapacity::Read(SavedReader& reader) {
-  if (reader.U32() != kSaveVersion) return false;
+  if (reader.U32() != kPoolSaveVersion) return false;
   if (reader.I64() != absl::ToInt64Nanoseconds(options_.step)) return false;
   if (reader.I64() != absl::ToInt64Nanoseconds(options_.day)) return false;
   bool same = reader.F64() == options_.base_capacity;

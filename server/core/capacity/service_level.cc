@@ -6,7 +6,7 @@
 namespace shadow {
 namespace {
 
-constexpr double kHalfLifeDays = 30;
+constexpr double kMissesHalfLifeDays = 30;
 // Of the allowed miss rate, up from savings and down when overdrawn.
 constexpr double kFactorUp = 2;
 constexpr double kFactorDown = 3;
@@ -18,7 +18,7 @@ constexpr double kOverdrawnMin = 12;
 }  // namespace
 
 ServiceLevel::ServiceLevel(double level, int day_steps)
-    : level_(level), fade_(std::exp2(-1 / (kHalfLifeDays * day_steps))) {}
+    : level_(level), fade_(std::exp2(-1 / (kMissesHalfLifeDays * day_steps))) {}
 
 void ServiceLevel::Count(bool missed) {
   if (started_) budget_ = budget_ * fade_ + (1 - level_) - (missed ? 1 : 0);

@@ -18,7 +18,7 @@ namespace {
 constexpr int kLateStepsMax = 64;  // Noted between two saves; beyond them it is saved earlier.
 constexpr int kLiveSteps = 3;      // A step that began this long ago is still the present.
 
-v1::Trust ToProto(ForecastTrust trust) {
+v1::Trust TrustProto(ForecastTrust trust) {
   switch (trust) {
     case ForecastTrust::kTrusted:
       return v1::TRUSTED;
@@ -99,7 +99,7 @@ bool IsLate(Changes& changes, PoolEntry& pool, absl::Time step) {
     pool.next_save = absl::ZeroDuration();
   }
   v1::PlannerState::LateStep& entry = *late.Add();
-  *entry.mutable_step() = shadow::ToProto(step);
+  *entry.mutable_step() = ToProto(step);
   entry.set_counted(pool.closed_step.count);
   changes.Keep(pool);
   return true;
@@ -119,7 +119,7 @@ bool WasLate(const PoolEntry& pool, absl::Time step) {
 void Start(PoolEntry& pool, absl::Time step) {
   v1::PlannerState& planner = *pool.record.mutable_planner();
   if (planner.has_start_step() && step < FromProto(planner.start_step())) return;
-  if (!planner.has_start_step()) *planner.mutable_start_step() = shadow::ToProto(step);
+  if (!planner.has_start_step()) *planner.mutable_start_step() = ToProto(step);
   pool.capacity->Start();
   pool.next_save = absl::ZeroDuration();
 }
@@ -251,7 +251,7 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
   usage.set_stale(!pool.demand.has_value() || now - pool.last_sample > pool.spec->usage_max_age);
   if (pool.demand.has_value()) {
     usage.set_demand(*pool.demand);
-    *usage.mutable_sample_time() = shadow::ToProto(pool.last_sample);
+    *usage.mutable_sample_time() = ToProto(pool.last_sample);
   }
   if (pool.view.has_value()) {
     if (pool.view->errors_per_second) usage.set_errors_per_second(*pool.view->errors_per_second);
@@ -266,7 +266,7 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
 
 Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {
   Outlook outlook;
-  outlook.trust = ToProto(TrustAt(pool, now).trust);
+  outlook.trust = TrustProto(TrustAt(pool, now).trust);
   if (outlook.trust != v1::TRUSTED) return outlook;
   const double level = pool.spec->service_level;
   outlook.activation_quantile = HighestQuantile(pool, now, activation_lead, level);
@@ -301,13 +301,13 @@ absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now,
   absl::Time time = StepStart(now, pool.spec->step);
   for (const std::vector<double>& row : *rows) {
     v1::Forecast::Point& point = *forecast.add_points();
-    *point.mutable_time() = shadow::ToProto(time);
+    *point.mutable_time() = ToProto(time);
     point.mutable_values()->Add(row.begin(), row.end());
     time += stride * pool.spec->step;
   }
-  *forecast.mutable_step() = shadow::ToProto(stride * pool.spec->step);
+  *forecast.mutable_step() = ToProto(stride * pool.spec->step);
   const TrustVerdict verdict = TrustAt(pool, now);
-  forecast.set_trust(ToProto(verdict.trust));
+  forecast.set_trust(TrustProto(verdict.trust));
   forecast.set_trust_reason(verdict.reason);
   return forecast;
 }

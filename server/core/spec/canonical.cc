@@ -16,6 +16,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/core/names.h"
 #include "server/core/spec.h"
 
 namespace shadow {
@@ -23,8 +24,6 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-
-constexpr size_t kRevisionDigits = 12;
 
 // std::map orders std::string by bytes: std::char_traits<char> compares them as unsigned.
 using SortedMembers = std::map<std::string, std::string>;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace shadow::dna_rules {
@@ -32,9 +33,6 @@ constexpr std::array<std::pair<std::string_view, int>, 7> kSignals = {{{"SIGTERM
                                                                        {"SIGUSR1", SIGUSR1},
                                                                        {"SIGUSR2", SIGUSR2},
                                                                        {"SIGKILL", SIGKILL}}};
-
-bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 void CheckEnvironment(const v1::Process& process, FieldChecker& check) {
   constexpr char kField[] = "dna.process.environment";
@@ -100,9 +98,10 @@ void CheckArgv(const std::string& field,
 }
 
 void CheckVariable(const std::string& field, const std::string& key, FieldChecker& check) {
-  const bool valid = !key.empty() && key.size() <= kShortTextMaxBytes && !IsDigit(key.front()) &&
+  const bool valid = !key.empty() && key.size() <= kShortTextMaxBytes &&
+                     !absl::ascii_isdigit(key.front()) &&
                      std::all_of(key.begin(), key.end(),
-                                 [](char c) { return IsAlpha(c) || IsDigit(c) || c == '_'; });
+                                 [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
   if (!valid) {
     check.Fail(field, absl::StrCat(Quoted(key), " does not match [A-Za-z_][A-Za-z0-9_]{0,127}"));
   } else if (key == "PORT" || key.rfind("SHADOWD_", 0) == 0) {

@@ -22,9 +22,6 @@ constexpr size_t kPathMaxBytes = 4095;      // PATH_MAX without its NUL.
 constexpr size_t kHttpPathMaxBytes = 2048;  // What servers commonly take.
 constexpr size_t kSha256Digits = 64;
 
-// Debian's Abseil has its own string_view; ours is std's.
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
-
 // The bytes of the UTF-8 character at the front of `text` (RFC 3629: shortest form, no surrogates,
 // at most U+10FFFF), and its code point; 0 bytes: there is none.
 size_t DecodeCharacter(std::string_view text, uint32_t& code_point) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
@@ -26,15 +27,12 @@ using dna_rules::At;
 using dna_rules::kEntriesMax;
 using dna_rules::kShortTextMaxBytes;
 
-bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
 // Lower-case letters, digits, ".", "_" and "-", as os-release(5) asks of ID and VERSION_ID.
 void CheckOsRelease(const char* field, const std::string& value, FieldChecker& check) {
   if (value.empty()) return;
   check.Text(field, value, kShortTextMaxBytes);
   if (!std::all_of(value.begin(), value.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || IsDigit(c) || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || absl::ascii_isdigit(c) || c == '.' || c == '_' || c == '-';
       })) {
     check.Fail(field, absl::StrCat(Quoted(value), " does not match [a-z0-9._-]+"));
   }
@@ -98,13 +96,13 @@ bool IsUser(const std::string& user) {
   constexpr size_t kNameMaxBytes = 32;            // useradd(8)
   constexpr uint64_t kUidMax = 4'294'967'294ULL;  // (uid_t)-1 means "no change" to the kernel.
   if (user.empty() || user.size() > kNameMaxBytes) return false;
-  if (std::all_of(user.begin(), user.end(), IsDigit)) {
+  if (std::all_of(user.begin(), user.end(), absl::ascii_isdigit)) {
     constexpr size_t kUidMaxDigits = 10;
     return user.size() <= kUidMaxDigits && std::stoull(user) <= kUidMax;
   }
-  return (IsAlpha(user.front()) || user.front() == '_') &&
+  return (absl::ascii_isalpha(user.front()) || user.front() == '_') &&
          std::all_of(user.begin(), user.end(), [](char c) {
-           return IsAlpha(c) || IsDigit(c) || c == '_' || c == '.' || c == '-';
+           return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == '-';
          });
 }
 

@@ -121,7 +121,7 @@ TEST_CASE("an instance that dies while the daemon is down is replaced, whatever 
                  ProviderIds(simulation) == LiveMembers(simulation) &&
                  BalancerAddresses(simulation) == ActiveAddresses(simulation);
         },
-        kLifeLimit));
+        kLimit));
     CheckNothingStray(simulation);
     CHECK(simulation.provider.Lives().size() == 1);
     CHECK(Created(simulation, &v1::Event::has_instance) <= 3 + died);

@@ -10,7 +10,6 @@ namespace {
 
 using S = v1::ShadowPool;
 
-constexpr absl::Duration kLimit = absl::Minutes(2);
 constexpr absl::Duration kHold = absl::Minutes(20);  // Longer than the stabilisation window of 5.
 
 template <typename R>

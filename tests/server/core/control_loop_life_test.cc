@@ -71,7 +71,7 @@ TEST_CASE("no more are created at one time than the policy allows") {
         most = std::max(most, under_way);
         return CountMembers(simulation, v1::Instance::SUSPENDED, v1::Instance::SHADOW) == 6;
       },
-      kLifeLimit));
+      kLimit));
   CHECK(most == 3);
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
   REQUIRE(simulation.Call(CreatePool(1)).ok());
   REQUIRE(simulation.RunUntil(
       [&] { return CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::BASE) == 1; },
-      kLifeLimit));
+      kLimit));
   const auto under_way = [&] {
     return CountMembers(simulation, v1::Instance::CREATING) +
            CountMembers(simulation, v1::Instance::VERIFYING);
@@ -93,7 +93,7 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
       simulation.Call(CreateShadow(350)).ok());  // 6 instances, which are not what they are to be.
   REQUIRE(simulation.RunUntil(
       [&] { return CountMembers(simulation, v1::Instance::FAILED) > 0 && under_way() == 0; },
-      kLifeLimit));
+      kLimit));
   simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
   std::vector<int> counts;  // Different ones, in their order.
   REQUIRE(simulation.RunUntil(
@@ -102,7 +102,7 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
         if (counts.empty() || counts.back() != count) counts.push_back(count);
         return CountMembers(simulation, v1::Instance::SUSPENDED) == 6;
       },
-      kLifeLimit));
+      kLimit));
   INFO(absl::StrJoin(counts, " "));
   REQUIRE(counts.size() > 3);
   CHECK(std::vector<int>(counts.begin(), counts.begin() + 3) == std::vector<int>{0, 1, 5});

@@ -11,13 +11,12 @@ namespace {
 using I = v1::Instance;
 using S = v1::ShadowPool;
 
-constexpr char kPool[] = "pools/web";
 constexpr absl::Duration kCalmLimit = absl::Minutes(30);  // Beyond every back-off and hold.
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kSeeds = 2;
+constexpr unsigned kRandomSeeds = 2;
 #else
-constexpr unsigned kSeeds = 4;
+constexpr unsigned kRandomSeeds = 4;
 #endif
 
 // One life of disorder. Requests are insisted on; a refused one is part of it.
@@ -205,7 +204,7 @@ void CheckTransitions(const Simulation& simulation) {
 }  // namespace
 
 TEST_CASE("whatever happened, a calm world converges to a person's target and leaks nothing") {
-  for (unsigned seed = 1; seed <= kSeeds; ++seed) {
+  for (unsigned seed = 1; seed <= kRandomSeeds; ++seed) {
     INFO("seed " << seed);
     Disorder disorder(seed);
     Simulation& simulation = disorder.simulation;
@@ -230,7 +229,7 @@ TEST_CASE("whatever happened, a calm world converges to a person's target and le
 }
 
 TEST_CASE("however long usage is missing, and whatever crashes, nothing is scaled in") {
-  for (unsigned seed = 1; seed <= kSeeds; ++seed) {
+  for (unsigned seed = 1; seed <= kRandomSeeds; ++seed) {
     INFO("seed " << seed);
     std::mt19937 random(seed);
     const auto pick = [&random](int below) {

@@ -11,10 +11,8 @@ namespace {
 
 using S = v1::ShadowPool;
 
-constexpr absl::Duration kLimit = absl::Minutes(2);
-
 // A pool "web" without a base, and a suspended shadow of one instance.
-void Prepare(Simulation& simulation) {
+void PrepareShadow(Simulation& simulation) {
   REQUIRE(simulation.Call(CreateDna()).ok());
   REQUIRE(simulation.Call(CreatePool(0)).ok());
   REQUIRE(simulation.Call(CreateShadow(50)).ok());
@@ -156,7 +154,7 @@ void CheckRefused(Simulation& simulation, const std::vector<BadRequest>& request
 
 TEST_CASE("a bad request is refused with its code and field, and changes nothing") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   CheckRefused(simulation, BadPools());
   CheckRefused(simulation, BadShadows(OnlyShadow(simulation)->name()));
   CheckRefused(simulation, BadUsage(simulation.now().wall));
@@ -164,7 +162,7 @@ TEST_CASE("a bad request is refused with its code and field, and changes nothing
 
 TEST_CASE("a pool with an active shadow is not deleted") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   v1::DeletePoolRequest request;
   request.set_name("pools/web");
   REQUIRE(simulation.Call(Activate(OnlyShadow(simulation)->name(), 100)).ok());
@@ -178,7 +176,7 @@ TEST_CASE("a pool with an active shadow is not deleted") {
 
 TEST_CASE("a request id gives the first answer again, also to the next daemon") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   v1::ActivateShadowPoolRequest request = Activate(OnlyShadow(simulation)->name(), 100);
   request.set_request_id("once");
   const Answer first = simulation.Call(request);
@@ -205,7 +203,7 @@ TEST_CASE("a request id gives the first answer again, also to the next daemon") 
 
 TEST_CASE("validate_only answers and changes nothing") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   const std::string name = OnlyShadow(simulation)->name();
   v1::ActivateShadowPoolRequest activate = Activate(name, 100);
   activate.set_validate_only(true);
@@ -233,7 +231,7 @@ TEST_CASE("validate_only answers and changes nothing") {
 
 TEST_CASE("two pools do not share the slots of a backend") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   v1::CreatePoolRequest other = CreatePool(1);
   other.mutable_pool()->set_name("pools/other");
   const Answer same = simulation.Call(other);
@@ -308,7 +306,7 @@ TEST_CASE("history that comes after the first reading of a usage source is told 
 
 TEST_CASE("an etag that is out of date aborts the change") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareShadow(simulation);
   v1::ActivateShadowPoolRequest request = Activate(OnlyShadow(simulation)->name(), 100);
   request.set_etag(OnlyShadow(simulation)->etag());
   REQUIRE(simulation.Call(request).ok());

@@ -10,7 +10,7 @@ namespace {
 using I = v1::Instance;
 using S = v1::ShadowPool;
 
-constexpr absl::Duration kLimit = absl::Minutes(5);
+constexpr absl::Duration kReplacedLimit = absl::Minutes(5);
 constexpr int kServing = 3;  // Of a demand of 100: 100 x 1.1 / 50, rounded up.
 
 std::string PoolRevision(const Simulation& simulation) {
@@ -30,11 +30,13 @@ const S* ShadowOf(const Simulation& simulation, const std::string& revision, boo
 void Prepare(Simulation& simulation, const v1::CreatePoolRequest& pool) {
   REQUIRE(simulation.Call(CreateDna()).ok());
   REQUIRE(simulation.Call(pool).ok());
-  REQUIRE(RunUnder(simulation, 100, kLimit,
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
                    [&] { return CountMembers(simulation, I::ACTIVE) == kServing; }));
 }
 
-void Prepare(Simulation& simulation) { Prepare(simulation, CreatePool(0, v1::Policy::AUTOMATIC)); }
+void PrepareAutomatic(Simulation& simulation) {
+  Prepare(simulation, CreatePool(0, v1::Policy::AUTOMATIC));
+}
 
 // Whether the present revision's shadow alone is left, and serves.
 bool Replaced(const Simulation& simulation) {
@@ -63,13 +65,13 @@ void CheckOnlyNewLives(const Simulation& simulation) {
 
 TEST_CASE("a shadow of an old revision serves until the new one stands, then it is drained") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   const std::string old_revision = PoolRevision(simulation);
   REQUIRE(simulation.Call(UpdateDna()).ok());
   REQUIRE(PoolRevision(simulation) != old_revision);
   Fewest fewest(simulation);
   std::vector<S::State> states;  // Of the old one, since the new one stands.
-  const bool replaced = RunUnder(simulation, 100, kLimit, [&] {
+  const bool replaced = RunUnder(simulation, 100, kReplacedLimit, [&] {
     fewest.Look();
     CHECK(simulation.MisledTraffic().empty());
     const S* old_one = ShadowOf(simulation, old_revision);
@@ -100,10 +102,10 @@ TEST_CASE("a suspended shadow of an old revision is replaced by one of the same 
     return ShadowIs(simulation, S::SUSPENDED) &&
            OnlyShadow(simulation)->dna_revision() == PoolRevision(simulation);
   };
-  REQUIRE(RunUnder(simulation, 0, kLimit, rests));
+  REQUIRE(RunUnder(simulation, 0, kReplacedLimit, rests));
   REQUIRE(simulation.Call(UpdateDna()).ok());
   int fewest = 2;
-  REQUIRE(RunUnder(simulation, 0, kLimit, [&] {
+  REQUIRE(RunUnder(simulation, 0, kReplacedLimit, [&] {
     fewest = std::min(fewest, CountMembers(simulation, I::SUSPENDED));
     return rests();
   }));
@@ -113,7 +115,7 @@ TEST_CASE("a suspended shadow of an old revision is replaced by one of the same 
 
 TEST_CASE("while no instance of the new revision passes, the old shadow serves on") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   const std::string old_revision = PoolRevision(simulation);
   simulation.provider.Set([&](FakeProvider::Knobs& knobs) {
     knobs.facts = [&](const InstanceSpec& instance, Facts& facts) {
@@ -148,7 +150,7 @@ TEST_CASE(
   const auto serving = [&](int count) {
     return [&simulation, count] { return CountMembers(simulation, I::ACTIVE) == count; };
   };
-  REQUIRE(RunUnder(simulation, 30, kLimit, [&] {
+  REQUIRE(RunUnder(simulation, 30, kReplacedLimit, [&] {
     return serving(1)() && CountMembers(simulation, I::SUSPENDED) == kServing - 1;
   }));
   const std::string old_revision = PoolRevision(simulation);
@@ -166,13 +168,13 @@ TEST_CASE(
 
 TEST_CASE("a revision that is replaced before it stands never takes the oldest one away") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   REQUIRE(simulation.Call(UpdateDna("second")).ok());
-  REQUIRE(RunUnder(simulation, 100, kLimit,
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
                    [&] { return simulation.world().pools.at("web").shadows.size() == 2; }));
   REQUIRE(simulation.Call(UpdateDna("third")).ok());
   Fewest fewest(simulation);
-  REQUIRE(RunUnder(simulation, 100, kLimit, [&] {
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit, [&] {
     fewest.Look();
     return Replaced(simulation);
   }));
@@ -182,16 +184,16 @@ TEST_CASE("a revision that is replaced before it stands never takes the oldest o
 
 TEST_CASE("going back to the old revision keeps its shadow and drops the new one's") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   const std::set<std::string> members = LiveMembers(simulation);
   REQUIRE(simulation.Call(UpdateDna()).ok());
-  REQUIRE(RunUnder(simulation, 100, kLimit,
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
                    [&] { return simulation.world().pools.at("web").shadows.size() == 2; }));
   v1::UpdateDnaRequest back;
   *back.mutable_dna() = CreateDna().dna();
   REQUIRE(simulation.Call(back).ok());
   Fewest fewest(simulation);
-  REQUIRE(RunUnder(simulation, 100, kLimit, [&] {
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit, [&] {
     fewest.Look();
     return Replaced(simulation);
   }));
@@ -201,7 +203,7 @@ TEST_CASE("going back to the old revision keeps its shadow and drops the new one
 
 TEST_CASE("while usage is missing, a shadow of an old revision does not go before it is replaced") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   simulation.Run(absl::Minutes(10));  // Stale after 3 steps of a minute.
   REQUIRE(CountMembers(simulation, I::ACTIVE) == kServing);
   REQUIRE(simulation.Call(UpdateDna()).ok());
@@ -211,13 +213,13 @@ TEST_CASE("while usage is missing, a shadow of an old revision does not go befor
         fewest.Look();
         return Replaced(simulation);
       },
-      kLimit));
+      kReplacedLimit));
   CHECK(fewest.serving == kServing);
 }
 
 TEST_CASE("a new revision in a dip of the demand does not cut the stabilisation window short") {
   Simulation simulation;
-  Prepare(simulation);
+  PrepareAutomatic(simulation);
   RunUnder(simulation, 10, absl::Seconds(30));
   REQUIRE(CountMembers(simulation, I::ACTIVE) == kServing);  // The window is 5 min.
   REQUIRE(simulation.Call(UpdateDna()).ok());
@@ -239,11 +241,11 @@ TEST_CASE("sizes planned more often than levels do not retire a shadow that is n
   Prepare(simulation, pool);
   // Just after a level was decided: the next is a minute and six sizes away.
   const absl::Duration level = simulation.world().pools.at("web").next_activation;
-  REQUIRE(RunUnder(simulation, 100, kLimit,
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
                    [&] { return simulation.world().pools.at("web").next_activation != level; }));
   REQUIRE(simulation.Call(UpdateDna()).ok());
   Fewest fewest(simulation);
-  REQUIRE(RunUnder(simulation, 100, kLimit, [&] {
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit, [&] {
     fewest.Look();
     return Replaced(simulation);
   }));
@@ -254,14 +256,14 @@ TEST_CASE("an old shadow that a person holds stays as it is until the hold ends"
   for (const int level : {0, 100}) {
     INFO("held at level " << level);
     Simulation simulation;
-    Prepare(simulation);
+    PrepareAutomatic(simulation);
     const std::string old_revision = PoolRevision(simulation);
     v1::ActivateShadowPoolRequest hold = Activate(OnlyShadow(simulation)->name(), level);
     *hold.mutable_hold_duration() = ToProto(absl::Minutes(10));
     REQUIRE(simulation.Call(hold).ok());
     REQUIRE(simulation.Call(UpdateDna()).ok());
     const int held = kServing * level / 100;
-    REQUIRE(RunUnder(simulation, 100, kLimit,
+    REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
                      [&] { return CountMembers(simulation, I::ACTIVE) == held; }));
     CHECK_FALSE(RunUnder(simulation, 100, absl::Minutes(4),
                          [&] { return CountMembers(simulation, I::ACTIVE) != held; }));
@@ -281,7 +283,7 @@ TEST_CASE("in OBSERVE a new revision leaves an old shadow alone; a person replac
   v1::ActivateShadowPoolRequest activate = Activate(OnlyShadow(simulation)->name(), 100);
   *activate.mutable_hold_duration() = ToProto(absl::ZeroDuration());
   REQUIRE(simulation.Call(activate).ok());
-  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kReplacedLimit));
   const std::string old_name = OnlyShadow(simulation)->name();
   const std::set<std::string> members = LiveMembers(simulation);
   const int creates = simulation.provider.Calls(FakeProvider::Verb::kCreate);
@@ -299,7 +301,7 @@ TEST_CASE("in OBSERVE a new revision leaves an old shadow alone; a person replac
   REQUIRE(new_one != nullptr);
   REQUIRE(simulation.Call(Activate(new_one->name(), 100)).ok());
   REQUIRE(simulation.Call(DeleteShadow(old_name)).ok());
-  CHECK(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  CHECK(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kReplacedLimit));
   CHECK(OnlyShadow(simulation)->dna_revision() == PoolRevision(simulation));
 }
 
@@ -321,7 +323,7 @@ TEST_CASE("a DNA is in use while a shadow of it may make instances") {
   CHECK(absl::IsFailedPrecondition(simulation.Call(remove).status()));
   REQUIRE(simulation.Call(DeleteShadow(OnlyShadow(simulation)->name())).ok());
   REQUIRE(simulation.RunUntil([&] { return simulation.world().pools.at("web").shadows.empty(); },
-                              kLimit));
+                              kReplacedLimit));
   CHECK(simulation.Call(remove).ok());
 }
 

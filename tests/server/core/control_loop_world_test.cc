@@ -10,9 +10,6 @@ namespace {
 using I = v1::Instance;
 using S = v1::ShadowPool;
 
-constexpr absl::Duration kLimit = absl::Minutes(2);
-constexpr char kPool[] = "pools/web";
-
 // `base` serving instances, and a shadow of `size` at `level` (0 instances: none).
 void Prepare(Simulation& simulation, int base, int size, int level) {
   REQUIRE(simulation.Call(CreateDna()).ok());

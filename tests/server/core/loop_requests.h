@@ -9,11 +9,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "server/core/loop/request.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/simulation.h"
 
 namespace shadow {
+
+// Of the one pool that these make.
+inline constexpr char kPool[] = "pools/web";
+// Within which what was asked for is there.
+inline constexpr absl::Duration kLimit = absl::Minutes(2);
 
 inline v1::CreateDnaRequest CreateDna() {
   v1::CreateDnaRequest request;
@@ -26,7 +32,7 @@ inline v1::CreateDnaRequest CreateDna() {
 inline v1::CreatePoolRequest CreatePool(int base, v1::Policy::Mode mode = v1::Policy::OBSERVE) {
   v1::CreatePoolRequest request;
   v1::Pool& pool = *request.mutable_pool();
-  pool.set_name("pools/web");
+  pool.set_name(kPool);
   pool.set_dna("dnas/web");
   pool.set_managed_instances(base);
   pool.set_instance_capacity(50);

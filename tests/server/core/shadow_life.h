@@ -8,8 +8,6 @@
 
 namespace shadow {
 
-inline constexpr absl::Duration kLifeLimit = absl::Minutes(2);  // Of each of its parts.
-
 // Until it is answered: a killed daemon is asked again, with the same request id.
 template <typename R>
 absl::Status Insist(Simulation& simulation, R request, const std::string& request_id) {
@@ -35,7 +33,7 @@ inline bool Reaches(Simulation& simulation, v1::ShadowPool::State state, int ser
         return misleads || (ShadowIs(simulation, state) &&
                             OnlyShadow(simulation)->serving_instances() == serving);
       },
-      kLifeLimit);
+      kLimit);
   return reached && !misleads;
 }
 
@@ -60,10 +58,10 @@ inline void Live(Simulation& simulation, MisledTraffic misled = MisledTraffic::k
   REQUIRE(Reaches(simulation, v1::ShadowPool::SUSPENDED, 0, misled));
   REQUIRE(Insist(simulation, DeleteShadow(name), "g").ok());
   REQUIRE(simulation.RunUntil([&] { return simulation.world().pools.at("web").shadows.empty(); },
-                              kLifeLimit));
+                              kLimit));
   REQUIRE(simulation.RunUntil(
       [&] { return CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::BASE) == 1; },
-      kLifeLimit));
+      kLimit));
   simulation.Run(absl::Seconds(10));
 }
 

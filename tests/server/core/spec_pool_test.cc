@@ -10,7 +10,7 @@
 namespace shadow {
 namespace {
 
-v1::Pool Minimal() {
+v1::Pool MinimalPool() {
   v1::Pool pool;
   pool.set_name("pools/web");
   pool.set_dna("dnas/web");
@@ -18,8 +18,8 @@ v1::Pool Minimal() {
   return pool;
 }
 
-v1::Pool Changed(const std::string& change) {
-  v1::Pool pool = Minimal();
+v1::Pool ChangedPool(const std::string& change) {
+  v1::Pool pool = MinimalPool();
   REQUIRE(google::protobuf::TextFormat::MergeFromString(change, &pool));
   return pool;
 }
@@ -34,7 +34,7 @@ void CheckRejected(const v1::Pool& pool, const std::string& field,
 }
 
 TEST_CASE("a minimal pool compiles with the defaults of its comments") {
-  const auto compiled = CompilePool(Minimal());
+  const auto compiled = CompilePool(MinimalPool());
   REQUIRE(compiled.ok());
   v1::Pool want;
   REQUIRE(google::protobuf::TextFormat::ParseFromString(
@@ -136,7 +136,7 @@ constexpr char kFull[] = R"pb(
 )pb";
 
 TEST_CASE("a pool with every field set compiles, and what was set stays") {
-  const v1::Pool pool = Changed(kFull);
+  const v1::Pool pool = ChangedPool(kFull);
   const auto compiled = CompilePool(pool);
   REQUIRE(compiled.status() == absl::OkStatus());
   CHECK(compiled->pool.DebugString() == pool.DebugString());
@@ -147,7 +147,8 @@ TEST_CASE("a pool with every field set compiles, and what was set stays") {
 }
 
 TEST_CASE("compiling a compiled pool changes nothing") {
-  for (const v1::Pool& pool : {Minimal(), Changed(kFull), Changed("external_capacity: 12.5")}) {
+  for (const v1::Pool& pool :
+       {MinimalPool(), ChangedPool(kFull), ChangedPool("external_capacity: 12.5")}) {
     const auto once = CompilePool(pool);
     REQUIRE(once.ok());
     const auto twice = CompilePool(once->pool);
@@ -159,9 +160,9 @@ TEST_CASE("compiling a compiled pool changes nothing") {
 
 TEST_CASE("defaults that depend on other fields follow them") {
   const auto compiled = CompilePool(
-      Changed("step { seconds: 1 } season_lengths { seconds: 50 } external_capacity: 12.5 "
-              "usage_sources { haproxy { socket_path: '/s' frontend: 'f' } } "
-              "balancer { haproxy { socket_path: '/s' backend: 'b' } }"));
+      ChangedPool("step { seconds: 1 } season_lengths { seconds: 50 } external_capacity: 12.5 "
+                  "usage_sources { haproxy { socket_path: '/s' frontend: 'f' } } "
+                  "balancer { haproxy { socket_path: '/s' backend: 'b' } }"));
   REQUIRE(compiled.status() == absl::OkStatus());
   CHECK(compiled->usage_max_age == absl::Seconds(10));
   CHECK(compiled->base_capacity_per_spec == 12.5);
@@ -170,30 +171,30 @@ TEST_CASE("defaults that depend on other fields follow them") {
 }
 
 TEST_CASE("output-only fields of a pool are ignored on entry") {
-  v1::Pool pool = Changed(
+  v1::Pool pool = ChangedPool(
       "state: DELETING dna_revision: 'x' serving_base_instances: 4 hold_until_time { seconds: 1 } "
       "create_time { seconds: 1 } update_time { seconds: 1 } etag: 'x' reconciling: true "
       "provisioning_lead { seconds: 1 } activation_lead { seconds: 1 }");
   const auto compiled = CompilePool(pool);
   REQUIRE(compiled.ok());
-  CHECK(compiled->pool.DebugString() == CompilePool(Minimal())->pool.DebugString());
+  CHECK(compiled->pool.DebugString() == CompilePool(MinimalPool())->pool.DebugString());
 }
 
-struct Rejected {
-  std::string change;  // Text protobuf, merged into Minimal().
+struct RejectedPool {
+  std::string change;  // Text protobuf, merged into MinimalPool().
   std::string field;
   std::string message_part;
 };
 
-void CheckTable(const std::vector<Rejected>& table) {
-  for (const Rejected& row : table) {
+void CheckPools(const std::vector<RejectedPool>& table) {
+  for (const RejectedPool& row : table) {
     INFO(row.change);
-    CheckRejected(Changed(row.change), row.field, row.message_part);
+    CheckRejected(ChangedPool(row.change), row.field, row.message_part);
   }
 }
 
 TEST_CASE("a wrong field of a pool is refused by its name") {
-  CheckTable({
+  CheckPools({
       {"name: 'web'", "pool.name", "pools/{pool}"},
       {"name: 'pools/Web'", "pool.name", "\"pools/Web\""},
       {"dna: 'web'", "pool.dna", "dnas/{dna}"},
@@ -242,7 +243,7 @@ TEST_CASE("a wrong field of a pool is refused by its name") {
 }
 
 TEST_CASE("the calendar of a pool is its users', with what is known beforehand") {
-  const auto compiled = CompilePool(Changed(R"pb(
+  const auto compiled = CompilePool(ChangedPool(R"pb(
     time_zone: "Europe/Berlin"
     demand_events {
       description: "New Year's Day"
@@ -264,7 +265,7 @@ TEST_CASE("the calendar of a pool is its users', with what is known beforehand")
   CHECK_FALSE(compiled->demand_events[0].demand.has_value());
   CHECK(compiled->demand_events[1].demand == 0);
 
-  CheckRejected(Changed("time_zone: 'Mars/Olympus'"), "pool.time_zone", "time zone database");
+  CheckRejected(ChangedPool("time_zone: 'Mars/Olympus'"), "pool.time_zone", "time zone database");
   const std::string range = "start_time { seconds: 100 } end_time { seconds: 200 } ";
   const struct {
     std::string event;
@@ -279,12 +280,12 @@ TEST_CASE("the calendar of a pool is its users', with what is known beforehand")
        "pool.demand_events[0].end_time", "not after"},
   };
   for (const auto& c : cases) {
-    CheckRejected(Changed("demand_events { " + c.event + " }"), c.field, c.words);
+    CheckRejected(ChangedPool("demand_events { " + c.event + " }"), c.field, c.words);
   }
 }
 
 TEST_CASE("a wrong field of a policy is refused by its name") {
-  CheckTable({
+  CheckPools({
       {"policy { mode: 7 }", "pool.policy.mode", "7 is not a known value of Mode"},
       {"policy { sizing: 7 }", "pool.policy.sizing", "Sizing"},
       {"policy { service_level: 1 }", "pool.policy.service_level", "1 is not in"},
@@ -323,13 +324,13 @@ TEST_CASE("a wrong field of a policy is refused by its name") {
 }
 
 TEST_CASE("costs come together, and say what service is worth") {
-  CheckTable({
+  CheckPools({
       {"policy { idle_cost: 1 }", "pool.policy.shortage_cost", "goes with idle_cost"},
       {"policy { shortage_cost: 1 }", "pool.policy.idle_cost", "goes with shortage_cost"},
       {"policy { idle_cost: 0 shortage_cost: 1 }", "pool.policy.idle_cost", "0 is not in"},
       {"policy { idle_cost: 1 shortage_cost: -1 }", "pool.policy.shortage_cost", "-1"},
   });
-  const auto compiled = CompilePool(Changed("policy { idle_cost: 1 shortage_cost: 9 }"));
+  const auto compiled = CompilePool(ChangedPool("policy { idle_cost: 1 shortage_cost: 9 }"));
   REQUIRE(compiled.status() == absl::OkStatus());
   CHECK(compiled->capacity_target.service_level == 0);
   CHECK(compiled->capacity_target.shortage_cost == 9);
@@ -361,17 +362,17 @@ TEST_CASE("a wrong override is refused by its name") {
        "pool.policy.overrides[0].weekly.days", "unspecified"},
   };
   for (const auto& c : cases) {
-    CheckRejected(Changed("policy { overrides { " + c.override + " } }"), c.field, c.words);
+    CheckRejected(ChangedPool("policy { overrides { " + c.override + " } }"), c.field, c.words);
   }
 }
 
 TEST_CASE("the lists and the size of a pool are bounded") {
-  v1::Pool pool = Minimal();
+  v1::Pool pool = MinimalPool();
   for (int i = 0; i < 8; ++i) pool.add_usage_sources()->mutable_pushed();
   CHECK(CompilePool(pool).ok());
   pool.add_usage_sources()->mutable_pushed();
   CheckRejected(pool, "pool.usage_sources", "9 entries");
-  pool = Minimal();
+  pool = MinimalPool();
   pool.set_demand_unit(std::string(65, 'x'));
   CheckRejected(pool, "pool.demand_unit", "65 bytes");
   pool.set_demand_unit(std::string(100'000, 'x'));

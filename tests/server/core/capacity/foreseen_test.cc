@@ -17,12 +17,12 @@ namespace {
 constexpr int64_t kWeek = 7 * kDay;
 constexpr int kLevels = 4;
 constexpr double kServiceLevels[kLevels] = {0.95, 0.99, 0.995, 0.999};
-constexpr double kInstance = 40;
+constexpr double kForeseenInstance = 40;
 const absl::Time kMonday = absl::UnixEpoch() + absl::Hours(24 * 4);  // Unix began on a Thursday.
 
 // One forecaster, and a plan by each of the levels; a lead of one step.
-struct Game {
-  explicit Game(std::vector<Forecaster::Event> events = {})
+struct ForeseenWorld {
+  explicit ForeseenWorld(std::vector<Forecaster::Event> events = {})
       : forecaster(MakeForecaster({.step = kStep,
                                    .season_lengths = {absl::Hours(24), absl::Hours(168)},
                                    .events = std::move(events),
@@ -31,7 +31,7 @@ struct Game {
       plans.emplace_back(PoolCapacity::Options{.step = kStep,
                                                .day = absl::Hours(24),
                                                .base_capacity = 0,
-                                               .instance_capacity = kInstance,
+                                               .instance_capacity = kForeseenInstance,
                                                .target = {.service_level = level}},
                          absl::Minutes(10));
       windows.emplace_back(1);
@@ -49,7 +49,7 @@ struct Game {
         }
       }
       if (each) each(step);
-      const double demand = kInstance * need(step);
+      const double demand = kForeseenInstance * need(step);
       const absl::Time time = kMonday + step * kStep;
       if (!forecaster->Update(time, demand).ok()) continue;
       for (PoolCapacity& plan : plans) {
@@ -73,18 +73,18 @@ TEST_CASE("opening on Mondays is ready at every level from the third week on") {
     const bool open = step % kWeek < 5 * kDay && step % kDay >= 36 && step % kDay < 68;
     return open ? 9.7 : 0.5;
   };
-  Game game;
-  game.Play(8 * kWeek, need, [&](int64_t step) {
+  ForeseenWorld world;
+  world.Play(8 * kWeek, need, [&](int64_t step) {
     if (step < 2 * kWeek || !(Opening(step) || Opening(step - 1))) return;
     for (size_t i = 0; i < kLevels; ++i) {
       INFO("level " << kServiceLevels[i] << ", week " << step / kWeek);
-      CHECK(game.windows[i].ready() >= 10);
+      CHECK(world.windows[i].ready() >= 10);
     }
   });
   // 30 days that open and close.
   for (size_t i = 0; i < kLevels; ++i) {
-    INFO("level " << kServiceLevels[i] << ", idle hours " << game.idle[i]);
-    CHECK(game.idle[i] < (i < 3 ? 200 : 400));
+    INFO("level " << kServiceLevels[i] << ", idle hours " << world.idle[i]);
+    CHECK(world.idle[i] < (i < 3 ? 200 : 400));
   }
 }
 
@@ -92,19 +92,19 @@ TEST_CASE("a job that runs once a week is ready once the forecast has had it thr
   const auto need = [](int64_t step) {
     return step % kWeek >= 24 && step % kWeek < 28 ? 9.7 : 0.5;
   };
-  Game game;
+  ForeseenWorld world;
   double foreseen = 0;  // Instances, when what is launched for it must be known.
   int known = 0;        // Weeks in which it was.
-  game.Play(8 * kWeek, need, [&](int64_t step) {
+  world.Play(8 * kWeek, need, [&](int64_t step) {
     if (step % kWeek == 23) {
-      const auto rows = game.forecaster->Forecast(2, {0.5});
-      foreseen = rows.ok() ? (*rows)[1][0] / kInstance : 0;
+      const auto rows = world.forecaster->Forecast(2, {0.5});
+      foreseen = rows.ok() ? (*rows)[1][0] / kForeseenInstance : 0;
     }
     if (step % kWeek != 24 || foreseen < 5) return;
     if (++known <= 3) return;
     for (size_t i = 0; i < kLevels; ++i) {
       INFO("level " << kServiceLevels[i] << ", week " << step / kWeek << ", " << foreseen);
-      CHECK(game.windows[i].ready() >= NeedOf(foreseen));
+      CHECK(world.windows[i].ready() >= NeedOf(foreseen));
     }
   });
   CHECK(known >= 5);
@@ -117,20 +117,20 @@ TEST_CASE("a campaign that is announced is ready at its start, and gone after it
   };
   constexpr int64_t kBegin = 2 * kWeek + 40;
   constexpr int64_t kEnd = kBegin + 8;
-  Game game({{.start_time = kMonday + kBegin * kStep,
-              .end_time = kMonday + kEnd * kStep,
-              .multiplier = 5}});
+  ForeseenWorld world({{.start_time = kMonday + kBegin * kStep,
+                        .end_time = kMonday + kEnd * kStep,
+                        .multiplier = 5}});
   const auto need = [&](int64_t step) {
     return step >= kBegin && step < kEnd ? 5 * daily(step) : daily(step);
   };
-  game.Play(kEnd + 12, need, [&](int64_t step) {
+  world.Play(kEnd + 12, need, [&](int64_t step) {
     for (size_t i = 0; i < kLevels; ++i) {
       INFO("level " << kServiceLevels[i] << ", step " << step - kBegin);
-      if (step == kBegin) CHECK(game.windows[i].ready() >= NeedOf(need(step)) - 3);
-      if (step == kBegin) CHECK(game.windows[i].ready() <= 2 * NeedOf(need(step)));
+      if (step == kBegin) CHECK(world.windows[i].ready() >= NeedOf(need(step)) - 3);
+      if (step == kBegin) CHECK(world.windows[i].ready() <= 2 * NeedOf(need(step)));
     }
   });
-  for (size_t i = 0; i < 3; ++i) CHECK(game.windows[i].want() < 20);
+  for (size_t i = 0; i < 3; ++i) CHECK(world.windows[i].want() < 20);
 }
 
 }  // namespace

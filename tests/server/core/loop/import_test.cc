@@ -37,7 +37,7 @@ void ImportWeek(Simulation& simulation, absl::Duration step, absl::Time last) {
   if (request.samples_size() > 0) send();
 }
 
-void CreatePool(Simulation& simulation, absl::Duration step) {
+void AddPool(Simulation& simulation, absl::Duration step) {
   v1::CreatePoolRequest create;
   *create.mutable_pool() = SteppedPool("web", step);
   REQUIRE(simulation.Call(CreateDna()).ok());
@@ -72,7 +72,7 @@ TEST_CASE("an import teaches at once, also one that ended many steps ago, and af
     Simulation simulation;
     // So that also the shortest forecast reaches over the rise.
     simulation.Run(absl::Hours(24 + 7) + absl::Minutes(55));
-    CreatePool(simulation, step);
+    AddPool(simulation, step);
     const absl::Time now = StepStart(simulation.now().wall, step);
     ImportWeek(simulation, step, now - 6 * step);
     const v1::Forecast first = ForecastOf(simulation);
@@ -92,7 +92,7 @@ TEST_CASE("an import teaches at once, also one that ended many steps ago, and af
 
 TEST_CASE("what ended more than a season ago is forecast, and called stale") {
   Simulation simulation;
-  CreatePool(simulation, absl::Minutes(5));
+  AddPool(simulation, absl::Minutes(5));
   ImportWeek(simulation, absl::Minutes(5), simulation.now().wall - absl::Hours(23));
   CHECK(v1::Trust_Name(ForecastOf(simulation).trust()) == "TRUSTED");
   simulation.Run(absl::Hours(2));

@@ -9,9 +9,9 @@ namespace shadow {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kSeeds = 1;
+constexpr unsigned kBudgetSeeds = 1;
 #else
-constexpr unsigned kSeeds = 4;
+constexpr unsigned kBudgetSeeds = 4;
 #endif
 
 // The bases and targets of all pools.
@@ -30,7 +30,7 @@ int Living(const PlanningWorld& world) {
 // Four pools of random demand, priorities and bounds: `count` never exceeds what there is, and
 // reaches it.
 void CheckBudget(int (*count)(const PlanningWorld&)) {
-  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+  for (unsigned seed = 0; seed < kBudgetSeeds; ++seed) {
     std::mt19937 random(seed);
     const auto between = [&](int low, int high) {
       return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));

@@ -15,9 +15,9 @@ constexpr int kLooks = 1800;  // 15 hours.
 constexpr absl::Duration kInterval = absl::Seconds(30);
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kSeeds = 1;
+constexpr unsigned kRestartSeeds = 1;
 #else
-constexpr unsigned kSeeds = 5;
+constexpr unsigned kRestartSeeds = 5;
 #endif
 
 // A daemon that starts decides the level at once, up to an activation interval before the tick at
@@ -129,7 +129,7 @@ struct Worlds {
 }  // namespace
 
 TEST_CASE("a daemon killed at random inputs decides the same as one never killed") {
-  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+  for (unsigned seed = 0; seed < kRestartSeeds; ++seed) {
     std::mt19937 random(seed);
     Worlds worlds(1000);
     worlds.Add("web", ShapeOf(random, seed));

@@ -10,7 +10,7 @@ namespace {
 
 using B = v1::BindingLimit;
 
-StepTally Tally(int need, int target, int wanted, int ready) {
+StepTally ReadyTally(int need, int target, int wanted, int ready) {
   StepTally tally;
   tally.need = need;
   tally.target = target;
@@ -27,7 +27,8 @@ ReplayLimits LimitsOf(size_t steps, int most) {
 }  // namespace
 
 TEST_CASE("a step that needs more than the policy allows is missed because of that") {
-  const std::vector<StepTally> tallies = {Tally(7, 7, 7, 7), Tally(9, 7, 7, 7), Tally(8, 7, 7, 4)};
+  const std::vector<StepTally> tallies = {ReadyTally(7, 7, 7, 7), ReadyTally(9, 7, 7, 7),
+                                          ReadyTally(8, 7, 7, 4)};
   const std::vector<B> limits = BindingLimits(tallies, LimitsOf(3, 7));
   REQUIRE(limits.size() == 1);
   CHECK(limits[0].kind() == B::MAX_SHADOW_INSTANCES);
@@ -39,7 +40,8 @@ TEST_CASE("a step that needs more than the policy allows is missed because of th
 }
 
 TEST_CASE("the lowest of several limits is the one that bound, by the override that set it") {
-  const std::vector<StepTally> tallies = {Tally(9, 7, 7, 7), Tally(9, 5, 5, 5), Tally(6, 5, 5, 5)};
+  const std::vector<StepTally> tallies = {ReadyTally(9, 7, 7, 7), ReadyTally(9, 5, 5, 5),
+                                          ReadyTally(6, 5, 5, 5)};
   ReplayLimits limits = LimitsOf(3, 7);
   limits.host.balancer_slots = 6;
   limits.host.instances_left = 8;
@@ -55,8 +57,8 @@ TEST_CASE("the lowest of several limits is the one that bound, by the override t
 
 TEST_CASE("what was decided on in time and waited for other creations is their limit's miss") {
   // Six are decided on at step 0 and two are begun at a time; a lead takes one step.
-  const std::vector<StepTally> tallies = {Tally(0, 6, 2, 0), Tally(6, 6, 4, 2), Tally(6, 6, 6, 4),
-                                          Tally(6, 6, 6, 6)};
+  const std::vector<StepTally> tallies = {ReadyTally(0, 6, 2, 0), ReadyTally(6, 6, 4, 2),
+                                          ReadyTally(6, 6, 6, 4), ReadyTally(6, 6, 6, 6)};
   const std::vector<B> limits = BindingLimits(tallies, LimitsOf(4, 100));
   REQUIRE(limits.size() == 1);
   CHECK(limits[0].kind() == B::MAX_CONCURRENT_CREATIONS);
@@ -67,7 +69,8 @@ TEST_CASE("what was decided on in time and waited for other creations is their l
 }
 
 TEST_CASE("what was decided on too late is the plan's own miss") {
-  const std::vector<StepTally> tallies = {Tally(0, 0, 0, 0), Tally(2, 2, 2, 0), Tally(2, 2, 2, 2)};
+  const std::vector<StepTally> tallies = {ReadyTally(0, 0, 0, 0), ReadyTally(2, 2, 2, 0),
+                                          ReadyTally(2, 2, 2, 2)};
   CHECK(BindingLimits(tallies, LimitsOf(3, 100)).empty());
 }
 

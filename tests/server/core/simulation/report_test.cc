@@ -11,7 +11,7 @@
 namespace shadow::simulation {
 namespace {
 
-v1::Pool SomePool() {
+v1::Pool ReportedPool() {
   v1::Pool pool;
   pool.set_name("pools/web");
   pool.set_dna("dnas/web");
@@ -37,7 +37,7 @@ DemandSeries Days(int days) {
 }
 
 v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days,
-                              const v1::Pool& pool = SomePool()) {
+                              const v1::Pool& pool = ReportedPool()) {
   const auto plan = PlanSimulation(request, pool, Days(days));
   REQUIRE(plan.ok());
   std::vector<v1::Pool> specs;
@@ -52,19 +52,19 @@ v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days,
 }
 
 TEST_CASE("a simulation without wishes is of the pool's own policy") {
-  const auto plan = PlanSimulation({}, SomePool(), Days(8));
+  const auto plan = PlanSimulation({}, ReportedPool(), Days(8));
   REQUIRE(plan.ok());
   REQUIRE(plan->variants.size() == 1);
   CHECK(plan->variants[0].label == "service level 0.97");
   CHECK(plan->first_scored == 2 * 288);  // A quarter of 8 days is less than 5 seasons.
   CHECK(plan->leads.provisioning == absl::Minutes(10));
   CHECK(plan->leads.activation == absl::Seconds(2));  // Nothing was learned.
-  CHECK(PlanSimulation({}, SomePool(), Days(40))->first_scored == 5 * 288);
+  CHECK(PlanSimulation({}, ReportedPool(), Days(40))->first_scored == 5 * 288);
 }
 
 TEST_CASE("what a request asks for wrongly is named") {
   const auto error = [](const v1::SimulateRequest& request) {
-    return std::string(PlanSimulation(request, SomePool(), Days(4)).status().message());
+    return std::string(PlanSimulation(request, ReportedPool(), Days(4)).status().message());
   };
   v1::SimulateRequest request;
   request.add_variants()->set_service_level(1);
@@ -87,15 +87,15 @@ TEST_CASE("what a request asks for wrongly is named") {
   CHECK(error(request) == "provisioning_lead: 25h is not in (0, 24h]");
   request.Clear();
   *request.mutable_warm_up() = ToProto(absl::Hours(96));
-  const auto short_of = PlanSimulation(request, SomePool(), Days(4)).status();
+  const auto short_of = PlanSimulation(request, ReportedPool(), Days(4)).status();
   CHECK(absl::IsFailedPrecondition(short_of));
   CHECK(short_of.message() ==
         "pools/web has 96h of demand; a replay needs its warm-up, 96h, and a step of 5m");
 }
 
 TEST_CASE("a policy is called by what it goes by: its service level, or its costs") {
-  CHECK(PlanSimulation({}, SomePool(), Days(8))->variants[0].label == "service level 0.97");
-  v1::Pool pool = SomePool();
+  CHECK(PlanSimulation({}, ReportedPool(), Days(8))->variants[0].label == "service level 0.97");
+  v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_idle_cost(1);
   pool.mutable_policy()->set_shortage_cost(50);
   CHECK(PlanSimulation({}, pool, Days(8))->variants[0].label == "by costs");
@@ -103,8 +103,8 @@ TEST_CASE("a policy is called by what it goes by: its service level, or its cost
 
 TEST_CASE("the grid is the pool's, or that of samples further apart, or the one asked for") {
   v1::SimulateRequest request;
-  CHECK(*StepOf(request, SomePool()) == absl::Minutes(5));
-  v1::Pool fine = SomePool();
+  CHECK(*StepOf(request, ReportedPool()) == absl::Minutes(5));
+  v1::Pool fine = ReportedPool();
   *fine.mutable_step() = ToProto(absl::Seconds(1));
   CHECK(GridOf(fine) == absl::Seconds(54));
   *fine.mutable_season_lengths(0) = ToProto(absl::Minutes(1));
@@ -112,14 +112,14 @@ TEST_CASE("the grid is the pool's, or that of samples further apart, or the one 
   for (int i = 0; i < 3; ++i) {
     *request.add_samples()->mutable_time() = ToProto(absl::FromUnixSeconds(i * 1800));
   }
-  CHECK(*StepOf(request, SomePool()) == absl::Minutes(30));
+  CHECK(*StepOf(request, ReportedPool()) == absl::Minutes(30));
   *request.mutable_samples(1)->mutable_time() = ToProto(absl::FromUnixSeconds(7200));
   *request.mutable_samples(2)->mutable_time() = ToProto(absl::FromUnixSeconds(14400));
-  CHECK(*StepOf(request, SomePool()) == absl::Hours(1));  // No step is longer.
+  CHECK(*StepOf(request, ReportedPool()) == absl::Hours(1));  // No step is longer.
   *request.mutable_step() = ToProto(absl::Minutes(15));
-  CHECK(*StepOf(request, SomePool()) == absl::Minutes(15));
+  CHECK(*StepOf(request, ReportedPool()) == absl::Minutes(15));
   *request.mutable_step() = ToProto(absl::Milliseconds(1500));
-  CHECK(ErrorField(StepOf(request, SomePool()).status()) == "step");
+  CHECK(ErrorField(StepOf(request, ReportedPool()).status()) == "step");
 }
 
 TEST_CASE("a simulation tells what each policy and each alternative has cost and missed") {
@@ -166,7 +166,7 @@ TEST_CASE("one policy with prices is weighed against itself at other levels") {
 }
 
 v1::Pool PoolByCosts() {
-  v1::Pool pool = SomePool();
+  v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_idle_cost(2);
   pool.mutable_policy()->set_shortage_cost(50);
   return pool;
@@ -188,7 +188,7 @@ TEST_CASE("a policy by costs is weighed against service levels, and may win") {
 }
 
 TEST_CASE("a replay names the limit that caused its misses, and what would have done") {
-  v1::Pool pool = SomePool();
+  v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_max_shadow_instances(2);
   const v1::Outcome bounded = Simulate({}, 4, pool).variants(0);
   REQUIRE(bounded.limits_size() == 1);
@@ -219,7 +219,7 @@ TEST_CASE("a level that limits keep out of reach is not recommended") {
   v1::SimulateRequest request;
   request.mutable_prices()->set_idle_cost_per_instance_hour(1);
   request.mutable_prices()->set_shortage_cost_per_instance_hour(1000);
-  v1::Pool pool = SomePool();
+  v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_max_shadow_instances(2);
   const v1::Recommendation none = Simulate(request, 4, pool).recommendation();
   CHECK(none.label().empty());
@@ -248,7 +248,7 @@ TEST_CASE("a fixed pool has the most that the policy may have that it is compare
 }
 
 TEST_CASE("alternatives have the most that the policy's overrides allow") {
-  v1::Pool pool = SomePool();
+  v1::Pool pool = ReportedPool();
   const auto missed = [&] { return Simulate({}, 4, pool).alternatives(1).missed_steps(); };
   const int64_t any = missed();
   pool.mutable_policy()->set_max_shadow_instances(1);
@@ -272,7 +272,7 @@ TEST_CASE("a policy with costs is priced by them, unless other prices are given"
   const auto otherwise = PlanEvaluation(request, pool, Days(8));
   CHECK(otherwise->prices->idle_cost_per_instance_hour() == 0);
   CHECK(otherwise->prices->shortage_cost_per_instance_hour() == 7);
-  CHECK_FALSE(PlanEvaluation({}, SomePool(), Days(8))->prices.has_value());
+  CHECK_FALSE(PlanEvaluation({}, ReportedPool(), Days(8))->prices.has_value());
   v1::SimulateRequest variant;
   variant.add_variants()->mutable_policy()->set_idle_cost(3);
   variant.mutable_variants(0)->mutable_policy()->set_shortage_cost(4);
@@ -280,16 +280,16 @@ TEST_CASE("a policy with costs is priced by them, unless other prices are given"
 }
 
 TEST_CASE("an evaluation needs a season to learn from and one to score, and scores the last days") {
-  const auto too_little = PlanEvaluation({}, SomePool(), Days(1)).status();
+  const auto too_little = PlanEvaluation({}, ReportedPool(), Days(1)).status();
   CHECK(absl::IsFailedPrecondition(too_little));
   CHECK(too_little.message() ==
         "pools/web has 24h of demand; an evaluation needs two of its shortest seasons, 48h: one to "
         "learn from and one to score");
-  CHECK(PlanEvaluation({}, SomePool(), Days(3))->first_scored == 288);
-  CHECK(PlanEvaluation({}, SomePool(), Days(10))->first_scored == 3 * 288);
+  CHECK(PlanEvaluation({}, ReportedPool(), Days(3))->first_scored == 288);
+  CHECK(PlanEvaluation({}, ReportedPool(), Days(10))->first_scored == 3 * 288);
   v1::EvaluatePoolRequest request;
   *request.mutable_last() = ToProto(absl::Hours(24));
-  const auto plan = PlanEvaluation(request, SomePool(), Days(3));
+  const auto plan = PlanEvaluation(request, ReportedPool(), Days(3));
   REQUIRE(plan.ok());
   CHECK(plan->first_scored == 2 * 288);
   CHECK(plan->variants.size() == 1);
@@ -305,7 +305,7 @@ TEST_CASE("an evaluation needs a season to learn from and one to score, and scor
 }
 
 TEST_CASE("a pool that only reacts is evaluated with a forecast against what it does") {
-  v1::Pool pool = SomePool();
+  v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_mode(v1::Policy::AUTOMATIC);
   pool.mutable_policy()->set_sizing(v1::Policy::REACTIVE);
   const auto plan = PlanEvaluation({}, pool, Days(3));
