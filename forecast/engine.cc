@@ -84,6 +84,7 @@ absl::Status Engine::Update(absl::Time step_start, double value) {
   last_step_ = index;
   const Event* event = EventAt(options_.events, step_start);
   if (event != nullptr && !std::isnan(value)) value = WithoutEvent(*event, value);
+  if (!past_) schedule_.EndPast();
   const int64_t before = history_.next();
   PushStep(index, std::min(value, kValueMax));  // NaN stays.
   if (history_.next() > before) CloseCells();

@@ -1,7 +1,5 @@
 #include "forecast/fit_schedule.h"
 
-#include <utility>
-
 #include "forecast/series.h"
 
 namespace shadow {
@@ -23,14 +21,14 @@ std::optional<int64_t> LoadCell(SavedReader& reader) {
 void FitSchedule::Close(int64_t next, bool enough, bool past) {
   if (due_.has_value()) counting_ = due_;
   due_.reset();
-  const bool past_ended = std::exchange(past_, past) && !past;
-  if (past_ended || (counting_.has_value() && next - *counting_ > options_.age_max)) {
-    counting_ = enough ? std::optional(next) : std::nullopt;
-  }
+  if (counting_.has_value() && next - *counting_ > options_.age_max) counting_.reset();
+  const bool past_ends = !past && past_ != Past::kNone;
+  past_ = past ? Past::kAll : Past::kNone;
   const auto turn = [&, refit = past ? options_.past_refit : options_.refit](int64_t cell) {
     return FloorDivide(cell - options_.phase, refit);
   };
-  if (enough && (!counting_.has_value() || turn(next) > turn(*counting_))) due_ = next;
+  const bool in_turn = !counting_.has_value() || turn(next) > turn(*counting_);
+  if (enough && (in_turn || past_ends)) due_ = next;
 }
 
 void FitSchedule::Shift(int64_t cells) {
@@ -41,17 +39,19 @@ void FitSchedule::Shift(int64_t cells) {
 void FitSchedule::Save(SavedWriter& writer) const {
   SaveCell(writer, counting_);
   SaveCell(writer, due_);
-  writer.U8(past_ ? 1 : 0);
+  writer.U8(static_cast<uint8_t>(past_));
 }
 
 bool FitSchedule::Load(SavedReader& reader, int64_t first, int64_t next) {
   counting_ = LoadCell(reader);
   due_ = LoadCell(reader);
-  past_ = reader.U8() != 0;
+  const uint8_t past = reader.U8();
+  past_ = static_cast<Past>(past);
   const auto held = [&](const std::optional<int64_t>& cell) {
     return !cell.has_value() || (*cell > first && *cell <= next);
   };
-  return reader.ok() && held(counting_) && held(due_);
+  return reader.ok() && past <= static_cast<uint8_t>(Past::kUpToOpenCell) && held(counting_) &&
+         held(due_);
 }
 
 }  // namespace shadow

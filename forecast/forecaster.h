@@ -67,8 +67,9 @@ class Forecaster {
   virtual absl::Status Update(absl::Time step_start, double value) = 0;
 
   // While it is set, what is updated is history that nobody decides by, and forecasts are read only
-  // to learn how good they were: fits are due once in the shortest season. What is asked after such
-  // history goes by a fit of all of it. Before the first call it is not set; not saved.
+  // to learn how good they were: fits are due once in the shortest season. What is asked at the end
+  // of such history goes by a fit of all of it, made within that call. Before the first call it is
+  // not set; not saved.
   virtual void SetPast(bool /*past*/) {}
 
   // Quantile paths for the `steps` steps after the last update. One row per step; columns as

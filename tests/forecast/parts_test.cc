@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "forecast/events.h"
@@ -94,8 +96,37 @@ TEST_CASE("a fit is due at every turn, and counts from the next cell that closes
   CHECK(schedule.counting() == 24);
   CHECK(schedule.due() == 37);
   schedule.Close(51, true);  // One longer than the history reaches.
-  CHECK(schedule.counting() == 51);
+  CHECK_FALSE(schedule.counting());
+  CHECK(schedule.due() == 51);
+}
+
+TEST_CASE("past cells have few fits, and one is due when the first cell after them closes") {
+  FitSchedule schedule({.refit = 12, .past_refit = 288, .age_max = 600});
+  schedule.Close(250, true, /*past=*/true);
+  CHECK(schedule.due() == 250);
+  schedule.Close(287, true, /*past=*/true);
   CHECK_FALSE(schedule.due());
+  schedule.Close(289, true, /*past=*/true);
+  CHECK(schedule.due() == 289);
+  schedule.Close(290, true, /*past=*/true);
+  CHECK(schedule.past());
+  schedule.EndPast();
+  CHECK_FALSE(schedule.past());
+  CHECK(schedule.counting() == 289);
+  SavedWriter writer;
+  schedule.Save(writer);
+  const std::string saved = std::move(writer).Finish();
+  SavedReader reader(saved);
+  FitSchedule restored({.refit = 12, .past_refit = 288, .age_max = 600});
+  REQUIRE(restored.Load(reader, 0, 290));
+  for (FitSchedule* each : {&schedule, &restored}) {
+    each->Close(291, true);
+    CHECK(each->counting() == 289);
+    CHECK(each->due() == 291);  // Not one of its turns.
+    each->Close(292, true);
+    CHECK(each->counting() == 291);
+    CHECK_FALSE(each->due());
+  }
 }
 
 TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300") {

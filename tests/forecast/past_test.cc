@@ -58,7 +58,23 @@ TEST_CASE("what is read in a past goes by fits of one a season, and asking chang
   CHECK(asked->Save() == quiet->Save());
 }
 
-TEST_CASE("when a past ends a fit of all of it counts at once, also after a restart") {
+TEST_CASE(
+    "the end of a past takes no fit within a call, and one of all that is known a cell later") {
+  const auto imported = Imported(kImported);
+  while (imported->Fit()) continue;
+  REQUIRE(imported->Update(StepTime(kImported), Doubled(kImported)).ok());
+  // By the past's latest fit, which is there.
+  CHECK_FALSE(imported->AwaitsFit(imported->LastStep()));
+  CHECK(imported->FitDue());
+  // It is made of the doubled level too, and counts from the next cell on.
+  const auto now = *imported->Forecast(50, kPastQuantiles);
+  CHECK(imported->AwaitsFit(StepTime(kImported + 1)));
+  while (imported->Fit()) continue;
+  CHECK(*imported->Forecast(50, kPastQuantiles) == now);
+  CHECK_FALSE(imported->AwaitsFit(StepTime(kImported + 1)));
+}
+
+TEST_CASE("the end of a past is the same after a restart") {
   const auto first = Imported(kImported);
   const auto second = std::make_unique<Engine>(kOptions);
   REQUIRE(second->Restore(first->Save()).ok());

@@ -131,9 +131,10 @@ bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time 
   }
   const OpenStep closed = std::exchange(pool.open_step, {});
   const double demand = closed.sum / static_cast<double>(closed.count);
-  pool.forecaster->SetPast(!pool.capacity->started());
+  const bool starts = !pool.capacity->started() && live(closed.start);
+  pool.forecaster->SetPast(!pool.capacity->started() && !starts);
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
-  if (!pool.capacity->started() && live(closed.start)) Start(pool, closed.start);
+  if (starts) Start(pool, closed.start);
   pool.capacity->Observe(closed.start, demand, *pool.forecaster);
   pool.forecaster->SetPast(false);
   pool.closed_step = closed;

@@ -22,13 +22,9 @@ const std::vector<double>& DefaultQuantiles() {
   return kDefault;
 }
 
-// The commonest way to be too late: history for a pool that has begun to read its own demand.
+// The commonest way to be too late: history for a pool that has samples of its own.
 absl::Status CheckHistory(const PoolEntry& pool, const Samples& samples) {
-  const auto& sources = pool.spec->pool.usage_sources();
-  const bool reads = std::any_of(sources.begin(), sources.end(), [](const v1::UsageSource& source) {
-    return !source.has_pushed();
-  });
-  if (!reads || samples.empty() || !samples[0].has_time()) return absl::OkStatus();
+  if (samples.empty() || !samples[0].has_time()) return absl::OkStatus();
   const absl::Time first = FromProto(samples[0].time());
   if (first > pool.last_sample) return absl::OkStatus();
   return FieldError("samples[0].time",

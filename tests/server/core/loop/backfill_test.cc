@@ -142,6 +142,17 @@ TEST_CASE("a pool that has not closed a step yet learns what is older all the sa
   CHECK(Web(world).forecaster->SampleCount() == 72 * 12 + 1);
 }
 
+TEST_CASE("history without an overlap is refused, and told of it, also where samples are pushed") {
+  PlanningWorld world;
+  Begin(world, absl::Hours(1));
+  Batch request = History(world.now() - absl::Hours(3), world.now(), Batch::FAIL);
+  request.clear_overlap();
+  const Answer answer = world.simulation.Call(request);
+  CHECK(ErrorField(answer.status()) == "samples[0].time");
+  CHECK_THAT(std::string(answer.status().message()),
+             Catch::Matchers::Contains("with an overlap of FAIL or SKIP history is taken"));
+}
+
 TEST_CASE("a pool without samples takes a file with an overlap as any other") {
   PlanningWorld world;
   world.Create(PlanningWorld::Pool("web"));
