@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -21,9 +22,10 @@ constexpr double kBottom = 340;
 constexpr int kDemandTicks = 5;  // A fifth of what AxisTop returns is a short number.
 constexpr double kTimeTicksMax = 8;
 
-constexpr char kHead[] =
-    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"420\""
-    " viewBox=\"0 0 960 420\" font-family=\"sans-serif\" font-size=\"12\">\n";
+constexpr int kWidth = 960;
+constexpr double kTrustTop = kBottom + 66;
+constexpr int kLineHeight = 16;
+constexpr std::size_t kLineBytesMax = 120;  // Within the picture in any usual font.
 constexpr char kHistoryStyle[] = " fill=\"none\" stroke=\"#444\"";
 constexpr char kMedianStyle[] = " fill=\"none\" stroke=\"#06c\" stroke-width=\"2\"";
 constexpr char kBandStyle[] = " fill=\"#06c\" fill-opacity=\"0.2\"";
@@ -50,6 +52,19 @@ std::string TextAt(double x, double y, std::string_view attributes, std::string_
   return absl::StrCat("<text x=\"", Pixels(x), "\" y=\"", Pixels(y), "\"",
                       absl::string_view(attributes.data(), attributes.size()), ">", Escaped(text),
                       "</text>\n");
+}
+
+// Lines of at most kLineBytesMax, broken at spaces where there are any.
+std::vector<std::string_view> LinesOf(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (text.size() > kLineBytesMax) {
+    const std::size_t space = text.rfind(' ', kLineBytesMax);
+    if (space == std::string_view::npos || space == 0) break;
+    lines.push_back(text.substr(0, space));
+    text.remove_prefix(space + 1);
+  }
+  lines.push_back(text);
+  return lines;
 }
 
 std::string PathOf(std::string_view style, std::string_view data) {
@@ -180,9 +195,19 @@ std::string Legend(const v1::Forecast& forecast) {
 std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
                         std::string_view unit) {
   const Chart chart = ChartOf(forecast);
-  std::string svg = absl::StrCat(kHead, "<title>", Escaped(TitleText(pool, unit)), "</title>\n",
-                                 "<rect width=\"960\" height=\"420\" fill=\"#fff\"/>\n",
-                                 TextAt(kLeft, 28, " font-size=\"16\"", pool));
+  const std::string trust_text = TrustText(forecast);
+  std::string trust;
+  double y = kTrustTop;
+  for (const std::string_view line : LinesOf(trust_text)) {
+    trust += TextAt(kLeft, y, "", line);
+    y += kLineHeight;
+  }
+  const std::string size = absl::StrCat(kWidth, "\" height=\"", Pixels(y - 2), "\"");
+  std::string svg =
+      absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", size, " viewBox=\"0 0 ",
+                   kWidth, " ", Pixels(y - 2), "\" font-family=\"sans-serif\" font-size=\"12\">\n",
+                   "<title>", Escaped(TitleText(pool, unit)), "</title>\n", "<rect width=\"", size,
+                   " fill=\"#fff\"/>\n", TextAt(kLeft, 28, " font-size=\"16\"", pool));
   if (chart.slots.empty()) {
     svg += TextAt(kLeft, kTop, "", "no forecast");
   } else {
@@ -198,7 +223,7 @@ std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
                   absl::StrCat("M", now, " ", kTop, "V", kBottom));
     svg += Legend(forecast);
   }
-  return svg + TextAt(kLeft, kBottom + 66, "", TrustText(forecast)) + "</svg>\n";
+  return svg + trust + "</svg>\n";
 }
 
 }  // namespace shadow

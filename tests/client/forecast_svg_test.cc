@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/client/some_forecast.h"
 
 namespace shadow {
@@ -131,6 +132,23 @@ TEST_CASE("the marks of time are round and at most nine") {
     CHECK(marks > 3);
     CHECK(marks <= 9);
   }
+}
+
+TEST_CASE("a long reason has lines of its own, and the picture room for them") {
+  v1::Forecast forecast;
+  forecast.set_trust(v1::TRUSTED);
+  std::string reason;
+  for (int i = 100; i < 170; ++i) absl::StrAppend(&reason, i > 100 ? " " : "", i);
+  forecast.set_trust_reason(reason);
+  const std::string svg = ForecastSvg(forecast, "pools/web", "");
+  CHECK_THAT(svg, Catch::Matchers::Contains("height=\"452\" viewBox=\"0 0 960 452\""));
+  CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"406\">trust: TRUSTED: 100 101"));
+  CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"422\">12"));
+  CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"438\">15"));
+  CHECK_THAT(svg, Catch::Matchers::Contains(" 169</text>\n</svg>"));
+  forecast.set_trust_reason(std::string(500, 'x'));  // Nowhere to break.
+  CHECK_THAT(ForecastSvg(forecast, "pools/web", ""),
+             Catch::Matchers::Contains("xxx</text>\n</svg>"));
 }
 
 TEST_CASE("text of the host is escaped, whatever it holds") {
