@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/ascii.h"
 #include "server/core/error.h"
 #include "server/core/spec/field_checker.h"
 
@@ -19,7 +19,7 @@ constexpr char kIdHint[] = " (ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?)";
 
 bool IsRevision(std::string_view text) {
   return text.size() == kRevisionDigits && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+           return IsDigit(c) || (c >= 'a' && c <= 'f');
          });
 }
 
@@ -36,19 +36,17 @@ absl::Status WrongName(std::string_view field, std::string_view name, const char
 }  // namespace
 
 bool IsId(std::string_view id) {
-  if (id.empty() || id.size() > kIdMaxBytes || !absl::ascii_islower(id.front()) ||
-      id.back() == '-') {
+  if (id.empty() || id.size() > kIdMaxBytes || !IsLower(id.front()) || id.back() == '-') {
     return false;
   }
-  return std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
-  });
+  return std::all_of(id.begin(), id.end(),
+                     [](char c) { return IsLower(c) || IsDigit(c) || c == '-'; });
 }
 
 bool IsForeignName(std::string_view name) {
   if (name.empty() || name.size() > kForeignNameMaxBytes) return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == ':' || c == '-';
+    return IsAlnum(c) || c == '_' || c == '.' || c == ':' || c == '-';
   });
 }
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/ascii.h"
 
 namespace shadow::dna_rules {
 namespace {
@@ -98,10 +98,9 @@ void CheckArgv(const std::string& field,
 }
 
 void CheckVariable(const std::string& field, const std::string& key, FieldChecker& check) {
-  const bool valid = !key.empty() && key.size() <= kShortTextMaxBytes &&
-                     !absl::ascii_isdigit(key.front()) &&
-                     std::all_of(key.begin(), key.end(),
-                                 [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+  const bool valid =
+      !key.empty() && key.size() <= kShortTextMaxBytes && !IsDigit(key.front()) &&
+      std::all_of(key.begin(), key.end(), [](char c) { return IsAlnum(c) || c == '_'; });
   if (!valid) {
     check.Fail(field, absl::StrCat(Quoted(key), " does not match [A-Za-z_][A-Za-z0-9_]{0,127}"));
   } else if (key == "PORT" || key.rfind("SHADOWD_", 0) == 0) {

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/ascii.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
 #include "server/core/spec/canonical.h"
@@ -32,7 +32,7 @@ void CheckOsRelease(const char* field, const std::string& value, FieldChecker& c
   if (value.empty()) return;
   check.Text(field, value, kShortTextMaxBytes);
   if (!std::all_of(value.begin(), value.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || absl::ascii_isdigit(c) || c == '.' || c == '_' || c == '-';
+        return IsLower(c) || IsDigit(c) || c == '.' || c == '_' || c == '-';
       })) {
     check.Fail(field, absl::StrCat(Quoted(value), " does not match [a-z0-9._-]+"));
   }
@@ -96,14 +96,13 @@ bool IsUser(const std::string& user) {
   constexpr size_t kNameMaxBytes = 32;            // useradd(8)
   constexpr uint64_t kUidMax = 4'294'967'294ULL;  // (uid_t)-1 means "no change" to the kernel.
   if (user.empty() || user.size() > kNameMaxBytes) return false;
-  if (std::all_of(user.begin(), user.end(), absl::ascii_isdigit)) {
+  if (std::all_of(user.begin(), user.end(), IsDigit)) {
     constexpr size_t kUidMaxDigits = 10;
     return user.size() <= kUidMaxDigits && std::stoull(user) <= kUidMax;
   }
-  return (absl::ascii_isalpha(user.front()) || user.front() == '_') &&
-         std::all_of(user.begin(), user.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == '-';
-         });
+  return (IsAlpha(user.front()) || user.front() == '_') &&
+         std::all_of(user.begin(), user.end(),
+                     [](char c) { return IsAlnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
