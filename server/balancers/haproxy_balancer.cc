@@ -51,7 +51,7 @@ absl::Status HaproxyBalancer::Fill(const HaproxySlots::Snapshot& snapshot, const
 
 absl::Status HaproxyBalancer::SetWeight(const std::string& address, int weight_percent) {
   if (absl::Status status = CheckMemberAddress(address); !status.ok()) return status;
-  if (weight_percent < 1 || weight_percent > kFullWeight) {
+  if (weight_percent < 1 || weight_percent > kFullWeightPercent) {
     return FieldError("weight_percent", std::to_string(weight_percent) + " is not in [1, 100]");
   }
   const absl::Duration deadline = slots_.Deadline();

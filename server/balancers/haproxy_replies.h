@@ -14,7 +14,7 @@
 
 namespace shadow {
 
-inline constexpr int kFullWeight = 100;  // Of a server that takes its whole share.
+inline constexpr int kFullWeightPercent = 100;  // Of a server that takes its whole share.
 
 // A reply of lines with a header line that starts with "# ".
 class HaproxyTable {

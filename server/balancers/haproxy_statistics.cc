@@ -79,7 +79,7 @@ BalancerMember HaproxyStatistics::DescribeMember(const HaproxyServer& slot,
   member.address = slot.address;
   member.healthy = slot.up;
   member.draining = slot.draining;
-  member.weight_percent = slot.draining ? 0 : std::min(slot.weight, kFullWeight);
+  member.weight_percent = slot.draining ? 0 : std::min(slot.weight, kFullWeightPercent);
   member.in_flight = counters.in_flight;
   member.requests = counters.requests - baseline.counters.requests;
   member.errors = std::max<int64_t>(counters.errors - baseline.counters.errors, 0);
