@@ -21,14 +21,16 @@ std::optional<int64_t> LoadCell(SavedReader& reader) {
 void FitSchedule::Close(int64_t next, bool enough, bool past) {
   if (due_.has_value()) counting_ = due_;
   due_.reset();
-  if (counting_.has_value() && next - *counting_ > options_.age_max) counting_.reset();
+  if (counting_.has_value() && next - *counting_ > options_.age_max) {
+    counting_ = enough ? std::optional(next) : std::nullopt;
+  }
   const bool past_ends = !past && past_ != Past::kNone;
   past_ = past ? Past::kAll : Past::kNone;
   const auto turn = [&, refit = past ? options_.past_refit : options_.refit](int64_t cell) {
     return FloorDivide(cell - options_.phase, refit);
   };
   const bool in_turn = !counting_.has_value() || turn(next) > turn(*counting_);
-  if (enough && (in_turn || past_ends)) due_ = next;
+  if (enough && counting_ != next && (in_turn || past_ends)) due_ = next;
 }
 
 void FitSchedule::Shift(int64_t cells) {

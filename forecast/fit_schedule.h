@@ -10,10 +10,10 @@ namespace shadow {
 
 // A fit is due when cells close that pass a multiple of `refit` (and `phase`), and when there is
 // enough history for the first one. It is made of the history up to then, and counts from the next
-// time on that a cell closes: until then the one before it does, unless the history does not reach
-// from there across a gap, with a window before it. So nothing depends on when, where or how often
-// fits are made. Worked, refit 12: the fit of cell 24 is due when cell 23 closes, and counts when
-// cell 24 does.
+// time on that a cell closes: until then the one before it does. So nothing depends on when, where
+// or how often fits are made. After a gap that the history does not reach across from the fit that
+// counts, with a window before it, one counts at once. Worked, refit 12: the fit of cell 24 is due
+// when cell 23 closes, and counts when cell 24 does.
 //
 // Past cells are history that nobody decides by. When the first cell after them closes, a fit is
 // due whatever the multiple.

@@ -96,8 +96,8 @@ TEST_CASE("a fit is due at every turn, and counts from the next cell that closes
   CHECK(schedule.counting() == 24);
   CHECK(schedule.due() == 37);
   schedule.Close(51, true);  // One longer than the history reaches.
-  CHECK_FALSE(schedule.counting());
-  CHECK(schedule.due() == 51);
+  CHECK(schedule.counting() == 51);
+  CHECK_FALSE(schedule.due());
 }
 
 TEST_CASE("past cells have few fits, and one is due when the first cell after them closes") {
@@ -127,6 +127,11 @@ TEST_CASE("past cells have few fits, and one is due when the first cell after th
     CHECK(each->counting() == 291);
     CHECK_FALSE(each->due());
   }
+  // A past that ended with a gap too long: one fit, at once.
+  schedule.Close(293, true, /*past=*/true);
+  schedule.Close(1000, true);
+  CHECK(schedule.counting() == 1000);
+  CHECK_FALSE(schedule.due());
 }
 
 TEST_CASE("a cell is a step, or one of 288 parts of a day that has more than 300") {

@@ -74,6 +74,21 @@ TEST_CASE(
   CHECK_FALSE(imported->AwaitsFit(StepTime(kImported + 1)));
 }
 
+TEST_CASE("a past that ended long before the first live step is known all the same") {
+  for (const int64_t gap : {kDay - 1, kDay + 1, 3 * kDay}) {
+    INFO(gap << " cells");
+    const auto imported = Imported(kImported);
+    REQUIRE(imported->Update(StepTime(kImported + gap), Daily(kImported + gap)).ok());
+    CHECK(imported->Trust().trust == ForecastTrust::kTrusted);
+    const auto rows = imported->Forecast(kDay, {0.5});
+    REQUIRE(rows.ok());
+    for (int64_t i = 0; i < kDay; i += 36) {
+      CHECK((*rows)[static_cast<size_t>(i)][0] ==
+            Approx(Daily(kImported + gap + 1 + i)).epsilon(0.3));
+    }
+  }
+}
+
 TEST_CASE("the end of a past is the same after a restart") {
   const auto first = Imported(kImported);
   const auto second = std::make_unique<Engine>(kOptions);
