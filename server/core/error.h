@@ -6,12 +6,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 
 namespace shadow {
-
-// Debian's Abseil has its own string_view; ours is std's.
-inline absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 // "<field>: <problem>", with the field as payload kFieldPayload.
 // FieldError("pool.policy.service_level", "1.5 is not in (0, 1)")

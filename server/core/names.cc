@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/ascii.h"
 #include "server/core/error.h"
 #include "server/core/spec/field_checker.h"
+#include "server/core/text.h"
 
 namespace shadow {
 namespace {

@@ -7,14 +7,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/core/error.h"
+#include "server/core/text.h"
 
 namespace shadow {
 namespace {
 
 constexpr size_t kMaxFoundBytes = 120;  // Of the host's text in one sentence.
 
-bool IsWordByte(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+bool IsWordByte(char c) { return IsAlnum(c) || c == '_'; }
 
 // The host's text on one line, printable, short.
 std::string Shown(std::string_view text) {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/ascii.h"
+#include "server/core/text.h"
 
 namespace shadow::dna_rules {
 namespace {

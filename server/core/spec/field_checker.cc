@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 #include "server/core/names.h"
+#include "server/core/text.h"
 
 namespace shadow {
 namespace {

@@ -5,13 +5,13 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/ascii.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
 #include "server/core/spec/canonical.h"
 #include "server/core/spec/capabilities.h"
 #include "server/core/spec/dna_rules.h"
 #include "server/core/spec/field_checker.h"
+#include "server/core/text.h"
 
 namespace shadow {
 namespace {
