@@ -22,9 +22,10 @@ constexpr double kBottom = 340;
 constexpr int kDemandTicks = 5;  // A fifth of what AxisTop returns is a short number.
 constexpr double kTimeTicksMax = 8;
 
-constexpr int kWidth = 960;
+// Of the trust below the plot, by its baselines.
 constexpr double kTrustTop = kBottom + 66;
-constexpr int kLineHeight = 16;
+constexpr double kLineHeight = 16;
+constexpr double kMarginBottom = 14;
 constexpr std::size_t kLineBytesMax = 120;  // Within the picture in any usual font.
 constexpr char kHistoryStyle[] = " fill=\"none\" stroke=\"#444\"";
 constexpr char kMedianStyle[] = " fill=\"none\" stroke=\"#06c\" stroke-width=\"2\"";
@@ -54,12 +55,13 @@ std::string TextAt(double x, double y, std::string_view attributes, std::string_
                       "</text>\n");
 }
 
-// Lines of at most kLineBytesMax, broken at spaces where there are any.
+// Broken at spaces into lines of at most kLineBytesMax, but for a word that is longer.
 std::vector<std::string_view> LinesOf(std::string_view text) {
   std::vector<std::string_view> lines;
   while (text.size() > kLineBytesMax) {
-    const std::size_t space = text.rfind(' ', kLineBytesMax);
-    if (space == std::string_view::npos || space == 0) break;
+    std::size_t space = text.rfind(' ', kLineBytesMax);
+    if (space == std::string_view::npos) space = text.find(' ');
+    if (space == std::string_view::npos) break;
     lines.push_back(text.substr(0, space));
     text.remove_prefix(space + 1);
   }
@@ -196,18 +198,14 @@ std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
                         std::string_view unit) {
   const Chart chart = ChartOf(forecast);
   const std::string trust_text = TrustText(forecast);
-  std::string trust;
-  double y = kTrustTop;
-  for (const std::string_view line : LinesOf(trust_text)) {
-    trust += TextAt(kLeft, y, "", line);
-    y += kLineHeight;
-  }
-  const std::string size = absl::StrCat(kWidth, "\" height=\"", Pixels(y - 2), "\"");
-  std::string svg =
-      absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", size, " viewBox=\"0 0 ",
-                   kWidth, " ", Pixels(y - 2), "\" font-family=\"sans-serif\" font-size=\"12\">\n",
-                   "<title>", Escaped(TitleText(pool, unit)), "</title>\n", "<rect width=\"", size,
-                   " fill=\"#fff\"/>\n", TextAt(kLeft, 28, " font-size=\"16\"", pool));
+  const std::vector<std::string_view> trust = LinesOf(trust_text);
+  const std::string height =
+      Pixels(kTrustTop + kLineHeight * static_cast<double>(trust.size() - 1) + kMarginBottom);
+  std::string svg = absl::StrCat(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"", height,
+      "\" viewBox=\"0 0 960 ", height, "\" font-family=\"sans-serif\" font-size=\"12\">\n<title>",
+      Escaped(TitleText(pool, unit)), "</title>\n<rect width=\"960\" height=\"", height,
+      "\" fill=\"#fff\"/>\n", TextAt(kLeft, 28, " font-size=\"16\"", pool));
   if (chart.slots.empty()) {
     svg += TextAt(kLeft, kTop, "", "no forecast");
   } else {
@@ -223,7 +221,10 @@ std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
                   absl::StrCat("M", now, " ", kTop, "V", kBottom));
     svg += Legend(forecast);
   }
-  return svg + trust + "</svg>\n";
+  for (std::size_t i = 0; i < trust.size(); ++i) {
+    svg += TextAt(kLeft, kTrustTop + kLineHeight * static_cast<double>(i), "", trust[i]);
+  }
+  return svg + "</svg>\n";
 }
 
 }  // namespace shadow

@@ -146,9 +146,10 @@ TEST_CASE("a long reason has lines of its own, and the picture room for them") {
   CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"422\">12"));
   CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"438\">15"));
   CHECK_THAT(svg, Catch::Matchers::Contains(" 169</text>\n</svg>"));
-  forecast.set_trust_reason(std::string(500, 'x'));  // Nowhere to break.
+  // A word longer than a line.
+  forecast.set_trust_reason(absl::StrCat(std::string(500, 'x'), " after"));
   CHECK_THAT(ForecastSvg(forecast, "pools/web", ""),
-             Catch::Matchers::Contains("xxx</text>\n</svg>"));
+             Catch::Matchers::Contains("x</text>\n<text x=\"80\" y=\"438\">after</text>\n</svg>"));
 }
 
 TEST_CASE("text of the host is escaped, whatever it holds") {
