@@ -29,6 +29,7 @@ _TYPE_NAME = re.compile(r"\b(?:class|struct|enum|namespace|concept)\s+(?:class\s
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SLEEP = re.compile(r"\b(sleep_for|sleep_until|SleepFor|usleep|nanosleep|clock_nanosleep)\b"
                     r"|(?<![\w.>])sleep\s*\(")
+_THREAD = re.compile(r"\bstd::(jthread|thread|async)\b|\b(StepWorkers|BackgroundWorkers)\b")
 _TIME = re.compile(r"\b\w+_clock::now\b|\babsl::(Now|GetCurrentTimeNanos)\b"
                    r"|\b(gettimeofday|clock_gettime|timespec_get|gpr_now)\b"
                    r"|(?<![\w.>])time\s*\(\s*(nullptr|NULL|0|&\s*\w+)\s*\)")
@@ -161,6 +162,14 @@ def sleeping_test(sources):
                         not source.is_in("tests/bench") and source.path != SLEEPING_TEST_FILE))
 
 
+def thread_without_tsan(sources):
+    # The programs of tests/forecast/eval are no tests.
+    return _match_lines(
+        sources, _THREAD, "{}: TSan runs workers_test (tests/server) and storage_test alone",
+        lambda source: (source.is_cpp and not source.is_in("tests/forecast/eval") and
+                        (source.is_in("tests/server/core") or source.is_in("tests/forecast"))))
+
+
 def absl_mutex(sources):
     return _match_lines(sources, _ABSL_MUTEX, "{}: ThreadSanitizer misreads it; use std::mutex",
                         lambda source: source.is_cpp)
@@ -201,6 +210,7 @@ RULES = {
     "vague-name": vague_name,
     "clock-read": clock_read,
     "sleeping-test": sleeping_test,
+    "thread-without-tsan": thread_without_tsan,
     "absl-mutex": absl_mutex,
     "mutable-global": mutable_global,
     "proto-comment": proto_comment,
