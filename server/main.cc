@@ -8,6 +8,7 @@
 
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/memory.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -65,6 +66,7 @@ int Fail(const absl::Status& status, int exit_code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  shadow::KeepFreedMemory();
   CLI::App app("shadowd has tomorrow's capacity ready before tomorrow's demand arrives.");
   Flags flags;
   const auto* config_flag = app.add_option("--config", flags.config_path,

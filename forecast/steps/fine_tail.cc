@@ -46,26 +46,31 @@ std::optional<FineTail::Closed> FineTail::Push(int64_t cell, double value) {
   if (std::isnan(value)) return closed;
   sum_ += value;
   ++count_;
-  if (!std::isnan(difference)) {
-    if (differences_.size() < kDifferences) {
-      differences_.push_back(static_cast<float>(difference));
-    } else {
-      differences_[static_cast<size_t>(next_) % kDifferences] = static_cast<float>(difference);
-    }
-    ++next_;
-  }
+  if (!std::isnan(difference)) Add(static_cast<float>(difference));
   level_ = seen_ ? level_ + gain_ * (value - level_) : value;
   seen_ = true;
   return closed;
 }
 
+void FineTail::Add(float difference) {
+  if (differences_.size() < kDifferences) {
+    differences_.push_back(difference);
+  } else {
+    float& oldest = differences_[static_cast<size_t>(next_) % kDifferences];
+    sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), oldest));
+    oldest = difference;
+  }
+  sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), difference), difference);
+  ++next_;
+}
+
 void FineTail::Refine(const Path& path, std::span<const double> quantiles,
                       std::vector<std::vector<double>>& rows) const {
-  std::vector<float> sorted = differences_;
-  std::sort(sorted.begin(), sorted.end());
   std::vector<double> quick;
+  quick.reserve(quantiles.size());
+  const double middle = OrderStatistic(sorted_, 0.5);
   for (const double quantile : quantiles) {
-    quick.push_back(OrderStatistic(sorted, quantile) - OrderStatistic(sorted, 0.5));
+    quick.push_back(OrderStatistic(sorted_, quantile) - middle);
   }
   for (size_t row = 0; row < rows.size(); ++row) {
     const double median = path.medians[row];
@@ -73,7 +78,8 @@ void FineTail::Refine(const Path& path, std::span<const double> quantiles,
     const double center = median + known * (level_ - path.level_median);
     const double rest = std::sqrt(1 - known * known);
     for (size_t i = 0; i < quantiles.size(); ++i) {
-      const double away = std::hypot((rows[row][i] - median) * rest, quick[i]);
+      const double slow = (rows[row][i] - median) * rest;
+      const double away = std::sqrt(slow * slow + quick[i] * quick[i]);
       rows[row][i] = std::max(0.0, center + (quantiles[i] < 0.5 ? -away : away));
     }
   }
@@ -112,6 +118,8 @@ bool FineTail::Load(SavedReader& reader) {
     differences_.push_back(reader.F32());
     if (!std::isfinite(differences_.back())) return false;
   }
+  sorted_ = differences_;
+  std::sort(sorted_.begin(), sorted_.end());
   return reader.ok();
 }
 

@@ -12,10 +12,10 @@ namespace shadow {
 
 // Used where a day has too many steps to learn each (shape.h). A forecast of cells becomes one of
 // steps: moved by how far the latest steps lie from it (fading by half each cell), and spread by
-// what single steps differ from their neighbours. One owner at a time. Memory: 1 KiB.
+// what single steps differ from their neighbours. One owner at a time. Memory: 2 KiB.
 class FineTail {
  public:
-  static constexpr int64_t kBytes = 1024;  // Of its vector, at most.
+  static constexpr int64_t kBytes = 2048;  // Of its vectors, at most.
 
   // `cell_steps`: steps a cell.
   explicit FineTail(double cell_steps);
@@ -53,6 +53,8 @@ class FineTail {
   bool Load(SavedReader& reader);
 
  private:
+  void Add(float difference);
+
   double cell_steps_;
   double gain_;
   bool open_ = false;
@@ -65,6 +67,7 @@ class FineTail {
   double before_last_ = 0;
   std::vector<float> differences_;  // Of steps from both neighbours, as of the noise; a ring.
   int64_t next_ = 0;
+  std::vector<float> sorted_;  // The same, rising: forecasts are asked more often than steps end.
 };
 
 }  // namespace shadow

@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/memory.h"
 #include "tests/outcome/costs.h"
 #include "tests/outcome/planning.h"
 #include "tests/outcome/score.h"
@@ -204,4 +205,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace shadow::outcome
 
-int main(int argc, char** argv) { return shadow::outcome::Main(argc, argv); }
+int main(int argc, char** argv) {
+  shadow::KeepFreedMemory();
+  return shadow::outcome::Main(argc, argv);
+}

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/memory.h"
 #include "tests/forecast/eval/tasks.h"
 
 namespace shadow::testing {
@@ -143,6 +144,7 @@ int Main(const std::string& in, const std::string& out) {
 }  // namespace shadow::testing
 
 int main(int argc, char** argv) {
+  shadow::KeepFreedMemory();
   if (argc != 3) {
     absl::FPrintF(stderr, "usage: forecast-eval TASKS_DIR OUT_DIR\n");
     return 2;

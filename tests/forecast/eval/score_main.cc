@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "server/memory.h"
 #include "tests/forecast/eval/score.h"
 #include "tests/forecast/eval/trace_set.h"
 
@@ -78,4 +79,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace shadow::testing
 
-int main(int argc, char** argv) { return shadow::testing::Main(argc, argv); }
+int main(int argc, char** argv) {
+  shadow::KeepFreedMemory();
+  return shadow::testing::Main(argc, argv);
+}
