@@ -50,6 +50,34 @@ absl::StatusOr<absl::Duration> Retention(const char* field, bool given,
       field, absl::StrCat(absl::FormatDuration(retention), " is not between 1 h and 3660 days"));
 }
 
+absl::Status ResolveRetentions(const v1::DaemonConfig& file, Config& config) {
+  struct Row {
+    const char* field;
+    bool given;
+    const google::protobuf::Duration& value;
+    int days;
+    absl::Duration& retention;
+  };
+  const Row rows[] = {
+      {"sample_retention", file.has_sample_retention(), file.sample_retention(), 35,
+       config.sample_retention},
+      {"rollup_5m_retention", file.has_rollup_5m_retention(), file.rollup_5m_retention(), 90,
+       config.rollup_5m_retention},
+      {"rollup_1h_retention", file.has_rollup_1h_retention(), file.rollup_1h_retention(), 400,
+       config.rollup_1h_retention},
+      {"decision_retention", file.has_decision_retention(), file.decision_retention(), 7,
+       config.decision_retention},
+      {"event_retention", file.has_event_retention(), file.event_retention(), 7,
+       config.event_retention},
+  };
+  for (const Row& row : rows) {
+    const auto retention = Retention(row.field, row.given, row.value, absl::Hours(24 * row.days));
+    if (!retention.ok()) return retention.status();
+    row.retention = *retention;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRange(const char* field, int64_t value, int64_t minimum, int64_t maximum) {
   if (value >= minimum && value <= maximum) return absl::OkStatus();
   return FieldError(field, absl::StrCat(value, " is not between ", minimum, " and ", maximum));
@@ -99,18 +127,9 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   Config config;
   if (absl::Status paths = ResolvePaths(file, config); !paths.ok()) return paths;
   config.admin_uids.insert(file.admin_uids().begin(), file.admin_uids().end());
-  const auto samples = Retention("sample_retention", file.has_sample_retention(),
-                                 file.sample_retention(), absl::Hours(24 * 35));
-  const auto decisions = Retention("decision_retention", file.has_decision_retention(),
-                                   file.decision_retention(), absl::Hours(24 * 7));
-  const auto events = Retention("event_retention", file.has_event_retention(),
-                                file.event_retention(), absl::Hours(24 * 7));
-  for (const auto* retention : {&samples, &decisions, &events}) {
-    if (!retention->ok()) return retention->status();
+  if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
+    return retentions;
   }
-  config.sample_retention = *samples;
-  config.decision_retention = *decisions;
-  config.event_retention = *events;
   config.effect_workers = file.has_effect_workers() ? file.effect_workers() : 8;
   config.instances_max = file.has_instances_max() ? file.instances_max() : 1000;
   config.instance_log_max_bytes =

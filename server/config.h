@@ -19,6 +19,8 @@ struct Config {
   std::string state_dir;
   std::set<uid_t> admin_uids;
   absl::Duration sample_retention;
+  absl::Duration rollup_5m_retention;
+  absl::Duration rollup_1h_retention;
   absl::Duration decision_retention;
   absl::Duration event_retention;
   int effect_workers = 0;

@@ -53,8 +53,8 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
     ScoreInBackground(store, simulations, clock, pool, done);
   };
   adapters.read_samples = [&store](const std::string& pool, absl::Time after, absl::Time until,
-                                   int64_t limit) {
-    return store.ReadSamples(pool, after, until, limit);
+                                   absl::Duration coarsest, int64_t limit) {
+    return store.ReadSamples(pool, after, until, coarsest, limit);
   };
   return adapters;
 }
@@ -92,6 +92,8 @@ absl::Status RunDaemon(const Config& config) {
   if (!lock.ok()) return lock.status();
   SystemClock clock;
   auto store = Store::Open(config.state_dir, {.sample_retention = config.sample_retention,
+                                              .rollup_5m_retention = config.rollup_5m_retention,
+                                              .rollup_1h_retention = config.rollup_1h_retention,
                                               .decision_retention = config.decision_retention,
                                               .event_retention = config.event_retention});
   if (!store.ok()) return store.status();

@@ -18,7 +18,8 @@ constexpr int64_t kReadPage = 100'000;  // Samples read at a time.
 // Too little history is found by its oldest sample: without a look at the rest, as it is asked
 // again each minute.
 absl::Status CheckHistory(Store& store, const v1::Pool& pool, absl::Time now) {
-  const auto oldest = store.ReadSamples(pool.name(), absl::InfinitePast(), now, 1);
+  const auto oldest =
+      store.ReadSamples(pool.name(), absl::InfinitePast(), now, FromProto(pool.step()), 1);
   if (!oldest.ok()) return oldest.status();
   return simulation::CheckEvaluable(
       pool, oldest->empty()
@@ -44,7 +45,7 @@ absl::StatusOr<simulation::DemandSeries> ReadSeries(Store& store, const std::str
   const absl::Time until = StepStart(now, step) - absl::Nanoseconds(1);
   absl::Time after = until - simulation::kStepsMax * step;
   while (!cancelled()) {
-    const auto samples = store.ReadSamples(pool, after, until, kReadPage);
+    const auto samples = store.ReadSamples(pool, after, until, step, kReadPage);
     if (!samples.ok()) return samples.status();
     if (samples->empty()) return std::move(builder).Build();
     builder.Add(*samples);

@@ -57,19 +57,20 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
   for (const auto& [id, pool] : loop.world().pools) {
     if (pool.record.has_first_sample_time()) continue;
     const std::string& name = pool.record.pool().name();
-    const auto first = store.ReadSamples(name, absl::InfinitePast(), now, 1);
+    const auto first =
+        store.ReadSamples(name, absl::InfinitePast(), now, FromProto(pool.record.pool().step()), 1);
     if (absl::IsDataLoss(first.status())) continue;  // It is named below.
     if (!first.ok()) return first.status();
     if (!first->empty()) loop.SetFirstSample(name, FromProto(first->front().time()));
   }
-  std::map<std::string, absl::Time> after;
+  std::map<std::string, Store::From> from;
   for (const auto& [id, pool] : loop.world().pools) {
     const std::string& name = pool.record.pool().name();
-    after[name] = loop.ReplayFrom(name);
+    from[name] = {.after = loop.ReplayFrom(name), .coarsest = FromProto(pool.record.pool().step())};
   }
   ReplayBuffer replayed(loop, workers);
   const absl::StatusOr<std::vector<std::string>> damaged = store.ScanSamples(
-      after, now,
+      from, now,
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });
   if (!damaged.ok()) return damaged.status();
   for (const std::string& piece : *damaged) spdlog::error("{}; learnt without them", piece);

@@ -1,16 +1,17 @@
 #include "storage/retention.h"
 
+#include <array>
+
+#include "storage/samples/resolutions.h"
 #include "storage/tables.h"
 
 namespace shadow::storage {
 namespace {
 
+// What Compact left: of pools that are gone.
 constexpr char kRemoveSamples[] =
     "DELETE FROM samples WHERE (time_ns, series) IN "
     "(SELECT time_ns, series FROM samples WHERE time_ns < ?1 ORDER BY time_ns, series LIMIT ?2)";
-constexpr char kRemoveChunks[] =
-    "DELETE FROM chunks WHERE id IN "
-    "(SELECT id FROM chunks WHERE last_ns < ?1 ORDER BY last_ns LIMIT ?2)";
 constexpr char kRemoveRequests[] =
     "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
 
@@ -48,20 +49,50 @@ absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<Retention>> Retention::Prepare(Connection& state,
+                                                              Connection& metrics,
+                                                              SampleTables& samples,
+                                                              const Store::Options& options) {
+  absl::StatusOr<RollUps> roll_ups = RollUps::Prepare(metrics);
+  if (!roll_ups.ok()) return roll_ups.status();
+  return std::unique_ptr<Retention>(
+      new Retention(state, metrics, samples, *std::move(roll_ups), options));
+}
+
 absl::StatusOr<bool> Retention::RemoveSlice(absl::Time now) {
   const absl::Time samples_from = now - options_.sample_retention;
+  if (samples_.MakeOldDue(ToNanos(samples_from))) return true;
   absl::StatusOr<bool> removed =
       RemoveExpired(metrics_, kRemoveSamples, samples_from, kSliceRowsMax);
   if (!removed.ok() || *removed) return removed;
-  removed = RemoveExpired(metrics_, kRemoveChunks, samples_from, kSliceChunksMax);
-  if (!removed.ok() || *removed) return removed;
-  hot_.DropBefore(ToNanos(samples_from));
+  const std::array<absl::Duration, kResolutions.size()> retentions = {
+      options_.sample_retention, options_.rollup_5m_retention, options_.rollup_1h_retention};
+  for (size_t resolution = 0; resolution < retentions.size(); ++resolution) {
+    removed = RollUpSlice(resolution, now - retentions[resolution]);
+    if (!removed.ok() || *removed) return removed;
+  }
   removed = RemoveNumbered(kFindEvents, kRemoveEvents, kNoteEvents, now - options_.event_retention);
   if (!removed.ok() || *removed) return removed;
   removed = RemoveNumbered(kFindDecisions, kRemoveDecisions, kNoteDecisions,
                            now - options_.decision_retention);
   if (!removed.ok() || *removed) return removed;
   return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention, kSliceRowsMax);
+}
+
+absl::StatusOr<bool> Retention::RollUpSlice(size_t resolution, absl::Time before) {
+  Transaction transaction(metrics_);
+  if (absl::Status status = transaction.Begin(Transaction::Kind::kWrite); !status.ok()) {
+    return status;
+  }
+  size_t chunks = 0;
+  while (chunks < kSliceChunksMax) {
+    const absl::StatusOr<size_t> expired = roll_ups_.Expire(resolution, ToNanos(before));
+    if (!expired.ok()) return expired.status();
+    if (*expired == 0) break;
+    chunks += *expired;
+  }
+  if (absl::Status status = transaction.Commit(); !status.ok()) return status;
+  return chunks > 0;
 }
 
 absl::StatusOr<bool> Retention::RemoveNumbered(const char* find, const char* remove,

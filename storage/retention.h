@@ -1,37 +1,54 @@
-// Removes what is older than its retention, a slice at a time.
+// Removes what is older than its retention, or makes it coarser, a slice at a time.
 #pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "storage/samples/hot_samples.h"
+#include "storage/samples/roll_ups.h"
+#include "storage/samples/sample_tables.h"
 #include "storage/sqlite.h"
 #include "storage/store.h"
 
 namespace shadow::storage {
 
 inline constexpr int64_t kSliceRowsMax = 10'000;
-inline constexpr int64_t kSliceChunksMax = 1'000;  // Of some 500 bytes each.
+inline constexpr size_t kSliceChunksMax = 1'000;  // Of some 500 bytes each.
 
-// Writer thread only; the connections and `hot` must outlive it.
+// Writer thread only; the connections and `samples` must outlive it.
 class Retention {
  public:
-  Retention(Connection& state, Connection& metrics, HotSamples& hot, const Store::Options& options)
-      : state_(state), metrics_(metrics), hot_(hot), options_(options) {}
+  static absl::StatusOr<std::unique_ptr<Retention>> Prepare(Connection& state, Connection& metrics,
+                                                            SampleTables& samples,
+                                                            const Store::Options& options);
 
-  // Removes at most kSliceRowsMax rows (kSliceChunksMax chunks) of one table, in a transaction of
-  // its own. False: nothing is left to remove. Events and decisions go from the oldest on, without
-  // gaps: where the wall clock was set back, one goes with the last of its neighbours to expire
-  // within a slice.
+  // Removes at most kSliceRowsMax rows of one table, or rolls up about
+  // kSliceChunksMax chunks, in a transaction of its own. False: nothing is left to do. True may
+  // also mean that a compaction has to come first. Events and decisions go from the oldest on,
+  // without gaps: where the wall clock was set back, one goes with the last of its neighbours to
+  // expire within a slice.
   absl::StatusOr<bool> RemoveSlice(absl::Time now);
 
  private:
+  Retention(Connection& state, Connection& metrics, SampleTables& samples, RollUps roll_ups,
+            const Store::Options& options)
+      : state_(state),
+        metrics_(metrics),
+        samples_(samples),
+        roll_ups_(std::move(roll_ups)),
+        options_(options) {}
+
+  absl::StatusOr<bool> RollUpSlice(size_t resolution, absl::Time before);
   absl::StatusOr<bool> RemoveNumbered(const char* find, const char* remove, const char* note,
                                       absl::Time before);
 
   Connection& state_;
   Connection& metrics_;
-  HotSamples& hot_;
+  SampleTables& samples_;
+  RollUps roll_ups_;
   const Store::Options options_;
 };
 

@@ -56,7 +56,8 @@ INSERT INTO meta(key, value)
 };
 
 // `samples` holds what is not in a chunk yet. In the order of time, for a tick of all pools is next
-// to each other then. `chunks` is in the order in which it was written, and found by pool.
+// to each other then. `chunks` is in the order in which it was written, and found by pool; so are
+// chunks_5m and chunks_1h, of means (samples/resolutions.h).
 constexpr Migration kMetricsMigrations[] = {
     {R"sql(
 CREATE TABLE series(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -79,6 +80,26 @@ CREATE INDEX chunks_by_series ON chunks(series, first_ns);
 CREATE INDEX chunks_by_age ON chunks(last_ns);
 )sql",
      ChunkOldSamples},
+    {R"sql(
+CREATE TABLE chunks_5m(
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX chunks_5m_by_series ON chunks_5m(series, first_ns);
+CREATE INDEX chunks_5m_by_age ON chunks_5m(last_ns);
+CREATE TABLE chunks_1h(
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX chunks_1h_by_series ON chunks_1h(series, first_ns);
+CREATE INDEX chunks_1h_by_age ON chunks_1h(last_ns);
+)sql"},
 };
 
 // NORMAL loses nothing when the process is killed, and at most the last samples when the power is

@@ -114,6 +114,12 @@ v1::Sample ToSample(const TimedValue& timed) {
   return sample;
 }
 
+SampleReader::Range RangeOf(absl::Time after, absl::Time until, absl::Duration coarsest) {
+  return {.after_ns = storage::ToNanos(after),
+          .until_ns = storage::ToNanos(until),
+          .coarsest_ns = absl::ToInt64Nanoseconds(coarsest)};
+}
+
 class SqliteStore final : public Store {
  public:
   SqliteStore(const std::string& state_path, const std::string& metrics_path,
@@ -133,9 +139,10 @@ class SqliteStore final : public Store {
 
   absl::StatusOr<v1::StoreContents> Load() override;
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
-                                                      absl::Time until, int64_t limit) override;
+                                                      absl::Time until, absl::Duration coarsest,
+                                                      int64_t limit) override;
   absl::StatusOr<std::vector<std::string>> ScanSamples(
-      const std::map<std::string, absl::Time>& after, absl::Time until,
+      const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) override;
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
                                                           int64_t before_id,
@@ -176,6 +183,7 @@ absl::StatusOr<v1::StoreContents> SqliteStore::Load() {
 
 absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::string& pool,
                                                                  absl::Time after, absl::Time until,
+                                                                 absl::Duration coarsest,
                                                                  int64_t limit) {
   std::vector<v1::Sample> samples;
   if (limit <= 0) return samples;
@@ -184,7 +192,7 @@ absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::stri
   absl::StatusOr<SampleReader> reader = SampleReader::Prepare(**metrics, *hot_);
   if (!reader.ok()) return reader.status();
   const absl::Status status = reader->Read(
-      pool, storage::ToNanos(after), storage::ToNanos(until),
+      pool, RangeOf(after, until, coarsest),
       [&](const TimedValue& sample) {
         samples.push_back(ToSample(sample));
         return std::ssize(samples) < limit;
@@ -195,16 +203,16 @@ absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::stri
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteStore::ScanSamples(
-    const std::map<std::string, absl::Time>& after, absl::Time until,
+    const std::map<std::string, From>& from, absl::Time until,
     absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) {
   absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
   if (!metrics.ok()) return metrics.status();
   absl::StatusOr<SampleReader> reader = SampleReader::Prepare(**metrics, *hot_);
   if (!reader.ok()) return reader.status();
   std::vector<std::string> damaged;
-  for (const auto& [pool, begin] : after) {
+  for (const auto& [pool, begin] : from) {
     const absl::Status status = reader->Read(
-        pool, storage::ToNanos(begin), storage::ToNanos(until),
+        pool, RangeOf(begin.after, until, begin.coarsest),
         [&, name = &pool](const TimedValue& sample) {
           take(*name, ToSample(sample));
           return true;

@@ -22,6 +22,8 @@ class Store {
  public:
   struct Options {
     absl::Duration sample_retention = absl::Hours(24 * 35);
+    absl::Duration rollup_5m_retention = absl::Hours(24 * 90);
+    absl::Duration rollup_1h_retention = absl::Hours(24 * 400);
     absl::Duration decision_retention = absl::Hours(24 * 7);
     absl::Duration event_retention = absl::Hours(24 * 7);
     absl::Duration request_retention = absl::Hours(24);
@@ -50,24 +52,32 @@ class Store {
 
   // Removes what is older than its retention, in slices of at most 10,000 rows, on the writer
   // thread, between commits. `now` is the wall clock. Returns when all is removed, so it must not
-  // be called from a `done`. Samples are removed by the chunk, when the last of it is too old;
-  // until then the older ones are not shown. Samples of an erased pool also stay until their
-  // retention ends.
+  // be called from a `done`. Samples become means of 5 minutes, these means of hours, and these are
+  // removed, each by the chunk, when the last of it is too old for its resolution. A mean has the
+  // time at which its 5 minutes or its hour (UTC) begin. Samples of an erased pool also stay until
+  // their retention ends.
   virtual void Prune(absl::Time now) = 0;
 
   // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest
-  // ones). Costs as much as is returned, however much there is of others and of other times.
+  // ones), and before the first of them means of at most `coarsest`: zero gives none, 5 minutes and
+  // 1 hour those. Costs as much as is returned, however much there is of others and of other times.
   // kDataLoss: some of them cannot be read; the message says from which time to which. The others
   // can be read around them.
   virtual absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool,
                                                               absl::Time after, absl::Time until,
+                                                              absl::Duration coarsest,
                                                               int64_t limit) = 0;
 
-  // Those of many pools: of one pool in `after` after the other the samples in (its time, `until`],
-  // oldest first. What cannot be read is left out; returned is a line for each such piece. `take`
-  // must not call the store.
+  // Where a pool's samples are read from: those later than `after`, and means as in ReadSamples.
+  struct From {
+    absl::Time after;
+    absl::Duration coarsest;
+  };
+  // Those of many pools: of one pool in `from` after the other the samples up to `until`, oldest
+  // first. What cannot be read is left out; returned is a line for each such piece. `take` must not
+  // call the store.
   virtual absl::StatusOr<std::vector<std::string>> ScanSamples(
-      const std::map<std::string, absl::Time>& after, absl::Time until,
+      const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 
   // Newest first, ids below `before_id` (0: from the newest).

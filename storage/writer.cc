@@ -17,21 +17,22 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
   if (!state_tables.ok()) return state_tables.status();
   absl::StatusOr<SampleTables> sample_tables = SampleTables::Prepare(*metrics, hot);
   if (!sample_tables.ok()) return sample_tables.status();
-  std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics), hot,
-                                            *std::move(state_tables), *std::move(sample_tables),
-                                            options));
+  std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics),
+                                            *std::move(state_tables), *std::move(sample_tables)));
+  absl::StatusOr<std::unique_ptr<Retention>> retention =
+      Retention::Prepare(*writer->state_, *writer->metrics_, writer->sample_tables_, options);
+  if (!retention.ok()) return retention.status();
+  writer->retention_ = *std::move(retention);
   writer->thread_ = std::thread([raw = writer.get()] { raw->Run(); });
   return writer;
 }
 
 Writer::Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-               HotSamples& hot, StateTables state_tables, SampleTables sample_tables,
-               const Store::Options& options)
+               StateTables state_tables, SampleTables sample_tables)
     : state_(std::move(state)),
       metrics_(std::move(metrics)),
       state_tables_(std::move(state_tables)),
-      sample_tables_(std::move(sample_tables)),
-      retention_(*state_, *metrics_, hot, options) {}
+      sample_tables_(std::move(sample_tables)) {}
 
 void Writer::Commit(v1::WriteBatch batch, Done done) {
   int64_t samples = 0;
@@ -171,7 +172,7 @@ void Writer::CompactSlice() {
 void Writer::PruneSlice(const Work& work) {
   bool more = false;
   if (broken_.ok()) {
-    const absl::StatusOr<bool> removed = retention_.RemoveSlice(work.prune_now);
+    const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.prune_now);
     if (removed.ok()) {
       more = *removed;
     } else {

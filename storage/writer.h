@@ -70,8 +70,8 @@ class Writer {
     uint64_t prune_ticket = 0;
   };
 
-  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics, HotSamples& hot,
-         StateTables state_tables, SampleTables sample_tables, const Store::Options& options);
+  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
+         StateTables state_tables, SampleTables sample_tables);
 
   void Run();
   bool NextWork(Work& work);  // False: stopped, and nothing is left.
@@ -87,8 +87,8 @@ class Writer {
   const std::unique_ptr<Connection> metrics_;
   StateTables state_tables_;
   SampleTables sample_tables_;
-  Retention retention_;
-  absl::Status broken_;  // Not OK: why nothing is written any more.
+  std::unique_ptr<Retention> retention_;  // Never null once it runs.
+  absl::Status broken_;                   // Not OK: why nothing is written any more.
 
   // Everybody's, under `mutex_`.
   std::mutex mutex_;

@@ -86,11 +86,11 @@ absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
   const absl::Duration horizon =
       FromProto(request.has_horizon() ? request.horizon() : spec.season_lengths(0));
   const int64_t ahead = std::clamp<int64_t>(absl::Ceil(horizon, step) / step, 1, kForecastReachMax);
-  const int64_t back =
-      std::min(request.history_steps() * RowSteps(step, ahead), kHistorySamplesMax);
+  const int64_t row_steps = RowSteps(step, ahead);
+  const int64_t back = std::min(request.history_steps() * row_steps, kHistorySamplesMax);
   const absl::Time until = StepStart(api.clock.Now().wall, step);
   return api.store.ReadSamples(request.pool(), until - back * step - absl::Nanoseconds(1),
-                               until - absl::Nanoseconds(1), kHistorySamplesMax);
+                               until - absl::Nanoseconds(1), row_steps * step, kHistorySamplesMax);
 }
 
 std::string ScopeOf(const v1::ListDecisionsRequest& request) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "storage/samples/chunk_table.h"
+#include "storage/samples/resolutions.h"
 #include "storage/samples/timed_value.h"
 
 namespace shadow::storage {
@@ -18,7 +19,7 @@ constexpr char kPutRow[] = "INSERT INTO samples(time_ns, series, value) VALUES(?
 using Rest = std::unordered_map<int64_t, std::vector<TimedValue>>;  // By series.
 
 absl::StatusOr<Rest> MakeChunks(Connection& metrics) {
-  absl::StatusOr<ChunkTable> chunks = ChunkTable::Prepare(metrics);
+  absl::StatusOr<ChunkTable> chunks = ChunkTable::Prepare(metrics, kResolutions[0].table);
   if (!chunks.ok()) return chunks.status();
   absl::StatusOr<Statement> rows = metrics.Prepare(kRows);
   if (!rows.ok()) return rows.status();

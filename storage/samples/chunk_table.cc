@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/substitute.h"
 #include "storage/samples/chunk_codec.h"
 
 namespace shadow::storage {
@@ -11,26 +12,26 @@ namespace {
 
 // Where a damaged one begins at the same time, it is the older.
 constexpr char kFindBefore[] =
-    "SELECT id, last_ns, data FROM chunks WHERE series = ?1 AND first_ns <= ?2 "
+    "SELECT id, last_ns, data FROM $0 WHERE series = ?1 AND first_ns <= ?2 "
     "ORDER BY first_ns DESC, id DESC LIMIT 1";
-constexpr char kFindNext[] = "SELECT min(first_ns) FROM chunks WHERE series = ?1 AND first_ns > ?2";
-constexpr char kRemove[] = "DELETE FROM chunks WHERE id = ?1";
-constexpr char kInsert[] =
-    "INSERT INTO chunks(series, first_ns, last_ns, data) VALUES(?1, ?2, ?3, ?4)";
+constexpr char kFindNext[] = "SELECT min(first_ns) FROM $0 WHERE series = ?1 AND first_ns > ?2";
+constexpr char kRemove[] = "DELETE FROM $0 WHERE id = ?1";
+constexpr char kInsert[] = "INSERT INTO $0(series, first_ns, last_ns, data) VALUES(?1, ?2, ?3, ?4)";
 
 constexpr size_t kChunkSamplesMin = kChunkSamples / 2;
 constexpr size_t kChunkSamplesMax = kChunkSamples + kChunkSamples / 2;
 
 }  // namespace
 
-absl::StatusOr<ChunkTable> ChunkTable::Prepare(Connection& metrics) {
-  ChunkTable table;
-  absl::Status status = metrics.PrepareInto(kFindBefore, table.find_before_);
-  status.Update(metrics.PrepareInto(kFindNext, table.find_next_));
-  status.Update(metrics.PrepareInto(kRemove, table.remove_));
-  status.Update(metrics.PrepareInto(kInsert, table.insert_));
+absl::StatusOr<ChunkTable> ChunkTable::Prepare(Connection& metrics, const char* table) {
+  ChunkTable chunks;
+  absl::Status status =
+      metrics.PrepareInto(absl::Substitute(kFindBefore, table), chunks.find_before_);
+  status.Update(metrics.PrepareInto(absl::Substitute(kFindNext, table), chunks.find_next_));
+  status.Update(metrics.PrepareInto(absl::Substitute(kRemove, table), chunks.remove_));
+  status.Update(metrics.PrepareInto(absl::Substitute(kInsert, table), chunks.insert_));
   if (!status.ok()) return status;
-  return table;
+  return chunks;
 }
 
 absl::Status ChunkTable::Add(int64_t series, std::span<const TimedValue> samples) {

@@ -1,4 +1,4 @@
-// The writing side of `chunks`: the samples of each pool, some hundred to a row.
+// The writing side of a table of chunks: the samples of each pool, some hundred to a row.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ inline constexpr size_t kChunkSamples = 240;
 // added to it, so it stays as it is, and what comes later into its time gets chunks of its own.
 class ChunkTable {
  public:
-  static absl::StatusOr<ChunkTable> Prepare(Connection& metrics);
+  // `table`: of kResolutions.
+  static absl::StatusOr<ChunkTable> Prepare(Connection& metrics, const char* table);
 
   // Within a transaction. `samples` (by ascending, distinct times) are added to those of `series`
   // and replace those of their times. Costs as much as the chunks that they fall into.

@@ -30,14 +30,13 @@ void HotSamples::Drop(int64_t series) {
   series_.erase(series);
 }
 
-void HotSamples::DropBefore(int64_t time_ns) {
-  oldest_shown_ns_ = time_ns;
+std::vector<int64_t> HotSamples::SeriesBefore(int64_t time_ns) const {
   const std::lock_guard lock(mutex_);
-  for (auto it = series_.begin(); it != series_.end();) {
-    std::erase_if(it->second,
-                  [time_ns](const TimedValue& sample) { return sample.time_ns < time_ns; });
-    it = it->second.empty() ? series_.erase(it) : std::next(it);
+  std::vector<int64_t> found;
+  for (const auto& [series, samples] : series_) {
+    if (!samples.empty() && samples.front().time_ns < time_ns) found.push_back(series);
   }
+  return found;
 }
 
 size_t HotSamples::Count(int64_t series) const {

@@ -1,15 +1,15 @@
 // Reads the samples of one pool after the other from metrics.db: rows and chunks as one series.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/samples/hot_samples.h"
+#include "storage/samples/resolutions.h"
 #include "storage/samples/timed_value.h"
 #include "storage/sqlite.h"
 
@@ -20,21 +20,27 @@ class SampleReader {
  public:
   static absl::StatusOr<SampleReader> Prepare(Connection& metrics, const HotSamples& hot);
 
-  // Gives `take` the samples of `pool` in (after_ns, until_ns] by time, until it returns false.
-  // A damaged chunk: `on_damage` is told which; reading goes on after it if that returns OK,
-  // otherwise Read returns what it returned.
-  absl::Status Read(const std::string& pool, int64_t after_ns, int64_t until_ns,
+  // Which samples: those in (after_ns, until_ns], and means of at most `coarsest_ns`.
+  struct Range {
+    int64_t after_ns = 0;
+    int64_t until_ns = 0;
+    int64_t coarsest_ns = 0;
+  };
+
+  // Gives `take` the samples of `pool` by time, until it returns false. Of equal times the finest
+  // counts. A damaged chunk: `on_damage` is told which; reading goes on after it if that returns
+  // OK, otherwise Read returns what it returned.
+  absl::Status Read(const std::string& pool, const Range& range,
                     absl::FunctionRef<bool(const TimedValue&)> take,
                     absl::FunctionRef<absl::Status(absl::Status)> on_damage);
 
  private:
-  explicit SampleReader(const HotSamples& hot) : hot_(&hot) {}
+  SampleReader(Connection& metrics, const HotSamples& hot) : metrics_(&metrics), hot_(&hot) {}
 
-  absl::StatusOr<std::vector<TimedValue>> Decode(const std::string& pool) const;
-
-  const HotSamples* hot_;  // Never null; a pointer so that this can be moved.
+  Connection* metrics_;  // Never null; pointers so that this can be moved.
+  const HotSamples* hot_;
   Statement find_series_;
-  Statement read_chunks_;
+  std::array<Statement, kResolutions.size()> read_chunks_;
 };
 
 }  // namespace shadow::storage

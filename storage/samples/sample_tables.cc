@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "storage/samples/resolutions.h"
 #include "storage/tables.h"
 
 namespace shadow::storage {
@@ -63,7 +64,7 @@ void SortByTime(std::vector<TimedValue>& samples) {
 
 absl::StatusOr<SampleTables> SampleTables::Prepare(Connection& metrics, HotSamples& hot) {
   SampleTables tables(hot);
-  absl::StatusOr<ChunkTable> chunks = ChunkTable::Prepare(metrics);
+  absl::StatusOr<ChunkTable> chunks = ChunkTable::Prepare(metrics, kResolutions[0].table);
   if (!chunks.ok()) return chunks.status();
   tables.chunks_ = *std::move(chunks);
   absl::Status status = metrics.PrepareInto(kPutSeries, tables.put_series_);
@@ -151,6 +152,12 @@ absl::Status SampleTables::Write(std::span<const v1::WriteBatch* const> batches)
   for (const int64_t series : dropped_) few->erase(series);
   put_ = *std::move(few);
   return absl::OkStatus();
+}
+
+bool SampleTables::MakeOldDue(int64_t before_ns) {
+  const std::vector<int64_t> old = hot_->SeriesBefore(before_ns);
+  due_.insert(old.begin(), old.end());
+  return !old.empty();
 }
 
 absl::Status SampleTables::Compact() {

@@ -36,6 +36,10 @@ class SampleTables {
   // pool that is erased leaves its samples to the retention, and none to a later one of its name.
   absl::Status Write(std::span<const v1::WriteBatch* const> batches);
 
+  // Pools with rows older than `before_ns` become due for Compact, for only chunks are rolled up.
+  // False: there are none.
+  bool MakeOldDue(int64_t before_ns);
+
   bool CompactionIsDue() const { return !due_.empty(); }
 
   // Within a transaction. Moves the rows of some pools into chunks, at most about

@@ -123,8 +123,8 @@ std::vector<double> ReadMs(FilledStore& filled, int pools, absl::Time after, abs
   std::vector<double> ms;
   for (int i = 0; i < kReads; ++i) {
     const auto begin = Steady::now();
-    const auto samples =
-        Must(filled.store().ReadSamples(PoolName(i * 37 % pools), after, until, 1'000'000));
+    const auto samples = Must(filled.store().ReadSamples(PoolName(i * 37 % pools), after, until,
+                                                         absl::ZeroDuration(), 1'000'000));
     ms.push_back(MsSince(begin));
     if (std::ssize(samples) != (until - after) / kStep) throw std::runtime_error("samples lack");
   }
@@ -133,12 +133,14 @@ std::vector<double> ReadMs(FilledStore& filled, int pools, absl::Time after, abs
 
 // As a restart does after a kill: the last hour of all pools. Seconds.
 double ScanSeconds(FilledStore& filled, int pools) {
-  std::map<std::string, absl::Time> after;
-  for (int i = 0; i < pools; ++i) after[PoolName(i)] = filled.end() - absl::Hours(1) - kStep;
+  std::map<std::string, Store::From> from;
+  for (int i = 0; i < pools; ++i) {
+    from[PoolName(i)] = {filled.end() - absl::Hours(1) - kStep, absl::ZeroDuration()};
+  }
   int64_t samples = 0;
   const auto begin = Steady::now();
   const auto scanned = filled.store().ScanSamples(
-      after, absl::InfiniteFuture(), [&](const std::string&, const v1::Sample&) { ++samples; });
+      from, absl::InfiniteFuture(), [&](const std::string&, const v1::Sample&) { ++samples; });
   const double seconds = MsSince(begin) / 1e3;
   if (!scanned.ok() || samples != int64_t{60} * pools) throw std::runtime_error("samples lack");
   return seconds;

@@ -229,10 +229,11 @@ class Simulation {
         result.fit = effect.fit;
         break;
       case Effect::Kind::kLearn:
-        return LearnAgain(effect, [this](const std::string& pool, absl::Time after,
-                                         absl::Time until, int64_t limit) {
-          return store_.ReadSamples(pool, after, until, limit);
-        });
+        return LearnAgain(effect,
+                          [this](const std::string& pool, absl::Time after, absl::Time until,
+                                 absl::Duration /*coarsest*/, int64_t limit) {
+                            return store_.ReadSamples(pool, after, until, limit);
+                          });
       case Effect::Kind::kScore: {
         auto scored = score(effect.pool->pool);
         result.status = scored.status();

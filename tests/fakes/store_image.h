@@ -57,7 +57,7 @@ class StoreImage {
     return contents;
   }
 
-  // As Store::ReadSamples.
+  // As Store::ReadSamples; nothing is ever rolled up.
   std::vector<v1::Sample> ReadSamples(const std::string& pool, absl::Time after, absl::Time until,
                                       int64_t limit) const {
     std::vector<v1::Sample> read;

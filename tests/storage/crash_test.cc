@@ -68,8 +68,8 @@ TEST_CASE("every acknowledged write survives kill -9") {
     REQUIRE(all_events.ok());
     std::set<int64_t> events;
     for (const v1::Event& event : *all_events) events.insert(event.revision());
-    const auto all_samples =
-        store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 1'000'000);
+    const auto all_samples = store->ReadSamples(
+        "pools/web", absl::InfinitePast(), absl::InfiniteFuture(), absl::ZeroDuration(), 1'000'000);
     REQUIRE(all_samples.ok());
     std::set<int64_t> samples;
     for (const v1::Sample& sample : *all_samples) samples.insert(sample.time().seconds());

@@ -125,15 +125,6 @@ constexpr storage::Schema kSchemaOne = {kTestId, kOne, ""};
 constexpr storage::Schema kSchemaTwo = {kTestId, kTwo, ""};
 constexpr storage::Schema kSchemaBroken = {kTestId, kBroken, ""};
 
-int64_t Query(const std::string& path, const std::string& sql) {
-  const auto connection = storage::Connection::Open(path, storage::Connection::Access::kReadOnly);
-  REQUIRE(connection.ok());
-  const absl::StatusOr<int64_t> number = (*connection)->QueryInteger(sql);
-  INFO(number.status());
-  REQUIRE(number.ok());
-  return *number;
-}
-
 TEST_CASE("an older schema is migrated after a backup") {
   const TempDirectory directory;
   const std::string path = directory.File("some.db");

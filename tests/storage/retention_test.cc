@@ -36,8 +36,8 @@ TEST_CASE("what is older than its retention is removed, each kind by its own") {
   Fill(*store);
   store->Prune(absl::FromUnixSeconds(1000));
 
-  const auto samples =
-      store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 10000);
+  const auto samples = store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(),
+                                          absl::ZeroDuration(), 10000);
   REQUIRE(samples.ok());
   REQUIRE(samples->size() == 101);  // Seconds 900 to 1000.
   CHECK(samples->front().time().seconds() == 900);
@@ -120,7 +120,10 @@ TEST_CASE("more than a slice is removed slice by slice, and commits go on betwee
                   [verdict](const absl::Status& status) { verdict->set_value(status); });
   }
   store->Prune(absl::FromUnixSeconds(kSamples + 1000));
-  CHECK(store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 10)->empty());
+  CHECK(store
+            ->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(),
+                          absl::ZeroDuration(), 10)
+            ->empty());
   for (auto& verdict : verdicts) CHECK(verdict.get().ok());
   CHECK(store->ReadEvents(0, "", 100)->size() == 20);
 }

@@ -19,8 +19,8 @@ using Series = std::map<int64_t, double>;  // Value by time_ns.
 constexpr int64_t kSecond = 1'000'000'000;
 
 Series ReadAll(Store& store, const std::string& pool) {
-  const auto samples =
-      store.ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(), 10'000'000);
+  const auto samples = store.ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(),
+                                         absl::ZeroDuration(), 10'000'000);
   INFO(samples.status());
   REQUIRE(samples.ok());
   Series series;
@@ -34,14 +34,6 @@ Series ReadAll(Store& store, const std::string& pool) {
   }
   CHECK(in_order);
   return series;
-}
-
-int64_t Query(const std::string& path, const std::string& sql) {
-  const auto connection = storage::Connection::Open(path, storage::Connection::Access::kReadOnly);
-  REQUIRE(connection.ok());
-  const absl::StatusOr<int64_t> number = (*connection)->QueryInteger(sql);
-  REQUIRE(number.ok());
-  return *number;
 }
 
 // One value each `step_s` to each pool, in one batch.
@@ -79,17 +71,17 @@ class ModelTest {
   }
 
   void CheckAll() {
-    for (const char* pool : kPools) CHECK(ReadAll(*store_, pool) == Shown(pool));
-    std::map<std::string, absl::Time> after;
-    for (const char* pool : kPools) after[pool] = absl::InfinitePast();
+    for (const char* pool : kPools) CHECK(Kept(ReadAll(*store_, pool)) == Kept(model_[pool]));
+    std::map<std::string, Store::From> from;
+    for (const char* pool : kPools) from[pool] = {absl::FromUnixNanos(expired_ns_ - 1), {}};
     std::map<std::string, Series> scanned;
     const auto damaged = store_->ScanSamples(
-        after, absl::InfiniteFuture(), [&](const std::string& pool, const v1::Sample& sample) {
+        from, absl::InfiniteFuture(), [&](const std::string& pool, const v1::Sample& sample) {
           scanned[pool][storage::ToNanos(sample.time())] = sample.value();
         });
     REQUIRE(damaged.ok());
     CHECK(damaged->empty());
-    for (const char* pool : kPools) CHECK(scanned[pool] == Shown(pool));
+    for (const char* pool : kPools) CHECK(scanned[pool] == Kept(model_[pool]));
   }
 
  private:
@@ -99,14 +91,16 @@ class ModelTest {
   void Reopen() {
     store_.reset();
     store_ = OpenStore(directory_.path(), {.sample_retention = kRetention});
-    if (oldest_shown_ns_ > 0) Prune();  // Shows what it did before.
   }
 
   void Prune() {
     store_->Prune(absl::FromUnixSeconds(now_s_));
-    oldest_shown_ns_ =
-        std::max(oldest_shown_ns_, now_s_ * kSecond - absl::ToInt64Nanoseconds(kRetention));
-    for (const char* pool : kPools) model_[pool] = Shown(pool);
+    expired_ns_ = std::max(expired_ns_, now_s_ * kSecond - absl::ToInt64Nanoseconds(kRetention));
+    for (const char* pool : kPools) {  // Nothing is made up, also of what may be gone.
+      for (const auto& [time_ns, value] : ReadAll(*store_, pool)) {
+        CHECK(model_[pool].at(time_ns) == value);
+      }
+    }
   }
 
   void Erase() {
@@ -144,13 +138,13 @@ class ModelTest {
   void CheckRange() {
     const char* pool = kPools[random_() % 3];
     const auto any = [&] { return (now_s_ - static_cast<int64_t>(random_() % 5000)) * kSecond; };
-    const int64_t after = any();
+    const int64_t after = std::max(any(), expired_ns_ - 1);
     const int64_t until = any();
     const auto limit = static_cast<int64_t>(random_() % 600);
-    const auto samples =
-        store_->ReadSamples(pool, absl::FromUnixNanos(after), absl::FromUnixNanos(until), limit);
+    const auto samples = store_->ReadSamples(
+        pool, absl::FromUnixNanos(after), absl::FromUnixNanos(until), absl::ZeroDuration(), limit);
     REQUIRE(samples.ok());
-    const Series shown = Shown(pool);
+    const Series shown = Kept(model_[pool]);
     Series found;
     for (const v1::Sample& one : *samples) found[storage::ToNanos(one.time())] = one.value();
     Series wanted;
@@ -161,17 +155,15 @@ class ModelTest {
     CHECK(found.size() == samples->size());
   }
 
-  Series Shown(const std::string& pool) {
-    const Series& all = model_[pool];
-    return {all.lower_bound(oldest_shown_ns_), all.end()};
-  }
+  // What may not be gone.
+  Series Kept(const Series& all) const { return {all.lower_bound(expired_ns_), all.end()}; }
 
   const TempDirectory directory_;
   std::mt19937_64 random_;
   std::unique_ptr<Store> store_;
   std::map<std::string, Series> model_;
   int64_t now_s_ = 1'000'000;
-  int64_t oldest_shown_ns_ = 0;
+  int64_t expired_ns_ = 0;
 };
 
 TEST_CASE("whatever is written, late, again or erased, is read as a plain map would have it") {
@@ -214,8 +206,8 @@ TEST_CASE("a read amid the making of chunks has every sample that was durable be
   std::thread reader([&] {
     while (durable < kTicks) {
       const int64_t least = durable;
-      const auto samples =
-          store->ReadSamples("pools/a", absl::UnixEpoch(), absl::InfiniteFuture(), 1'000'000);
+      const auto samples = store->ReadSamples("pools/a", absl::UnixEpoch(), absl::InfiniteFuture(),
+                                              absl::ZeroDuration(), 1'000'000);
       if (!samples.ok() || std::ssize(*samples) < least) {
         ++failures;
         return;
@@ -277,7 +269,7 @@ TEST_CASE("a store of version 1 is migrated with every sample that it had") {
     CHECK(ReadAll(*store, "pools/b").size() == 100);
     CHECK(ReadAll(*store, "#3").empty() == false);
   }
-  CHECK(Query(path, "PRAGMA user_version") == 2);
+  CHECK(Query(path, "PRAGMA user_version") == 3);
   CHECK(Query(path, "SELECT count(*) FROM chunks") == 16);
   CHECK(Query(path + ".v1.backup", "PRAGMA user_version") == 1);
   CHECK(Query(path + ".v1.backup", "SELECT count(*) FROM samples") == 4100);
@@ -292,7 +284,7 @@ TEST_CASE("a damaged chunk is named, hides itself alone, and takes what comes in
   const std::unique_ptr<Store> store = OpenStore(directory.path());
   const auto count = [&](int64_t after_s, int64_t until_s) {
     return store->ReadSamples("pools/a", absl::FromUnixSeconds(after_s),
-                              absl::FromUnixSeconds(until_s), 10'000);
+                              absl::FromUnixSeconds(until_s), absl::ZeroDuration(), 10'000);
   };
   const absl::Status damage = count(0, 2000).status();
   CHECK(damage.code() == absl::StatusCode::kDataLoss);
@@ -303,7 +295,7 @@ TEST_CASE("a damaged chunk is named, hides itself alone, and takes what comes in
 
   int64_t scanned = 0;
   const auto damaged =
-      store->ScanSamples({{"pools/a", absl::InfinitePast()}}, absl::InfiniteFuture(),
+      store->ScanSamples({{"pools/a", {absl::InfinitePast(), {}}}}, absl::InfiniteFuture(),
                          [&](const std::string&, const v1::Sample&) { ++scanned; });
   REQUIRE(damaged.ok());
   CHECK(damaged->size() == 1);
@@ -313,14 +305,15 @@ TEST_CASE("a damaged chunk is named, hides itself alone, and takes what comes in
   REQUIRE(CommitAndWait(*store, Ticks({"pools/a"}, 100, 400)).ok());
   scanned = 0;
   CHECK(store
-            ->ScanSamples({{"pools/a", absl::InfinitePast()}}, absl::InfiniteFuture(),
+            ->ScanSamples({{"pools/a", {absl::InfinitePast(), {}}}}, absl::InfiniteFuture(),
                           [&](const std::string&, const v1::Sample&) { ++scanned; })
             .ok());
   CHECK(scanned == 960);
-  store->Prune(absl::FromUnixSeconds(470) + Store::Options().sample_retention);
+  // It goes when a chunk of 5 minutes that all end by then goes.
+  store->Prune(absl::FromUnixSeconds(599) + Store::Options().sample_retention);
   CHECK(count(0, 2000).status().code() == absl::StatusCode::kDataLoss);
-  store->Prune(absl::FromUnixSeconds(480) + Store::Options().sample_retention);
-  CHECK(count(0, 2000)->size() == 480);
+  store->Prune(absl::FromUnixSeconds(600) + Store::Options().sample_retention);
+  CHECK(count(0, 2000)->size() == 360);
 }
 
 constexpr int64_t kCrashPools = 20;
@@ -331,8 +324,8 @@ std::string CrashPool(int64_t number) { return "pools/p" + std::to_string(number
 int TickForEver(const std::string& directory, int fd) {
   const auto store = Store::Open(directory, {});
   if (!store.ok()) return 1;
-  const auto written =
-      (*store)->ReadSamples("pools/p0", absl::UnixEpoch(), absl::InfiniteFuture(), 10'000'000);
+  const auto written = (*store)->ReadSamples("pools/p0", absl::UnixEpoch(), absl::InfiniteFuture(),
+                                             absl::ZeroDuration(), 10'000'000);
   if (!written.ok()) return 1;
   std::vector<std::string> pools;
   for (int64_t i = 0; i < kCrashPools; ++i) pools.push_back(CrashPool(i));

@@ -70,8 +70,8 @@ void RequireEveryKind(Store& store, const v1::WriteBatch& batch) {
   REQUIRE(decisions.ok());
   REQUIRE(decisions->size() == 1);
   CHECK(MessageDifferencer::Equals(decisions->front(), batch.decisions(0)));
-  const auto samples =
-      store.ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 10);
+  const auto samples = store.ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(),
+                                         absl::ZeroDuration(), 10);
   REQUIRE(samples.ok());
   REQUIRE(samples->size() == 2);
   CHECK(MessageDifferencer::Equals((*samples)[0], batch.samples(0).samples(0)));
@@ -164,7 +164,8 @@ TEST_CASE("a pool that is made again has none of the samples of the one before")
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());
   const auto read = [&](const std::string& pool) {
-    const auto samples = store->ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(), 10);
+    const auto samples = store->ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(),
+                                            absl::ZeroDuration(), 10);
     REQUIRE(samples.ok());
     return *samples;
   };
@@ -264,7 +265,7 @@ TEST_CASE("samples are read after one time up to another, the oldest first") {
 
   const auto seconds = [&](absl::Time after, absl::Time until, int64_t limit) {
     std::vector<int64_t> found;
-    const auto samples = store->ReadSamples("pools/a", after, until, limit);
+    const auto samples = store->ReadSamples("pools/a", after, until, absl::ZeroDuration(), limit);
     REQUIRE(samples.ok());
     for (const v1::Sample& sample : *samples) {
       CHECK(sample.value() == 1);
@@ -276,12 +277,15 @@ TEST_CASE("samples are read after one time up to another, the oldest first") {
   CHECK(seconds(epoch, epoch + absl::Seconds(3), 100) == std::vector<int64_t>{1, 2, 3});
   CHECK(seconds(epoch, absl::InfiniteFuture(), 2) == std::vector<int64_t>{1, 2});
   CHECK(seconds(absl::InfinitePast(), epoch, 100) == std::vector<int64_t>{-2, -1, 0});
-  const auto last =
-      store->ReadSamples("pools/b", epoch + absl::Seconds(4), absl::InfiniteFuture(), 100);
+  const auto last = store->ReadSamples("pools/b", epoch + absl::Seconds(4), absl::InfiniteFuture(),
+                                       absl::ZeroDuration(), 100);
   REQUIRE(last.ok());
   REQUIRE(last->size() == 1);
   CHECK(last->front().value() == 7.5);
-  CHECK(store->ReadSamples("pools/c", absl::InfinitePast(), absl::InfiniteFuture(), 1)->empty());
+  CHECK(store
+            ->ReadSamples("pools/c", absl::InfinitePast(), absl::InfiniteFuture(),
+                          absl::ZeroDuration(), 1)
+            ->empty());
 }
 
 TEST_CASE("a sample before the epoch keeps its nanoseconds") {
@@ -291,8 +295,8 @@ TEST_CASE("a sample before the epoch keeps its nanoseconds") {
   batch.add_samples()->set_pool("pools/a");
   AddSample(*batch.mutable_samples(0), -1, 3, 250'000'000);  // A quarter second after -1 s.
   REQUIRE(CommitAndWait(*store, batch).ok());
-  const auto samples =
-      store->ReadSamples("pools/a", absl::InfinitePast(), absl::InfiniteFuture(), 1);
+  const auto samples = store->ReadSamples("pools/a", absl::InfinitePast(), absl::InfiniteFuture(),
+                                          absl::ZeroDuration(), 1);
   REQUIRE(samples.ok());
   REQUIRE(samples->size() == 1);
   CHECK(samples->front().time().seconds() == -1);
@@ -313,14 +317,15 @@ TEST_CASE("the samples of many pools are read pool by pool, each from its own ti
   const auto take = [&](const std::string& pool, const v1::Sample& sample) {
     seen += pool.back() + std::to_string(sample.time().seconds()) + " ";
   };
-  const std::map<std::string, absl::Time> after = {{"pools/a", absl::InfinitePast()},
-                                                   {"pools/b", absl::FromUnixSeconds(2)},
-                                                   {"pools/none", absl::InfinitePast()}};
-  REQUIRE(store->ScanSamples(after, absl::FromUnixSeconds(3), take).ok());
+  const std::map<std::string, Store::From> from = {{"pools/a", {absl::InfinitePast(), {}}},
+                                                   {"pools/b", {absl::FromUnixSeconds(2), {}}},
+                                                   {"pools/none", {absl::InfinitePast(), {}}}};
+  REQUIRE(store->ScanSamples(from, absl::FromUnixSeconds(3), take).ok());
   CHECK(seen == "a1 a2 a3 b3 ");
   seen.clear();
-  REQUIRE(store->ScanSamples({{"pools/none", absl::InfinitePast()}}, absl::InfiniteFuture(), take)
-              .ok());
+  REQUIRE(
+      store->ScanSamples({{"pools/none", {absl::InfinitePast(), {}}}}, absl::InfiniteFuture(), take)
+          .ok());
   CHECK(seen.empty());
 }
 

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "storage/sqlite.h"
 #include "storage/store.h"
 
 namespace shadow {
@@ -91,6 +92,17 @@ inline void AddSample(v1::SampleBatch& batch, int64_t unix_seconds, double value
   v1::Sample* sample = batch.add_samples();
   *sample->mutable_time() = At(unix_seconds, nanos);
   sample->set_value(value);
+}
+
+// Asks for a number.
+inline int64_t Query(const std::string& path, const std::string& sql) {
+  const auto connection = storage::Connection::Open(path, storage::Connection::Access::kReadOnly);
+  INFO(connection.status());
+  REQUIRE(connection.ok());
+  const absl::StatusOr<int64_t> number = (*connection)->QueryInteger(sql);
+  INFO(number.status());
+  REQUIRE(number.ok());
+  return *number;
 }
 
 // Runs SQL on a closed store's file, as a stranger would.

@@ -173,8 +173,8 @@ TEST_CASE("readers see whole batches, in order, while others are written") {
       do {
         const auto events = store->ReadEvents(0, "", 10 * kBatches);
         const auto contents = store->Load();
-        const auto samples =
-            store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(), 10000);
+        const auto samples = store->ReadSamples(
+            "pools/web", absl::InfinitePast(), absl::InfiniteFuture(), absl::ZeroDuration(), 10000);
         if (!events.ok() || !contents.ok() || !samples.ok() || events->size() % 2 != 0) {
           ++errors;
           return;

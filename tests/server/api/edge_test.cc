@@ -102,7 +102,12 @@ TEST_CASE("a typo in the configuration is an error with its place") {
 }
 
 TEST_CASE("settings out of their range are refused by name") {
-  CHECK(ResolveConfig({})->socket_path == "/run/shadowd/shadowd.sock");
+  const auto defaults = ResolveConfig({});
+  REQUIRE(defaults.ok());
+  CHECK(defaults->socket_path == "/run/shadowd/shadowd.sock");
+  CHECK(defaults->sample_retention == absl::Hours(24 * 35));
+  CHECK(defaults->rollup_5m_retention == absl::Hours(24 * 90));
+  CHECK(defaults->rollup_1h_retention == absl::Hours(24 * 400));
   struct Case {
     const char* field;
     void (*set)(v1::DaemonConfig&);
@@ -118,6 +123,8 @@ TEST_CASE("settings out of their range are refused by name") {
       {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},
       {"instance_log_max_bytes",
        [](v1::DaemonConfig& config) { config.set_instance_log_max_bytes(1); }},
+      {"rollup_1h_retention",
+       [](v1::DaemonConfig& config) { config.mutable_rollup_1h_retention()->set_seconds(-1); }},
       {"event_retention",
        [](v1::DaemonConfig& config) { config.mutable_event_retention()->set_seconds(1); }},
   };

@@ -89,8 +89,9 @@ EffectResult LearnAgain(const Effect& effect, const ReadSamples& read) {
   PoolEntry& learner = *effect.learner;
   OpenForecasts(learner);
   const absl::Time until = effect.until - absl::Nanoseconds(1);
+  const absl::Duration step = FromProto(learner.record.pool().step());
   for (absl::Time after = absl::InfinitePast();;) {
-    const auto page = read(learner.record.pool().name(), after, until, kLearnPage);
+    const auto page = read(learner.record.pool().name(), after, until, step, kLearnPage);
     result.status = page.status();
     if (!page.ok() || page->empty()) break;
     Replay(learner, Samples(page->begin(), page->end()));

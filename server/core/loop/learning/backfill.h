@@ -27,9 +27,11 @@ void BeginLearning(Changes& changes, PoolEntry& pool);
 // The steps that closed meanwhile follow what was learned, and the pool goes on by both.
 void OnLearned(Changes& changes, PoolEntry& pool, const EffectResult& result);
 
-// Stored samples of `pool` in (after, until], oldest first, at most `limit`.
+// Stored samples of `pool` in (after, until], oldest first, at most `limit`; where they are no
+// longer kept as they came, means of at most `coarsest`.
 using ReadSamples = std::function<absl::StatusOr<std::vector<v1::Sample>>(
-    const std::string& pool, absl::Time after, absl::Time until, int64_t limit)>;
+    const std::string& pool, absl::Time after, absl::Time until, absl::Duration coarsest,
+    int64_t limit)>;
 
 // Carries the effect kLearn out, on any thread.
 EffectResult LearnAgain(const Effect& effect, const ReadSamples& read);
