@@ -10,11 +10,11 @@
 
 namespace shadow {
 
-// Numbers of one member since it was added to the balancer.
+// Numbers of one member since it was added to the balancer; unset: it cannot tell.
 struct CanaryStats {
-  int64_t requests = 0;  // Begun; with those in flight.
-  int64_t in_flight = 0;
-  int64_t errors = 0;
+  std::optional<int64_t> requests = std::nullopt;  // Begun; with those in flight.
+  std::optional<int64_t> in_flight = std::nullopt;
+  std::optional<int64_t> errors = std::nullopt;
   std::optional<double> response_time_ms = std::nullopt;
   bool healthy = true;
 };
@@ -31,7 +31,8 @@ struct CanaryJudgement {
 //   mean > median(peers) x latency_ratio_max  and  mean > median(peers) + latency_slack
 // e.g. peers 20 ms, ratio 3, slack 50 ms: 65 ms passes (below 70), 75 ms fails. Without peers
 // latency is not judged. Passes with enough answered requests, or at the timeout while the balancer
-// finds it healthy and it does not leave every request unanswered.
+// finds it healthy and it does not leave every request unanswered. What the balancer cannot tell is
+// not judged, and does not pass it before the timeout.
 CanaryJudgement JudgeCanary(const CompiledPool& pool, const CanaryStats& canary,
                             std::vector<double> peer_response_times_ms, absl::Duration elapsed);
 

@@ -108,9 +108,10 @@ struct BalancerMember {
   int weight_percent = 0;  // Of a full weight; 0 while draining or not yet serving.
   bool healthy = false;    // By the balancer's own checks.
   bool draining = false;
-  int64_t in_flight = 0;  // Requests or connections being served or queued for it.
-  int64_t requests = 0;   // Since Add.
-  int64_t errors = 0;     // Since Add: 5xx, broken or refused connections, retries away from it.
+  // Unset, each: the balancer cannot tell.
+  std::optional<int64_t> in_flight;  // Requests or connections being served or queued for it.
+  std::optional<int64_t> requests;   // Since Add.
+  std::optional<int64_t> errors;     // Since Add: 5xx, broken or refused connections, retries away.
   std::optional<double> response_time_ms;  // Mean since Add; unset: too few requests to say.
 };
 

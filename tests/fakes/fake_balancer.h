@@ -34,6 +34,11 @@ class FakeBalancer final : public Balancer {
     BalancerMember member;
     member.address = address;
     member.healthy = true;
+    if (counts_) {
+      member.in_flight = 0;
+      member.requests = 0;
+      member.errors = 0;
+    }
     members_.emplace(address, std::move(member));
     return absl::OkStatus();
   }
@@ -89,6 +94,12 @@ class FakeBalancer final : public Balancer {
   void SetHealthy(const std::string& address, bool healthy) {
     const std::lock_guard lock(mutex_);
     if (members_.contains(address)) members_[address].healthy = healthy;
+  }
+
+  // Of members added from now on it can tell no numbers.
+  void StopCounting() {
+    const std::lock_guard lock(mutex_);
+    counts_ = false;
   }
 
   void SetInFlight(const std::string& address, int64_t in_flight) {
@@ -164,6 +175,7 @@ class FakeBalancer final : public Balancer {
 
   const size_t slots_max_;
   std::mutex mutex_;  // Guards what follows.
+  bool counts_ = true;
   std::map<std::string, BalancerMember> members_;
   std::map<Verb, Failure> failures_;
   std::vector<std::string> calls_;

@@ -19,9 +19,9 @@ void CheckWeights(const BalancerCase& subject) {
     CHECK(member->weight_percent == 0);
     CHECK(member->healthy);
     CHECK_FALSE(member->draining);
-    CHECK(member->in_flight == 0);
-    CHECK(member->requests == 0);
-    CHECK(member->errors == 0);
+    CHECK(member->in_flight.value_or(0) == 0);
+    CHECK(member->requests.value_or(0) == 0);
+    CHECK(member->errors.value_or(0) == 0);
     CHECK_FALSE(member->response_time_ms);
     CHECK_FALSE(FindMember(balancer, b));
   }

@@ -59,6 +59,15 @@ TEST_CASE("a canary is too slow beyond both the ratio and the slack") {
   CHECK(Verdict(Stats(20, 0, 0, 5000), {}, 1) == CanaryVerdict::kPass);
 }
 
+TEST_CASE("what a balancer cannot count is not judged, and passes no canary early") {
+  CHECK(Verdict({}, {}, 4) == CanaryVerdict::kWait);
+  CHECK(Verdict({}, {}, 5) == CanaryVerdict::kPass);
+  CHECK(Verdict({.healthy = false}, {}, 5) == CanaryVerdict::kFail);
+  // How many were answered is not known.
+  CHECK(Verdict({.requests = 1000}, {}, 4) == CanaryVerdict::kWait);
+  CHECK(Verdict({.errors = 1}, {}, 1) == CanaryVerdict::kFail);
+}
+
 TEST_CASE("a canary that answers nothing fails at twice the timeout") {
   CHECK(Verdict(Stats(3, 3), {}, 9) == CanaryVerdict::kWait);
   CHECK(Verdict(Stats(3, 3), {}, 10) == CanaryVerdict::kFail);
