@@ -25,7 +25,8 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       clock_(clock),
       failed_(std::move(failed)),
       mailbox_(kCommandsMax, clock),
-      snapshot_(loop.TakeSnapshot({}, {})),
+      snapshot_(loop.TakeSnapshot()),
+      next_snapshot_(snapshot_),
       runner_(adapters, effect_workers,
               [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {}
 
@@ -38,9 +39,13 @@ std::shared_ptr<const Snapshot> ControlThread::snapshot() const {
   return snapshot_;
 }
 
+ControlThread::TickTimes ControlThread::tick_times() const {
+  const std::lock_guard lock(mutex_);
+  return tick_times_;
+}
+
 void ControlThread::Run() {
   Carry(loop_.Recover(clock_.Now()), nullptr);
-  Publish();
   while (true) {
     auto contents = mailbox_.Take(loop_.NextTick());
     // Results first: they are what the commands' effects wait for.
@@ -51,10 +56,10 @@ void ControlThread::Run() {
     const Instant begin = clock_.Now();
     if (loop_.NextTick() <= begin.mono) {
       Carry(loop_.Tick(begin), nullptr);
-      last_tick_ = clock_.Now().mono - begin.mono;
-      longest_tick_ = std::max(longest_tick_, last_tick_);
+      const absl::Duration took = clock_.Now().mono - begin.mono;
+      const std::lock_guard lock(mutex_);
+      tick_times_ = {.last = took, .longest = std::max(tick_times_.longest, took)};
     }
-    Publish();
     if (contents.closed) break;
   }
   runner_.Stop();
@@ -67,7 +72,6 @@ void ControlThread::Run() {
 
 void ControlThread::Handle(Command command) {
   ControlLoop::Handled handled = loop_.Handle(command.request, clock_.Now());
-  Publish();  // Who has the answer reads at least that.
   auto answer = std::make_shared<Answer>(std::move(handled.answer));
   Carry(std::move(handled.ready),
         [answer, done = std::move(command.done)](const absl::Status& durable) {
@@ -76,20 +80,22 @@ void ControlThread::Handle(Command command) {
 }
 
 void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> then) {
-  if (ready.batch.ByteSizeLong() == 0) {
-    RunEffects(ready.effects, ready.cancelled);
-    if (then) then(absl::OkStatus());
-    return;
-  }
+  auto snapshot = loop_.TakeSnapshot();
+  const bool shows = snapshot != next_snapshot_;
+  next_snapshot_ = snapshot;
+  const bool runs = !ready.effects.empty() || !ready.cancelled.empty() || !ready.gone_pools.empty();
+  if (!shows && !runs && !then && ready.batch.ByteSizeLong() == 0) return;
   const int64_t samples = SamplesOf(ready.batch);
   AwaitRoom(samples);
   std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
-  auto carried = [this, samples, effects = std::move(ready.effects),
-                  cancelled = std::move(ready.cancelled), events = std::move(events),
+  v1::WriteBatch batch = std::move(ready.batch);
+  auto carried = [this, samples, snapshot = std::move(snapshot), ready = std::move(ready),
+                  events = std::move(events),
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
+      Show(std::move(snapshot));
       hub_.Publish(std::move(events));
-      RunEffects(effects, cancelled);
+      RunEffects(ready);
     }
     if (then) then(durable);
     if (!durable.ok() && !store_failed_.exchange(true)) failed_(durable);
@@ -99,15 +105,14 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
     commit_samples_ -= samples;
     durable_.notify_all();
   };
-  store_.Commit(
-      std::move(ready.batch),
-      [carried = std::move(carried)](const absl::Status& durable) mutable { carried(durable); });
+  store_.Commit(std::move(batch), [carried = std::move(carried)](
+                                      const absl::Status& durable) mutable { carried(durable); });
 }
 
-void ControlThread::RunEffects(std::vector<Effect>& effects,
-                               const std::vector<uint64_t>& cancelled) {
-  for (const uint64_t id : cancelled) runner_.Cancel(id);
-  for (Effect& effect : effects) runner_.Submit(std::move(effect));
+void ControlThread::RunEffects(Ready& ready) {
+  for (const std::string& pool : ready.gone_pools) runner_.Forget(pool);
+  for (const uint64_t id : ready.cancelled) runner_.Cancel(id);
+  for (Effect& effect : ready.effects) runner_.Submit(std::move(effect));
 }
 
 void ControlThread::AwaitRoom(int64_t samples) {
@@ -120,10 +125,9 @@ void ControlThread::AwaitRoom(int64_t samples) {
   commit_samples_ += samples;
 }
 
-void ControlThread::Publish() {
-  auto snapshot = loop_.TakeSnapshot(last_tick_, longest_tick_);
+void ControlThread::Show(std::shared_ptr<const Snapshot> snapshot) {
   const std::lock_guard lock(mutex_);
-  snapshot_ = std::move(snapshot);
+  snapshot_.swap(snapshot);  // The old one is freed outside the lock.
 }
 
 }  // namespace shadow

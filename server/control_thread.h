@@ -38,7 +38,14 @@ class ControlThread {
   // error (kResourceExhausted, kUnavailable), never.
   absl::Status Post(Request request, std::function<void(Answer)> done);
 
+  // Of what is durable: whoever has the answer to a request finds at least that here.
   std::shared_ptr<const Snapshot> snapshot() const;
+
+  struct TickTimes {
+    absl::Duration last;
+    absl::Duration longest;  // Since the start.
+  };
+  TickTimes tick_times() const;
 
  private:
   struct Command {
@@ -46,11 +53,13 @@ class ControlThread {
     std::function<void(Answer)> done;
   };
 
-  // Makes it durable, then runs its effects and `then`.
+  // Once it and all that came before it are durable, shows what it changed, runs its effects, and
+  // then `then`. It need not change anything itself: also an answer or an effect must not overtake
+  // what it follows from.
   void Carry(Ready ready, std::function<void(const absl::Status&)> then);
   // On the control thread, or on the store's.
-  void RunEffects(std::vector<Effect>& effects, const std::vector<uint64_t>& cancelled);
-  void Publish();
+  void RunEffects(Ready& ready);
+  void Show(std::shared_ptr<const Snapshot> snapshot);
   void AwaitRoom(int64_t samples);
   void Handle(Command command);
 
@@ -64,13 +73,13 @@ class ControlThread {
   mutable std::mutex mutex_;  // Guards what follows.
   std::condition_variable durable_;
   std::shared_ptr<const Snapshot> snapshot_;
+  TickTimes tick_times_;
   int commits_ = 0;
   int64_t commit_samples_ = 0;
   std::atomic<bool> store_failed_ = false;
 
-  absl::Duration last_tick_;
-  absl::Duration longest_tick_;
-  EffectRunner runner_;  // Last: its workers post to the mailbox.
+  std::shared_ptr<const Snapshot> next_snapshot_;  // The control thread's own.
+  EffectRunner runner_;                            // Last: its workers post to the mailbox.
 };
 
 }  // namespace shadow

@@ -168,8 +168,23 @@ void EffectRunner::RunOnInstance(const Effect& effect, Provider& provider, Effec
       if (instances.ok()) result.instances = *std::move(instances);
       break;
     }
-    default:
+    case Effect::Kind::kDestroy:
+    case Effect::Kind::kKill:
       Destroy(effect, provider, result);
+      break;
+    case Effect::Kind::kAwaitReady:
+    case Effect::Kind::kWarmUp:
+    case Effect::Kind::kAdd:
+    case Effect::Kind::kSetWeight:
+    case Effect::Kind::kDrain:
+    case Effect::Kind::kRemove:
+    case Effect::Kind::kListBalancer:
+    case Effect::Kind::kReadUsage:
+    case Effect::Kind::kScore:
+    case Effect::Kind::kFit:
+    case Effect::Kind::kLearn:
+      result.status = absl::InternalError("this effect is not on an instance");
+      break;
   }
 }
 
@@ -197,11 +212,11 @@ void EffectRunner::RunAtBalancer(const Effect& effect, EffectResult& result) {
 }
 
 void EffectRunner::ReadUsage(const Effect& effect, EffectResult& result) {
-  for (const auto& source : AdaptersOf(effect).usage_sources) {
-    auto reading = source->Read(effect.pool->pool.name(), effect.since);
-    result.status = reading.status();
-    if (reading.ok()) result.usage = *std::move(reading);
-  }
+  const std::shared_ptr<UsageSource> source = AdaptersOf(effect).usage;
+  if (source == nullptr) return;
+  auto reading = source->Read(effect.pool->pool.name(), effect.since);
+  result.status = reading.status();
+  if (reading.ok()) result.usage = *std::move(reading);
 }
 
 void EffectRunner::Score(const Effect& effect) {
@@ -229,6 +244,11 @@ void EffectRunner::Learn(const Effect& effect) {
   background_.Post([this, effect] { done_(LearnAgain(effect, adapters_.read_samples)); });
 }
 
+void EffectRunner::Forget(const std::string& pool) {
+  const std::lock_guard lock(pools_mutex_);
+  pools_.erase(pool);
+}
+
 EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
   const std::lock_guard lock(pools_mutex_);
   PoolAdapters& entry = pools_[effect.pool->pool.name()];
@@ -237,11 +257,9 @@ EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
   entry.pool = effect.pool;
   if (same) return entry;
   entry.balancer = adapters_.make_balancer(effect.pool->pool.balancer());
-  entry.usage_sources.clear();
+  entry.usage = nullptr;
   for (const v1::UsageSource& source : effect.pool->pool.usage_sources()) {
-    if (auto made = adapters_.make_usage_source(source)) {
-      entry.usage_sources.push_back(std::move(made));
-    }
+    if (auto made = adapters_.make_usage_source(source)) entry.usage = std::move(made);
   }
   return entry;
 }

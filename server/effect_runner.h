@@ -52,17 +52,20 @@ class EffectRunner {
   // second; everything else is quick anyway and goes on. `done` is called as ever.
   void Cancel(uint64_t id) { probes_.Cancel(id); }
 
+  // The pool is gone: so is what its adapters counted, for one that will have its name.
+  void Forget(const std::string& pool);
+
   // Interrupts probes, waits for the other effects that have begun and drops those that have not.
   // Afterwards nothing is taken any more. A score that has begun is its adapter's to end.
   void Stop();
 
  private:
-  // The balancer and usage sources of one pool; kept while their specs stay the same, as they hold
-  // counters.
+  // The balancer and the usage source of one pool; kept while their specs stay the same, as they
+  // hold counters.
   struct PoolAdapters {
     std::shared_ptr<const CompiledPool> pool;
     std::shared_ptr<Balancer> balancer;
-    std::vector<std::shared_ptr<UsageSource>> usage_sources;
+    std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
   };
 
   void Work();

@@ -20,8 +20,9 @@ grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
       response->set_shadow_pools(response->shadow_pools() + static_cast<int>(pool->shadows.size()));
       response->set_instances(response->instances() + static_cast<int>(pool->instances.size()));
     }
-    *response->mutable_last_tick_duration() = ToProto(snapshot->last_tick_duration);
-    *response->mutable_longest_tick_duration() = ToProto(snapshot->longest_tick_duration);
+    const ControlThread::TickTimes ticks = api_.control.tick_times();
+    *response->mutable_last_tick_duration() = ToProto(ticks.last);
+    *response->mutable_longest_tick_duration() = ToProto(ticks.longest);
     response->set_pid(static_cast<uint32_t>(getpid()));
     return absl::OkStatus();
   });

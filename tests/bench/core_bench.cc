@@ -9,9 +9,11 @@
 #include <fstream>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "forecast/forecaster.h"
 #include "server/core/loop/planning.h"
 #include "server/core/planner.h"
+#include "server/core/time_proto.h"
 #include "tests/bench/core_world.h"
 
 namespace shadow::bench {
@@ -105,7 +107,7 @@ void SnapshotOfAllPools(benchmark::State& state) {
     world.AdvanceStep();
     while (world.Due()) world.Settle(world.Tick());
     const auto begin = Steady::now();
-    benchmark::DoNotOptimize(world.loop().TakeSnapshot({}, {}));
+    benchmark::DoNotOptimize(world.loop().TakeSnapshot());
     seconds.push_back(SecondsSince(begin));
     state.SetIterationTime(seconds.back());
   }
@@ -121,10 +123,46 @@ BENCHMARK(SnapshotOfAllPools)
 // The snapshot while nothing changes: the price of every wake-up of the control thread.
 void SnapshotUnchanged(benchmark::State& state) {
   CoreWorld world({.pools = static_cast<int>(state.range(0))});
-  for (auto _ : state) benchmark::DoNotOptimize(world.loop().TakeSnapshot({}, {}));
+  for (auto _ : state) benchmark::DoNotOptimize(world.loop().TakeSnapshot());
 }
 BENCHMARK(SnapshotUnchanged)->Unit(benchmark::kMicrosecond)->Arg(10);
 BENCHMARK(SnapshotUnchanged)->Unit(benchmark::kMicrosecond)->Arg(1000)->Iterations(300);
+
+// What a sample of one pool costs the control thread among many: the command, the snapshot that
+// shows it, and a look at the pool in that.
+void ReportUsageCommand(benchmark::State& state) {
+  const int pools = static_cast<int>(state.range(0));
+  CoreWorld world({.pools = pools, .step = absl::Minutes(1)});
+  world.AdvanceStep();
+  while (world.Due()) world.Settle(world.Tick());
+  std::vector<double> seconds;
+  int report = 0;
+  for (auto _ : state) {
+    v1::ReportUsageBatchRequest request;
+    request.set_pool(absl::StrCat("pools/web-", report % pools));
+    v1::Sample& sample = *request.add_samples();
+    *sample.mutable_time() = ToProto(world.now().wall + ++report * absl::Microseconds(1));
+    sample.set_value(100);
+    const auto begin = Steady::now();
+    const ControlLoop::Handled handled = world.loop().Handle(request, world.now());
+    const auto snapshot = world.loop().TakeSnapshot();
+    const auto found = snapshot->pools.find(request.pool());
+    benchmark::DoNotOptimize(world.loop().NextTick());
+    seconds.push_back(SecondsSince(begin));
+    state.SetIterationTime(seconds.back());
+    if (!handled.answer.ok() || found == snapshot->pools.end()) {
+      state.SkipWithError("the sample was not taken");
+      break;
+    }
+  }
+  ReportQuantiles(state, std::move(seconds));
+}
+BENCHMARK(ReportUsageCommand)
+    ->Unit(benchmark::kMillisecond)
+    ->UseManualTime()
+    ->Arg(10)
+    ->Arg(10'000)
+    ->Iterations(2000);
 
 void PlannerDecide(benchmark::State& state) {
   v1::Decision::Inputs inputs;

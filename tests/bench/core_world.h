@@ -58,6 +58,7 @@ class CoreWorld {
   int64_t LearnedBytes() const;
 
   ControlLoop& loop() { return loop_; }
+  const Instant& now() const { return now_; }
 
  private:
   struct Learned;

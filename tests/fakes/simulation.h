@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,6 +35,8 @@ class Simulation {
     absl::Duration warm_up_latency = absl::Milliseconds(10);
     absl::Duration score_latency = absl::Milliseconds(10);  // Of a replay.
     int instances_max = 1000;
+    // From a batch until it is durable: zero, at once. Effects and answers wait for it.
+    absl::Duration commit_latency = absl::ZeroDuration();
     bool effects_twice = false;  // Each is carried out a second time, and that result counts.
     // Of the next fit, on a background worker.
     std::function<absl::Duration()> fit_latency = [] { return absl::Milliseconds(10); };
@@ -65,15 +68,22 @@ class Simulation {
   int starts() const { return starts_; }
 
   // The daemon is killed once the batch of its `input`-th input, counted from the first start, is
-  // durable; it starts again at the next Call or Run. Each start is an input too: Recover's batch.
-  // Several may be set: that after a kill's is the recovery from it.
+  // durable, and those of later ones are lost; it starts again at the next Call or Run. Each start
+  // is an input too: Recover's batch. Several may be set: that after a kill's is the recovery from
+  // it.
   void KillAfter(int input, UnderWay under_way) { kills_[input] = under_way; }
 
   // kUnavailable: it was killed before the answer went out.
   Answer Call(const Request& request) {
     Revive();
     ControlLoop::Handled handled = loop_->Handle(request, now());
-    Apply(handled.ready);
+    Apply(std::move(handled.ready));
+    if (!commits_.empty()) {
+      const int64_t asked = asked_;
+      const int start = starts_;
+      RunUntil([&] { return durable_ >= asked || starts_ != start; }, absl::Hours(1));
+      if (starts_ != start) return absl::UnavailableError("killed");
+    }
     if (killed_) return absl::UnavailableError("killed");
     return std::move(handled.answer);
   }
@@ -89,7 +99,7 @@ class Simulation {
     for (int at_once = 0;;) {
       Revive();
       if (condition()) return true;
-      const absl::Duration next = std::min(NextEffect(), loop_->NextTick());
+      const absl::Duration next = std::min({NextCommit(), NextEffect(), loop_->NextTick()});
       if (next > end) break;
       if (next > now().mono) {
         clock_.Advance(next - now().mono);
@@ -97,7 +107,9 @@ class Simulation {
       } else if (++at_once > kInputsAtOnceMax) {
         throw std::runtime_error("the loop does not come to rest");
       }
-      if (NextEffect() <= now().mono) {
+      if (NextCommit() <= now().mono) {
+        FinishCommit();
+      } else if (NextEffect() <= now().mono) {
         FinishEffect();
       } else {
         Apply(loop_->Tick(now()));
@@ -127,6 +139,10 @@ class Simulation {
  private:
   static constexpr int kInputsAtOnceMax = 10'000;
 
+  struct UnderWayCommit {
+    absl::Duration due;
+    Ready ready;
+  };
   struct UnderWayEffect {
     absl::Duration due;
     Effect effect;
@@ -160,7 +176,21 @@ class Simulation {
     }
   }
 
-  void Apply(const Ready& ready) {
+  // As the daemon does: in the order of the inputs, also those that change nothing.
+  void Apply(Ready ready) {
+    ++asked_;
+    commits_.push_back({now().mono + options_.commit_latency, std::move(ready)});
+    if (options_.commit_latency == absl::ZeroDuration()) FinishCommit();
+  }
+
+  absl::Duration NextCommit() const {
+    return commits_.empty() ? absl::InfiniteDuration() : commits_.front().due;
+  }
+
+  void FinishCommit() {
+    const Ready ready = std::move(commits_.front().ready);
+    commits_.pop_front();
+    ++durable_;
     store_.Apply(ready.batch);
     for (const Effect& effect : ready.effects) {
       under_way_effects_.push_back({now().mono + Latency(effect.kind), effect});
@@ -179,6 +209,8 @@ class Simulation {
       if (done) Carry(one.effect);
     }
     under_way_effects_.clear();
+    commits_.clear();
+    asked_ = durable_;
   }
 
   absl::Duration Latency(Effect::Kind kind) const {
@@ -310,6 +342,9 @@ class Simulation {
   ManualClock clock_;
   StoreImage store_;
   std::unique_ptr<ControlLoop> loop_;
+  std::deque<UnderWayCommit> commits_;  // Not durable yet.
+  int64_t asked_ = 0;                   // Batches so far, without those that were lost.
+  int64_t durable_ = 0;
   std::vector<UnderWayEffect> under_way_effects_;
   int inputs_ = 0;
   int starts_ = 0;

@@ -145,7 +145,7 @@ TEST_CASE("a pool that the queue of saves names twice, as one made anew, is save
   PoolEntry& pool = world.pools["web"];
   pool.id = "web";
   pool.spec = std::make_shared<const CompiledPool>(*spec);
-  OpenPool(pool, Instant{});
+  OpenPool(world, pool, Instant{});
   world.save_queue = {"web", "gone", "web"};
   pool.save_queued = true;
   Changes changes(world, Instant{});

@@ -63,6 +63,13 @@ void CountBudget(World& world) {
   }
 }
 
+void SetDeleting(World& world, ShadowEntry& shadow, bool deleting) {
+  if (shadow.record.deleting() == deleting) return;
+  const int target = shadow.record.shadow().target_instances();
+  world.budget.promised += deleting ? -target : target;
+  shadow.record.set_deleting(deleting);
+}
+
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now) {
   if (Fixed(pool)) return std::nullopt;
   world.budget.wanted += wanted - pool.wanted;

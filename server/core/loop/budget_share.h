@@ -15,6 +15,9 @@ void CountBudget(World& world);
 // see ShareBudget. What is promised never grows beyond what there is.
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now);
 
+// The one writer of `deleting`; keeps count of what is promised.
+void SetDeleting(World& world, ShadowEntry& shadow, bool deleting);
+
 // Shows what the host allows the pool: slots of its balancer, and what instances_max leaves to it.
 void ShowLimits(const World& world, PoolEntry& pool);
 

@@ -143,8 +143,10 @@ void Changes::Erase(PoolEntry& pool) {
   *AddEvent(v1::Event::DELETED, pool.record.pool().name(), "deleted").mutable_pool() =
       pool.record.pool();
   ready_.batch.add_erase(pool.record.pool().name());
+  ready_.gone_pools.push_back(pool.record.pool().name());
   kept_pools_.erase(pool.id);
   pools_.erase(pool.id);
+  Show(pool);
 }
 
 void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
@@ -170,7 +172,7 @@ void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
     *AddEvent(v1::Event::DECIDED, pool.record.pool().name(), decision.explanation())
          .mutable_decision() = decision;
   }
-  pool.dirty = true;
+  Show(pool);
 }
 
 void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view message) {
@@ -198,7 +200,7 @@ void Changes::Derive(PoolEntry& pool) {
   const auto before = Derived(pool.record.pool());
   DerivePool(pool);
   if (Derived(pool.record.pool()) != before) Put(pool, v1::Event::UPDATED, "base changed");
-  pool.dirty = true;
+  Show(pool);
 }
 
 Ready Changes::Finish() {

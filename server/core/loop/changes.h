@@ -18,6 +18,7 @@ namespace shadow {
 struct Ready {
   v1::WriteBatch batch;
   std::vector<Effect> effects;
+  std::vector<std::string> gone_pools;  // Full names: what is kept of them elsewhere goes.
   // Ids of earlier effects whose result is no longer wanted. They may end early; a result is due of
   // each all the same.
   std::vector<uint64_t> cancelled;
@@ -41,6 +42,9 @@ class Changes {
   // Keep it, without an event: only internal fields changed.
   void Keep(PoolEntry& pool);
   void Keep(PoolEntry& pool, const Member& member);
+
+  // Readers are to see what is not kept: the last sample, and the like.
+  void Show(const PoolEntry& pool) { world_.changed_pools.insert(pool.id); }
 
   // Erase the record; the world's entry is the caller's to erase, afterwards.
   void Erase(const v1::Dna& revision);

@@ -1,7 +1,6 @@
 #include "server/core/loop/control_loop.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "server/core/loop/budget_share.h"
@@ -16,6 +15,7 @@
 #include "server/core/loop/results.h"
 #include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
+#include "server/core/names.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -125,6 +125,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
                                const EffectResult& result) {
   switch (asked.kind) {
     case Effect::Kind::kListBalancer:
+      if (pool.view_effect != result.id) return;  // Of a namesake, or a balancer that it had.
       pool.view_effect.reset();
       OnBalancerView(changes, pool, asked.asked, result);
       break;
@@ -132,6 +133,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       OnLearned(changes, pool, result);
       return;  // Its members stay as they are; the next tick plans.
     case Effect::Kind::kReadUsage: {
+      if (pool.usage_effect != result.id) return;
       pool.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());
       pool.usage_read = result.status;
@@ -177,11 +179,12 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 
 std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
   std::vector<PoolEntry*> due;
-  auto next = world_.pools.upper_bound(due_after_);
-  for (; next != world_.pools.end() && due.size() < kPoolsPerTick; ++next) {
-    if (next->second.due <= now) due.push_back(&next->second);
+  for (const auto& [time, id] : world_.due) {
+    if (time > now || due.size() == kPoolsPerTick) break;
+    due.push_back(&world_.pools.at(id));
   }
-  due_after_ = next == world_.pools.end() ? "" : std::prev(next)->first;
+  std::sort(due.begin(), due.end(),
+            [](const PoolEntry* a, const PoolEntry* b) { return a->id < b->id; });
   return due;
 }
 
@@ -212,7 +215,7 @@ absl::Duration ControlLoop::NextTick() const {
   for (const auto& [name, provider] : world_.providers) {
     if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
   }
-  for (const auto& [id, pool] : world_.pools) next = std::min(next, pool.due);
+  if (!world_.due.empty()) next = std::min(next, world_.due.begin()->first);
   return next;
 }
 
@@ -226,21 +229,24 @@ std::optional<Ready> ControlLoop::Close(Instant now) {
   return Finish(changes);
 }
 
-std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot(absl::Duration last_tick,
-                                                          absl::Duration longest_tick) {
+std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot() {
+  if (snapshot_ && world_.changed_pools.empty() && !world_.dnas_dirty &&
+      snapshot_->revision == world_.revision && snapshot_->recovered == recovered()) {
+    return snapshot_;
+  }
   auto next = std::make_shared<Snapshot>();
   if (snapshot_) *next = *snapshot_;
   next->store_id = world_.store_id;
   next->revision = world_.revision;
   next->recovered = recovered();
-  next->last_tick_duration = last_tick;
-  next->longest_tick_duration = longest_tick;
   if (std::exchange(world_.dnas_dirty, false)) next->dnas = DnasOf(world_);
-  std::erase_if(next->pools, [this](const auto& entry) {
-    return !world_.pools.contains(entry.first.substr(entry.first.find('/') + 1));
-  });
-  for (auto& [id, pool] : world_.pools) {
-    if (std::exchange(pool.dirty, false)) next->pools[pool.record.pool().name()] = SnapshotOf(pool);
+  for (const std::string& id : std::exchange(world_.changed_pools, {})) {
+    const auto pool = world_.pools.find(id);
+    if (pool == world_.pools.end()) {
+      next->pools.Erase(PoolName(id));
+    } else {
+      next->pools.Set(PoolName(id), SnapshotOf(pool->second));
+    }
   }
   snapshot_ = std::move(next);
   return snapshot_;

@@ -80,10 +80,9 @@ class ControlLoop {
   // nothing else after the first call.
   std::optional<Ready> Close(Instant now);
 
-  // The present state, sharing with the last snapshot what has not changed. The durations are how
-  // long ticks took, as its driver has measured them.
-  std::shared_ptr<const Snapshot> TakeSnapshot(absl::Duration last_tick,
-                                               absl::Duration longest_tick);
+  // The present state, sharing with the last snapshot what has not changed; the last one itself if
+  // nothing has. To be shown once the batches of all inputs so far are durable.
+  std::shared_ptr<const Snapshot> TakeSnapshot();
 
   const World& world() const { return world_; }
 
@@ -108,14 +107,13 @@ class ControlLoop {
   World world_;
   std::map<uint64_t, InFlight> in_flight_;
   std::shared_ptr<const Snapshot> snapshot_;
-  std::string due_after_;  // The last pool of a tick that left some of those due to the next one.
   absl::Duration next_forget_;
   bool closing_ = false;
 };
 
 inline constexpr absl::Duration kListInterval = absl::Seconds(2);
-// Pools that a tick takes, in the order of their names; the next tick goes on with the rest at
-// once, and requests come in between.
+// Pools that a tick takes, those that have been due longest; the next tick goes on with the rest
+// at once, and requests come in between.
 inline constexpr size_t kPoolsPerTick = 512;
 inline constexpr absl::Duration kForgetInterval = absl::Minutes(1);  // Of old request ids.
 

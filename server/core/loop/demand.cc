@@ -153,7 +153,6 @@ void AddToOpen(PoolEntry& pool, absl::Time step, double value) {
 void SetLast(PoolEntry& pool, const v1::Sample& sample) {
   pool.last_sample = FromProto(sample.time());
   pool.demand = sample.value();
-  pool.dirty = true;
 }
 
 }  // namespace
@@ -234,10 +233,11 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
     if (!IsLate(changes, pool, step)) AddToOpen(pool, step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
+  changes.Show(pool);
   // A step that awaits a fit is left to the tick.
   if (AwaitsFit(pool, now) || CloseSteps(pool, now, now)) {
     pool.next_size = now;
-    pool.due = changes.now().mono;
+    changes.world().SetDue(pool, changes.now().mono);
   }
   const bool first = !pool.record.has_first_sample_time();
   if (first) *pool.record.mutable_first_sample_time() = samples[0].time();

@@ -19,13 +19,20 @@ Backoff& BackoffOf(PoolEntry& pool, const Member& member) {
   return member.shadow.empty() ? pool.base_backoff : pool.shadows.at(member.shadow).backoff;
 }
 
-void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
-  Backoff& backoff = BackoffOf(pool, member);
-  const absl::Duration now = changes.now().mono;
+// Back-off is for what fails again: an instance that was begun before the last failure says nothing
+// about what has been tried since, such as those that a host's reboot took together.
+void BackOff(Backoff& backoff, const Member& member, absl::Duration now) {
+  if (member.begun < backoff.failed_at) return;
   if (now > backoff.not_before + 2 * kReplaceMax) backoff.consecutive_failures = 0;
   const int doublings = std::min(backoff.consecutive_failures++, 10);
-  backoff.one_at_a_time = true;
+  backoff.failed_at = now;
   backoff.not_before = now + std::min(kReplaceMin * (1 << doublings), kReplaceMax);
+}
+
+void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
+  Backoff& backoff = BackoffOf(pool, member);
+  BackOff(backoff, member, changes.now().mono);
+  backoff.one_at_a_time |= member.created_at.has_value();
   if (member.shadow.empty()) return;
   pool.shadows.at(member.shadow)
       .record.mutable_shadow()
@@ -131,7 +138,9 @@ void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
   }
 }
 
-Effect::Kind KindOf(const Member& member, absl::Duration now) {
+// Of the member's task; unset: it waits for something else. No default: a task that is forgotten
+// here must not become another one's.
+std::optional<Effect::Kind> KindOf(const Member& member, absl::Duration now) {
   switch (member.task) {
     case T::kCreate:
       return Effect::Kind::kCreate;
@@ -154,19 +163,21 @@ Effect::Kind KindOf(const Member& member, absl::Duration now) {
       return Effect::Kind::kDrain;
     case T::kRemove:
       return Effect::Kind::kRemove;
-    default:
+    case T::kDestroy:
       return now < member.deadline ? Effect::Kind::kDestroy : Effect::Kind::kKill;
+    case T::kNone:
+    case T::kJudge:
+    case T::kAwaitDrained:
+    case T::kForget:
+      break;
   }
+  return std::nullopt;
 }
 
-bool HasEffect(T task) {
-  return task != T::kNone && task != T::kJudge && task != T::kAwaitDrained && task != T::kForget;
-}
-
-void Issue(Changes& changes, const PoolEntry& pool, Member& member) {
+void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind kind) {
   const I& instance = member.record.instance();
   Effect effect;
-  effect.kind = KindOf(member, changes.now().mono);
+  effect.kind = kind;
   effect.provider = pool.spec->pool.provider();
   effect.pool = pool.spec;
   effect.instance = {.id = member.id,
@@ -218,7 +229,8 @@ Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow,
                                 : pool.shadows.at(member.shadow).record.shadow().dna_revision());
   *instance.mutable_create_time() = ToProto(changes.now().wall);
   *instance.mutable_state_time() = ToProto(changes.now().wall);
-  member.created_at = changes.now().mono;
+  member.begun = changes.now().mono;
+  member.created_at = member.begun;
   if (serve) *instance.mutable_need_time() = ToProto(changes.now().wall);
   member.record.set_want(serve ? R::WANT_ACTIVE : R::WANT_SUSPENDED);
   member.dna = world.compiled.at(instance.dna_revision());
@@ -287,8 +299,9 @@ bool Advance(Changes& changes, PoolEntry& pool, Member& member) {
     pool.members.erase(id);
     return false;
   }
-  if (HasEffect(member.task) && !member.effect.has_value() && now >= member.not_before) {
-    Issue(changes, pool, member);
+  const std::optional<Effect::Kind> kind = KindOf(member, now);
+  if (kind.has_value() && !member.effect.has_value() && now >= member.not_before) {
+    Issue(changes, pool, member, *kind);
   }
   return true;
 }
@@ -298,7 +311,8 @@ absl::Duration DueTime(const Member& member) {
   // Past its deadline a task that is being destroyed goes on by force: only the poll counts.
   const absl::Duration deadline =
       member.task == T::kDestroy ? absl::InfiniteDuration() : member.deadline;
-  return HasEffect(member.task) ? std::min(member.not_before, deadline) : deadline;
+  const bool waits = !KindOf(member, absl::ZeroDuration()).has_value();
+  return waits ? deadline : std::min(member.not_before, deadline);
 }
 
 void RetryLater(Changes& changes, PoolEntry& pool, Member& member, std::string_view reason) {

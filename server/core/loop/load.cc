@@ -59,7 +59,8 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   pool.wanted = planner.wanted();
   pool.needed = planner.needed();
   pool.rise = RiseDetector(StateOf(planner.rise()));
-  OpenPool(pool, now);
+  OpenPool(world, pool, now);
+  world.changed_pools.insert(pool.id);
   return absl::OkStatus();
 }
 

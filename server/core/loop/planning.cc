@@ -37,20 +37,12 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
     const int size = proto.target_instances();
     const int level = LevelFor(size, std::min(size, decision.target_active()));
     if (taken_over && decision.kind() == D::SIZE) {
-      shadow.record.set_deleting(true);
+      SetDeleting(changes.world(), shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
     } else if (!taken_over && level > proto.target_activation_level()) {
       SetTarget(changes, pool, shadow, {.instances = size, .level = level}, Why(decision));
     }
   }
-}
-
-// Keeps count of what is promised.
-void SetDeleting(World& world, ShadowEntry& shadow, bool deleting) {
-  if (shadow.record.deleting() == deleting) return;
-  const int target = shadow.record.shadow().target_instances();
-  world.budget.promised += deleting ? -target : target;
-  shadow.record.set_deleting(deleting);
 }
 
 void Act(Changes& changes, PoolEntry& pool, const D& decision) {

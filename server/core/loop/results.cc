@@ -1,5 +1,6 @@
 #include "server/core/loop/results.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -100,7 +101,8 @@ void OnVerbResult(Changes& changes, PoolEntry& pool, Member& member, const Effec
   }
 }
 
-E DoneEvent(T task) {
+// Of a verb that has worked; unset: the task has none.
+std::optional<E> DoneEvent(T task) {
   switch (task) {
     case T::kCreate:
       return E::kCreated;
@@ -112,13 +114,23 @@ E DoneEvent(T task) {
       return E::kWarmedUp;
     case T::kAdd:
       return E::kAdded;
+    case T::kCanaryWeight:
+    case T::kFullWeight:
+      return E::kWeightSet;
     case T::kDrain:
       return E::kDrainBegun;
     case T::kRemove:
       return E::kRemoved;
-    default:
-      return E::kWeightSet;
+    case T::kNone:
+    case T::kAwaitReady:
+    case T::kVerify:
+    case T::kJudge:
+    case T::kAwaitDrained:
+    case T::kDestroy:
+    case T::kForget:
+      break;
   }
+  return std::nullopt;
 }
 
 // Whether what was seen then can be held against what the member is now.
@@ -212,15 +224,11 @@ void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
                       const EffectResult& result) {
   member.effect.reset();
   if (std::exchange(member.effect_stale, false)) return;
-  switch (member.task) {
-    case T::kAwaitReady:
-      return OnReadyResult(changes, pool, member, result);
-    case T::kVerify:
-      return OnVerifyResult(changes, pool, member, result);
-    case T::kDestroy:
-      return OnDestroyResult(changes, pool, member, result);
-    default:
-      return OnVerbResult(changes, pool, member, result, DoneEvent(member.task));
+  if (member.task == T::kAwaitReady) return OnReadyResult(changes, pool, member, result);
+  if (member.task == T::kVerify) return OnVerifyResult(changes, pool, member, result);
+  if (member.task == T::kDestroy) return OnDestroyResult(changes, pool, member, result);
+  if (const std::optional<E> done = DoneEvent(member.task); done.has_value()) {
+    OnVerbResult(changes, pool, member, result, *done);
   }
 }
 

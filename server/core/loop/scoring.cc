@@ -34,12 +34,12 @@ std::string Summary(const v1::ObserveScore& score) {
 }
 
 // No event: it may be another one each minute.
-void SetReason(PoolEntry& pool, const absl::Status& status) {
+void SetReason(Changes& changes, PoolEntry& pool, const absl::Status& status) {
   const std::string_view what =
       absl::IsFailedPrecondition(status) ? "not enough history: " : "the replay failed: ";
   pool.record.mutable_pool()->mutable_observe_score()->set_unscored_reason(
       absl::StrCat(std::string(what), status.message()));
-  pool.dirty = true;
+  changes.Show(pool);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ void OnScore(Changes& changes, PoolEntry* pool, const EffectResult& result) {
   const bool soon = gave_way || absl::IsFailedPrecondition(result.status);
   pool->next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
   if (gave_way) return;
-  if (!result.status.ok()) return SetReason(*pool, result.status);
+  if (!result.status.ok()) return SetReason(changes, *pool, result.status);
   v1::ObserveScore& score = *pool->record.mutable_pool()->mutable_observe_score();
   score = result.score;
   *score.mutable_score_time() = ToProto(now.wall);

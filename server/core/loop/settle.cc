@@ -259,13 +259,13 @@ void OpenForecasts(PoolEntry& pool) {
   if (!plan.empty()) pool.capacity->Restore(plan).IgnoreError();  // The same.
 }
 
-void OpenPool(PoolEntry& pool, Instant now) {
+void OpenPool(World& world, PoolEntry& pool, Instant now) {
   OpenForecasts(pool);
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;
   pool.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
-  pool.due = now.mono;
+  world.SetDue(pool, now.mono);
   ScheduleScore(pool, now);
 }
 
@@ -315,13 +315,13 @@ bool Settle(Changes& changes, PoolEntry& pool) {
   }
   if (deleting && pool.members.empty() && pool.shadows.empty()) {
     changes.Erase(pool);
-    changes.world().pools.erase(pool.id);
+    changes.world().ErasePool(pool);
     return false;
   }
   if (Moving(pool)) {
     pool.next_view = std::min(pool.next_view, changes.now().mono + kViewIntervalMoving);
   }
-  pool.due = DueTime(pool, changes.now());
+  changes.world().SetDue(pool, DueTime(pool, changes.now()));
   return true;
 }
 

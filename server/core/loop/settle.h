@@ -10,7 +10,7 @@ namespace shadow {
 void OpenForecasts(PoolEntry& pool);
 
 // Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
-void OpenPool(PoolEntry& pool, Instant now);
+void OpenPool(World& world, PoolEntry& pool, Instant now);
 
 // Of a loaded pool, after CloseAllSteps: it goes on as if there had been no restart.
 void ResumePool(Changes& changes, PoolEntry& pool);
@@ -19,8 +19,8 @@ void ResumePool(Changes& changes, PoolEntry& pool);
 // PlanEndedSteps has closed), looks at the balancer, expired holds.
 void TickPool(Changes& changes, PoolEntry& pool);
 
-// Brings its members towards its targets and issues due tasks; sets `pool.due`. Returns false if
-// the pool is gone now: it has been erased.
+// Brings its members towards its targets and issues due tasks; sets when it is due. Returns false
+// if the pool is gone now: it has been erased.
 bool Settle(Changes& changes, PoolEntry& pool);
 
 inline constexpr absl::Duration kViewIntervalMin = absl::Seconds(1);  // While nothing moves.

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/time.h"
+#include "server/core/loop/shared_map.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 #include "shadow/v1/shadow_pool.pb.h"
@@ -25,12 +25,10 @@ using DnaMap = std::map<std::string, v1::Dna>;  // By "dnas/x" (the newest) and 
 // again.
 struct Snapshot {
   std::shared_ptr<const DnaMap> dnas;
-  std::map<std::string, std::shared_ptr<const PoolSnapshot>> pools;  // By full name.
+  SharedMap<std::shared_ptr<const PoolSnapshot>> pools;  // By full name.
   std::string store_id;
   int64_t revision = 0;
   bool recovered = false;
-  absl::Duration last_tick_duration;
-  absl::Duration longest_tick_duration;
 };
 
 }  // namespace shadow

@@ -38,6 +38,7 @@ struct Member {
   absl::Duration not_before;                           // Of the next try of `task`.
   absl::Duration deadline = absl::InfiniteDuration();  // Of `task`.
   int tries = 0;                                       // Of `task`, failed ones.
+  absl::Duration begun;                                // Its creation; before a restart: zero.
   // When its creation, its activation, and its way into the balancer began. Unset: not yet, that
   // lead was measured, or a restart came between.
   std::optional<absl::Duration> created_at;
@@ -48,8 +49,9 @@ struct Member {
 
 // Back-off of a group's creations after failures. Group: the base, or one shadow pool.
 struct Backoff {
-  int consecutive_failures = 0;  // Since one has served.
-  bool one_at_a_time = false;    // Since a failure, until one has been made.
+  int consecutive_failures = 0;  // Since one has served; those of one moment count once.
+  absl::Duration failed_at = -absl::InfiniteDuration();  // The last one that counted.
+  bool one_at_a_time = false;  // Since one could not be made, until one has been.
   absl::Duration not_before;
 };
 
@@ -113,10 +115,10 @@ struct PoolEntry {
   absl::Duration next_view;                     // Look at the balancer.
   absl::Duration next_save;                     // Of the forecaster and the capacity.
   absl::Duration next_score;                    // While it is in OBSERVE.
-  absl::Duration due;  // The earliest of this pool's timers but its saves and scores.
+  // The earliest of this pool's timers but its saves and scores; set by World::SetDue.
+  absl::Duration due;
   std::optional<uint64_t> view_effect;
   std::optional<uint64_t> usage_effect;
-  bool dirty = true;  // Its snapshot is out of date.
 };
 
 struct DnaEntry {
@@ -154,6 +156,16 @@ struct Fits {
 };
 
 struct World {
+  void SetDue(PoolEntry& pool, absl::Duration time) {
+    due.erase({pool.due, pool.id});
+    pool.due = time;
+    due.emplace(time, pool.id);
+  }
+  void ErasePool(const PoolEntry& pool) {
+    due.erase({pool.due, pool.id});
+    pools.erase(std::string(pool.id));
+  }
+
   std::string store_id;
   std::map<std::string, DnaEntry> dnas;    // By short name.
   std::map<std::string, PoolEntry> pools;  // By short name.
@@ -169,7 +181,10 @@ struct World {
   Budget budget;
   Scoring scoring;
   Fits fits;
-  std::deque<std::string> save_queue;  // Short names of pools.
+  std::deque<std::string> save_queue;                    // Short names of pools.
+  std::set<std::pair<absl::Duration, std::string>> due;  // Of each pool; short names.
+  // What the next snapshot differs in; short names, also of pools that are gone.
+  std::set<std::string> changed_pools;
   bool dnas_dirty = true;
 };
 

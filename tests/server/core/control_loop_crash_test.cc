@@ -63,6 +63,22 @@ TEST_CASE("a daemon killed again once the batch of its recovery is durable conve
   }
 }
 
+TEST_CASE("a daemon whose batches are durable late, and that loses some in a kill, converges") {
+  const absl::Duration latency =
+      GENERATE(absl::Milliseconds(3), absl::Milliseconds(40), absl::Seconds(3));
+  Simulation whole({.commit_latency = latency});
+  Live(whole);
+  CheckConverged(whole, 3);
+  for (int input = 2; input < whole.inputs(); input += kStride) {
+    Simulation simulation({.commit_latency = latency});
+    INFO("batches take " << latency << ", killed after the input " << input);
+    simulation.KillAfter(input, Cycle(input));
+    Live(simulation);
+    REQUIRE(simulation.starts() == 2);
+    CheckConverged(simulation, 3);
+  }
+}
+
 TEST_CASE("a daemon killed a second time at any distance from the first converges") {
   constexpr int kDistanceMax = 30;
   const int inputs = InputsOfALife() - kDistanceMax;

@@ -117,11 +117,10 @@ void OnLearned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
   // In between it may have been given another spec.
   if (pool.spec != learner.spec) OpenForecasts(pool);
   pool.record.set_learn_again(false);
-  pool.dirty = true;
   changes.Keep(pool);
   SaveNow(changes, pool);  // Both at once: what is saved agrees with the samples.
   QueueFit(changes.world(), pool);
-  pool.due = changes.now().mono;
+  changes.world().SetDue(pool, changes.now().mono);
 }
 
 }  // namespace shadow

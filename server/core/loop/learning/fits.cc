@@ -59,7 +59,9 @@ void OnFit(Changes& changes, PoolEntry* pool, const EffectResult& result) {
     pool->fit_effect.reset();
     pool->forecaster->FinishFit(std::move(result.fit->work));
     QueueFit(changes.world(), *pool);
-    if (std::exchange(pool->awaits_fit, false)) pool->due = changes.now().mono;
+    if (std::exchange(pool->awaits_fit, false)) {
+      changes.world().SetDue(*pool, changes.now().mono);
+    }
   }
   BeginFits(changes);
 }

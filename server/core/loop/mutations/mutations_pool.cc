@@ -1,10 +1,13 @@
 // Pools: create, update, delete; and what all mutations share.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/error.h"
 #include "server/core/leads/pool_leads.h"
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/pool_work.h"
@@ -101,12 +104,31 @@ absl::Status CheckSlotsFree(const World& world, std::string_view id, const v1::P
   return absl::OkStatus();
 }
 
+// What others than now were asked counts for nothing, and they are asked at once.
+void ForgetAnswers(PoolEntry& pool, const v1::Pool& before, const v1::Pool& after, Instant now) {
+  if (!MessageDifferencer::Equals(before.balancer(), after.balancer())) {
+    pool.view_effect.reset();
+    pool.view.reset();
+    pool.view_read = absl::OkStatus();
+    pool.strangers.clear();
+    pool.next_view = now.mono;
+  }
+  const bool same_sources =
+      std::equal(before.usage_sources().begin(), before.usage_sources().end(),
+                 after.usage_sources().begin(), after.usage_sources().end(),
+                 [](const auto& a, const auto& b) { return MessageDifferencer::Equals(a, b); });
+  if (same_sources) return;
+  pool.usage_effect.reset();
+  pool.usage_read = absl::OkStatus();
+}
+
 void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
              const std::string& dna_revision) {
   v1::Pool& proto = *pool.record.mutable_pool();
   const v1::Pool before = proto;
   proto = compiled.pool;
   KeepOutput(before, proto);
+  ForgetAnswers(pool, before, proto, changes.now());
   proto.set_dna_revision(dna_revision);
   proto.set_etag(absl::StrCat(changes.world().revision + 1));
   pool.spec = std::make_shared<const CompiledPool>(std::move(compiled));
@@ -189,7 +211,7 @@ Answer Execute(Changes& changes, const v1::CreatePoolRequest& request) {
   pool.record.mutable_pool()->set_state(v1::Pool::READY);
   *pool.record.mutable_pool()->mutable_create_time() = ToProto(changes.now().wall);
   SetSpec(changes, pool, *std::move(compiled), *dna);
-  OpenPool(pool, changes.now());
+  OpenPool(changes.world(), pool, changes.now());
   changes.Put(pool, v1::Event::CREATED, "created");
   return AnswerWith(pool.record.pool());
 }
@@ -255,7 +277,7 @@ Answer Execute(Changes& changes, const v1::DeletePoolRequest& request) {
   }
   if (request.validate_only() || current.state() == v1::Pool::DELETING) return AnswerWith(current);
   pool.record.mutable_pool()->set_state(v1::Pool::DELETING);
-  for (auto& [id, shadow] : pool.shadows) shadow.record.set_deleting(true);
+  for (auto& [id, shadow] : pool.shadows) SetDeleting(changes.world(), shadow, true);
   changes.Put(pool, v1::Event::UPDATED, "DELETING");
   for (auto& [id, shadow] : pool.shadows) {
     changes.Put(pool, shadow, v1::Event::UPDATED, "its pool is deleted");

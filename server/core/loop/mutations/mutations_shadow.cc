@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/core/error.h"
+#include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
@@ -176,7 +177,7 @@ Answer Execute(Changes& changes, const v1::DeleteShadowPoolRequest& request) {
     changes.Put(*pool, v1::Event::UPDATED, "a deleted shadow pool is not created again for now");
   }
   proto.clear_hold_until_time();
-  shadow->record.set_deleting(true);
+  SetDeleting(changes.world(), *shadow, true);
   changes.Put(*pool, *shadow, v1::Event::UPDATED, "deleted by hand");
   return AnswerWith(proto);
 }

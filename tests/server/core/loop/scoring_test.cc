@@ -49,7 +49,7 @@ struct World {
 
   // What readers see.
   v1::Pool ShownWeb() {
-    return simulation.loop().TakeSnapshot({}, {})->pools.at("pools/web")->pool;
+    return simulation.loop().TakeSnapshot()->pools.find("pools/web")->second->pool;
   }
 
   absl::Status status;

@@ -1,0 +1,191 @@
+// What may leave the control thread before the store has made durable what it follows from:
+// nothing.
+#include "server/control_thread.h"
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "server/balancers/none_balancer.h"
+#include "tests/fakes/fake_prober.h"
+#include "tests/fakes/fake_provider.h"
+#include "tests/fakes/poll.h"
+#include "tests/server/core/loop_requests.h"
+
+namespace shadow {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+// Takes batches, and makes the oldest durable when it is told to. Thread-safe.
+class HeldStore final : public Store {
+ public:
+  void Commit(v1::WriteBatch /*batch*/, absl::AnyInvocable<void(absl::Status)> done) override {
+    const std::lock_guard lock(mutex_);
+    held_.push_back(std::move(done));
+    ++taken_;
+  }
+
+  // False: none is held.
+  bool Release(const absl::Status& status = absl::OkStatus()) {
+    absl::AnyInvocable<void(absl::Status)> done;
+    {
+      const std::lock_guard lock(mutex_);
+      if (held_.empty()) return false;
+      done = std::move(held_.front());
+      held_.pop_front();
+    }
+    done(status);
+    return true;
+  }
+
+  int taken() const {
+    const std::lock_guard lock(mutex_);
+    return taken_;
+  }
+
+  absl::StatusOr<v1::StoreContents> Load() override { return v1::StoreContents(); }
+  void Prune(absl::Time /*now*/) override {}
+  absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& /*pool*/,
+                                                      absl::Time /*after*/, absl::Time /*until*/,
+                                                      absl::Duration /*coarsest*/,
+                                                      int64_t /*limit*/) override {
+    return std::vector<v1::Sample>();
+  }
+  absl::StatusOr<std::vector<std::string>> ScanSamples(
+      const std::map<std::string, From>& /*from*/, absl::Time /*until*/,
+      absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> /*take*/) override {
+    return std::vector<std::string>();
+  }
+  absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& /*pool*/,
+                                                          int64_t /*before_id*/,
+                                                          int64_t /*limit*/) override {
+    return std::vector<v1::Decision>();
+  }
+  absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t /*after_revision*/,
+                                                    const std::string& /*name_prefix*/,
+                                                    int64_t /*limit*/) override {
+    return std::vector<v1::Event>();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<absl::AnyInvocable<void(absl::Status)>> held_;
+  int taken_ = 0;
+};
+
+// A control thread over a store that the test holds; all that begins is released at the end.
+class HeldDaemon {
+ public:
+  HeldDaemon() {
+    adapters_.providers["process"] = std::make_unique<FakeProvider>();
+    adapters_.prober = std::make_unique<FakeProber>();
+    adapters_.make_balancer = [](const v1::Balancer&) { return std::make_unique<NoneBalancer>(); };
+    adapters_.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
+    REQUIRE(loop_.Load({}, clock_.Now()).ok());
+    control_ = std::make_unique<ControlThread>(loop_, store, adapters_, hub, clock_, 1,
+                                               [](const absl::Status&) {});
+    thread_ = std::thread([this] { control_->Run(); });
+    REQUIRE(PollUntil(kPatience, [&] { return store.taken() == 1; }));  // Recover.
+  }
+  ~HeldDaemon() {
+    control_->Close();
+    std::thread release([&] {
+      while (!ended_) store.Release();
+    });
+    thread_.join();
+    ended_ = true;
+    release.join();
+  }
+
+  void Post(const Request& request) {
+    REQUIRE(control_
+                ->Post(request,
+                       [this](const Answer& answer) {
+                         const std::lock_guard lock(mutex_);
+                         answers_.push_back(answer.status());
+                       })
+                .ok());
+  }
+  std::vector<absl::Status> answers() const {
+    const std::lock_guard lock(mutex_);
+    return answers_;
+  }
+  // Until the store has taken `batches`, or a request has been answered.
+  void AwaitTaken(int batches) {
+    CHECK(PollUntil(kPatience, [&] { return store.taken() >= batches || !answers().empty(); }));
+  }
+  std::shared_ptr<const Snapshot> snapshot() const { return control_->snapshot(); }
+
+  HeldStore store;
+  EventHub hub{0};
+
+ private:
+  SystemClock clock_;
+  Adapters adapters_;
+  ControlLoop loop_{ControlLoop::Options{}};
+  std::unique_ptr<ControlThread> control_;
+  mutable std::mutex mutex_;
+  std::vector<absl::Status> answers_;
+  std::atomic<bool> ended_ = false;
+  std::thread thread_;
+};
+
+TEST_CASE("a request that comes again is not answered before the first is durable") {
+  HeldDaemon daemon;
+  v1::CreateDnaRequest request = CreateDna();
+  request.set_request_id("once");
+  daemon.Post(request);
+  daemon.Post(request);
+  daemon.AwaitTaken(3);  // The second one's changes nothing.
+  CHECK(daemon.answers().empty());
+
+  daemon.store.Release();
+  CHECK(daemon.answers().empty());
+  daemon.store.Release();
+  CHECK(daemon.answers().size() == 1);
+  daemon.store.Release();
+  const std::vector<absl::Status> answers = daemon.answers();
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].ok());
+  CHECK(answers[1].ok());
+}
+
+TEST_CASE("what could not be made durable is answered by nobody, also not from memory") {
+  HeldDaemon daemon;
+  v1::CreateDnaRequest request = CreateDna();
+  request.set_request_id("once");
+  daemon.Post(request);
+  daemon.Post(request);
+  v1::CreateDnaRequest check = CreateDna();  // "It exists": nor is that so.
+  check.set_validate_only(true);
+  daemon.Post(check);
+  daemon.AwaitTaken(4);
+  daemon.store.Release();
+  for (int i = 0; i < 3; ++i) daemon.store.Release(absl::UnavailableError("I/O"));
+  const std::vector<absl::Status> answers = daemon.answers();
+  REQUIRE(answers.size() == 3);
+  for (const absl::Status& answer : answers) CHECK(absl::IsUnavailable(answer));
+  CHECK(daemon.snapshot()->dnas->empty());
+}
+
+TEST_CASE("readers see what is durable, and whoever has an answer sees at least that") {
+  HeldDaemon daemon;
+  daemon.store.Release();
+  daemon.Post(CreateDna());
+  daemon.AwaitTaken(2);
+  CHECK(daemon.snapshot()->dnas->empty());
+  const int64_t before = daemon.snapshot()->revision;
+  // A list of instances may come between.
+  while (daemon.answers().empty()) daemon.store.Release();
+  CHECK(daemon.snapshot()->dnas->contains("dnas/web"));
+  CHECK(daemon.snapshot()->revision > before);
+}
+
+}  // namespace
+}  // namespace shadow
