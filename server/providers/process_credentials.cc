@@ -119,7 +119,8 @@ absl::StatusOr<ProcessPrivileges> ReadPrivileges(pid_t pid) {
   ProcessPrivileges found;
   const std::vector<std::string> uids = words("Uid");  // Real, effective, saved, file system.
   const std::vector<std::string> gids = words("Gid");
-  bool parsed = uids.size() >= 2 && absl::SimpleAtoi(uids[1], &found.uid) && gids.size() >= 2 &&
+  bool parsed = uids.size() >= 2 && absl::SimpleAtoi(uids[0], &found.real_uid) &&
+                absl::SimpleAtoi(uids[1], &found.uid) && gids.size() >= 2 &&
                 absl::SimpleAtoi(gids[1], &found.gid) && mask("CapPrm", found.permitted) &&
                 mask("CapEff", found.effective) && mask("CapBnd", found.bounding);
   for (const std::string& word : words("Groups")) {

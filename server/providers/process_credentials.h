@@ -23,7 +23,8 @@ std::set<std::string> CapabilityNames(CapabilityMask mask);  // Unknown bits as 
 
 // Identity and privileges of a process, from /proc/PID/status.
 struct ProcessPrivileges {
-  uid_t uid = 0;  // Effective.
+  uid_t real_uid = 0;  // Who started it, also of a set-uid program.
+  uid_t uid = 0;       // Effective.
   gid_t gid = 0;
   std::vector<gid_t> groups;  // Supplementary.
   CapabilityMask permitted = 0;

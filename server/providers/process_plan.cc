@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -296,6 +298,20 @@ absl::StatusOr<SpawnPlan> PlanVerification(const v1::Dna& dna, const v1::Softwar
   SetEnvironment(environment, *plan);
   plan->argv.assign(software.verify_argv().begin(), software.verify_argv().end());
   return plan;
+}
+
+bool PortIsFree(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const absl::Cleanup close_fd = [fd] { close(fd); };
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+         listen(fd, 1) == 0;
 }
 
 }  // namespace shadow

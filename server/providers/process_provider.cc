@@ -1,9 +1,7 @@
 #include "server/providers/process_provider.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,21 +35,6 @@ Observation Absent(const std::string& id) {
   Observation nothing;
   nothing.id = id;
   return nothing;
-}
-
-// As a server binds it: a port in TIME_WAIT is free.
-bool IsFree(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const absl::Cleanup close_fd = [fd] { close(fd); };
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-         listen(fd, 1) == 0;
 }
 
 }  // namespace
@@ -101,6 +84,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   absl::Status status = held.status();
   if (status.ok()) {
     record.leader = held->id();
+    record.uid = plan->credentials.uid;
     // The record is on disk before the program runs: no crash leaves an instance that nobody knows.
     status = records_.Write(record, Durability::kPowerLoss);
   }
@@ -124,7 +108,7 @@ absl::StatusOr<int> ProcessProvider::TakePort(const CompiledDna& dna) {
   const size_t first = std::hash<std::string>()(options_.store_id) % static_cast<size_t>(count);
   for (int i = 0; i < count; ++i) {
     const int port = dna.port_min + (static_cast<int>(first) + i) % count;
-    if (taken.contains(port) || !IsFree(port)) continue;
+    if (taken.contains(port) || !PortIsFree(port)) continue;
     ports_in_creation_.insert(port);
     return port;
   }
@@ -143,7 +127,9 @@ absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {
   if (!damaged && !absl::IsNotFound(record.status())) return record;
   const auto table = ReadProcessTable();
   if (!table.ok()) return table.status();
-  const auto tagged = FindTagged(*table, options_.store_id);
+  const auto uids = records_.Uids();
+  if (!uids.ok()) return uids.status();
+  const auto tagged = FindTagged(*table, options_.store_id, *uids);
   const auto found = tagged.find(id);
   if (found == tagged.end()) {
     if (damaged) return record;
@@ -367,7 +353,9 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   if (!ids.ok()) return ids.status();
   const auto table = ReadProcessTable();
   if (!table.ok()) return table.status();
-  auto tagged = FindTagged(*table, options_.store_id);
+  const auto uids = records_.Uids();
+  if (!uids.ok()) return uids.status();
+  auto tagged = FindTagged(*table, options_.store_id, *uids);
   std::vector<Observation> all;
   for (const std::string& id : *ids) {
     auto record = records_.Read(id);

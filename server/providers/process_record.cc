@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/core/names.h"
 
 namespace shadow {
 namespace {
@@ -30,6 +31,7 @@ std::string Serialize(const ProcessRecord& record) {
       "\nhas_secrets ", record.has_secrets, "\nstopping ", record.stopping, "\nsuspending ",
       record.suspending, "\nsuspended ", record.suspended, "\nnice ", record.nice, "\nexit_reason ",
       record.exit_reason, "\n");
+  if (record.uid.has_value()) absl::StrAppend(&text, "uid ", *record.uid, "\n");
   for (const ProcessId& id : record.stopped) {
     absl::StrAppend(&text, "stopped ", id.pid, ":", id.start_ticks, "\n");
   }
@@ -61,6 +63,7 @@ bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& 
   if (key == "shadow") return record.shadow = value, true;
   if (key == "boot_id") return record.boot_id = value, true;
   if (key == "exit_reason") return record.exit_reason = value, true;
+  if (key == "uid") return absl::SimpleAtoi(value, &record.uid.emplace());
   if (key == "pid") return absl::SimpleAtoi(value, &record.leader.pid);
   if (key == "start_ticks") return absl::SimpleAtoi(value, &record.leader.start_ticks);
   if (key == "port") return absl::SimpleAtoi(value, &record.port);
@@ -184,7 +187,9 @@ absl::StatusOr<std::vector<std::string>> RecordDirectory::Ids() const {
     const std::string_view name = entry->d_name;
     // By the log too: a directory being listed may miss a record that is replaced just then.
     for (const std::string_view suffix : {std::string_view(kRecordSuffix), kLogSuffix}) {
-      if (name.ends_with(suffix)) ids.emplace_back(name.substr(0, name.size() - suffix.size()));
+      if (!name.ends_with(suffix)) continue;
+      const std::string_view id = name.substr(0, name.size() - suffix.size());
+      if (IsId(id)) ids.emplace_back(id);
     }
     errno = 0;
   }
@@ -194,6 +199,17 @@ absl::StatusOr<std::vector<std::string>> RecordDirectory::Ids() const {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
+}
+
+absl::StatusOr<std::set<uid_t>> RecordDirectory::Uids() const {
+  const auto ids = Ids();
+  if (!ids.ok()) return ids.status();
+  std::set<uid_t> uids = {geteuid()};
+  for (const std::string& id : *ids) {
+    const auto record = Read(id);
+    if (record.ok() && record->uid.has_value()) uids.insert(*record->uid);
+  }
+  return uids;
 }
 
 std::string RecordDirectory::LogPath(const std::string& id) const {

@@ -12,6 +12,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +28,9 @@ struct ProcessRecord {
   std::string id;
   std::string name;  // Of the resource.
   std::string pool;
-  std::string shadow;  // Empty for BASE.
-  ProcessId leader;    // Leads the instance's session. pid 0: the record was damaged.
+  std::string shadow;        // Empty for BASE.
+  std::optional<uid_t> uid;  // That it was started as; unset: written by an older daemon.
+  ProcessId leader;          // Leads the instance's session. pid 0: the record was damaged.
   std::string boot_id;
   int port = 0;
   int64_t create_time_unix_ns = 0;
@@ -43,7 +46,7 @@ struct ProcessRecord {
   std::string Address() const;  // "127.0.0.1:PORT"
 };
 
-// The files of one directory. Thread-safe for different ids.
+// The files of one directory. Thread-safe for different ids, which are IsId: they become paths.
 class RecordDirectory {
  public:
   // Makes `state_dir`/instances, mode 0700. kFailedPrecondition: it is not a directory of our own
@@ -59,8 +62,12 @@ class RecordDirectory {
   // The record and the log. OK if they are not there.
   absl::Status Remove(const std::string& id) const;
 
-  // Every id that has a record or a log, ascending; Read may say kNotFound for it.
+  // Every id that has a record or a log, ascending; Read may say kNotFound for it. Other files are
+  // nobody's.
   absl::StatusOr<std::vector<std::string>> Ids() const;
+
+  // Users whose processes may be instances: our own, and those of all records.
+  absl::StatusOr<std::set<uid_t>> Uids() const;
 
   std::string LogPath(const std::string& id) const;
 

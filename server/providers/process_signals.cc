@@ -17,6 +17,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/core/names.h"
 #include "server/providers/process_credentials.h"
 
 namespace shadow {
@@ -26,10 +27,27 @@ constexpr absl::Duration kScanInterval = absl::Milliseconds(2);
 constexpr int kScansBeforeRelease = 4;
 
 // Carries both tags in its environment.
+// Also of a set-uid program, who has started it.
+bool RunsAs(pid_t pid, const std::set<uid_t>& uids) {
+  const auto privileges = ReadPrivileges(pid);
+  return privileges.ok() && uids.contains(privileges->uid) && uids.contains(privileges->real_uid);
+}
+
 bool IsTagged(pid_t pid, const std::string& instance_id, const std::string& store_id) {
   const std::string environment = ReadEnvironment(pid);
   return EnvironmentValue(environment, kInstanceVariable) == instance_id &&
          EnvironmentValue(environment, kStoreVariable) == store_id;
+}
+
+std::set<uid_t> UidsOf(const ProcessRecord& record, const ProcessStat* leader) {
+  std::set<uid_t> uids = {geteuid()};
+  if (record.uid.has_value()) {
+    uids.insert(*record.uid);
+  } else if (leader != nullptr) {
+    const auto privileges = ReadPrivileges(leader->id.pid);
+    if (privileges.ok()) uids.insert(privileges->uid);
+  }
+  return uids;
 }
 
 std::vector<ProcessId> Ids(const std::vector<ProcessStat>& processes) {
@@ -107,6 +125,7 @@ std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table
   const bool same_boot = record.boot_id == BootId();
   const ProcessStat* const leader = same_boot ? FindProcess(table, record.leader) : nullptr;
   const uint64_t oldest = same_boot ? record.leader.start_ticks : 0;
+  const std::set<uid_t> uids = UidsOf(record, leader);
   const pid_t self = getpid();
 
   std::set<pid_t> members;
@@ -114,7 +133,8 @@ std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table
   for (const ProcessStat& process : table) {
     if (process.session == 0 || process.id.start_ticks < oldest || process.id.pid == self) continue;
     const bool in_session = leader != nullptr && process.session == record.leader.pid;
-    if (in_session || IsTagged(process.id.pid, record.id, store_id)) {
+    const pid_t pid = process.id.pid;
+    if (in_session || (IsTagged(pid, record.id, store_id) && RunsAs(pid, uids))) {
       members.insert(process.id.pid);
     } else {
       candidates.push_back(process);
@@ -140,14 +160,17 @@ std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table
 }
 
 std::map<std::string, ProcessRecord> FindTagged(const std::vector<ProcessStat>& table,
-                                                const std::string& store_id) {
+                                                const std::string& store_id,
+                                                const std::set<uid_t>& uids) {
   std::map<std::string, ProcessRecord> found;
   for (const ProcessStat& process : table) {
     if (process.session != process.id.pid || process.IsDead()) continue;
     const std::string environment = ReadEnvironment(process.id.pid);
     if (EnvironmentValue(environment, kStoreVariable) != store_id) continue;
     ProcessRecord record = FromTags(process, environment);
-    if (record.id.empty()) continue;
+    const auto id_or_none = [](const std::string& id) { return id.empty() || IsId(id); };
+    if (!IsId(record.id) || !id_or_none(record.pool) || !id_or_none(record.shadow)) continue;
+    if (!RunsAs(process.id.pid, uids)) continue;
     const auto [at, added] = found.try_emplace(record.id, record);
     if (!added && record.leader.start_ticks < at->second.leader.start_ticks) at->second = record;
   }

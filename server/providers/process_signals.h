@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,17 +29,20 @@ std::optional<ProcessStat> ReadLeader(const ProcessRecord& record);
 // - those of the leader's session, as long as the leader (or its zombie) keeps that number from
 // being
 //   used again; then only those that
-// - carry the instance's and the store's tag in their environment, in whatever session; and
+// - carry the instance's and the store's tag in their environment, in whatever session, and run as
+//   the record's user or as ours: whoever else writes that tag is not believed; and
 // - the descendants of all these.
 // Never this process itself, and none that is older than the leader.
 std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table,
                                            const ProcessRecord& record,
                                            const std::string& store_id);
 
-// The oldest session leader of each instance that carries the store's tag, by instance id, as the
-// record that it should have had.
+// The oldest session leader of each instance that carries the store's tag and runs as one of
+// `uids`, by instance id, as the record that it should have had. An environment is anybody's to
+// write: what is no id there is left out.
 std::map<std::string, ProcessRecord> FindTagged(const std::vector<ProcessStat>& table,
-                                                const std::string& store_id);
+                                                const std::string& store_id,
+                                                const std::set<uid_t>& uids);
 
 // How a child of ours ended: "exit status 3", "killed by SIGKILL"; unset: it is no dead child of
 // ours. It stays to be reaped.

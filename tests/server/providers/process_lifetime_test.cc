@@ -318,7 +318,7 @@ TEST_CASE("a daemon that is killed while it creates leaves recorded instances on
     REQUIRE(records.ok());
     const auto table = ReadProcessTable();
     REQUIRE(table.ok());
-    for (const auto& [id, tagged] : FindTagged(*table, world.store_id())) {
+    for (const auto& [id, tagged] : FindTagged(*table, world.store_id(), {geteuid()})) {
       const auto record = records->Read(id);
       REQUIRE(record.ok());
       CHECK(record->leader == tagged.leader);
