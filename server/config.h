@@ -28,6 +28,7 @@ struct Config {
   int64_t instance_log_max_bytes = 0;
   std::string log_level;
   bool enable_reflection = false;
+  bool end_unknown = false;  // --recover=end: see EndThoseAhead.
 };
 
 // Reads the text protobuf `path`. kInvalidArgument: "PATH:LINE:COLUMN: ..." for what is no field or

@@ -103,6 +103,15 @@ absl::Status RunDaemon(const Config& config) {
   auto adapters = MakeAdapters(config, contents->store_id(), **store, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
+  for (const auto& [name, provider] : adapters->providers) {
+    const int64_t revision = contents->last_revision();
+    absl::Status ahead = config.end_unknown ? EndThoseAhead(*provider, revision, clock)
+                                            : CheckNoneAhead(*provider, revision);
+    if (absl::IsDataLoss(ahead) || (config.end_unknown && !ahead.ok())) return ahead;
+    if (!ahead.ok())
+      spdlog::warn("provider {} does not list its instances: {}", name, ahead.ToString());
+  }
+
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(
       {.instances_max = config.instances_max,
@@ -137,7 +146,7 @@ absl::Status RunDaemon(const Config& config) {
   simulations.Shutdown();  // What it scores is posted to `control`.
   control.Close();
   control_thread.join();
-  return failed ? absl::DataLossError("the store failed") : absl::OkStatus();
+  return failed ? absl::UnavailableError("the store failed") : absl::OkStatus();
 }
 
 }  // namespace shadow

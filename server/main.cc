@@ -24,6 +24,7 @@ struct Flags {
   std::string config_path = kDefaultConfig;
   std::string state_dir;
   std::string listen;
+  std::string recover;
   bool check_config = false;
 };
 
@@ -74,6 +75,9 @@ int main(int argc, char** argv) {
                                 ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Where the state is kept");
   app.add_option("--listen", flags.listen, "unix:PATH of the API");
+  app.add_option("--recover", flags.recover,
+                 "What to do with instances of a store that was lost: end")
+      ->check(CLI::IsMember({"end"}));
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.set_version_flag("--version", "shadowd " SHADOWD_VERSION);
   try {
@@ -81,8 +85,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const auto config = ConfigOf(flags, config_flag->count() > 0);
+  auto config = ConfigOf(flags, config_flag->count() > 0);
   if (!config.ok()) return Fail(config.status(), kExitConfig);
+  config->end_unknown = flags.recover == "end";
   if (flags.check_config) {
     std::cout << "configuration is good\n";
     return 0;
@@ -92,5 +97,7 @@ int main(int argc, char** argv) {
   const absl::Status status = shadow::RunDaemon(*config);
   if (status.ok()) return 0;
   if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
-  return Fail(status, absl::IsFailedPrecondition(status) ? kExitConfig : 1);
+  // What is damaged is not better at the next try.
+  const bool final = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
+  return Fail(status, final ? kExitConfig : 1);
 }

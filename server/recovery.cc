@@ -1,12 +1,18 @@
 #include "server/recovery.h"
 
+#include <algorithm>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/core/names.h"
 #include "server/core/time_proto.h"
 #include "spdlog/spdlog.h"
 
@@ -50,7 +56,57 @@ class ReplayBuffer {
   int64_t count_ = 0;
 };
 
+absl::StatusOr<std::vector<std::string>> IdsAhead(Provider& provider, int64_t revision) {
+  const auto all = provider.List();
+  if (!all.ok()) return all.status();
+  std::vector<std::string> ids;
+  for (const Observation& one : *all) {
+    if (InstanceNumber(one.id) > revision && one.life != Life::kAbsent) ids.push_back(one.id);
+  }
+  return ids;
+}
+
 }  // namespace
+
+absl::Status CheckNoneAhead(Provider& provider, int64_t revision) {
+  const auto ahead = IdsAhead(provider, revision);
+  if (!ahead.ok() || ahead->empty()) return ahead.status();
+  constexpr size_t kNamed = 5;
+  const std::vector<std::string> named(
+      ahead->begin(),
+      ahead->begin() + static_cast<std::ptrdiff_t>(std::min(kNamed, ahead->size())));
+  return absl::DataLossError(absl::StrCat(
+      ahead->size(),
+      " instances live that the store has no record of, though it has not given out "
+      "their ids yet (its last revision is ",
+      revision, "): ", absl::StrJoin(named, ", "), ahead->size() > kNamed ? ", ..." : "",
+      ". A newer state.db was lost or replaced by an older "
+      "copy. Nothing was touched. Put the newer one back, or end these instances with "
+      "--recover=end"));
+}
+
+absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock) {
+  constexpr absl::Duration kPatience = absl::Seconds(30);
+  const absl::Duration deadline = clock.Now().mono + kPatience;
+  std::mutex mutex;
+  std::condition_variable never;
+  while (true) {
+    const auto ahead = IdsAhead(provider, revision);
+    if (!ahead.ok() || ahead->empty()) return ahead.status();
+    for (const std::string& id : *ahead) {
+      spdlog::warn("instance {} is ended: the store has no record of it", id);
+      InstanceSpec instance;
+      instance.id = id;
+      absl::Status status = provider.Destroy(instance, Provider::Stop::kForce);
+      if (!status.ok()) return status;
+    }
+    if (clock.Now().mono >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("instance ", ahead->front(), " lives on"));
+    }
+    std::unique_lock lock(mutex);
+    clock.WaitUntil(lock, never, clock.Now().mono + absl::Milliseconds(100));
+  }
+}
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {
   FitLost(loop, workers);  // What is replayed goes by them.

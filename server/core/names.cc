@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 #include "server/core/spec/field_checker.h"
@@ -41,6 +42,14 @@ bool IsId(std::string_view id) {
   }
   return std::all_of(id.begin(), id.end(),
                      [](char c) { return IsLower(c) || IsDigit(c) || c == '-'; });
+}
+
+std::string InstanceId(int64_t revision) { return absl::StrCat("i", revision); }
+
+int64_t InstanceNumber(std::string_view id) {
+  int64_t number = 0;
+  if (!TakePrefix("i", id) || id.empty() || !std::all_of(id.begin(), id.end(), IsDigit)) return 0;
+  return absl::SimpleAtoi(std::string(id), &number) ? number : 0;
 }
 
 bool IsForeignName(std::string_view name) {

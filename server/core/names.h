@@ -2,6 +2,7 @@
 // (a HAProxy backend, a metric) match [A-Za-z0-9_.:-]{1,127}; both are safe everywhere after.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,12 @@ namespace shadow {
 inline constexpr size_t kRevisionDigits = 12;
 
 bool IsId(std::string_view id);
+
+// Of an instance: "i" and the revision of the event that tells of its creation, which no store
+// gives out twice. So one whose number is beyond a store's last revision was made by a newer store.
+std::string InstanceId(int64_t revision);
+int64_t InstanceNumber(std::string_view id);  // 0: it is not of that form.
+
 bool IsForeignName(std::string_view name);
 
 struct DnaName {

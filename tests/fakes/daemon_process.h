@@ -72,14 +72,19 @@ class DaemonProcess {
   const std::string& store_id() const { return store_id_; }
   pid_t pid() const { return pid_; }
 
+  // Further ones, of all starts to come.
+  std::vector<std::string> arguments;
+
   std::vector<std::string> Argv() const {
-    return {bin_dir_ + "/shadowd",
-            "--config",
-            directory_ + "/shadowd.textproto",
-            "--state-dir",
-            state_dir(),
-            "--listen",
-            address()};
+    std::vector<std::string> argv = {bin_dir_ + "/shadowd",
+                                     "--config",
+                                     directory_ + "/shadowd.textproto",
+                                     "--state-dir",
+                                     state_dir(),
+                                     "--listen",
+                                     address()};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return argv;
   }
 
   // On the same state. Returns when it serves; throws as the constructor.
@@ -89,6 +94,14 @@ class DaemonProcess {
     const bool serving = PollUntil(kStartTimeout, [this] { return Exited() || Serves(); });
     if (!serving || pid_ <= 0) throw std::runtime_error("shadowd does not come up: " + Log());
     store_id_ = Call(*server_, &v1::ServerService::Stub::GetServerStatus, {})->store_id();
+  }
+
+  // On the same state, where it is to refuse to serve: its exit status. -1: ended by a signal, or
+  // killed after kStartTimeout.
+  int StartInVain() {
+    Spawn();
+    if (!PollUntil(kStartTimeout, [this] { return Exited(); })) Kill();
+    return WIFEXITED(exit_status_) ? WEXITSTATUS(exit_status_) : -1;
   }
 
   // kill -9; returns when it is gone.
@@ -180,13 +193,13 @@ class DaemonProcess {
   }
 
   void Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+    grpc::ChannelArguments options;
+    options.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+    options.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+    options.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
     // Not the channel of the daemon before, which may still be waiting to reconnect.
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channel_ = grpc::CreateCustomChannel(address(), grpc::InsecureChannelCredentials(), arguments);
+    options.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    channel_ = grpc::CreateCustomChannel(address(), grpc::InsecureChannelCredentials(), options);
     dnas_ = v1::DnaService::NewStub(channel_);
     pools_ = v1::PoolService::NewStub(channel_);
     shadows_ = v1::ShadowPoolService::NewStub(channel_);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/leads/learned_lead.h"
+#include "server/core/names.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -216,7 +217,7 @@ Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow,
   World& world = changes.world();
   Member member;
   // The event below takes the next revision, which is never used again: a unique id.
-  member.id = absl::StrCat("i", world.revision + 1);
+  member.id = InstanceId(world.revision + 1);
   member.shadow = std::string(shadow);
   I& instance = *member.record.mutable_instance();
   const std::string parent = shadow.empty() ? pool.record.pool().name()

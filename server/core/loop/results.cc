@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "server/core/canary.h"
 #include "server/core/loop/instances.h"
+#include "server/core/names.h"
 #include "server/core/verify.h"
 
 namespace shadow {
@@ -152,6 +153,11 @@ void CheckLife(Changes& changes, PoolEntry& pool, Member& member, const Observat
 
 void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entry,
               std::map<std::string, int>& orphans, const std::string& id) {
+  if (InstanceNumber(id) > changes.world().revision && entry.ahead.insert(id).second) {
+    changes.Note(v1::Event::UPDATED, absl::StrCat("instances/", id),
+                 "newer than the store, which has lost its record: it is left alone");
+  }
+  if (entry.ahead.contains(id)) return;
   const int seen = entry.orphans[id] + 1;
   orphans[id] = seen;
   if (seen < kStrangerViews) return;
@@ -237,7 +243,9 @@ void OnInstanceList(Changes& changes, const std::string& provider, absl::Duratio
   ProviderEntry& entry = changes.world().providers.at(provider);
   if (!result.status.ok()) return;  // Never act on an incomplete list.
   std::map<std::string, const Observation*> seen;
-  for (const Observation& observation : result.instances) seen[observation.id] = &observation;
+  for (const Observation& observation : result.instances) {
+    if (IsId(observation.id)) seen[observation.id] = &observation;  // Ours are.
+  }
   for (auto& [pool_id, pool] : changes.world().pools) {
     for (auto& [id, member] : pool.members) {
       const auto found = seen.find(id);

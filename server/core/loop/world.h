@@ -131,6 +131,9 @@ struct ProviderEntry {
   std::optional<uint64_t> effect;
   bool listed = false;                 // Completely, since the start.
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
+  // Of those, the ones that a newer store made: this one has lost what it knew, so it ends nothing
+  // of them.
+  std::set<std::string> ahead;
 };
 
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.

@@ -1,0 +1,92 @@
+// The registry is gone or an older copy; what serves goes on until a person decides.
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/e2e/shadow_world.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+
+constexpr int kExitConfig = 78;
+
+std::vector<pid_t> Serving(ShadowWorld& world) {
+  std::vector<pid_t> pids;
+  for (const I& instance : world.Instances(I::BASE, I::ACTIVE)) {
+    pids.push_back(ShadowWorld::Pid(instance));
+  }
+  return pids;
+}
+
+bool AllLive(const std::vector<pid_t>& pids) {
+  return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return kill(pid, 0) == 0; });
+}
+
+void Remove(const std::string& state_dir, const std::vector<std::string>& files) {
+  for (const std::string& file : files) std::filesystem::remove(state_dir + "/" + file);
+}
+
+TEST_CASE("a daemon that has lost its registry refuses to start and ends no instance") {
+  struct Loss {
+    bool clean_end;
+    std::vector<std::string> files;
+  };
+  const Loss loss =
+      GENERATE(Loss{false, {"state.db-wal", "state.db-shm"}},
+               Loss{false, {"state.db", "state.db-wal", "state.db-shm"}}, Loss{true, {"state.db"}});
+  ShadowWorld world({.base_instances = 2});
+  const std::vector<pid_t> pids = Serving(world);
+  REQUIRE(pids.size() == 2);
+  const HttpLoad load(world.Load());
+  if (loss.clean_end) {
+    REQUIRE(world.daemon().Terminate() == 0);
+  } else {
+    world.daemon().Kill();
+  }
+  Remove(world.daemon().state_dir(), loss.files);
+  for (int start = 0; start < 2; ++start) {
+    CHECK(world.daemon().StartInVain() == kExitConfig);
+    CHECK(AllLive(pids));
+  }
+  CHECK(world.daemon().Log().find("--recover=end") != std::string::npos);
+  CHECK(world.daemon().Log().find("2 instances live") != std::string::npos);
+}
+
+TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on as if not gone") {
+  ShadowWorld world({.base_instances = 1}, false);
+  REQUIRE(world.daemon().Terminate() == 0);
+  const std::string state = world.daemon().state_dir() + "/state.db";
+  const std::string copy = world.daemon().directory() + "/older.db";
+  std::filesystem::copy_file(state, copy);
+  world.daemon().Start();
+  world.CreateDna();
+  world.CreatePool();
+  world.WaitForBase();
+  const std::vector<pid_t> pids = Serving(world);
+  REQUIRE(world.daemon().Terminate() == 0);
+  const std::string newer = world.daemon().directory() + "/newer.db";
+  std::filesystem::rename(state, newer);
+  std::filesystem::rename(copy, state);
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  CHECK(AllLive(pids));
+
+  std::filesystem::rename(newer, state);
+  world.daemon().Start();
+  world.WaitForBase();
+  CHECK(Serving(world) == pids);
+}
+
+TEST_CASE("a person may have the instances of a lost registry ended") {
+  ShadowWorld world({.base_instances = 2});
+  const std::vector<pid_t> pids = Serving(world);
+  world.daemon().Kill();
+  Remove(world.daemon().state_dir(), {"state.db", "state.db-wal", "state.db-shm"});
+  world.daemon().arguments = {"--recover", "end"};
+  world.daemon().Start();
+  for (const pid_t pid : pids) CHECK(kill(pid, 0) != 0);
+  CHECK(world.Instances(I::BASE).empty());
+}
+
+}  // namespace
+}  // namespace shadow
