@@ -70,7 +70,7 @@ TEST_CASE("samples that age become means of 5 minutes, of an hour, and go") {
   CAPTURE(step);
   const TempDirectory directory;
   std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
-  std::mt19937_64 random(step);
+  std::mt19937_64 random(static_cast<uint64_t>(step));
   Series all;
   int64_t now = 0;
   // What is written, and when is pruned, are as it happens.
