@@ -10,13 +10,13 @@ namespace shadow::storage {
 namespace {
 
 // The oldest first. The name of a pool that is gone begins with '#'.
-constexpr char kFind[] =
+constexpr char kFindExpired[] =
     "SELECT $0.series, substr(series.name, 1, 1) = '#' FROM $0 "
     "JOIN series ON series.id = $0.series WHERE last_ns < ?1 ORDER BY last_ns LIMIT 1";
-constexpr char kRead[] =
+constexpr char kReadOld[] =
     "SELECT id, last_ns, data FROM $0 WHERE series = ?1 AND first_ns < ?2 "
     "ORDER BY first_ns, id LIMIT ?3";
-constexpr char kRemove[] = "DELETE FROM $0 WHERE id = ?1";
+constexpr char kRemoveOld[] = "DELETE FROM $0 WHERE id = ?1";
 
 // `samples` by time. A mean is kept as a float: half the bytes, and exact to seven digits.
 std::vector<TimedValue> MeansOf(std::span<const TimedValue> samples, int64_t bucket_ns) {
@@ -45,9 +45,9 @@ absl::StatusOr<RollUps> RollUps::Prepare(Connection& metrics) {
     absl::StatusOr<ChunkTable> chunks = ChunkTable::Prepare(metrics, table);
     if (!chunks.ok()) return chunks.status();
     level.chunks = *std::move(chunks);
-    absl::Status status = metrics.PrepareInto(absl::Substitute(kFind, table), level.find);
-    status.Update(metrics.PrepareInto(absl::Substitute(kRead, table), level.read));
-    status.Update(metrics.PrepareInto(absl::Substitute(kRemove, table), level.remove));
+    absl::Status status = metrics.PrepareInto(absl::Substitute(kFindExpired, table), level.find);
+    status.Update(metrics.PrepareInto(absl::Substitute(kReadOld, table), level.read));
+    status.Update(metrics.PrepareInto(absl::Substitute(kRemoveOld, table), level.remove));
     if (!status.ok()) return status;
   }
   return roll_ups;
