@@ -134,38 +134,6 @@ const Transition* NextTransition(InstanceState state, InstanceEvent event,
   return nullptr;
 }
 
-v1::InstanceRecord::Intent IntentOf(InstanceTask task) {
-  using R = v1::InstanceRecord;
-  switch (task) {
-    case T::kCreate:
-      return R::CREATE;
-    case T::kSuspend:
-      return R::SUSPEND;
-    case T::kResume:
-      return R::RESUME;
-    case T::kAdd:
-      return R::ADD;
-    case T::kCanaryWeight:
-    case T::kFullWeight:
-      return R::SET_WEIGHT;
-    case T::kDrain:
-      return R::DRAIN;
-    case T::kRemove:
-      return R::REMOVE;
-    case T::kDestroy:
-      return R::DESTROY;
-    case T::kNone:
-    case T::kAwaitReady:
-    case T::kVerify:
-    case T::kWarmUp:
-    case T::kJudge:
-    case T::kAwaitDrained:
-    case T::kForget:
-      return R::INTENT_UNSPECIFIED;
-  }
-  return R::INTENT_UNSPECIFIED;
-}
-
 std::string_view TaskName(InstanceTask task) {
   constexpr std::string_view kNames[] = {"none",          "create", "await ready", "verify",
                                          "suspend",       "resume", "warm up",     "add",

@@ -40,7 +40,7 @@ enum class InstanceEvent {
   kRecovered,  // The daemon started: nothing is known to be in flight.
 };
 
-// What is to be done next for it; one at a time. Those with an intent change the world.
+// What is to be done next for it; one at a time.
 enum class InstanceTask {
   kNone,
   kCreate,
@@ -91,9 +91,6 @@ std::span<const Transition> LifecycleTable();
 // The row for `event` in `state`, or nullptr: the event means nothing there and is dropped.
 const Transition* NextTransition(InstanceState state, InstanceEvent event,
                                  const InstanceFacts& facts);
-
-// The intent that must be on disk before `task` is done; INTENT_UNSPECIFIED: it changes nothing.
-v1::InstanceRecord::Intent IntentOf(InstanceTask task);
 
 std::string_view TaskName(InstanceTask task);     // "warm up"
 std::string_view EventName(InstanceEvent event);  // "warmed up"

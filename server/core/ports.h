@@ -87,9 +87,6 @@ class Provider {
   virtual absl::Status Suspend(const InstanceSpec& instance) = 0;
   virtual absl::Status Resume(const InstanceSpec& instance) = 0;
 
-  // Applies the DNA's resources to a running instance. kUnimplemented where that cannot be.
-  virtual absl::Status Resize(const InstanceSpec& instance) = 0;
-
   // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kGraceful: the
   // stop signal (also to a suspended one, which is resumed for it), kForce: SIGKILL to everything.
   virtual absl::Status Destroy(const InstanceSpec& instance, Stop stop) = 0;

@@ -194,21 +194,6 @@ absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   return absl::OkStatus();
 }
 
-absl::Status ProcessProvider::Resize(const InstanceSpec& instance) {
-  const auto record = FindAlive(instance.id);
-  if (!record.ok()) return record.status();
-  if (absl::Status status = CheckEnforceable(instance.dna->dna); !status.ok()) return status;
-  const auto table = ReadProcessTable();
-  if (!table.ok()) return table.status();
-  const auto processes = InstanceProcesses(*table, *record, options_.store_id);
-  for (const ProcessStat& process : processes) {
-    if (process.IsDead()) continue;
-    absl::Status status = ApplyLimits(instance.dna->dna.resources(), process.id.pid);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ProcessProvider::Destroy(const InstanceSpec& instance, Stop stop) {
   facts_.Forget(instance.id);
   auto record = Find(instance.id);

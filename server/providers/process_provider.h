@@ -55,7 +55,6 @@ class ProcessProvider final : public Provider {
   absl::Status Resume(const InstanceSpec& instance) override;
 
   // A limit can be raised only with CAP_SYS_RESOURCE; kFailedPrecondition otherwise.
-  absl::Status Resize(const InstanceSpec& instance) override;
   absl::Status Destroy(const InstanceSpec& instance, Stop stop) override;
   absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) override;
   absl::StatusOr<std::vector<Observation>> List() override;

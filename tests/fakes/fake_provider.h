@@ -46,7 +46,7 @@ inline Facts MatchingFacts(const CompiledDna& compiled) {
 // Thread-safe. It outlives a simulated crash of the daemon: hand the same object to the next one.
 class FakeProvider final : public Provider {
  public:
-  enum class Verb { kSupports, kCreate, kSuspend, kResume, kResize, kDestroy, kInspect, kList };
+  enum class Verb { kSupports, kCreate, kSuspend, kResume, kDestroy, kInspect, kList };
 
   struct Knobs {
     int start_inspections = 0;  // So many Inspects say kStarting first.
@@ -138,15 +138,6 @@ class FakeProvider final : public Provider {
 
   absl::Status Resume(const InstanceSpec& instance) override {
     return Change(Verb::kResume, instance.id, Life::kRunning);
-  }
-
-  absl::Status Resize(const InstanceSpec& instance) override {
-    const std::lock_guard lock(mutex_);
-    if (absl::Status failure = Called(Verb::kResize, instance.id); !failure.ok()) return failure;
-    const auto found = instances_.find(instance.id);
-    if (found == instances_.end() || found->second.life == Life::kExited) return Gone(instance.id);
-    found->second.spec.dna = instance.dna;
-    return absl::OkStatus();
   }
 
   absl::Status Destroy(const InstanceSpec& instance, Stop stop) override {

@@ -32,7 +32,6 @@ v1::WriteBatch EveryKind() {
   v1::InstanceRecord* instance = batch.add_put_instances();
   instance->mutable_instance()->set_name("pools/web/instances/a1");
   instance->mutable_instance()->set_state(v1::Instance::ACTIVE);
-  instance->set_intent(v1::InstanceRecord::SET_WEIGHT);
   AddEvent(batch, 1, "pools/web")->set_message("\xfe made");
   AddDecision(batch, 1, "pools/web")->set_ready_need(12.5);
   v1::RequestRecord* request = batch.add_requests();

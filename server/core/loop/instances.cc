@@ -88,7 +88,6 @@ void SetTask(const PoolEntry& pool, Member& member, T task, absl::Duration now) 
   // The start timeout runs from the creation until ready.
   const bool same_deadline = task == T::kAwaitReady;
   member.task = task;
-  member.record.set_intent(IntentOf(task));
   member.task_since = now;
   member.not_before = now;
   member.tries = 0;

@@ -219,17 +219,6 @@ TEST_CASE("an event that means nothing in a state is dropped") {
   CHECK(NextTransition(I::DELETING, E::kReady, facts) == nullptr);
 }
 
-TEST_CASE("a task that changes the world has an intent, one that only looks has none") {
-  for (const T task : {T::kCreate, T::kSuspend, T::kResume, T::kAdd, T::kCanaryWeight,
-                       T::kFullWeight, T::kDrain, T::kRemove, T::kDestroy}) {
-    INFO(TaskName(task));
-    CHECK(IntentOf(task) != R::INTENT_UNSPECIFIED);
-  }
-  for (const T task : {T::kNone, T::kAwaitReady, T::kVerify, T::kJudge, T::kAwaitDrained}) {
-    CHECK(IntentOf(task) == R::INTENT_UNSPECIFIED);
-  }
-}
-
 TEST_CASE("every event and task has a name of its own") {
   std::set<std::string_view> names;
   for (const E event : AllEvents()) names.insert(EventName(event));

@@ -80,7 +80,6 @@ TEMPLATE_TEST_CASE("an absent instance is no error to look at or to destroy", ""
   CHECK(provider.Destroy(instance, Stop::kForce).ok());
   CHECK(absl::IsNotFound(provider.Suspend(instance)));
   CHECK(absl::IsNotFound(provider.Resume(instance)));
-  CHECK(absl::IsNotFound(provider.Resize(instance)));
   CHECK(Listed(provider).empty());
 }
 
@@ -181,21 +180,6 @@ TEMPLATE_TEST_CASE("facts match the DNA they were made from", "", FakeWorld, Pro
   // They can be asked for again, also while it is suspended.
   REQUIRE(provider.Suspend(instance).ok());
   CHECK(FactsOf(provider, instance).has_value());
-}
-
-TEMPLATE_TEST_CASE("a resize changes what is enforced", "", FakeWorld, ProcessWorld) {
-  TestType world;
-  Provider& provider = world.provider();
-  CompiledDna dna = world.Dna();
-  dna.dna.mutable_resources()->set_open_files_max(128);
-  REQUIRE(provider.Create(TestInstance("a1", dna)).ok());
-  dna.dna.mutable_resources()->set_open_files_max(64);
-  const InstanceSpec smaller = TestInstance("a1", dna);
-  REQUIRE(Becomes(provider, smaller, Life::kRunning));
-  REQUIRE(provider.Resize(smaller).ok());
-  const auto facts = FactsOf(provider, smaller);
-  REQUIRE(facts.has_value());
-  CHECK(facts->limits.at("open_files_max") == 64);
 }
 
 }  // namespace
