@@ -20,7 +20,7 @@ v1::Sample MakeSample(absl::Time time, double value) {
 
 HaproxyUsage::HaproxyUsage(const v1::HaproxyUsage& spec, const Clock& clock)
     : frontend_(spec.frontend()),
-      column_(spec.metric() == v1::HaproxyUsage::SESSIONS ? "stot" : "req_tot"),
+      requests_(spec.metric() != v1::HaproxyUsage::SESSIONS),
       socket_(spec.socket_path(), clock),
       clock_(clock) {}
 
@@ -65,10 +65,16 @@ absl::StatusOr<HaproxyUsage::Count> HaproxyUsage::ReadCount() const {
   if (row == table->rows()) {
     return absl::FailedPreconditionError(where + "there is no frontend \"" + frontend_ + "\"");
   }
-  const std::optional<int64_t> arrivals = table->Number(row, column_);
+  const std::string mode(table->Text(row, "mode"));
+  if (requests_ && mode != "http") {  // In TCP mode req_tot is 0, not empty.
+    return absl::FailedPreconditionError(where + "frontend \"" + frontend_ + "\" is in mode \"" +
+                                         mode + "\", where HAProxy counts no requests; wanted " +
+                                         "metric: SESSIONS, or mode http");
+  }
+  const std::optional<int64_t> arrivals = table->Number(row, requests_ ? "req_tot" : "stot");
   if (!arrivals) {
-    return absl::FailedPreconditionError(where + "frontend \"" + frontend_ + "\" has no " +
-                                         column_ + "; in TCP mode only SESSIONS are counted");
+    return absl::FailedPreconditionError(where + "frontend \"" + frontend_ +
+                                         "\" has no count of arrivals");
   }
   count.arrivals = *arrivals;
   absl::StatusOr<std::string> epoch = ParseEpoch((*replies)[1]);

@@ -43,7 +43,7 @@ class HaproxyUsage final : public UsageSource {
   absl::StatusOr<Count> ReadCount() const;
 
   const std::string frontend_;
-  const std::string column_;  // Of `show stat`.
+  const bool requests_;  // Otherwise sessions.
   const HaproxySocket socket_;
   const Clock& clock_;
 

@@ -36,8 +36,8 @@ class SteppedClock final : public Clock {
 struct Script {
   std::string Reply() {
     const std::lock_guard lock(mutex);
-    return "# pxname,svname,stot,req_tot\nfront,FRONTEND," + std::to_string(sessions) + "," +
-           requests + "\n\nPid: " + std::to_string(pid) + "\nStart_time_sec: 1\n\n";
+    return "# pxname,svname,stot,req_tot,mode\nfront,FRONTEND," + std::to_string(sessions) + "," +
+           requests + ",http\n\nPid: " + std::to_string(pid) + "\nStart_time_sec: 1\n\n";
   }
   void Set(int64_t new_pid, std::string new_requests, int64_t new_sessions) {
     const std::lock_guard lock(mutex);
@@ -140,14 +140,13 @@ TEST_CASE("reads in quick succession wait for a longer interval instead of a wil
   CHECK(site.Read() == Rates{1});
 }
 
-TEST_CASE("a frontend without the metric, and garbage, are errors and no sample") {
+TEST_CASE("a frontend without a count, and garbage, are errors and no sample") {
   Scripted site(v1::HaproxyUsage::REQUESTS);
   site.script.Set(1, "", 5);
-  const absl::Status tcp = site.usage.Read("web", absl::InfinitePast()).status();
-  CHECK(tcp.code() == absl::StatusCode::kFailedPrecondition);
-  CHECK(std::string(tcp.message()).find("SESSIONS") != std::string::npos);
+  CHECK(site.usage.Read("web", absl::InfinitePast()).status().code() ==
+        absl::StatusCode::kFailedPrecondition);
   for (const char* text : {"", "garbage\n\n\n", "# pxname,svname,stot\n\nPid: 1\n\n",
-                           "# pxname,svname,req_tot\nfront,FRONTEND,5\n\nno pid\n\n"}) {
+                           "# pxname,svname,req_tot,mode\nfront,FRONTEND,5,http\n\nno pid\n\n"}) {
     INFO(text);
     const UnixPeer peer(UnixPeer::Answer(text));
     v1::HaproxyUsage spec;
@@ -182,6 +181,35 @@ TEST_CASE("a real HAProxy: arrivals, also those that get no good answer") {
 
   haproxy.Restart();
   CHECK(usage.Read("web", absl::InfinitePast())->samples.empty());
+}
+
+TEST_CASE("a real HAProxy: a TCP frontend has no requests, which is an error, and has sessions") {
+  SystemClock clock;
+  const int port = FreeLoopbackPort();
+  HaproxyProcess haproxy(
+      {.more = "frontend plain\n  mode tcp\n  bind 127.0.0.1:" + std::to_string(port) +
+               "\n  default_backend plain\nbackend plain\n  mode tcp\n"});
+  v1::HaproxyUsage spec;
+  spec.set_socket_path(haproxy.socket_path());
+  spec.set_frontend("plain");
+  HaproxyUsage requests(spec, clock);
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = requests.Read("web", absl::InfinitePast()).status();
+    CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
+    CHECK(std::string(status.message()) ==
+          "haproxy socket " + haproxy.socket_path() +
+              ": frontend \"plain\" is in mode \"tcp\", where HAProxy counts no requests; wanted "
+              "metric: SESSIONS, or mode http");
+  }
+  spec.set_metric(v1::HaproxyUsage::SESSIONS);
+  HaproxyUsage sessions(spec, clock);
+  REQUIRE(sessions.Read("web", absl::InfinitePast())->samples.empty());
+  REQUIRE(ConnectToLoopback(port, 5));
+  std::vector<v1::Sample> samples;
+  REQUIRE(PollUntil(kPatience, [&] {
+    samples = sessions.Read("web", absl::InfinitePast())->samples;
+    return !samples.empty() && samples[0].value() > 0;
+  }));
 }
 
 TEST_CASE("a frontend that is none is a failed precondition that names it") {
