@@ -1,14 +1,16 @@
-// Demand as the arrivals at an HAProxy frontend.
+// Demand as the arrivals at frontends and backends of one HAProxy.
 #pragma once
 
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/balancers/haproxy_replies.h"
 #include "server/balancers/haproxy_socket.h"
 #include "server/core/clock.h"
 #include "server/core/ports.h"
@@ -22,33 +24,45 @@ class HaproxyUsage final : public UsageSource {
  public:
   HaproxyUsage(const v1::HaproxyUsage& spec, const Clock& clock);
 
-  // One sample at most: arrivals per second between the previous Read and this one, stamped now.
-  // Worked value: req_tot 1200 at 10.0 s and 1500 at 12.5 s of one HAProxy process: 120/s.
-  // Empty: the first read; the first after HAProxy restarted, or its counter fell; less than
-  // kIntervalMin after the read before; a wall clock that is not after `since`. kInvalidArgument:
-  // the frontend is not a name. kFailedPrecondition, naming it: there is no such frontend, or it
-  // does not count this metric (requests in TCP mode). Otherwise as HaproxySocket::Run; kInternal
-  // quotes a reply that was not understood.
+  // One sample at most: arrivals per second between the previous Read and this one, of all that the
+  // spec names, stamped now. Worked value: req_tot 1200 and 300 at 10.0 s, 1500 and 340 at 12.5 s,
+  // of one HAProxy process: 340 more, 136/s. Empty: the first read; the first after HAProxy
+  // restarted, or one of its counters fell; less than kIntervalMin after the read before; a wall
+  // clock that is not after `since`. kInvalidArgument: nothing is named, or not by a name.
+  // kFailedPrecondition, naming it: HAProxy has one of them not, or does not count this metric
+  // there (requests in TCP mode). Otherwise as HaproxySocket::Run; kInternal quotes a reply that
+  // was not understood.
   absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) override;
 
  private:
   static constexpr absl::Duration kIntervalMin = absl::Milliseconds(100);
 
-  struct Count {
+  struct Proxy {
+    bool backend = false;  // Otherwise a frontend.
+    std::string name;
+  };
+  struct Counts {
     std::string epoch;
-    int64_t arrivals = 0;
+    std::vector<int64_t> arrivals;  // Parallel to proxies_.
     absl::Duration mono;
   };
 
-  absl::StatusOr<Count> ReadCount() const;
+  static std::vector<Proxy> Proxies(const v1::HaproxyUsage& spec);
+  // "frontend", "backend"
+  static const char* Kind(const Proxy& proxy) { return proxy.backend ? "backend" : "frontend"; }
 
-  const std::string frontend_;
+  absl::StatusOr<Counts> ReadCounts() const;
+  absl::StatusOr<int64_t> Arrivals(const HaproxyTable& table, const Proxy& proxy) const;
+  // Between the two; unset: they cannot be compared.
+  static std::optional<int64_t> Arrived(const Counts& before, const Counts& after);
+
+  const std::vector<Proxy> proxies_;
   const bool requests_;  // Otherwise sessions.
   const HaproxySocket socket_;
   const Clock& clock_;
 
   std::mutex mutex_;  // Guards what follows.
-  std::optional<Count> before_;
+  std::optional<Counts> before_;
 };
 
 }  // namespace shadow

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/names.h"
@@ -19,6 +21,7 @@ constexpr int64_t kPoolMaxBytes = 64 * 1024;
 constexpr size_t kUnitMaxBytes = 64;
 constexpr size_t kSocketPathMaxBytes = 107;  // sun_path of unix(7) without its NUL.
 constexpr int kUsageSourcesMax = 8;
+constexpr int kUsageNamesMax = 64;  // Frontends, and backends, of one source.
 constexpr int kSeasonsMax = 3;
 constexpr int64_t kSeasonMinSteps = 2;
 constexpr int64_t kSeasonMaxSteps = 604'800;  // A week of seconds.
@@ -57,6 +60,40 @@ void CompileBalancer(v1::Pool& pool, FieldChecker& check) {
   check.Foreign("pool.balancer.haproxy.slot_prefix", haproxy.slot_prefix());
 }
 
+// The names of one kind: `one`, unset if empty, and `more`.
+void CheckNamed(const std::string& field, const std::string& one, const std::string& more_field,
+                const google::protobuf::RepeatedPtrField<std::string>& more, FieldChecker& check) {
+  std::set<std::string> names;
+  if (!one.empty()) {
+    check.Foreign(field, one);
+    names.insert(one);
+  }
+  check.Count(more_field, more.size(), kUsageNamesMax);
+  for (int i = 0; check.ok() && i < more.size(); ++i) {
+    const std::string at = absl::StrCat(more_field, "[", i, "]");
+    check.Foreign(at, more[i]);
+    if (!names.insert(more[i]).second) {
+      check.Fail(at, absl::StrCat(Quoted(more[i]), " is named twice"));
+    }
+  }
+}
+
+void CompileHaproxyUsage(const std::string& field, v1::HaproxyUsage& haproxy, FieldChecker& check) {
+  CheckSocket(absl::StrCat(field, ".socket_path"), haproxy.socket_path(), check);
+  if (haproxy.frontend().empty() && haproxy.frontends().empty() && haproxy.backend().empty() &&
+      haproxy.backends().empty()) {
+    check.Fail(field,
+               "names none of frontend, frontends, backend, backends; at least one is wanted");
+  }
+  CheckNamed(absl::StrCat(field, ".frontend"), haproxy.frontend(),
+             absl::StrCat(field, ".frontends"), haproxy.frontends(), check);
+  CheckNamed(absl::StrCat(field, ".backend"), haproxy.backend(), absl::StrCat(field, ".backends"),
+             haproxy.backends(), check);
+  if (haproxy.metric() == v1::HaproxyUsage::METRIC_UNSPECIFIED) {
+    haproxy.set_metric(v1::HaproxyUsage::REQUESTS);
+  }
+}
+
 void CompileUsageSources(v1::Pool& pool, FieldChecker& check) {
   constexpr char kField[] = "pool.usage_sources";
   check.Count(kField, pool.usage_sources_size(), kUsageSourcesMax);
@@ -69,14 +106,11 @@ void CompileUsageSources(v1::Pool& pool, FieldChecker& check) {
     }
     if (!source.has_haproxy()) continue;
     if (++haproxy_sources > 1) {
-      check.Fail(field, "is a second haproxy source; arrivals would be counted twice");
+      check.Fail(field,
+                 "is a second haproxy source; name all frontends and backends in one, which adds "
+                 "them up");
     }
-    v1::HaproxyUsage& haproxy = *source.mutable_haproxy();
-    CheckSocket(absl::StrCat(field, ".haproxy.socket_path"), haproxy.socket_path(), check);
-    check.Foreign(absl::StrCat(field, ".haproxy.frontend"), haproxy.frontend());
-    if (haproxy.metric() == v1::HaproxyUsage::METRIC_UNSPECIFIED) {
-      haproxy.set_metric(v1::HaproxyUsage::REQUESTS);
-    }
+    CompileHaproxyUsage(absl::StrCat(field, ".haproxy"), *source.mutable_haproxy(), check);
   }
 }
 

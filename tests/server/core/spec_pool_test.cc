@@ -209,13 +209,6 @@ TEST_CASE("a wrong field of a pool is refused by its name") {
       {"balancer { haproxy { socket_path: '/s' backend: 'b' slot_prefix: 'a b' } }",
        "pool.balancer.haproxy.slot_prefix", "\"a b\""},
       {"usage_sources {}", "pool.usage_sources[0]", "neither"},
-      {"usage_sources { haproxy { socket_path: '/s' frontend: '' } }",
-       "pool.usage_sources[0].haproxy.frontend", "\"\""},
-      {"usage_sources { haproxy { frontend: 'f' } }", "pool.usage_sources[0].haproxy.socket_path",
-       "empty"},
-      {"usage_sources { haproxy { socket_path: '/s' frontend: 'f' } } "
-       "usage_sources { haproxy { socket_path: '/s' frontend: 'g' } }",
-       "pool.usage_sources[1]", "second haproxy"},
       {"demand_unit: 'a\\nb'", "pool.demand_unit", "control"},
       {"step {}", "pool.step", "0 is not in 1s to 1h"},
       {"step { seconds: 3601 }", "pool.step", "1h1s"},

@@ -156,6 +156,113 @@ TEST_CASE("a frontend without a count, and garbage, are errors and no sample") {
   }
 }
 
+// What a scripted HAProxy counts at frontends "http" and "https" and the backend "web".
+std::string ThreeProxies(int64_t http, int64_t https, int64_t web) {
+  return "# pxname,svname,stot,req_tot,mode\nhttp,FRONTEND,1," + std::to_string(http) +
+         ",http\nhttps,FRONTEND,1," + std::to_string(https) +
+         ",http\nweb,FRONTEND,1,900,http\nweb," + "BACKEND," + std::to_string(web) +
+         ",7,http\n\nPid: 1\n\n";
+}
+
+TEST_CASE("the arrivals at all that is named add up, and a counter that fell gives no sample") {
+  std::mutex mutex;
+  std::string reply = ThreeProxies(1200, 300, 50);
+  const UnixPeer peer([&](const UnixPeer&, const TestSocket& socket, const std::string&) {
+    const std::lock_guard lock(mutex);
+    SendAll(socket, reply);
+  });
+  v1::HaproxyUsage spec;
+  spec.set_socket_path(peer.path());
+  spec.set_frontend("http");
+  spec.add_frontends("https");
+  spec.set_backend("web");
+  SteppedClock clock;
+  HaproxyUsage usage(spec, clock);
+  const auto read = [&](const std::string& next) {
+    {
+      const std::lock_guard lock(mutex);
+      reply = next;
+    }
+    clock.Advance(absl::Seconds(10));
+    const auto reading = usage.Read("web", absl::InfinitePast());
+    REQUIRE(reading.ok());
+    Rates rates;
+    for (const v1::Sample& sample : reading->samples) rates.push_back(sample.value());
+    return rates;
+  };
+  CHECK(read(ThreeProxies(1200, 300, 50)).empty());
+  CHECK(read(ThreeProxies(1500, 340, 60)) == Rates{35});  // (300 + 40 + 10) / 10 s
+  CHECK(read(ThreeProxies(9500, 2, 60)).empty());         // The sum has grown all the same.
+  CHECK(read(ThreeProxies(9510, 2, 60)) == Rates{1});
+}
+
+TEST_CASE("one that is missing among several is an error, not a smaller sum") {
+  const UnixPeer peer(UnixPeer::Answer(ThreeProxies(1, 1, 1)));
+  SteppedClock clock;
+  for (const char* field : {"frontends", "backends"}) {
+    v1::HaproxyUsage spec;
+    spec.set_socket_path(peer.path());
+    spec.set_frontend("http");
+    (std::string_view(field) == "frontends" ? spec.add_frontends() : spec.add_backends())
+        ->assign("shop");
+    const absl::Status status =
+        HaproxyUsage(spec, clock).Read("web", absl::InfinitePast()).status();
+    CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
+    CHECK(std::string(status.message()).find("\"shop\"") != std::string::npos);
+  }
+  v1::HaproxyUsage none;
+  none.set_socket_path(peer.path());
+  CHECK(HaproxyUsage(none, clock).Read("web", absl::InfinitePast()).status().code() ==
+        absl::StatusCode::kInvalidArgument);
+}
+
+// Measured on HAProxy 2.6.12: req_tot of a backend grows when a request was answered, stot at once,
+// and by one however often it is retried.
+TEST_CASE("a real HAProxy: a backend's requests count as they come, answered or not") {
+  for (const auto metric : {v1::HaproxyUsage::REQUESTS, v1::HaproxyUsage::SESSIONS}) {
+    HttpOrigin origin("base");
+    HaproxyProcess haproxy({.check = "", .base_server = origin.address()});
+    v1::HaproxyUsage spec;
+    spec.set_socket_path(haproxy.socket_path());
+    spec.set_backend("web");
+    spec.set_metric(metric);
+    SteppedClock clock;
+    HaproxyUsage usage(spec, clock);
+    const auto read = [&] {
+      clock.Advance(absl::Seconds(1));
+      const auto reading = usage.Read("web", absl::InfinitePast());
+      REQUIRE(reading.ok());
+      return reading->samples.empty() ? -1 : reading->samples[0].value();
+    };
+    REQUIRE(read() == -1);
+
+    origin.SetFrozen(true);
+    constexpr int kRequests = 5;
+    std::vector<TestSocket> clients;
+    for (int i = 0; i < kRequests; ++i) {
+      clients.push_back(ConnectToLoopback(haproxy.frontend_port(), 10));
+      REQUIRE(SendAll(clients.back(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    REQUIRE(PollUntil(kPatience, [&] { return origin.requests() == kRequests; }));
+    CHECK(read() == kRequests);
+    origin.SetFrozen(false);
+    for (const TestSocket& client : clients) {
+      std::string answer;
+      REQUIRE(ReceiveMore(client, answer));
+    }
+    CHECK(read() == 0);
+
+    HttpClient client(haproxy.frontend_port());  // All on one connection.
+    for (int i = 0; i < kRequests; ++i) REQUIRE(client.Get("/"));
+    CHECK(read() == kRequests);
+    origin.Stop();
+    for (int i = 0; i < kRequests; ++i) client.Get("/");  // 503
+    CHECK(read() == kRequests);
+    haproxy.Restart();
+    CHECK(read() == -1);
+  }
+}
+
 TEST_CASE("a real HAProxy: arrivals, also those that get no good answer") {
   SystemClock clock;
   HaproxyProcess haproxy;  // No server at all: every request is answered 503.
