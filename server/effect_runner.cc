@@ -31,7 +31,9 @@ void AwaitReady(const Effect& effect, Provider& provider, Prober& prober,
   result.status = seen.status();
   if (!seen.ok()) return;
   if (seen->life == Life::kRunning) {
-    result.ready = prober.Check(*effect.instance.dna, seen->address, stop).ok();
+    const absl::Status ready = prober.Check(*effect.instance.dna, seen->address, stop);
+    result.ready = ready.ok();
+    result.not_ready = std::string(ready.message());
   }
   result.observation = *std::move(seen);
 }

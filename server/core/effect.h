@@ -65,6 +65,7 @@ struct EffectResult {
   uint64_t id = 0;
   absl::Status status;
   bool ready = false;                      // kAwaitReady: it runs and its check passed.
+  std::string not_ready;                   // kAwaitReady: why its check failed, if it was made.
   std::optional<Observation> observation;  // kAwaitReady, kVerify, kDestroy, kKill.
   std::vector<Observation> instances;      // kListInstances.
   BalancerView balancer;                   // kListBalancer.

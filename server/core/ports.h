@@ -168,7 +168,7 @@ class Prober {
  public:
   virtual ~Prober() = default;
 
-  // One try of the DNA's ready check (no check: OK at once). kUnavailable: not ready, try again.
+  // One try of the DNA's ready check; unset: TCP. kUnavailable: not ready, why, try again.
   virtual absl::Status Check(const CompiledDna& dna, const std::string& address,
                              const std::stop_token& stop) = 0;
 

@@ -174,8 +174,9 @@ absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
   if (error == EINPROGRESS) error = AwaitConnected(fd, timeout, stop);
   if (error == 0) return absl::OkStatus();
   if (stop.stop_requested()) return Stopped();
-  return absl::UnavailableError(
-      absl::StrCat("cannot connect to ", address, ": ", strerrordesc_np(error)));
+  return absl::UnavailableError(absl::StrCat("nothing accepts a connection at ", address, " (",
+                                             strerrordesc_np(error),
+                                             "); ready_check: {none: {}} if it listens nowhere"));
 }
 
 // Of an even number the lower of the two in the middle. {3, 1, 2} -> 2
@@ -193,8 +194,8 @@ absl::Status HttpProber::Check(const CompiledDna& dna, const std::string& addres
                                const std::stop_token& stop) {
   const v1::ReadyCheck& check = dna.dna.process().ready_check();
   if (check.has_http()) return CheckHttp(check.http(), address, dna.ready_timeout, stop);
-  if (check.has_tcp()) return CheckTcp(address, dna.ready_timeout, stop);
-  return absl::OkStatus();
+  if (check.has_none()) return absl::OkStatus();
+  return CheckTcp(address, dna.ready_timeout, stop);
 }
 
 absl::StatusOr<WarmUpResult> HttpProber::WarmUp(const CompiledDna& dna, const std::string& address,

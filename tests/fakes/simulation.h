@@ -310,9 +310,12 @@ class Simulation {
         return;
       case Effect::Kind::kAwaitReady:
         Inspect(effect, Provider::Depth::kLife, result);
-        result.ready = result.observation.has_value() &&
-                       result.observation->life == Life::kRunning &&
-                       prober.Check(*effect.instance.dna, result.observation->address, {}).ok();
+        if (result.observation.has_value() && result.observation->life == Life::kRunning) {
+          const absl::Status ready =
+              prober.Check(*effect.instance.dna, result.observation->address, {});
+          result.ready = ready.ok();
+          result.not_ready = std::string(ready.message());
+        }
         return;
       case Effect::Kind::kVerify:
         Inspect(effect, Provider::Depth::kFacts, result);

@@ -203,6 +203,11 @@ void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
       break;
     case T::kDestroy:  // From now on by force.
       break;
+    case T::kAwaitReady:
+      Apply(changes, pool, member, E::kFailed,
+            absl::StrCat("not ready within ", absl::FormatDuration(member.dna->start_timeout),
+                         member.not_ready.empty() ? "" : ": ", member.not_ready));
+      break;
     default:
       Apply(changes, pool, member, E::kFailed,
             absl::StrCat(std::string(TaskName(member.task)), ": not done within ",

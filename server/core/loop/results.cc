@@ -48,6 +48,7 @@ void OnReadyResult(Changes& changes, PoolEntry& pool, Member& member, const Effe
   if (result.ready) {
     Apply(changes, pool, member, E::kReady);
   } else {
+    if (!result.not_ready.empty()) member.not_ready = result.not_ready;
     member.not_before = changes.now().mono + member.dna->ready_interval;
   }
 }

@@ -38,6 +38,7 @@ struct Member {
   absl::Duration not_before;                           // Of the next try of `task`.
   absl::Duration deadline = absl::InfiniteDuration();  // Of `task`.
   int tries = 0;                                       // Of `task`, failed ones.
+  std::string not_ready;                               // Why its last ready check failed.
   absl::Duration begun;                                // Its creation; before a restart: zero.
   // When its creation, its activation, and its way into the balancer began. Unset: not yet, that
   // lead was measured, or a restart came between.

@@ -58,9 +58,6 @@ void CompileReadyCheck(CompiledDna& compiled, FieldChecker& check) {
   compiled.ready_timeout = absl::Seconds(1);
   if (!compiled.dna.process().has_ready_check()) return;
   const v1::ReadyCheck& ready = compiled.dna.process().ready_check();
-  if (ready.check_case() == v1::ReadyCheck::CHECK_NOT_SET) {
-    check.Fail("dna.process.ready_check", "has neither http nor tcp");
-  }
   if (ready.has_http()) {
     check.HttpPath("dna.process.ready_check.http.path", ready.http().path());
     if (ready.http().has_expected_status()) {

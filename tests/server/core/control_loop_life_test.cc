@@ -108,6 +108,25 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
   CHECK(std::vector<int>(counts.begin(), counts.begin() + 3) == std::vector<int>{0, 1, 5});
 }
 
+TEST_CASE("an instance that never becomes ready says why") {
+  Simulation simulation;
+  FakeProber::Behaviour behaviour;
+  behaviour.check = absl::UnavailableError("nothing accepts a connection at 127.0.0.1:20001");
+  simulation.prober.SetDefault(behaviour);
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(0)).ok());
+  REQUIRE(simulation.Call(CreateShadow(50)).ok());
+  std::string reason;
+  REQUIRE(simulation.RunUntil(
+      [&] {
+        const auto* shadow = OnlyShadow(simulation);
+        if (shadow != nullptr) reason = shadow->failure_reason();
+        return !reason.empty();
+      },
+      kLimit));
+  CHECK(reason == "not ready within 1m: nothing accepts a connection at 127.0.0.1:20001");
+}
+
 TEST_CASE("a shadow is deleted, or suspended again, without waiting for its warm-up") {
   Simulation::Options options;
   options.warm_up_latency = absl::Minutes(10);

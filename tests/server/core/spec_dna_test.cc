@@ -54,6 +54,7 @@ TEST_CASE("a minimal DNA compiles with the defaults of its comments") {
   CHECK(compiled->stop_timeout == absl::Seconds(10));
   CHECK(compiled->ready_interval == absl::Milliseconds(100));
   CHECK(compiled->ready_timeout == absl::Seconds(1));
+  CHECK_FALSE(compiled->dna.process().has_ready_check());  // A default is no content: no revision.
   CHECK(compiled->warm_up_timeout == absl::Seconds(10));
   CHECK_FALSE(compiled->warm_up_latency_max.has_value());
   CHECK(compiled->stop_signal == SIGTERM);
@@ -225,7 +226,6 @@ TEST_CASE("a wrong process or warm-up of a DNA is refused by its field") {
       {"process { working_directory: 'srv' }", "dna.process.working_directory", "absolute"},
       {"process { working_directory: '/a//b' }", "dna.process.working_directory", "clean"},
       {"process { working_directory: '/a/.' }", "dna.process.working_directory", "\".\""},
-      {"process { ready_check {} }", "dna.process.ready_check", "neither http nor tcp"},
       {"process { ready_check { http { path: 'x' } } }", "dna.process.ready_check.http.path",
        "begin with"},
       {"process { ready_check { http { path: '/a b' } } }", "dna.process.ready_check.http.path",

@@ -200,10 +200,28 @@ TEST_CASE("a TCP check passes once the port accepts") {
   CHECK(absl::IsInvalidArgument(prober.Check(dna, "localhost", {})));
 }
 
-TEST_CASE("without a check everything is ready, and without warm-up warm") {
+TEST_CASE("without a check it is ready once its port accepts, and with `none` at once") {
   const SystemClock clock;
   HttpProber prober(clock);
-  CHECK(prober.Check(TestDna(), "127.0.0.1:1", {}).ok());
+  const SmallServer server([](int) { return std::string(); });
+  const ClosedPort closed;
+  CHECK(prober.Check(TestDna(), server.address(), {}).ok());
+  const absl::Status status = prober.Check(TestDna(), closed.address(), {});
+  CHECK(absl::IsUnavailable(status));
+  CHECK(status.message() == "nothing accepts a connection at " + closed.address() +
+                                " (Connection refused); ready_check: {none: {}} if it listens "
+                                "nowhere");
+  CompiledDna only_interval = TestDna();
+  only_interval.dna.mutable_process()->mutable_ready_check()->mutable_interval()->set_seconds(1);
+  CHECK(absl::IsUnavailable(prober.Check(only_interval, closed.address(), {})));
+  CompiledDna none = TestDna();
+  none.dna.mutable_process()->mutable_ready_check()->mutable_none();
+  CHECK(prober.Check(none, closed.address(), {}).ok());
+}
+
+TEST_CASE("without warm-up everything is warm") {
+  const SystemClock clock;
+  HttpProber prober(clock);
   const auto result = prober.WarmUp(TestDna(), "127.0.0.1:1", {});
   REQUIRE(result.ok());
   CHECK(result->requests == 0);
