@@ -142,7 +142,7 @@ EffectResult EffectRunner::RunProbe(const Effect& effect, const std::stop_token&
   } else if (effect.kind == Effect::Kind::kAwaitReady) {
     AwaitReady(effect, *provider->second, *adapters_.prober, stop, result);
   } else {
-    result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address, stop).status();
+    result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address, stop);
   }
   return result;
 }

@@ -158,11 +158,6 @@ class UsageSource {
   virtual absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) = 0;
 };
 
-struct WarmUpResult {
-  int requests = 0;
-  absl::Duration latency_median;
-};
-
 // Both return kCancelled within about a second of `stop`.
 class Prober {
  public:
@@ -172,10 +167,12 @@ class Prober {
   virtual absl::Status Check(const CompiledDna& dna, const std::string& address,
                              const std::stop_token& stop) = 0;
 
-  // The DNA's warm-up requests. kFailedPrecondition: answered, but not as expected or too slowly.
-  // kUnavailable or kDeadlineExceeded: not answered.
-  virtual absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address,
-                                              const std::stop_token& stop) = 0;
+  // The DNA's warm-up requests, repeated until so many have passed in a row or its timeout is over:
+  // what an instance pooled may have been closed while it was suspended, and its first request then
+  // fails. The error is the last failure. kFailedPrecondition: answered, but not as expected, or
+  // passed, but too slowly. kUnavailable or kDeadlineExceeded: not answered.
+  virtual absl::Status WarmUp(const CompiledDna& dna, const std::string& address,
+                              const std::stop_token& stop) = 0;
 };
 
 }  // namespace shadow

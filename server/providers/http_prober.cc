@@ -28,6 +28,8 @@ constexpr size_t kMaxBodyBytes = 16 << 20;
 constexpr int kWarmUpStatus = 200;  // Unless the DNA says another.
 constexpr int kMaxWarmUpRequests = 1000;
 constexpr absl::Duration kStopPollInterval = absl::Milliseconds(500);
+constexpr absl::Duration kTryTimeoutMin = absl::Seconds(1);
+constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
 
 struct FreeCurl {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -114,8 +116,17 @@ class HttpClient {
   Curl curl_;
 };
 
-absl::Status About(const std::string& what, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, ": ", std::string(status.message())));
+// `wanted`, unset: 200 to 399. kFailedPrecondition: another one.
+absl::Status CheckStatus(int status, std::optional<int> wanted) {
+  const bool passed = wanted.has_value() ? status == *wanted : status >= 200 && status < 400;
+  if (passed) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "status ", status, ", wanted ", wanted.has_value() ? absl::StrCat(*wanted) : "200 to 399"));
+}
+
+std::optional<int> WantedStatus(const v1::HttpCheck& check) {
+  if (!check.has_expected_status()) return std::nullopt;
+  return check.expected_status();
 }
 
 absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
@@ -125,17 +136,11 @@ absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
   if (!client.ok()) return client.status();
   const auto answer = client->Get(timeout, stop);
   if (absl::IsCancelled(answer.status())) return answer.status();
+  const absl::Status status =
+      answer.ok() ? CheckStatus(answer->status, WantedStatus(check)) : answer.status();
+  if (status.ok()) return status;
   // However it fails, it is not ready.
-  if (!answer.ok()) {
-    return absl::UnavailableError(absl::StrCat(what, ": ", std::string(answer.status().message())));
-  }
-  const int status = answer->status;
-  const bool passed = check.has_expected_status() ? status == check.expected_status()
-                                                  : status >= 200 && status < 400;
-  if (passed) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(
-      what, ": status ", status, ", wanted ",
-      check.has_expected_status() ? absl::StrCat(check.expected_status()) : "200 to 399"));
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::string(status.message())));
 }
 
 // Waits until `fd` has connected: the error number, ETIMEDOUT after `timeout` or a stop.
@@ -186,6 +191,62 @@ absl::Duration Median(std::vector<absl::Duration> latencies) {
   return *middle;
 }
 
+// Requests that must pass one after the other.
+struct Row {
+  std::string what;  // For errors, e.g. "warm-up of 127.0.0.1:20001".
+  std::string path;
+  std::optional<int> wanted_status;  // Unset: 200 to 399.
+  int requests = 1;
+  absl::Duration timeout;  // Of all tries.
+};
+
+// Of each request of the row that passed, in which all were on one connection. After a failed one a
+// row begins anew, on a new connection. Otherwise the last failure, with its code. kCancelled:
+// `stop`.
+absl::StatusOr<std::vector<absl::Duration>> PassRow(const Row& row, const std::string& address,
+                                                    const Clock& clock,
+                                                    const std::stop_token& stop) {
+  const absl::Duration deadline = clock.Now().mono + row.timeout;
+  absl::Status failure;  // OK: none yet.
+  std::optional<HttpClient> client;
+  std::vector<absl::Duration> latencies;
+  int passed = 0;  // Of all rows.
+  while (true) {
+    if (stop.stop_requested()) return Stopped();
+    const absl::Duration left = deadline - clock.Now().mono;
+    if (left <= absl::ZeroDuration()) break;
+    if (!client.has_value()) {
+      auto opened = HttpClient::Open(address, row.path);
+      if (!opened.ok()) return opened.status();
+      client = *std::move(opened);
+    }
+    // One that hangs leaves time for another.
+    const absl::Duration timeout = std::min(left, std::max(left / 2, kTryTimeoutMin));
+    const auto answer = client->Get(timeout, stop);
+    if (absl::IsCancelled(answer.status())) return answer.status();
+    const absl::Status status =
+        answer.ok() ? CheckStatus(answer->status, row.wanted_status) : answer.status();
+    if (status.ok()) {
+      ++passed;
+      latencies.push_back(answer->latency);
+      if (static_cast<int>(latencies.size()) == row.requests) return latencies;
+      continue;
+    }
+    // A try that the end has cut short says less than the failure before it.
+    const bool cut_short = timeout < kTryTimeoutMin && absl::IsDeadlineExceeded(status);
+    if (failure.ok() || !cut_short) failure = status;
+    latencies.clear();
+    client.reset();
+    poll(nullptr, 0, static_cast<int>(Milliseconds(kRetryPause)));
+  }
+  if (failure.ok()) failure = absl::DeadlineExceededError("none, all took too long");
+  return absl::Status(
+      failure.code(),
+      absl::StrCat(row.what, ": ", row.requests, " in a row did not pass within ",
+                   absl::FormatDuration(row.timeout), ", ", passed,
+                   " passed in all; the last failure: ", std::string(failure.message())));
+}
+
 }  // namespace
 
 HttpProber::HttpProber(const Clock& clock) : clock_(clock) {}
@@ -198,39 +259,25 @@ absl::Status HttpProber::Check(const CompiledDna& dna, const std::string& addres
   return CheckTcp(address, dna.ready_timeout, stop);
 }
 
-absl::StatusOr<WarmUpResult> HttpProber::WarmUp(const CompiledDna& dna, const std::string& address,
-                                                const std::stop_token& stop) {
+absl::Status HttpProber::WarmUp(const CompiledDna& dna, const std::string& address,
+                                const std::stop_token& stop) {
   const v1::WarmUp& warm_up = dna.dna.warm_up();
-  const int requests = std::clamp(warm_up.requests(), 0, kMaxWarmUpRequests);
-  if (requests == 0) return WarmUpResult{};
-  const std::string what = absl::StrCat("warm-up of ", address);
-  auto client = HttpClient::Open(address, warm_up.path());
-  if (!client.ok()) return client.status();
-  const int wanted = warm_up.has_expected_status() ? warm_up.expected_status() : kWarmUpStatus;
-  const absl::Duration deadline = clock_.Now().mono + dna.warm_up_timeout;
-  std::vector<absl::Duration> latencies;
-  while (static_cast<int>(latencies.size()) < requests) {
-    const absl::Duration left = deadline - clock_.Now().mono;
-    if (left <= absl::ZeroDuration()) {
-      return absl::DeadlineExceededError(absl::StrCat(what, ": ", latencies.size(), " of ",
-                                                      requests, " requests were answered within ",
-                                                      absl::FormatDuration(dna.warm_up_timeout)));
-    }
-    const auto answer = client->Get(left, stop);
-    if (!answer.ok()) return About(what, answer.status());
-    if (answer->status != wanted) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(what, ": status ", answer->status, ", wanted ", wanted));
-    }
-    latencies.push_back(answer->latency);
+  if (warm_up.requests() <= 0) return absl::OkStatus();
+  const Row row{
+      .what = absl::StrCat("warm-up of ", address),
+      .path = warm_up.path(),
+      .wanted_status = warm_up.has_expected_status() ? warm_up.expected_status() : kWarmUpStatus,
+      .requests = std::min(warm_up.requests(), kMaxWarmUpRequests),
+      .timeout = dna.warm_up_timeout};
+  auto latencies = PassRow(row, address, clock_, stop);
+  if (!latencies.ok()) return latencies.status();
+  const absl::Duration median = Median(*std::move(latencies));
+  if (!dna.warm_up_latency_max.has_value() || median <= *dna.warm_up_latency_max) {
+    return absl::OkStatus();
   }
-  const WarmUpResult result{.requests = requests, .latency_median = Median(std::move(latencies))};
-  if (dna.warm_up_latency_max.has_value() && result.latency_median > *dna.warm_up_latency_max) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, ": median latency ", absl::FormatDuration(result.latency_median),
-                     ", wanted at most ", absl::FormatDuration(*dna.warm_up_latency_max)));
-  }
-  return result;
+  return absl::FailedPreconditionError(
+      absl::StrCat(row.what, ": median latency ", absl::FormatDuration(median), ", wanted at most ",
+                   absl::FormatDuration(*dna.warm_up_latency_max)));
 }
 
 }  // namespace shadow

@@ -49,20 +49,18 @@ class FakeProber final : public Prober {
   }
 
   // Like the real one, it compares the median with the DNA's bound.
-  absl::StatusOr<WarmUpResult> WarmUp(const CompiledDna& dna, const std::string& address,
-                                      const std::stop_token& stop) override {
+  absl::Status WarmUp(const CompiledDna& dna, const std::string& address,
+                      const std::stop_token& stop) override {
     std::unique_lock lock(mutex_);
     const Behaviour& behaviour = Of(address);
     ++warm_ups_[address];
     if (behaviour.hangs) return Hang(lock, stop);
     if (!behaviour.warm_up.ok()) return behaviour.warm_up;
-    const int requests = dna.dna.warm_up().requests();
-    if (requests == 0) return WarmUpResult{};
-    if (dna.warm_up_latency_max.has_value() &&
+    if (dna.dna.warm_up().requests() > 0 && dna.warm_up_latency_max.has_value() &&
         behaviour.latency_median > *dna.warm_up_latency_max) {
       return absl::FailedPreconditionError(address + ": warm-up was too slow");
     }
-    return WarmUpResult{.requests = requests, .latency_median = behaviour.latency_median};
+    return absl::OkStatus();
   }
 
  private:

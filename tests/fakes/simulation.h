@@ -306,7 +306,7 @@ class Simulation {
         result.status = provider.Resume(effect.instance);
         return;
       case Effect::Kind::kWarmUp:
-        result.status = prober.WarmUp(*effect.instance.dna, effect.address, {}).status();
+        result.status = prober.WarmUp(*effect.instance.dna, effect.address, {});
         return;
       case Effect::Kind::kAwaitReady:
         Inspect(effect, Provider::Depth::kLife, result);

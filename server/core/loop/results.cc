@@ -137,7 +137,10 @@ std::optional<E> DoneEvent(T task) {
 
 // Whether what was seen then can be held against what the member is now.
 bool Settled(const Member& member, absl::Duration asked) {
-  return !member.effect.has_value() && member.task_since <= asked &&
+  if (member.task_since > asked) return false;
+  // A warm-up changes no life, and goes on until its timeout where an instance has ended.
+  if (member.task == T::kWarmUp) return true;
+  return !member.effect.has_value() &&
          (member.task == T::kNone || member.task == T::kJudge || member.task == T::kAwaitDrained);
 }
 

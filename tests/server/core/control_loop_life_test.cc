@@ -8,6 +8,7 @@
 namespace shadow {
 namespace {
 
+using I = v1::Instance;
 using S = v1::ShadowPool;
 
 // Every input; fewer where a sanitizer makes each life ten times as long.
@@ -125,6 +126,26 @@ TEST_CASE("an instance that never becomes ready says why") {
       },
       kLimit));
   CHECK(reason == "not ready within 1m: nothing accepts a connection at 127.0.0.1:20001");
+}
+
+TEST_CASE("an instance that ends while it warms up is replaced before the warm-up is over") {
+  Simulation::Options options;
+  options.warm_up_latency = absl::Minutes(10);
+  Simulation simulation(options);
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  const auto state_of = [&](const std::string& id) {
+    const auto& members = simulation.world().pools.at("web").members;
+    const auto found = members.find(id);
+    return found == members.end() ? I::DELETING : found->second.record.instance().state();
+  };
+  REQUIRE(simulation.RunUntil([&] { return !simulation.world().pools.at("web").members.empty(); },
+                              kLimit));
+  const std::string id = simulation.world().pools.at("web").members.begin()->first;
+  REQUIRE(simulation.RunUntil([&] { return state_of(id) == I::WARMING; }, kLimit));
+  simulation.provider.Exit(id, "exit status 3");
+  CHECK(simulation.RunUntil([&] { return state_of(id) != I::WARMING; }, absl::Minutes(1)));
+  CHECK(state_of(id) != I::ACTIVE);
 }
 
 TEST_CASE("a shadow is deleted, or suspended again, without waiting for its warm-up") {
