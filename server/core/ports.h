@@ -85,6 +85,7 @@ class Provider {
 
   // All its processes stop running; memory stays. kNotFound: it is gone. Idempotent.
   virtual absl::Status Suspend(const InstanceSpec& instance) = 0;
+  // The signal of the DNA's resume hook follows, if the instance was suspended.
   virtual absl::Status Resume(const InstanceSpec& instance) = 0;
 
   // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kGraceful: the
@@ -167,10 +168,11 @@ class Prober {
   virtual absl::Status Check(const CompiledDna& dna, const std::string& address,
                              const std::stop_token& stop) = 0;
 
-  // The DNA's warm-up requests, repeated until so many have passed in a row or its timeout is over:
-  // what an instance pooled may have been closed while it was suspended, and its first request then
-  // fails. The error is the last failure. kFailedPrecondition: answered, but not as expected, or
-  // passed, but too slowly. kUnavailable or kDeadlineExceeded: not answered.
+  // The request of the DNA's resume hook, repeated until it is answered well or the hook's timeout
+  // is over. Then the DNA's warm-up requests, repeated until so many have passed in a row or its
+  // timeout is over: what an instance pooled may have been closed while it was suspended, and its
+  // first request then fails. The error is the last failure. kFailedPrecondition: answered, but not
+  // as expected, or passed, but too slowly. kUnavailable or kDeadlineExceeded: not answered.
   virtual absl::Status WarmUp(const CompiledDna& dna, const std::string& address,
                               const std::stop_token& stop) = 0;
 };

@@ -31,7 +31,9 @@ struct CompiledDna {
   absl::Duration ready_timeout;
   absl::Duration warm_up_timeout;
   std::optional<absl::Duration> warm_up_latency_max;
-  int stop_signal = 0;  // e.g. SIGTERM
+  int stop_signal = 0;    // e.g. SIGTERM
+  int resume_signal = 0;  // Of the resume hook; 0: none.
+  absl::Duration resume_hook_timeout;
   int port_min = 0;
   int port_max = 0;
 };

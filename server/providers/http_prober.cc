@@ -247,6 +247,17 @@ absl::StatusOr<std::vector<absl::Duration>> PassRow(const Row& row, const std::s
                    " passed in all; the last failure: ", std::string(failure.message())));
 }
 
+absl::Status TellResumed(const CompiledDna& dna, const std::string& address, const Clock& clock,
+                         const std::stop_token& stop) {
+  const v1::ResumeHook& hook = dna.dna.process().resume_hook();
+  if (!hook.has_http()) return absl::OkStatus();
+  const Row row{.what = absl::StrCat("resume hook of ", address),
+                .path = hook.http().path(),
+                .wanted_status = WantedStatus(hook.http()),
+                .timeout = dna.resume_hook_timeout};
+  return PassRow(row, address, clock, stop).status();
+}
+
 }  // namespace
 
 HttpProber::HttpProber(const Clock& clock) : clock_(clock) {}
@@ -261,6 +272,7 @@ absl::Status HttpProber::Check(const CompiledDna& dna, const std::string& addres
 
 absl::Status HttpProber::WarmUp(const CompiledDna& dna, const std::string& address,
                                 const std::stop_token& stop) {
+  if (absl::Status told = TellResumed(dna, address, clock_, stop); !told.ok()) return told;
   const v1::WarmUp& warm_up = dna.dna.warm_up();
   if (warm_up.requests() <= 0) return absl::OkStatus();
   const Row row{

@@ -184,6 +184,10 @@ absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   // No scan for what Suspend has written down: nothing that is stopped starts another process.
   SetPriority(record->niced, record->nice);
   absl::Status status = ContinueAll(*record, record->stopped, options_.store_id);
+  const bool ours = record->suspended || record->suspending;  // Not somebody else's SIGSTOP.
+  if (status.ok() && ours && instance.dna && instance.dna->resume_signal > 0) {
+    status = SendSignal(record->leader, instance.dna->resume_signal);
+  }
   if (!status.ok()) return status;
   record->suspending = false;
   record->suspended = false;

@@ -25,6 +25,9 @@ constexpr FieldChecker::Limits kOwnPorts = {.min = 1024, .max = 65535};
 constexpr FieldChecker::Limits kAnyPort = {.min = 1, .max = 65535};
 constexpr FieldChecker::Limits kHttpStatus = {.min = 100, .max = 599};
 constexpr FieldChecker::Limits kWarmUpRequests = {.min = 0, .max = 1000};
+// Until requests are answered well, all tries.
+constexpr FieldChecker::DurationLimits kAnswers = {.min = absl::Milliseconds(10),
+                                                   .max = absl::Minutes(10)};
 
 constexpr std::array<std::pair<std::string_view, int>, 7> kSignals = {{{"SIGTERM", SIGTERM},
                                                                        {"SIGINT", SIGINT},
@@ -51,6 +54,24 @@ void CheckEnvironment(const v1::Process& process, FieldChecker& check) {
   }
 }
 
+// The signal of this name; 0: it is none, which is refused.
+int CheckSignal(const std::string& field, const std::string& name, FieldChecker& check) {
+  for (const auto& [known, signal] : kSignals) {
+    if (known == name) return signal;
+  }
+  check.Fail(field, absl::StrCat(Quoted(name),
+                                 " is none of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, "
+                                 "SIGUSR2, SIGKILL"));
+  return 0;
+}
+
+void CheckHttpCheck(const std::string& field, const v1::HttpCheck& http, FieldChecker& check) {
+  check.HttpPath(absl::StrCat(field, ".path"), http.path());
+  if (http.has_expected_status()) {
+    check.Range(absl::StrCat(field, ".expected_status"), http.expected_status(), kHttpStatus);
+  }
+}
+
 void CompileReadyCheck(CompiledDna& compiled, FieldChecker& check) {
   constexpr FieldChecker::DurationLimits kTry = {.min = absl::Milliseconds(10),
                                                  .max = absl::Minutes(1)};
@@ -58,13 +79,7 @@ void CompileReadyCheck(CompiledDna& compiled, FieldChecker& check) {
   compiled.ready_timeout = absl::Seconds(1);
   if (!compiled.dna.process().has_ready_check()) return;
   const v1::ReadyCheck& ready = compiled.dna.process().ready_check();
-  if (ready.has_http()) {
-    check.HttpPath("dna.process.ready_check.http.path", ready.http().path());
-    if (ready.http().has_expected_status()) {
-      check.Range("dna.process.ready_check.http.expected_status", ready.http().expected_status(),
-                  kHttpStatus);
-    }
-  }
+  if (ready.has_http()) CheckHttpCheck("dna.process.ready_check.http", ready.http(), check);
   if (ready.has_interval()) {
     compiled.ready_interval =
         check.Duration("dna.process.ready_check.interval", ready.interval(), kTry);
@@ -72,6 +87,32 @@ void CompileReadyCheck(CompiledDna& compiled, FieldChecker& check) {
   if (ready.has_timeout()) {
     compiled.ready_timeout =
         check.Duration("dna.process.ready_check.timeout", ready.timeout(), kTry);
+  }
+}
+
+void CompileResumeHook(CompiledDna& compiled, FieldChecker& check) {
+  constexpr char kField[] = "dna.process.resume_hook";
+  compiled.resume_hook_timeout = absl::Seconds(5);
+  if (!compiled.dna.process().has_resume_hook()) return;
+  const v1::ResumeHook& hook = compiled.dna.process().resume_hook();
+  switch (hook.hook_case()) {
+    case v1::ResumeHook::kSignal:
+      compiled.resume_signal = CheckSignal(absl::StrCat(kField, ".signal"), hook.signal(), check);
+      if (compiled.resume_signal == SIGKILL) {
+        check.Fail(absl::StrCat(kField, ".signal"), "SIGKILL would end the instance");
+      }
+      if (hook.has_timeout()) {
+        check.Fail(absl::StrCat(kField, ".timeout"), "is set beside a signal; only http has one");
+      }
+      break;
+    case v1::ResumeHook::kHttp:
+      CheckHttpCheck(absl::StrCat(kField, ".http"), hook.http(), check);
+      if (!hook.has_timeout()) break;
+      compiled.resume_hook_timeout =
+          check.Duration(absl::StrCat(kField, ".timeout"), hook.timeout(), kAnswers);
+      break;
+    case v1::ResumeHook::HOOK_NOT_SET:
+      check.Fail(kField, "has neither signal nor http");
   }
 }
 
@@ -142,17 +183,10 @@ void CompileProcess(CompiledDna& compiled, FieldChecker& check) {
     check.Path("dna.process.working_directory", process.working_directory());
   }
   CompileReadyCheck(compiled, check);
-  const std::string name = process.stop_signal().empty() ? "SIGTERM" : process.stop_signal();
-  const auto* signal = std::find_if(kSignals.begin(), kSignals.end(),
-                                    [&](const auto& known) { return known.first == name; });
-  if (signal == kSignals.end()) {
-    check.Fail("dna.process.stop_signal",
-               absl::StrCat(Quoted(name),
-                            " is none of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, "
-                            "SIGUSR2, SIGKILL"));
-  } else {
-    compiled.stop_signal = signal->second;
-  }
+  CompileResumeHook(compiled, check);
+  compiled.stop_signal =
+      CheckSignal("dna.process.stop_signal",
+                  process.stop_signal().empty() ? "SIGTERM" : process.stop_signal(), check);
   compiled.stop_timeout = absl::Seconds(10);
   if (process.has_stop_timeout()) {
     compiled.stop_timeout =
@@ -179,9 +213,7 @@ void CompileWarmUp(CompiledDna& compiled, FieldChecker& check) {
   }
   compiled.warm_up_timeout = absl::Seconds(10);
   if (warm_up.has_timeout()) {
-    compiled.warm_up_timeout =
-        check.Duration("dna.warm_up.timeout", warm_up.timeout(),
-                       {.min = absl::Milliseconds(10), .max = absl::Minutes(10)});
+    compiled.warm_up_timeout = check.Duration("dna.warm_up.timeout", warm_up.timeout(), kAnswers);
   }
 }
 

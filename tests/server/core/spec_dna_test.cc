@@ -236,6 +236,18 @@ TEST_CASE("a wrong process or warm-up of a DNA is refused by its field") {
        "dna.process.ready_check.interval", "1ns is not in 10ms to 1m"},
       {"process { ready_check { tcp {} timeout { seconds: 61 } } }",
        "dna.process.ready_check.timeout", "1m1s"},
+      {"process { resume_hook {} }", "dna.process.resume_hook", "neither signal nor http"},
+      {"process { resume_hook { signal: 'USR1' } }", "dna.process.resume_hook.signal",
+       "\"USR1\" is none of SIGTERM"},
+      {"process { resume_hook { signal: 'SIGKILL' } }", "dna.process.resume_hook.signal", "end"},
+      {"process { resume_hook { signal: 'SIGUSR1' timeout { seconds: 1 } } }",
+       "dna.process.resume_hook.timeout", "only http"},
+      {"process { resume_hook { http { path: 'woken' } } }", "dna.process.resume_hook.http.path",
+       "begin with"},
+      {"process { resume_hook { http { path: '/' expected_status: 600 } } }",
+       "dna.process.resume_hook.http.expected_status", "600"},
+      {"process { resume_hook { http { path: '/' } timeout {} } }",
+       "dna.process.resume_hook.timeout", "0 is not in 10ms to 10m"},
       {"process { stop_signal: 'TERM' }", "dna.process.stop_signal", "SIGTERM, SIGINT"},
       {"process { stop_timeout {} }", "dna.process.stop_timeout", "0 is not in"},
       {"process { stop_timeout { seconds: 1 nanos: -1 } }", "dna.process.stop_timeout",
@@ -250,6 +262,21 @@ TEST_CASE("a wrong process or warm-up of a DNA is refused by its field") {
       {"warm_up { latency_max {} }", "dna.warm_up.latency_max", "0 is not in"},
       {"warm_up { timeout { seconds: 601 } }", "dna.warm_up.timeout", "10m1s"},
   });
+}
+
+TEST_CASE("a resume hook is a signal, or a request with a timeout") {
+  CHECK(CompileDna(Minimal())->resume_signal == 0);
+  CHECK(CompileDna(Minimal())->resume_hook_timeout == absl::Seconds(5));
+  v1::Dna dna = Minimal();
+  v1::ResumeHook& hook = *dna.mutable_process()->mutable_resume_hook();
+  hook.set_signal("SIGUSR1");
+  CHECK(CompileDna(dna)->resume_signal == SIGUSR1);
+  hook.mutable_http()->set_path("/woken");
+  hook.mutable_timeout()->set_seconds(600);
+  const auto compiled = CompileDna(dna);
+  REQUIRE(compiled.status() == absl::OkStatus());
+  CHECK(compiled->resume_signal == 0);
+  CHECK(compiled->resume_hook_timeout == absl::Minutes(10));
 }
 
 TEST_CASE("a DNA without a program is refused") {

@@ -57,10 +57,13 @@ class SmallServer {
   const std::string& address() const { return address_; }
   int requests() const { return requests_; }
   int connections() const { return connections_; }
-  std::string first_line() const {
+  // The first lines of all requests.
+  std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
-    return first_line_;
+    return lines_;
   }
+  // Of the last request.
+  std::string first_line() const { return lines().back(); }
 
  private:
   static bool Readable(int fd) {
@@ -92,7 +95,7 @@ class SmallServer {
       if (request.find("\r\n\r\n") == std::string::npos) continue;
       {
         const std::lock_guard lock(mutex_);
-        first_line_ = request.substr(0, request.find("\r\n"));
+        lines_.push_back(request.substr(0, request.find("\r\n")));
       }
       request.clear();
       const std::string response = answer_(requests_++);
@@ -112,7 +115,7 @@ class SmallServer {
   std::atomic<int> requests_ = 0;
   std::atomic<int> connections_ = 0;
   mutable std::mutex mutex_;
-  std::string first_line_;
+  std::vector<std::string> lines_;
   std::jthread thread_;
 };
 
@@ -287,6 +290,46 @@ TEST_CASE("warm-up fails where no row passes in time: the last failure, and how 
   CHECK(absl::IsDeadlineExceeded(prober.WarmUp(brief, silent.address(), {})));
   const ClosedPort closed;
   CHECK(absl::IsUnavailable(prober.WarmUp(brief, closed.address(), {})));
+}
+
+CompiledDna HookDna() {
+  CompiledDna dna = WarmUpDna(2);
+  dna.dna.mutable_process()->mutable_resume_hook()->mutable_http()->set_path("/woken");
+  dna.resume_hook_timeout = absl::Seconds(5);
+  return dna;
+}
+
+TEST_CASE("the resume hook is asked before the warm-up, until it is answered well") {
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const SmallServer server([](int n) { return Response(n < 2 ? 503 : 204, ""); });
+  CompiledDna dna = HookDna();
+  dna.dna.mutable_warm_up()->set_expected_status(204);
+  CHECK(prober.WarmUp(dna, server.address(), {}).ok());
+  CHECK(server.lines() == std::vector<std::string>{"GET /woken HTTP/1.1", "GET /woken HTTP/1.1",
+                                                   "GET /woken HTTP/1.1", "GET /warm HTTP/1.1",
+                                                   "GET /warm HTTP/1.1"});
+
+  const SmallServer without([](int) { return Response(200); });
+  CompiledDna cold = HookDna();
+  cold.dna.clear_warm_up();
+  CHECK(prober.WarmUp(cold, without.address(), {}).ok());
+  CHECK(without.requests() == 1);
+}
+
+TEST_CASE("a resume hook that is not answered well in time is an error, and nothing is warmed up") {
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const SmallServer server([](int) { return Response(500); });
+  CompiledDna dna = HookDna();
+  dna.resume_hook_timeout = absl::Milliseconds(200);
+  const absl::Status status = prober.WarmUp(dna, server.address(), {});
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK(status.message() ==
+        "resume hook of " + server.address() +
+            ": 1 in a row did not pass within 200ms, 0 passed in all; the last failure: status "
+            "500, wanted 200 to 399");
+  CHECK(server.first_line() == "GET /woken HTTP/1.1");
 }
 
 TEST_CASE("a probe that waits for an answer ends when it is stopped") {

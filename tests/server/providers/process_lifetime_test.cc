@@ -95,6 +95,25 @@ TEST_CASE("a suspension that a crash has cut short is undone by resuming") {
   CHECK(PollUntil(kPatience, [&] { return All(family, Running); }));
 }
 
+TEST_CASE("an instance gets the signal of its resume hook once after each suspension") {
+  ProcessWorld world;
+  CompiledDna dna = Shell("trap 'echo told' USR1; sleep 1000 & echo up; while :; do wait; done");
+  dna.resume_signal = SIGUSR1;
+  const InstanceSpec instance = TestInstance("a1", dna);
+  REQUIRE(world.provider().Create(instance).ok());
+  const auto prints = [&](const std::string& text) {
+    return PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == text; });
+  };
+  REQUIRE(prints("up\n"));
+  REQUIRE(world.provider().Resume(instance).ok());  // It runs.
+  for (const char* told : {"up\ntold\n", "up\ntold\ntold\n"}) {
+    REQUIRE(world.provider().Suspend(instance).ok());
+    REQUIRE(world.provider().Resume(instance).ok());
+    CHECK(prints(told));
+    REQUIRE(world.provider().Resume(instance).ok());
+  }
+}
+
 // A shell waits in vfork for most of such a loop, in which it cannot be stopped.
 TEST_CASE("an instance that starts one process after the other is stopped") {
   ProcessWorld world;
