@@ -1,14 +1,20 @@
 #include "server/effect_runner.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/core/verify.h"
 
 namespace shadow {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+
+constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
 bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
   if (!MessageDifferencer::Equals(a.balancer(), b.balancer())) return false;
@@ -36,6 +42,27 @@ void AwaitReady(const Effect& effect, Provider& provider, Prober& prober,
     result.not_ready = std::string(ready.message());
   }
   result.observation = *std::move(seen);
+}
+
+// Until the instance holds every connection that its DNA names, which a pause may have closed, for
+// as long as its warm-up may take. kFailedPrecondition: one is missing, by name, or it has ended.
+absl::Status AwaitConnections(const InstanceSpec& instance, Provider& provider,
+                              const std::stop_token& stop) {
+  if (instance.dna->dna.network().connections().empty()) return absl::OkStatus();
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  std::vector<std::string> missing;
+  for (int64_t tries = instance.dna->warm_up_timeout / kLookInterval; tries >= 0; --tries) {
+    const auto seen = provider.Inspect(instance, Provider::Depth::kConnections);
+    if (!seen.ok()) return seen.status();
+    if (!seen->facts.has_value()) return absl::FailedPreconditionError("it has ended");
+    missing = MissingConnections(*instance.dna, *seen->facts);
+    if (missing.empty()) return absl::OkStatus();
+    nobody.wait_for(lock, stop, absl::ToChronoMilliseconds(kLookInterval), [] { return false; });
+    if (stop.stop_requested()) return absl::CancelledError("the probe was stopped");
+  }
+  return absl::FailedPreconditionError(absl::StrJoin(missing, "; "));
 }
 
 void Destroy(const Effect& effect, Provider& provider, EffectResult& result) {
@@ -143,6 +170,9 @@ EffectResult EffectRunner::RunProbe(const Effect& effect, const std::stop_token&
     AwaitReady(effect, *provider->second, *adapters_.prober, stop, result);
   } else {
     result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address, stop);
+    if (result.status.ok()) {
+      result.status = AwaitConnections(effect.instance, *provider->second, stop);
+    }
   }
   return result;
 }

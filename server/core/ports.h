@@ -69,7 +69,7 @@ struct Observation {
 
 class Provider {
  public:
-  enum class Depth { kLife, kFacts };
+  enum class Depth { kLife, kConnections, kFacts };
   enum class Stop { kGraceful, kForce };
 
   virtual ~Provider() = default;
@@ -95,6 +95,7 @@ class Provider {
   // Never an error for an instance that is gone: that is kAbsent, or kExited while its remains (the
   // exit reason, files) are kept; Destroy removes them. kFacts starts to collect what the DNA
   // speaks of and leaves `facts` unset until all is there, so it is to be called again.
+  // kConnections: facts of the connections alone, read at once; unset: it does not run.
   virtual absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) = 0;
 
   // Every instance that carries this store's tag, also after a crash; complete or an error.

@@ -46,6 +46,11 @@ class Comparison {
     return std::move(differences_);
   }
 
+  std::vector<std::string> RunConnections() {
+    CompareConnections();
+    return std::move(differences_);
+  }
+
  private:
   void Add(std::string_view field, std::string_view wanted, std::string_view found) {
     differences_.push_back(
@@ -172,6 +177,10 @@ bool BeganBefore(std::string_view output, size_t begin) {
 
 std::vector<std::string> Differences(const CompiledDna& dna, const Facts& facts) {
   return Comparison(dna, facts).Run();
+}
+
+std::vector<std::string> MissingConnections(const CompiledDna& dna, const Facts& facts) {
+  return Comparison(dna, facts).RunConnections();
 }
 
 bool HasWholeWord(std::string_view output, std::string_view version) {

@@ -17,6 +17,9 @@ namespace shadow {
 // `facts`. Never a difference: no_new_privileges where the DNA does not ask for it.
 std::vector<std::string> Differences(const CompiledDna& dna, const Facts& facts);
 
+// The same of the connections alone.
+std::vector<std::string> MissingConnections(const CompiledDna& dna, const Facts& facts);
+
 // True if `version` stands in `output` as a word of its own: "3.11" is in "Python 3.11" and in
 // "python-3.11.", but not in "3.11.2", "13.11", "3.11-rc1" or "v3.11".
 bool HasWholeWord(std::string_view output, std::string_view version);

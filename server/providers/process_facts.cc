@@ -170,6 +170,22 @@ void ReadFiles(const v1::Dna& dna, const ProcessPrivileges& running, const std::
 
 }  // namespace
 
+absl::StatusOr<Facts> CollectConnections(const CompiledDna& compiled, const ProcessRecord& record,
+                                         const std::string& store_id) {
+  Facts facts;
+  const auto& wanted_connections = compiled.dna.network().connections();
+  if (wanted_connections.empty()) return facts;
+  const auto table = ReadProcessTable();
+  if (!table.ok()) return table.status();
+  ReadConnections(InstanceProcesses(*table, record, store_id), record.leader.pid, facts);
+  // In the DNA's spelling too, as that is what they are compared with.
+  for (const v1::Connection& wanted : wanted_connections) {
+    if (!facts.connections.contains(CanonicalEnd(wanted.host(), wanted.port()))) continue;
+    facts.connections.insert(RemoteEnd(wanted.host(), wanted.port()));
+  }
+  return facts;
+}
+
 absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRecord& record,
                                    const std::string& store_id, Clock& clock,
                                    const std::stop_token& stop) {
@@ -195,16 +211,9 @@ absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRec
   ReadSecurity(dna, *running, facts);
   ReadFiles(dna, *running, stop, facts);
   ReadLimits(leader, facts);
-  if (!dna.network().connections().empty()) {
-    const auto table = ReadProcessTable();
-    if (!table.ok()) return table.status();
-    ReadConnections(InstanceProcesses(*table, record, store_id), leader, facts);
-    // In the DNA's spelling too, as that is what they are compared with.
-    for (const v1::Connection& wanted : dna.network().connections()) {
-      if (!facts.connections.contains(CanonicalEnd(wanted.host(), wanted.port()))) continue;
-      facts.connections.insert(RemoteEnd(wanted.host(), wanted.port()));
-    }
-  }
+  auto connected = CollectConnections(compiled, record, store_id);
+  if (!connected.ok()) return connected.status();
+  facts.connections = std::move(connected->connections);
   // What was read was read of this process if it is still there.
   const auto now = ReadProcessStat(leader);
   if (!now.ok() || now->id != record.leader || now->IsDead()) {

@@ -27,6 +27,10 @@ absl::StatusOr<Facts> CollectFacts(const CompiledDna& dna, const ProcessRecord& 
                                    const std::string& store_id, Clock& clock,
                                    const std::stop_token& stop);
 
+// `connections` alone, if the DNA names some; quick.
+absl::StatusOr<Facts> CollectConnections(const CompiledDna& dna, const ProcessRecord& record,
+                                         const std::string& store_id);
+
 // Collects on two threads of its own. Thread-safe; its destructor stops what is going on.
 class FactsCollector {
  public:

@@ -328,6 +328,11 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
     seen.exit_reason = WithLastOutput(seen.exit_reason, *record, instance.dna.get());
     return seen;
   }
+  if (depth == Depth::kConnections && instance.dna) {
+    auto facts = CollectConnections(*instance.dna, *record, options_.store_id);
+    if (!facts.ok()) return facts.status();
+    seen.facts = *std::move(facts);
+  }
   if (depth == Depth::kFacts && instance.dna) {
     auto facts = facts_.Take(*record, instance.dna);
     // kNotFound: it ended meanwhile, which the next look sees.

@@ -172,9 +172,11 @@ class FakeProvider final : public Provider {
     Observation seen = Observe(entry);
     const bool alive = entry.life == Life::kRunning || entry.life == Life::kSuspended;
     if (depth == Depth::kFacts && alive && entry.spec.dna && entry.facts_left-- <= 0) {
-      seen.facts = MatchingFacts(*entry.spec.dna);
-      if (knobs_.facts) knobs_.facts(entry.spec, *seen.facts);
+      seen.facts = FactsOf(entry.spec);
       entry.facts_left = knobs_.facts_inspections;
+    }
+    if (depth == Depth::kConnections && alive && entry.spec.dna) {
+      seen.facts.emplace().connections = FactsOf(entry.spec).connections;
     }
     return seen;
   }
@@ -196,6 +198,12 @@ class FakeProvider final : public Provider {
     int facts_left = 0;
     std::string exit_reason;
   };
+  Facts FactsOf(const InstanceSpec& instance) const {
+    Facts facts = MatchingFacts(*instance.dna);
+    if (knobs_.facts) knobs_.facts(instance, facts);
+    return facts;
+  }
+
   struct Failure {
     Verb verb;
     std::string id;

@@ -1,6 +1,7 @@
 // Who waits for whom when effects are carried out.
 #include "server/effect_runner.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <mutex>
@@ -32,20 +33,26 @@ class Runner {
     behaviour.hangs = true;
     prober_->Set(kHangs, behaviour);
     adapters_.prober = std::move(prober);
-    adapters_.providers["process"] = std::make_unique<FakeProvider>();
+    auto provider = std::make_unique<FakeProvider>();
+    provider_ = provider.get();
+    adapters_.providers["process"] = std::move(provider);
     runner_ = std::make_unique<EffectRunner>(adapters_, 2, [this](EffectResult result) {
       const std::lock_guard lock(mutex_);
       results_[result.id] = std::move(result);
     });
   }
 
+  // From now on, of every instance.
+  void SetDna(CompiledDna dna) { dna_ = std::make_shared<CompiledDna>(std::move(dna)); }
+
   // Returns its id.
-  uint64_t Submit(Effect::Kind kind, const std::string& pool, const std::string& address) {
+  uint64_t Submit(Effect::Kind kind, const std::string& pool, const std::string& address,
+                  const std::string& instance = "") {
     Effect effect;
     effect.id = ++last_id_;
     effect.kind = kind;
     effect.provider = "process";
-    effect.instance = {.id = "i" + std::to_string(effect.id),
+    effect.instance = {.id = instance.empty() ? "i" + std::to_string(effect.id) : instance,
                        .name = "",
                        .pool = pool,
                        .shadow = "s1",
@@ -67,11 +74,13 @@ class Runner {
 
   EffectRunner& runner() { return *runner_; }
   FakeProber& prober() { return *prober_; }
+  FakeProvider& provider() { return *provider_; }
 
  private:
-  const std::shared_ptr<CompiledDna> dna_;
+  std::shared_ptr<CompiledDna> dna_;
   Adapters adapters_;
   FakeProber* prober_ = nullptr;
+  FakeProvider* provider_ = nullptr;
   uint64_t last_id_ = 0;
   std::mutex mutex_;
   std::map<uint64_t, EffectResult> results_;
@@ -115,6 +124,51 @@ TEST_CASE("a cancelled warm-up ends, whether it runs or waits") {
   for (const uint64_t id : ids) CHECK(absl::IsCancelled(world.StatusOf(id)));
   world.runner().Cancel(ids.front());  // Long done: nothing happens.
   CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy)).ok());
+}
+
+CompiledDna ConnectedDna(absl::Duration warm_up_timeout) {
+  CompiledDna dna = TestDna();
+  v1::Connection& connection = *dna.dna.mutable_network()->add_connections();
+  connection.set_host("10.0.0.1");
+  connection.set_port(5432);
+  dna.warm_up_timeout = warm_up_timeout;
+  return dna;
+}
+
+TEST_CASE("what has lost a connection of its DNA is not warm until it has it again") {
+  Runner world;
+  world.SetDna(ConnectedDna(absl::Minutes(1)));
+  REQUIRE(world.StatusOf(world.Submit(Effect::Kind::kCreate, "web", "", "i1")).ok());
+  std::atomic<int> looks = 0;
+  world.provider().Set([&](FakeProvider::Knobs& knobs) {
+    knobs.facts = [&](const InstanceSpec&, Facts& facts) {
+      if (++looks < 3) facts.connections.clear();
+    };
+  });
+  CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1")).ok());
+  CHECK(looks == 3);
+}
+
+TEST_CASE("what does not get a connection of its DNA back is not warmed up, and says which") {
+  Runner world;
+  world.SetDna(ConnectedDna(absl::Milliseconds(200)));
+  REQUIRE(world.StatusOf(world.Submit(Effect::Kind::kCreate, "web", "", "i1")).ok());
+  world.provider().Set([](FakeProvider::Knobs& knobs) {
+    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.connections = {"10.0.0.2:80"}; };
+  });
+  const absl::Status lost =
+      world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1"));
+  CHECK(absl::IsFailedPrecondition(lost));
+  CHECK(lost.message() ==
+        "dna.network.connections: wanted an established connection to 10.0.0.1:5432, found "
+        "10.0.0.2:80");
+
+  world.SetDna(ConnectedDna(absl::Minutes(10)));
+  const uint64_t patient = world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1");
+  world.runner().Cancel(patient);
+  CHECK(absl::IsCancelled(world.StatusOf(patient)));
+  CHECK(absl::IsFailedPrecondition(
+      world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "none"))));
 }
 
 TEST_CASE("the end waits for no probe") {

@@ -176,6 +176,11 @@ TEST_CASE("established connections of any process of an instance are facts") {
   CHECK(Differences(other, *facts) ==
         std::vector<std::string>{"dna.network.connections: wanted an established connection to " +
                                  RemoteEnd(host, 1) + ", found " + RemoteEnd(host, port)});
+  const auto alone = world.provider().Inspect(instance, Depth::kConnections);
+  REQUIRE(alone.ok());
+  REQUIRE(alone->facts.has_value());
+  CHECK(MissingConnections(dna, *alone->facts).empty());
+  CHECK(MissingConnections(other, *alone->facts).size() == 1);
   close(listener);
 }
 

@@ -165,6 +165,23 @@ TEMPLATE_TEST_CASE("many instances can be worked on at once", "", FakeWorld, Pro
   CHECK(Listed(provider).empty());
 }
 
+TEMPLATE_TEST_CASE("connections alone are known at once, and nothing else", "", FakeWorld,
+                   ProcessWorld) {
+  TestType world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  const auto absent = provider.Inspect(instance, Depth::kConnections);
+  REQUIRE(absent.ok());
+  CHECK_FALSE(absent->facts.has_value());
+  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Becomes(provider, instance, Life::kRunning));
+  const auto seen = provider.Inspect(instance, Depth::kConnections);
+  REQUIRE(seen.ok());
+  REQUIRE(seen->facts.has_value());
+  CHECK(seen->facts->connections.empty());
+  CHECK(seen->facts->os_id.empty());
+}
+
 TEMPLATE_TEST_CASE("facts match the DNA they were made from", "", FakeWorld, ProcessWorld) {
   TestType world;
   Provider& provider = world.provider();
