@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "server/core/error.h"
 #include "server/core/spec.h"
 
 namespace shadow {
@@ -85,6 +86,21 @@ TEST_CASE("a raised maximum expires, and the last override in force wins") {
   CHECK(at(1500).min_instances == 20);
   CHECK(at(2000).max_instances == 10);
   CHECK(at(2000).min_instances == 1);
+}
+
+TEST_CASE("a minimum that no maximum allows is refused, and one that some may allow is not") {
+  const auto check = [](const std::string& overrides) { return CheckOverrides(With(overrides)); };
+  CHECK(check("overrides { min_shadow_instances: 10 }").ok());
+  CHECK(check("overrides { min_shadow_instances: 20 max_shadow_instances: 20 }").ok());
+  CHECK(
+      check("overrides { min_shadow_instances: 20 } overrides { max_shadow_instances: 30 }").ok());
+  const absl::Status above = check(
+      "overrides { max_shadow_instances: 5 } "
+      "overrides { description: 'sale' min_shadow_instances: 11 }");
+  CHECK(absl::IsInvalidArgument(above));
+  CHECK(ErrorField(above) == "pool.policy.overrides[1].min_shadow_instances");
+  CHECK_THAT(std::string(above.message()),
+             Catch::Contains("11 is above the maximum then, 10; set max_shadow_instances"));
 }
 
 }  // namespace shadow

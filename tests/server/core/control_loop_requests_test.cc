@@ -55,6 +55,10 @@ std::vector<BadRequest> BadPools() {
        absl::StatusCode::kNotFound, "pool.dna"},
       {"no capacity", pool([](v1::Pool& p) { p.set_instance_capacity(0); }), kInvalid,
        "pool.instance_capacity"},
+      {"minimum above every maximum", pool([](v1::Pool& p) {
+         p.mutable_policy()->add_overrides()->set_min_shadow_instances(101);
+       }),
+       kInvalid, "pool.policy.overrides[0].min_shadow_instances"},
       {"pool exists", CreatePool(1), absl::StatusCode::kAlreadyExists, ""},
       {"DNA exists", CreateDna(), absl::StatusCode::kAlreadyExists, ""},
       {"step of a pool with history",

@@ -182,6 +182,7 @@ Answer Execute(Changes& changes, const v1::CreatePoolRequest& request) {
   World& world = changes.world();
   auto compiled = CompilePool(request.pool());
   if (!compiled.ok()) return compiled.status();
+  if (absl::Status kept = CheckOverrides(*compiled); !kept.ok()) return kept;
   const auto id = ParsePoolName(request.pool().name(), "pool.name");
   if (!id.ok()) return id.status();
   const auto found = world.pools.find(*id);
@@ -235,6 +236,7 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   if (!masked.ok()) return masked;
   auto compiled = CompilePool(merged);
   if (!compiled.ok()) return compiled.status();
+  if (absl::Status kept = CheckOverrides(*compiled); !kept.ok()) return kept;
   const absl::Status allowed = CheckUpdate(pool, *compiled);
   if (!allowed.ok()) return allowed;
   const absl::Status free = CheckSlotsFree(world, pool.id, compiled->pool);
