@@ -130,12 +130,13 @@ void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
   *instance.mutable_state_time() = ToProto(changes.now().wall);
   member.unhealthy_since.reset();
   if (instance.state() == I::FAILED) CountFailure(changes, pool, member);
-  if (instance.state() != I::ACTIVE) return;
+  const bool active = instance.state() == I::ACTIVE;
+  // Without a balancer it has its whole share while it is ACTIVE.
+  const bool balancer = pool.spec->pool.balancer().has_haproxy();
+  if (!balancer) instance.set_weight_percent(active ? 100 : 0);
+  if (!active) return;
   BackoffOf(pool, member) = {};
-  if (!pool.spec->pool.balancer().has_haproxy()) {
-    instance.set_weight_percent(100);
-    MeasureActivation(changes, pool, member);
-  }
+  if (!balancer) MeasureActivation(changes, pool, member);
 }
 
 // Of the member's task; unset: it waits for something else. No default: a task that is forgotten

@@ -109,6 +109,34 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
   CHECK(std::vector<int>(counts.begin(), counts.begin() + 3) == std::vector<int>{0, 1, 5});
 }
 
+TEST_CASE("without a balancer an instance has its whole weight while it serves, and none before") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(0);
+  pool.mutable_pool()->mutable_balancer()->mutable_none();
+  REQUIRE(simulation.Call(pool).ok());
+  REQUIRE(simulation.Call(CreateShadow(50)).ok());
+  const auto weight = [&] {
+    return simulation.world()
+        .pools.at("web")
+        .members.begin()
+        ->second.record.instance()
+        .weight_percent();
+  };
+  const auto is = [&](S::State state) {
+    return simulation.RunUntil([&] { return ShadowIs(simulation, state); }, kLimit);
+  };
+  REQUIRE(is(S::SUSPENDED));
+  CHECK(weight() == 0);
+  const std::string name = OnlyShadow(simulation)->name();
+  REQUIRE(simulation.Call(Activate(name, 100)).ok());
+  REQUIRE(is(S::ACTIVE));
+  CHECK(weight() == 100);
+  REQUIRE(simulation.Call(Activate(name, 0)).ok());
+  REQUIRE(is(S::SUSPENDED));
+  CHECK(weight() == 0);
+}
+
 TEST_CASE("an instance that never becomes ready says why") {
   Simulation simulation;
   FakeProber::Behaviour behaviour;
