@@ -167,4 +167,19 @@ absl::StatusOr<absl::Time> ParseTimeText(std::string_view text) {
   return BadTime(text);
 }
 
+bool IsUtc(std::string_view time_zone) { return time_zone.empty() || time_zone == "UTC"; }
+
+std::string ZoneWanted(std::string_view time_zone) {
+  return absl::StrCat("a time without a zone, in a pool whose time_zone is ",
+                      PrintableText(time_zone),
+                      "; wanted one with it, such as 2026-05-01T09:30:00+02:00 or "
+                      "2026-05-01T07:30:00Z");
+}
+
+bool LacksZone(std::string_view text) {
+  const std::size_t time_of_day = text.find_first_of("T ");
+  return time_of_day != std::string_view::npos &&
+         text.find_first_of("Z+-", time_of_day) == std::string_view::npos;
+}
+
 }  // namespace shadow

@@ -37,4 +37,13 @@ absl::StatusOr<absl::Duration> ParseDurationText(std::string_view text);
 // field.
 absl::StatusOr<absl::Time> ParseTimeText(std::string_view text);
 
+// Of a text that ParseTimeText takes: it says no zone, and so is read in UTC.
+bool LacksZone(std::string_view text);
+
+// Of a pool's `time_zone`: unset is UTC too.
+bool IsUtc(std::string_view time_zone);
+
+// What is wrong with a time that lacks its zone in a pool of `time_zone`.
+std::string ZoneWanted(std::string_view time_zone);
+
 }  // namespace shadow

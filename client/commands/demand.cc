@@ -52,6 +52,10 @@ absl::Status PushValue(Session& session, const std::string& pool) {
   if (!arguments.time.empty()) {
     const absl::StatusOr<absl::Time> given = ParseTimeFlag(arguments.time, "--time");
     if (!given.ok()) return given.status();
+    if (LacksZone(arguments.time)) {
+      const absl::Status right = CheckZonelessTime(session, pool, "--time");
+      if (!right.ok()) return right;
+    }
     time = *given;
   }
   v1::ReportUsageBatchRequest request;
@@ -76,7 +80,7 @@ absl::StatusOr<CsvFile> ReadCsv(Session& session) {
       ReadInput(path, session.console().in, kCsvBytesMax, "--csv");
   if (!text.ok()) return text.status();
   CsvFile file{.name = path == "-" ? "standard input" : PrintableText(path), .csv = {}};
-  absl::StatusOr<CsvSamples> csv = ParseSamplesCsvLines(*text, file.name);
+  absl::StatusOr<CsvSamples> csv = ParseSamplesCsv(*text, file.name);
   if (!csv.ok()) return csv.status();
   file.csv = *std::move(csv);
   return file;
@@ -143,6 +147,11 @@ absl::Status CheckNotAhead(Session& session, const std::string& pool, const CsvF
 absl::Status PushCsv(Session& session, const std::string& pool) {
   const absl::StatusOr<CsvFile> file = ReadCsv(session);
   if (!file.ok()) return file.status();
+  if (file->csv.zoneless_line != 0) {
+    const absl::Status right = CheckZonelessTime(
+        session, pool, absl::StrCat(file->name, ": line ", file->csv.zoneless_line));
+    if (!right.ok()) return right;
+  }
   const std::vector<v1::Sample>& samples = file->csv.samples;
   if (samples.size() > kSamplesPerBatch) {
     if (session.arguments().dry_run || !session.arguments().request_id.empty()) {

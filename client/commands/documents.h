@@ -22,6 +22,10 @@ void PrepareOneOf(const Session& session, std::size_t index, std::size_t count, 
   }
 }
 
+// A time that says no zone is UTC, which is right for `pool` if that is its own zone.
+// kInvalidArgument for `field`, e.g. "d.csv: line 3": it has another one. Otherwise as GetPool.
+absl::Status CheckZonelessTime(Session& session, const std::string& pool, const std::string& field);
+
 // " (dry run: nothing was changed)" with --dry-run, else empty.
 std::string DryRunNote(const Session& session);
 

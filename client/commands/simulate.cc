@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
+#include "client/commands/documents.h"
 #include "client/errors.h"
 #include "client/input/manifest.h"
 #include "client/input/samples_csv.h"
@@ -31,12 +32,19 @@ absl::Status AddSamples(Session& session, v1::SimulateRequest& request) {
   const absl::StatusOr<std::string> text =
       ReadInput(path, session.console().in, kCsvBytesMax, "--csv");
   if (!text.ok()) return text.status();
-  const auto samples = ParseSamplesCsv(*text, path == "-" ? "standard input" : PrintableText(path));
-  if (!samples.ok()) return samples.status();
-  request.mutable_samples()->Add(samples->begin(), samples->end());
+  const std::string source = path == "-" ? "standard input" : PrintableText(path);
+  const auto csv = ParseSamplesCsv(*text, source);
+  if (!csv.ok()) return csv.status();
+  if (csv->zoneless_line != 0) {
+    const absl::Status right = CheckZonelessTime(
+        session, request.pool(), absl::StrCat(source, ": line ", csv->zoneless_line));
+    if (!right.ok()) return right;
+  }
+  request.mutable_samples()->Add(csv->samples.begin(), csv->samples.end());
   if (request.ByteSizeLong() <= kRequestBytesMax) return absl::OkStatus();
-  return BadField("--csv", absl::StrCat(samples->size(), " samples are more than a call carries, ",
-                                        kRequestBytesMax, " bytes; cut the file"));
+  return BadField("--csv",
+                  absl::StrCat(csv->samples.size(), " samples are more than a call carries, ",
+                               kRequestBytesMax, " bytes; cut the file"));
 }
 
 absl::Status AddVariants(Session& session, v1::SimulateRequest& request) {

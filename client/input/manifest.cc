@@ -28,20 +28,26 @@ absl::StatusOr<std::vector<YAML::Node>> LoadDocuments(std::string_view text,
   }
 }
 
-// The scalar of key `name`, or empty.
-std::string NameOf(const YAML::Node& document) {
+// The scalar of key `key`, or empty.
+std::string ScalarOf(const YAML::Node& document, std::string_view key) {
   if (!document.IsMap()) return "";
   for (const auto& entry : document) {
-    if (entry.first.IsScalar() && entry.first.Scalar() == "name" && entry.second.IsScalar()) {
+    if (entry.first.IsScalar() && entry.first.Scalar() == key && entry.second.IsScalar()) {
       return entry.second.Scalar();
     }
   }
   return "";
 }
 
+// The zone of a pool's times; empty: UTC.
+std::string ZoneOf(const YAML::Node& pool) {
+  const std::string zone = ScalarOf(pool, "time_zone") + ScalarOf(pool, "timeZone");
+  return IsUtc(zone) ? "" : zone;
+}
+
 absl::StatusOr<Manifest> ReadDocument(const YAML::Node& document, ManifestKind kind,
                                       YamlReader& reader) {
-  const std::string name = NameOf(document);
+  const std::string name = ScalarOf(document, "name");
   const bool is_dna =
       kind == ManifestKind::kDna || (kind == ManifestKind::kDnaOrPool && name.starts_with("dnas/"));
   const bool is_pool = kind == ManifestKind::kPool ||
@@ -56,12 +62,14 @@ absl::StatusOr<Manifest> ReadDocument(const YAML::Node& document, ManifestKind k
   }
   if (is_dna) {
     v1::Dna dna;
+    reader.WantZones("");
     if (absl::Status filled = reader.Fill(document, "dna", dna); !filled.ok()) return filled;
     dna.set_name(FullDnaName(dna.name()));
     return dna;
   }
   if (is_pool) {
     v1::Pool pool;
+    reader.WantZones(ZoneOf(document));
     if (absl::Status filled = reader.Fill(document, "pool", pool); !filled.ok()) return filled;
     pool.set_name(FullPoolName(pool.name()));
     return pool;

@@ -59,7 +59,7 @@ absl::StatusOr<std::optional<v1::Sample>> ParseLine(std::string_view line) {
 
 }  // namespace
 
-absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::string_view source) {
+absl::StatusOr<CsvSamples> ParseSamplesCsv(std::string_view text, std::string_view source) {
   CsvSamples csv;
   std::vector<v1::Sample>& samples = csv.samples;
   std::size_t line_number = 0;
@@ -93,6 +93,9 @@ absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::stri
     if (samples.size() == kCsvSamplesMax) {
       return fail(absl::StrCat("more than ", kCsvSamplesMax, " samples; split the file"));
     }
+    if (csv.zoneless_line == 0 && LacksZone(Unquoted(line.substr(0, line.find(','))))) {
+      csv.zoneless_line = line_number;
+    }
     samples.push_back(*std::move(*sample));
     csv.lines.push_back(line_number);
   }
@@ -102,13 +105,6 @@ absl::StatusOr<CsvSamples> ParseSamplesCsvLines(std::string_view text, std::stri
   }
   if (samples.empty()) return fail("it ends without a sample");
   return csv;
-}
-
-absl::StatusOr<std::vector<v1::Sample>> ParseSamplesCsv(std::string_view text,
-                                                        std::string_view source) {
-  absl::StatusOr<CsvSamples> csv = ParseSamplesCsvLines(text, source);
-  if (!csv.ok()) return csv.status();
-  return std::move(csv->samples);
 }
 
 }  // namespace shadow

@@ -1,6 +1,7 @@
 #include "client/input/yaml_message.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include <algorithm>
 #include <set>
@@ -215,6 +216,10 @@ absl::Status YamlReader::FillSubmessage(const YAML::Node& node, const std::strin
   if (node.IsScalar()) {
     if (absl::Status visited = Visit(node, path); !visited.ok()) return visited;
     const absl::Status set = SetTime(node.Scalar(), message);
+    const bool time = message.GetDescriptor() == google::protobuf::Timestamp::descriptor();
+    if (set.ok() && time && !time_zone_.empty() && LacksZone(node.Scalar())) {
+      return Error(node.Mark(), path, ZoneWanted(time_zone_));
+    }
     if (set.ok()) return set;
     if (!absl::IsUnimplemented(set)) {
       return Error(node.Mark(), path, std::string(set.message()));

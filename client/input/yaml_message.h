@@ -21,6 +21,10 @@ class YamlReader {
   // `source` names the file in messages.
   explicit YamlReader(std::string source) : source_(std::move(source)) {}
 
+  // From now on a time must say its zone, as it would be taken for one of `time_zone`, which is not
+  // UTC. Empty: one that says none is UTC.
+  void WantZones(std::string time_zone) { time_zone_ = std::move(time_zone); }
+
   // Keys are the fields' proto or JSON names. Durations: "300s", "5m", "1h", "1d", "100ms", 0;
   // times: ISO 8601; enums by name; booleans true and false only; numbers also quoted; null: unset.
   // kInvalidArgument: "<path>: <source> line N: ..." on an unknown or doubled key, a second member
@@ -51,6 +55,7 @@ class YamlReader {
                               google::protobuf::Message& message);
 
   std::string source_;
+  std::string time_zone_;
   int depth_ = 0;
   std::size_t nodes_ = 0;
 };

@@ -318,6 +318,29 @@ TEST_CASE("history is sent from its end, as each batch has to be older than what
   CHECK(Run(daemon, {"usage", "push", "web", "--csv", "-", "--overlap", "x"}).exit_code == 2);
 }
 
+TEST_CASE("times without a zone are not pushed into a pool that has another zone than UTC") {
+  FakeDaemon daemon;
+  v1::Pool& pool = daemon.state.pools["pools/web"];
+  pool.set_name("pools/web");
+  constexpr char kCsv[] = "timestamp,value\n2026-05-01T10:00:00Z,1\n2026-05-01 11:00:00,2\n";
+  CHECK(Run(daemon, {"usage", "push", "web", "--csv", "-"}, kCsv).exit_code == 0);
+  pool.set_time_zone("Europe/Berlin");
+  daemon.state.calls.clear();
+  const std::string wanted =
+      "a time without a zone, in a pool whose time_zone is Europe/Berlin; wanted one with it, such "
+      "as 2026-05-01T09:30:00+02:00 or 2026-05-01T07:30:00Z\n";
+  for (const char* command : {"usage", "simulate"}) {
+    const bool push = std::string_view(command) == "usage";
+    const Ran ran = push ? Run(daemon, {"usage", "push", "web", "--csv", "-"}, kCsv)
+                         : Run(daemon, {"simulate", "web", "--csv", "-"}, kCsv);
+    CHECK(ran.err == "error: INVALID_ARGUMENT: standard input: line 3: " + wanted);
+  }
+  const Ran one =
+      Run(daemon, {"usage", "push", "web", "--value", "1", "--time", "2026-05-01T11:00:00"});
+  CHECK(one.err == "error: INVALID_ARGUMENT: --time: " + wanted);
+  CHECK(daemon.state.calls == std::vector<std::string>{"GetPool", "GetPool", "GetPool"});
+}
+
 TEST_CASE("decisions are listed, explained and made") {
   FakeDaemon daemon;
   for (int id = 9; id > 4; --id) {

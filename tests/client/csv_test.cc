@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "client/input/samples_csv.h"
 #include "client/output/forecast_csv.h"
@@ -9,7 +10,7 @@ namespace shadow {
 namespace {
 
 TEST_CASE("a CSV of samples is taken with either kind of time, gaps and all") {
-  const auto samples = ParseSamplesCsv(
+  const auto csv = ParseSamplesCsv(
       "\xEF\xBB\xBFtimestamp,value\r\n"
       "2026-05-01T12:00:00Z,10.5\r\n"
       "\n"
@@ -17,13 +18,17 @@ TEST_CASE("a CSV of samples is taken with either kind of time, gaps and all") {
       "2026-05-01T12:02:00Z,\n"
       " \"2026-05-01 12:03:00\" , \"7\" \n",
       "demand.csv");
-  REQUIRE(samples.ok());
-  REQUIRE(samples->size() == 3);
-  CHECK(FromProto((*samples)[0].time()) == absl::FromUnixSeconds(1777636800));
-  CHECK((*samples)[0].value() == 10.5);
-  CHECK((*samples)[1].value() == 0);
-  CHECK(FromProto((*samples)[2].time()) == absl::FromUnixSeconds(1777636980));
-  CHECK((*samples)[2].value() == 7);
+  REQUIRE(csv.ok());
+  const std::vector<v1::Sample>& samples = csv->samples;
+  REQUIRE(samples.size() == 3);
+  CHECK(FromProto(samples[0].time()) == absl::FromUnixSeconds(1777636800));
+  CHECK(samples[0].value() == 10.5);
+  CHECK(samples[1].value() == 0);
+  CHECK(FromProto(samples[2].time()) == absl::FromUnixSeconds(1777636980));
+  CHECK(samples[2].value() == 7);
+  CHECK(csv->lines == std::vector<std::size_t>{2, 4, 6});
+  CHECK(csv->zoneless_line == 6);
+  CHECK(ParseSamplesCsv("timestamp,value\n2026-05-01T12:00:00Z,1\n", "d.csv")->zoneless_line == 0);
 }
 
 TEST_CASE("a bad CSV is rejected with the line and what was wanted") {

@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace shadow {
 namespace {
 
@@ -149,6 +151,29 @@ TEST_CASE("where the kind is known the name may be short and the other kind is r
   CHECK(ParseManifests("name: pools/web\n", "f.yaml", ManifestKind::kDna).status() ==
         absl::InvalidArgumentError("name: f.yaml line 1: \"pools/web\" is not a DNA; `shadowctl "
                                    "apply -f` takes both in one file"));
+}
+
+TEST_CASE("in a pool with a time zone a time must say its own") {
+  constexpr char kEvent[] = "demand_events: [{start_time: 2026-12-24 09:00:00, demand: 1}]\n";
+  CHECK(ParsePool(kEvent).demand_events(0).start_time().seconds() == 1798102800);  // UTC.
+  CHECK(ParsePool(std::string("time_zone: UTC\n") + kEvent).demand_events_size() == 1);
+  CHECK(ParsePool("time_zone: Europe/Berlin\n"
+                  "demand_events: [{start_time: \"2026-12-24T09:00:00+01:00\", demand: 1}]\n")
+            .demand_events(0)
+            .start_time()
+            .seconds() == 1798099200);
+  for (const char* key : {"time_zone", "timeZone"}) {
+    const auto manifests =
+        Parse(absl::StrCat("name: pools/web\n", kEvent, key, ": Europe/Berlin\n"));
+    CHECK(manifests.status() ==
+          absl::InvalidArgumentError(
+              "pool.demand_events[0].start_time: f.yaml line 2: a time without a zone, in a pool "
+              "whose time_zone is Europe/Berlin; wanted one with it, such as "
+              "2026-05-01T09:30:00+02:00 or 2026-05-01T07:30:00Z"));
+  }
+  // Of one document only.
+  CHECK(Parse(absl::StrCat("name: pools/a\ntime_zone: Asia/Tokyo\n---\nname: pools/web\n", kEvent))
+            .ok());
 }
 
 TEST_CASE("input is read from a file or from standard input, up to its limit") {

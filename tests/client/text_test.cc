@@ -71,6 +71,20 @@ TEST_CASE("times are accepted as ISO 8601 or Unix seconds and rejected otherwise
   }
 }
 
+TEST_CASE("a time that says its zone is told from one that does not") {
+  for (const char* text : {"2026-05-01T12:00:00Z", "2026-05-01 14:00:00.5+02:00",
+                           "2026-05-01T12:00:00-00:30", "1777636800", "-1.5"}) {
+    INFO(text);
+    CHECK(ParseTimeText(text).ok());
+    CHECK_FALSE(LacksZone(text));
+  }
+  for (const char* text : {"2026-05-01T12:00:00", "2026-05-01 12:00:00.25"}) {
+    INFO(text);
+    CHECK(ParseTimeText(text).ok());
+    CHECK(LacksZone(text));
+  }
+}
+
 TEST_CASE("numbers and durations are shown short") {
   CHECK(NumberText(12.5) == "12.5");
   CHECK(NumberText(1200) == "1200");
