@@ -66,7 +66,7 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
       want(*current[i], rank < target.active ? R::WANT_ACTIVE : R::WANT_SUSPENDED);
     }
   }
-  const int stand_ins = std::max(0, target.active - serving);
+  const int stand_ins = std::max(0, target.active - serving - target.yields);
   for (size_t i = 0; i < outdated.size(); ++i) {
     const bool stays = static_cast<int>(i) < stand_ins && outdated[i]->state == I::ACTIVE;
     want(*outdated[i], stays ? R::WANT_ACTIVE : R::WANT_GONE);

@@ -24,6 +24,7 @@ struct GroupTarget {
   int instances = 0;
   int active = 0;       // At most `instances`.
   int creates_max = 0;  // 0 while a back-off lasts.
+  int yields = 0;       // Outdated members that go although none has taken their place.
 };
 
 struct Reconciliation {
@@ -33,7 +34,8 @@ struct Reconciliation {
 };
 
 // Members nearest to serving are kept and made to serve first, older before newer. An outdated
-// member serves on until a current one has taken its place. FAILED members count for nothing.
+// member serves on until a current one has taken its place, or it has to yield. FAILED members
+// count for nothing.
 Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView>& members);
 
 }  // namespace shadow

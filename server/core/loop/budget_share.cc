@@ -1,6 +1,7 @@
 #include "server/core/loop/budget_share.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "server/core/capacity/budget.h"
@@ -32,6 +33,55 @@ BudgetClaim ClaimOf(const PoolEntry& pool) {
   if (claim.worth.empty()) claim.worth.assign(static_cast<size_t>(std::max(0, pool.wanted)), 1);
   return claim;
 }
+
+bool WaitsForSlot(const Member& member) {
+  return member.record.instance().state() == v1::Instance::WARMING &&
+         member.task == InstanceTask::kAdd;
+}
+
+// After a restart one that is woken anew may hold one too: it is counted once it has asked for it.
+bool HoldsSlot(const Member& member) {
+  const v1::Instance::State state = member.record.instance().state();
+  const bool on_its_way =
+      state == v1::Instance::RESUMING ||
+      (state == v1::Instance::WARMING &&
+       (member.task == InstanceTask::kWarmUp || member.task == InstanceTask::kAdd));
+  return member.record.balanced() && !on_its_way;
+}
+
+// Of the instances of the present revision, in the base or in its shadow.
+struct SlotUse {
+  int held = 0;
+  bool waits = false;   // One is warm and has no slot yet.
+  bool enters = false;  // One has a slot, and its canary goes on.
+};
+
+SlotUse SlotUseOf(const PoolEntry& pool, bool base) {
+  SlotUse use;
+  for (const auto& [id, member] : pool.members) {
+    const v1::Instance& instance = member.record.instance();
+    if (member.shadow.empty() != base ||
+        instance.dna_revision() != pool.record.pool().dna_revision()) {
+      continue;
+    }
+    use.waits |= WaitsForSlot(member);
+    if (!HoldsSlot(member)) continue;
+    ++use.held;
+    use.enters |= instance.state() == v1::Instance::WARMING;
+  }
+  return use;
+}
+
+// Whether the pool serves on without any one of its instances.
+bool Spares(const PoolEntry& pool) {
+  const auto active =
+      std::count_if(pool.members.begin(), pool.members.end(), [](const auto& entry) {
+        return entry.second.record.instance().state() == v1::Instance::ACTIVE;
+      });
+  return active > 1 || pool.spec->pool.external_capacity() > 0;
+}
+
+bool SlotsKnown(const PoolEntry& pool) { return pool.view.has_value() && pool.view->slots; }
 
 void Share(World& world) {
   int left = world.instances_max;
@@ -87,6 +137,22 @@ std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::
   const int share = found == world.budget.shares.end() ? 0 : found->second;
   // What others are to give up is there once they have.
   return std::min(share, has + std::max(0, world.instances_max - world.budget.promised));
+}
+
+int OldServingMax(const PoolEntry& pool) {
+  if (!SlotsKnown(pool)) return std::numeric_limits<int>::max();
+  const SlotUse use = SlotUseOf(pool, false);
+  const int next = use.waits && !use.enters ? 1 : 0;
+  const int left = *pool.view->slots - pool.spec->pool.managed_instances() - use.held - next;
+  return std::max(left, Spares(pool) ? 0 : 1);
+}
+
+bool BaseYieldsSlot(const PoolEntry& pool) {
+  if (!SlotsKnown(pool) || !Spares(pool)) return false;
+  const auto held = std::count_if(pool.members.begin(), pool.members.end(),
+                                  [](const auto& entry) { return HoldsSlot(entry.second); });
+  const SlotUse use = SlotUseOf(pool, true);
+  return use.waits && !use.enters && held >= *pool.view->slots;
 }
 
 void ShowLimits(const World& world, PoolEntry& pool) {

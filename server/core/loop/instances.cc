@@ -119,6 +119,10 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
     case E::kRemoved:
       instance.set_weight_percent(0);
       member.record.set_balanced(false);
+      // Its slot is free for those that wait for one.
+      for (auto& [id, other] : pool.members) {
+        if (other.task == T::kAdd) other.not_before = changes.now().mono;
+      }
       break;
     default:
       break;

@@ -25,22 +25,31 @@ std::string Why(const D& decision) {
 bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
 
 // Shadows of older revisions go once the present one has taken over, or none is wanted. Until then
-// they too serve what is needed, as far as they can.
+// they too serve what is needed, as far as they can and the balancer has slots for both.
 void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
   const ShadowEntry* current = CurrentShadow(pool);
   const bool taken_over = current == nullptr ? decision.target_instances() == 0
                                              : !current->record.shadow().reconciling();
+  int serving_max = OldServingMax(pool);
   for (auto& [id, shadow] : pool.shadows) {
     const v1::ShadowPool& proto = shadow.record.shadow();
-    const bool held = proto.has_hold_until_time();
-    if (&shadow == current || shadow.record.deleting() || held) continue;
+    if (&shadow == current || shadow.record.deleting()) continue;
     const int size = proto.target_instances();
-    const int level = LevelFor(size, std::min(size, decision.target_active()));
+    const int serves = ActiveCount(size, proto.target_activation_level());
+    if (proto.has_hold_until_time()) {
+      serving_max = std::max(0, serving_max - serves);
+      continue;
+    }
+    const int wanted = std::max(serves, std::min(size, decision.target_active()));
+    const int serving = std::min(wanted, serving_max);
+    serving_max -= serving;
     if (taken_over && decision.kind() == D::SIZE) {
       SetDeleting(changes.world(), shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
-    } else if (!taken_over && level > proto.target_activation_level()) {
-      SetTarget(changes, pool, shadow, {.instances = size, .level = level}, Why(decision));
+    } else if (!taken_over && serving != serves) {
+      SetTarget(changes, pool, shadow, {.instances = size, .level = LevelFor(size, serving)},
+                serving < serves ? "gives a slot of the balancer to a newer DNA revision"
+                                 : Why(decision));
     }
   }
 }

@@ -77,7 +77,8 @@ void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group) {
   const GroupTarget target{.instances = group.instances,
                            .active = group.active,
                            .creates_max = CreatesMax(changes.world(), pool.spec->pool.policy(),
-                                                     group.backoff, views, changes.now().mono)};
+                                                     group.backoff, views, changes.now().mono),
+                           .yields = group.shadow.empty() && BaseYieldsSlot(pool) ? 1 : 0};
   Reconciliation result = Reconcile(target, views);
   if (group.instances == 0) {  // Also the failed ones go, and nobody waits for them.
     for (const MemberView& view : views) {

@@ -46,6 +46,19 @@ TEST_CASE("a surplus goes from those farthest from serving, newest first") {
   CHECK(wants == std::map<std::string, R::Want>{{"i2", R::WANT_GONE}, {"i3", R::WANT_GONE}});
 }
 
+TEST_CASE("an outdated member that is to yield goes before a current one has taken its place") {
+  std::vector<MemberView> members = {
+      View(1, I::ACTIVE, R::WANT_ACTIVE), View(2, I::ACTIVE, R::WANT_ACTIVE),
+      View(3, I::WARMING, R::WANT_ACTIVE), View(4, I::WARMING, R::WANT_ACTIVE)};
+  members[0].outdated = members[1].outdated = true;
+  GroupTarget target{.instances = 2, .active = 2, .creates_max = 9};
+  CHECK(Reconcile(target, members).wants.empty());
+  target.yields = 1;
+  CHECK(Wants(Reconcile(target, members)) == std::map<std::string, R::Want>{{"i2", R::WANT_GONE}});
+  members[1].want = R::WANT_GONE;
+  CHECK(Reconcile(target, members).wants.empty());  // It is on its way, the other one stays.
+}
+
 TEST_CASE("a failed member counts for nothing and goes when it has expired") {
   MemberView failed = View(1, I::FAILED, R::WANT_ACTIVE);
   const GroupTarget target{.instances = 1, .active = 1, .creates_max = 9};
