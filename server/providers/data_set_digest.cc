@@ -79,7 +79,7 @@ absl::StatusOr<std::vector<std::string>> RegularFiles(const std::string& root) {
     }
     if (!S_ISREG(info.st_mode)) continue;
     if (files.size() == kMaxFiles) {
-      return absl::ResourceExhaustedError(
+      return absl::FailedPreconditionError(
           absl::StrCat(root, " has more than ", kMaxFiles, " files"));
     }
     files.push_back(path.substr(prefix));

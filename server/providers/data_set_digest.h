@@ -11,8 +11,8 @@ namespace shadow {
 // Of a file: of its bytes. Of a directory: of the lines "<sha256>  <relative path>\n" of all
 // regular files below it (links are not followed), sorted bytewise by path. 64 lower-case hex
 // digits. kNotFound, kPermissionDenied, kUnavailable: a file cannot be read. kInvalidArgument:
-// neither a file nor a directory. kResourceExhausted: more than 1,000,000 files. kCancelled: `stop`
-// was asked for.
+// neither a file nor a directory. kFailedPrecondition: more than 1,000,000 files. kCancelled:
+// `stop` was asked for.
 absl::StatusOr<std::string> DataSetDigest(const std::string& path, const std::stop_token& stop);
 
 }  // namespace shadow

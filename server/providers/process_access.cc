@@ -121,7 +121,7 @@ class Check {
     std::filesystem::directory_iterator entry(path, error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       if (++entries_ > kMaxEntries) {
-        return absl::ResourceExhaustedError(
+        return absl::FailedPreconditionError(
             absl::StrCat("it has more than ", kMaxEntries, " entries; too many to check"));
       }
       const auto below = CanWriteEntry(entry->path());

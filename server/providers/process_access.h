@@ -27,7 +27,7 @@ struct Writer {
 //   CAP_SYS_PTRACE, ...; on a read-only mount only CAP_SYS_ADMIN and its like.
 // A file with a POSIX ACL counts as writable if its mask lets anybody write. A directory that it
 // cannot search hides what is below. Not seen: who holds it open for writing already. A path that
-// does not exist is writable if it could be made. kResourceExhausted: more than 100,000 entries
+// does not exist is writable if it could be made. kFailedPrecondition: more than 100,000 entries
 // below. kPermissionDenied: the daemon itself cannot look.
 absl::StatusOr<bool> CanWrite(const Writer& writer, const std::string& path);
 

@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <set>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -36,9 +39,14 @@ std::vector<std::string> Words(const std::string& text) {
   return absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
 }
 
-void ReadOsRelease(Facts& facts) {
+absl::Status Unlisted(const std::string& path, int error) {
+  return absl::UnavailableError(absl::StrCat("cannot list ", path, ": ", strerrordesc_np(error)));
+}
+
+absl::Status ReadOsRelease(Facts& facts) {
   auto text = ReadSmallFile("/etc/os-release");
-  if (!text.ok()) text = ReadSmallFile("/usr/lib/os-release");
+  if (absl::IsNotFound(text.status())) text = ReadSmallFile("/usr/lib/os-release");
+  if (IsIncomplete(text.status())) return text.status();
   for (const std::string& line : Lines(text.value_or(""))) {
     const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits('=', 1));
     std::string value(absl::StripAsciiWhitespace(parts.second));
@@ -49,16 +57,18 @@ void ReadOsRelease(Facts& facts) {
     if (parts.first == "ID") facts.os_id = value;
     if (parts.first == "VERSION_ID") facts.os_version_id = value;
   }
+  return absl::OkStatus();
 }
 
 // "Max open files            1024                 4096                 files" -> the soft limit.
-void ReadLimits(pid_t pid, Facts& facts) {
+absl::Status ReadLimits(pid_t pid, Facts& facts) {
   constexpr std::array<std::pair<const char*, const char*>, 3> kRows = {
       {{"Max address space", "memory_max_bytes"},
        {"Max processes", "tasks_max"},
        {"Max open files", "open_files_max"}}};
   const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/limits"));
-  for (const std::string& line : Lines(text.value_or(""))) {
+  if (!text.ok()) return text.status();
+  for (const std::string& line : Lines(*text)) {
     for (const auto& [row, name] : kRows) {
       if (!line.starts_with(row)) continue;
       const std::vector<std::string> words = Words(line.substr(std::string_view(row).size()));
@@ -66,6 +76,7 @@ void ReadLimits(pid_t pid, Facts& facts) {
       if (words.size() >= 2 && absl::SimpleAtoi(words[1], &hard)) facts.limits[name] = hard;
     }
   }
+  return absl::OkStatus();
 }
 
 // The one form of an address: what inet_ntop writes, and IPv4 where it is IPv4 in IPv6.
@@ -104,32 +115,47 @@ std::string ParseRemote(const std::string& text) {
   return CanonicalEnd(host.data(), static_cast<int>(port));
 }
 
-void AddSockets(pid_t pid, std::set<std::string>& inodes) {
+// None of a process that is gone or may not be looked into.
+absl::Status AddSockets(pid_t pid, std::set<std::string>& inodes) {
   const std::string path = absl::StrCat("/proc/", pid, "/fd");
   DIR* directory = opendir(path.c_str());
-  if (directory == nullptr) return;
+  if (directory == nullptr && (errno == ENOENT || errno == ESRCH || errno == EACCES)) {
+    return absl::OkStatus();
+  }
+  if (directory == nullptr) return Unlisted(path, errno);
+  const absl::Cleanup close_directory = [directory] { closedir(directory); };
   constexpr std::string_view kPrefix = "socket:[";
+  errno = 0;
   while (const dirent* entry = readdir(directory)) {
     std::array<char, 64> target{};
     const ssize_t length =
         readlinkat(dirfd(directory), entry->d_name, target.data(), target.size());
+    if (length < 0 && errno != ENOENT && errno != EINVAL && errno != ESRCH && errno != EACCES) {
+      return Unlisted(path, errno);
+    }
     const std::string_view link(target.data(), static_cast<size_t>(std::max<ssize_t>(length, 0)));
-    if (!link.starts_with(kPrefix) || !link.ends_with(']')) continue;
-    inodes.emplace(link.substr(kPrefix.size(), link.size() - kPrefix.size() - 1));
+    if (link.starts_with(kPrefix) && link.ends_with(']')) {
+      inodes.emplace(link.substr(kPrefix.size(), link.size() - kPrefix.size() - 1));
+    }
+    errno = 0;
   }
-  closedir(directory);
+  return errno == 0 || errno == ENOENT || errno == ESRCH ? absl::OkStatus() : Unlisted(path, errno);
 }
 
-void ReadConnections(const std::vector<ProcessStat>& processes, pid_t leader, Facts& facts) {
+absl::Status ReadConnections(const std::vector<ProcessStat>& processes, pid_t leader,
+                             Facts& facts) {
   constexpr size_t kRemote = 2;
   constexpr size_t kState = 3;
   constexpr size_t kInode = 9;
   std::set<std::string> inodes;
-  for (const ProcessStat& process : processes) AddSockets(process.id.pid, inodes);
-  if (inodes.empty()) return;
+  for (const ProcessStat& process : processes) {
+    if (absl::Status added = AddSockets(process.id.pid, inodes); !added.ok()) return added;
+  }
+  if (inodes.empty()) return absl::OkStatus();
   for (const char* const table : {"tcp", "tcp6"}) {
     const auto text =
         ReadSmallFile(absl::StrCat("/proc/", leader, "/net/", table), kConnectionTableMaxBytes);
+    if (IsIncomplete(text.status())) return text.status();
     for (const std::string& line : Lines(text.value_or(""))) {
       const std::vector<std::string> words = Words(line);
       if (words.size() <= kInode || words[kState] != kEstablished) continue;
@@ -139,33 +165,63 @@ void ReadConnections(const std::vector<ProcessStat>& processes, pid_t leader, Fa
       }
     }
   }
+  return absl::OkStatus();
 }
 
-void ReadSecurity(const v1::Dna& dna, const ProcessPrivileges& running, Facts& facts) {
+absl::Status ReadSecurity(const v1::Dna& dna, const ProcessPrivileges& running, Facts& facts) {
   facts.uid = running.uid;
   const auto wanted = ResolveCredentials(dna.security());
+  if (IsIncomplete(wanted.status())) return wanted.status();
   if (wanted.ok()) facts.wanted_uid = wanted->uid;
   facts.capabilities = CapabilityNames(running.effective);
   facts.no_new_privileges = running.no_new_privileges;
+  return absl::OkStatus();
 }
 
-void ReadFiles(const v1::Dna& dna, const ProcessPrivileges& running, const std::stop_token& stop,
-               Facts& facts) {
+absl::Status ReadFiles(const v1::Dna& dna, const ProcessPrivileges& running,
+                       const std::stop_token& stop, Facts& facts) {
   Writer writer{.uid = running.uid, .groups = running.groups, .capabilities = running.permitted};
   writer.groups.push_back(running.gid);
   for (const v1::DataSet& set : dna.data_sets()) {
     Facts::DataSetFact& fact = facts.data_sets[set.name()];
     const auto digest = DataSetDigest(set.source(), stop);
+    if (absl::IsResourceExhausted(digest.status())) return digest.status();
     if (digest.ok()) {
       fact.sha256 = *digest;
     } else {
       fact.error = std::string(digest.status().message());
     }
-    fact.writable = CanWrite(writer, set.source()).value_or(true);
+    const auto writable = CanWrite(writer, set.source());
+    if (absl::IsResourceExhausted(writable.status())) return writable.status();
+    fact.writable = writable.value_or(true);
   }
   for (const std::string& path : dna.security().read_only_paths()) {
-    if (CanWrite(writer, path).value_or(true)) facts.writable_paths.insert(path);
+    const auto writable = CanWrite(writer, path);
+    if (absl::IsResourceExhausted(writable.status())) return writable.status();
+    if (writable.value_or(true)) facts.writable_paths.insert(path);
   }
+  return absl::OkStatus();
+}
+
+// Of all verify commands.
+absl::Status ReadSoftware(const v1::Dna& dna, int port, Clock& clock, const std::stop_token& stop,
+                          Facts& facts) {
+  for (const v1::Software& software : dna.software()) {
+    if (software.verify_argv().empty()) continue;
+    auto plan = PlanVerification(dna, software, port);
+    if (!plan.ok()) return plan.status();
+    const auto output =
+        RunToEnd(*std::move(plan), clock, kVerifyTimeout, kVerifyOutputMaxBytes, stop);
+    if (absl::IsCancelled(output.status()) || IsIncomplete(output.status())) {
+      return output.status();
+    }
+    // No words of the error's own: a path in them may hold the wanted version.
+    facts.software_output[software.name()] = output.ok() ? *output
+                                             : absl::IsDeadlineExceeded(output.status())
+                                                 ? "(its verify command did not end in time)"
+                                                 : "(its verify command cannot be executed)";
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -177,7 +233,10 @@ absl::StatusOr<Facts> CollectConnections(const CompiledDna& compiled, const Proc
   if (wanted_connections.empty()) return facts;
   const auto table = ReadProcessTable();
   if (!table.ok()) return table.status();
-  ReadConnections(InstanceProcesses(*table, record, store_id), record.leader.pid, facts);
+  const auto processes = InstanceProcesses(*table, record, store_id);
+  if (!processes.ok()) return processes.status();
+  const absl::Status read = ReadConnections(*processes, record.leader.pid, facts);
+  if (!read.ok()) return read;
   // In the DNA's spelling too, as that is what they are compared with.
   for (const v1::Connection& wanted : wanted_connections) {
     if (!facts.connections.contains(CanonicalEnd(wanted.host(), wanted.port()))) continue;
@@ -191,31 +250,22 @@ absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRec
                                    const std::stop_token& stop) {
   const v1::Dna& dna = compiled.dna;
   Facts facts;
-  ReadOsRelease(facts);
-  for (const v1::Software& software : dna.software()) {
-    if (software.verify_argv().empty()) continue;
-    auto plan = PlanVerification(dna, software, record.port);
-    if (!plan.ok()) return plan.status();
-    const auto output =
-        RunToEnd(*std::move(plan), clock, kVerifyTimeout, kVerifyOutputMaxBytes, stop);
-    if (absl::IsCancelled(output.status())) return output.status();
-    // No words of the error's own: a path in them may hold the wanted version.
-    facts.software_output[software.name()] = output.ok() ? *output
-                                             : absl::IsDeadlineExceeded(output.status())
-                                                 ? "(its verify command did not end in time)"
-                                                 : "(its verify command cannot be executed)";
-  }
+  absl::Status status = ReadOsRelease(facts);
+  if (status.ok()) status = ReadSoftware(dna, record.port, clock, stop, facts);
+  if (!status.ok()) return status;
   const pid_t leader = record.leader.pid;
   const auto running = ReadPrivileges(leader);
   if (!running.ok()) return running.status();
-  ReadSecurity(dna, *running, facts);
-  ReadFiles(dna, *running, stop, facts);
-  ReadLimits(leader, facts);
+  status = ReadSecurity(dna, *running, facts);
+  if (status.ok()) status = ReadFiles(dna, *running, stop, facts);
+  if (status.ok()) status = ReadLimits(leader, facts);
+  if (!status.ok()) return status;
   auto connected = CollectConnections(compiled, record, store_id);
   if (!connected.ok()) return connected.status();
   facts.connections = std::move(connected->connections);
   // What was read was read of this process if it is still there.
   const auto now = ReadProcessStat(leader);
+  if (!now.ok() && !absl::IsNotFound(now.status())) return now.status();
   if (!now.ok() || now->id != record.leader || now->IsDead()) {
     return absl::NotFoundError("it has ended meanwhile");
   }

@@ -21,8 +21,9 @@
 namespace shadow {
 
 // Everything that the DNA speaks of, read now. Blocks: for the hash of every data set, and up to 10
-// s for each verify command. What cannot be read is left empty, so that it differs from the DNA.
-// kNotFound: the leader has ended. kCancelled: `stop` was asked for.
+// s for each verify command. What is not there or may not be read is left empty, so that it differs
+// from the DNA. kNotFound: the leader has ended. kCancelled: `stop` was asked for. Other errors:
+// the host could not be asked (IsIncomplete), which says nothing of the instance.
 absl::StatusOr<Facts> CollectFacts(const CompiledDna& dna, const ProcessRecord& record,
                                    const std::string& store_id, Clock& clock,
                                    const std::stop_token& stop);

@@ -126,8 +126,11 @@ absl::Status CapLog(const std::string& path, int64_t max_bytes) {
   if (ftruncate(fd, 0) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot truncate ", path));
   }
-  if (write(fd, tail.data(), tail.size()) < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  for (std::string_view left = tail; !left.empty();) {
+    const ssize_t written = write(fd, left.data(), left.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+    left.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
 }

@@ -101,7 +101,9 @@ absl::StatusOr<int> ProcessProvider::TakePort(const CompiledDna& dna) {
   if (!ids.ok()) return ids.status();
   std::set<int> taken = ports_in_creation_;
   for (const std::string& id : *ids) {
-    if (const auto record = records_.Read(id); record.ok()) taken.insert(record->port);
+    const auto record = records_.Read(id);
+    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
+    if (record.ok()) taken.insert(record->port);
   }
   // Not all stores of a host begin with the same port.
   const int count = dna.port_max - dna.port_min + 1;
@@ -130,8 +132,9 @@ absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {
   const auto uids = records_.Uids();
   if (!uids.ok()) return uids.status();
   const auto tagged = FindTagged(*table, options_.store_id, *uids);
-  const auto found = tagged.find(id);
-  if (found == tagged.end()) {
+  if (!tagged.ok()) return tagged.status();
+  const auto found = tagged->find(id);
+  if (found == tagged->end()) {
     if (damaged) return record;
     return Gone(id);
   }
@@ -144,7 +147,8 @@ absl::StatusOr<ProcessRecord> ProcessProvider::FindAlive(const std::string& id) 
   auto record = Find(id);
   if (!record.ok()) return record;
   const auto leader = ReadLeader(*record);
-  if (!leader || leader->IsDead()) return Gone(id);
+  if (!leader.ok()) return leader.status();
+  if (!leader->has_value() || (*leader)->IsDead()) return Gone(id);
   if (record->stopping) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, " is being destroyed"));
   }
@@ -171,7 +175,7 @@ absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
   record->stopped = *std::move(stopped);
   absl::Status written = records_.Write(*record, Durability::kProcessCrash);
   // What is to be undone is written down first.
-  if (written.ok()) SetPriority(record->niced, kSuspendedNice);
+  if (written.ok()) written = SetPriority(record->niced, kSuspendedNice);
   return written;
 }
 
@@ -179,11 +183,13 @@ absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   auto record = FindAlive(instance.id);
   if (!record.ok()) return record.status();
   const auto leader = ReadLeader(*record);
-  const bool stopped = leader && leader->state == 'T';
+  if (!leader.ok()) return leader.status();
+  const bool stopped = leader->has_value() && (*leader)->state == 'T';
   if (!record->suspended && !record->suspending && !stopped) return absl::OkStatus();
   // No scan for what Suspend has written down: nothing that is stopped starts another process.
-  SetPriority(record->niced, record->nice);
-  absl::Status status = ContinueAll(*record, record->stopped, options_.store_id);
+  absl::Status status = SetPriority(record->niced, record->nice);
+  if (!status.ok()) return status;
+  status = ContinueAll(*record, record->stopped, options_.store_id);
   const bool ours = record->suspended || record->suspending;  // Not somebody else's SIGSTOP.
   if (status.ok() && ours && instance.dna && instance.dna->resume_signal > 0) {
     status = SendSignal(record->leader, instance.dna->resume_signal);
@@ -225,7 +231,8 @@ absl::Status ProcessProvider::StopGracefully(const InstanceSpec& instance, Proce
   const auto processes = InstanceProcesses(*table, record, options_.store_id);
   const ProcessStat* const leader = FindProcess(*table, record.leader);
   const bool leader_lives = leader != nullptr && !leader->IsDead();
-  for (const ProcessStat& process : processes) {
+  if (!processes.ok()) return processes.status();
+  for (const ProcessStat& process : *processes) {
     // The leader's group hears of it once; what outlives the leader, each time.
     const bool wanted =
         leader_lives ? !record.stopping && process.group == record.leader.pid : true;
@@ -233,10 +240,11 @@ absl::Status ProcessProvider::StopGracefully(const InstanceSpec& instance, Proce
     const absl::Status sent = SendSignal(process.id, signal);
     if (!sent.ok() && !absl::IsNotFound(sent)) return sent;
   }
-  const bool stopped = std::any_of(processes.begin(), processes.end(),
+  const bool stopped = std::any_of(processes->begin(), processes->end(),
                                    [](const ProcessStat& process) { return process.state == 'T'; });
   if (!stopped) return absl::OkStatus();
-  SetPriority(record.niced, record.nice);
+  absl::Status status = SetPriority(record.niced, record.nice);
+  if (!status.ok()) return status;
   return ContinueAll(record, {}, options_.store_id);
 }
 
@@ -244,8 +252,9 @@ absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
   const auto table = ReadProcessTable();
   if (!table.ok()) return table.status();
   const auto left = InstanceProcesses(*table, record, options_.store_id);
-  ReapOrphans(left, record.leader);
-  const bool alive = std::any_of(left.begin(), left.end(),
+  if (!left.ok()) return left.status();
+  ReapOrphans(*left, record.leader);
+  const bool alive = std::any_of(left->begin(), left->end(),
                                  [](const ProcessStat& process) { return !process.IsDead(); });
   if (alive) return false;
   // Until now its zombie has kept the session's number from being used again.
@@ -261,19 +270,22 @@ void ProcessProvider::Reap(ProcessRecord& record) {
   const auto table = ReadProcessTable();
   if (!table.ok() || !records_.Write(record, Durability::kProcessCrash).ok()) return;
   const auto left = InstanceProcesses(*table, record, options_.store_id);
-  // While others of its session live, the zombie keeps the number theirs.
-  const bool alone = std::all_of(left.begin(), left.end(),
-                                 [](const ProcessStat& process) { return process.IsDead(); });
+  // While others of its session live, or may, the zombie keeps the number theirs.
+  const bool alone =
+      left.ok() && std::all_of(left->begin(), left->end(),
+                               [](const ProcessStat& process) { return process.IsDead(); });
   if (alone) waitpid(record.leader.pid, nullptr, WNOHANG);
 }
 
-Observation ProcessProvider::Observe(const ProcessRecord& record) const {
+absl::StatusOr<Observation> ProcessProvider::Observe(const ProcessRecord& record) const {
   Observation seen;
   seen.id = record.id;
   seen.address = record.Address();
   seen.handle = absl::StrCat("pid ", record.leader.pid);
-  const auto leader = ReadLeader(record);
-  if (!leader || leader->IsDead()) {
+  const auto found = ReadLeader(record);
+  if (!found.ok()) return found.status();
+  const std::optional<ProcessStat>& leader = *found;
+  if (!leader.has_value() || leader->IsDead()) {
     seen.life = record.stopping ? Life::kStopping : Life::kExited;
     if (seen.life == Life::kExited) {
       seen.exit_reason = !record.exit_reason.empty()
@@ -315,10 +327,13 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
   if (absl::IsNotFound(record.status())) return Absent(instance.id);
   if (!record.ok()) return record.status();
   CapLog(instance.id);
-  Observation seen = Observe(*record);
+  auto observed = Observe(*record);
+  if (!observed.ok()) return observed;
+  Observation& seen = *observed;
   if (record->stopping) {
     const auto leader = ReadLeader(*record);
-    if (leader && !leader->IsDead()) return seen;
+    if (!leader.ok()) return leader.status();
+    if (leader->has_value() && !(*leader)->IsDead()) return seen;
     const auto done = RemoveIfGone(*record);
     if (!done.ok()) return done.status();
     return *done ? Absent(instance.id) : seen;
@@ -349,7 +364,9 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   if (!table.ok()) return table.status();
   const auto uids = records_.Uids();
   if (!uids.ok()) return uids.status();
-  auto tagged = FindTagged(*table, options_.store_id, *uids);
+  auto found = FindTagged(*table, options_.store_id, *uids);
+  if (!found.ok()) return found.status();
+  std::map<std::string, ProcessRecord>& tagged = *found;
   std::vector<Observation> all;
   for (const std::string& id : *ids) {
     auto record = records_.Read(id);
@@ -359,21 +376,22 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
     if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
     tagged.erase(id);
     CapLog(id);
-    Observation seen = Observe(*record);
-    if (seen.life == Life::kExited) {
-      seen.exit_reason = WithLastOutput(seen.exit_reason, *record, nullptr);
+    auto seen = Observe(*record);
+    if (!seen.ok()) return seen.status();
+    if (seen->life == Life::kExited) {
+      seen->exit_reason = WithLastOutput(seen->exit_reason, *record, nullptr);
     }
-    all.push_back(std::move(seen));
+    all.push_back(*std::move(seen));
   }
   // Without a record: they are found by their tag, and Find writes one once they are asked for.
   for (const auto& [id, record] : tagged) {
     // Its record may have been written since the directory was read, or it has been destroyed
     // since.
-    if (const auto written = records_.Read(id); written.ok()) {
-      all.push_back(Observe(*written));
-    } else if (ReadLeader(record).has_value()) {
-      all.push_back(Observe(record));
-    }
+    const auto written = records_.Read(id);
+    if (!written.ok() && !absl::IsNotFound(written.status())) return written.status();
+    auto seen = Observe(written.ok() ? *written : record);
+    if (!seen.ok()) return seen.status();
+    if (written.ok() || seen->life != Life::kExited) all.push_back(*std::move(seen));
   }
   return all;
 }

@@ -70,7 +70,7 @@ class ProcessProvider final : public Provider {
   void ReturnPort(int port);
   absl::Status Start(const InstanceSpec& instance, int port);
   // Life, address, handle, and the exit status without any output.
-  Observation Observe(const ProcessRecord& record) const;
+  absl::StatusOr<Observation> Observe(const ProcessRecord& record) const;
   // Reaps the leader if it is a dead child of ours, after its exit reason was written down; else
   // the zombie keeps the reason.
   void Reap(ProcessRecord& record);

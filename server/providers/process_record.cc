@@ -207,6 +207,7 @@ absl::StatusOr<std::set<uid_t>> RecordDirectory::Uids() const {
   std::set<uid_t> uids = {geteuid()};
   for (const std::string& id : *ids) {
     const auto record = Read(id);
+    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
     if (record.ok() && record->uid.has_value()) uids.insert(*record->uid);
   }
   return uids;

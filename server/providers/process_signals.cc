@@ -26,26 +26,33 @@ namespace {
 constexpr absl::Duration kScanInterval = absl::Milliseconds(2);
 constexpr int kScansBeforeRelease = 4;
 
-// Carries both tags in its environment.
-// Also of a set-uid program, who has started it.
-bool RunsAs(pid_t pid, const std::set<uid_t>& uids) {
+// Also of a set-uid program, who has started it. False of one that is gone.
+absl::StatusOr<bool> RunsAs(pid_t pid, const std::set<uid_t>& uids) {
   const auto privileges = ReadPrivileges(pid);
-  return privileges.ok() && uids.contains(privileges->uid) && uids.contains(privileges->real_uid);
+  const absl::Status& status = privileges.status();
+  if (absl::IsNotFound(status) || absl::IsPermissionDenied(status)) return false;
+  if (!privileges.ok()) return privileges.status();
+  return uids.contains(privileges->uid) && uids.contains(privileges->real_uid);
 }
 
-bool IsTagged(pid_t pid, const std::string& instance_id, const std::string& store_id) {
-  const std::string environment = ReadEnvironment(pid);
-  return EnvironmentValue(environment, kInstanceVariable) == instance_id &&
-         EnvironmentValue(environment, kStoreVariable) == store_id;
+// Carries both tags in its environment, and runs as one of `uids`.
+absl::StatusOr<bool> IsTagged(pid_t pid, const std::string& instance_id,
+                              const std::string& store_id, const std::set<uid_t>& uids) {
+  const auto environment = ReadEnvironment(pid);
+  if (!environment.ok()) return environment.status();
+  const bool tagged = EnvironmentValue(*environment, kInstanceVariable) == instance_id &&
+                      EnvironmentValue(*environment, kStoreVariable) == store_id;
+  return tagged ? RunsAs(pid, uids) : false;
 }
 
-std::set<uid_t> UidsOf(const ProcessRecord& record, const ProcessStat* leader) {
+absl::StatusOr<std::set<uid_t>> UidsOf(const ProcessRecord& record, const ProcessStat* leader) {
   std::set<uid_t> uids = {geteuid()};
   if (record.uid.has_value()) {
     uids.insert(*record.uid);
   } else if (leader != nullptr) {
     const auto privileges = ReadPrivileges(leader->id.pid);
     if (privileges.ok()) uids.insert(privileges->uid);
+    if (!privileges.ok() && !absl::IsNotFound(privileges.status())) return privileges.status();
   }
   return uids;
 }
@@ -112,20 +119,23 @@ const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const Proc
   return found == table.end() ? nullptr : &*found;
 }
 
-std::optional<ProcessStat> ReadLeader(const ProcessRecord& record) {
+absl::StatusOr<std::optional<ProcessStat>> ReadLeader(const ProcessRecord& record) {
   if (record.leader.pid <= 0 || record.boot_id != BootId()) return std::nullopt;
   const auto stat = ReadProcessStat(record.leader.pid);
-  if (!stat.ok() || stat->id != record.leader) return std::nullopt;
+  if (absl::IsNotFound(stat.status())) return std::nullopt;
+  if (!stat.ok()) return stat.status();
+  if (stat->id != record.leader) return std::nullopt;
   return *stat;
 }
 
-std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table,
-                                           const ProcessRecord& record,
-                                           const std::string& store_id) {
+absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<ProcessStat>& table,
+                                                           const ProcessRecord& record,
+                                                           const std::string& store_id) {
   const bool same_boot = record.boot_id == BootId();
   const ProcessStat* const leader = same_boot ? FindProcess(table, record.leader) : nullptr;
   const uint64_t oldest = same_boot ? record.leader.start_ticks : 0;
-  const std::set<uid_t> uids = UidsOf(record, leader);
+  const auto uids = UidsOf(record, leader);
+  if (!uids.ok()) return uids.status();
   const pid_t self = getpid();
 
   std::set<pid_t> members;
@@ -133,8 +143,10 @@ std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table
   for (const ProcessStat& process : table) {
     if (process.session == 0 || process.id.start_ticks < oldest || process.id.pid == self) continue;
     const bool in_session = leader != nullptr && process.session == record.leader.pid;
-    const pid_t pid = process.id.pid;
-    if (in_session || (IsTagged(pid, record.id, store_id) && RunsAs(pid, uids))) {
+    absl::StatusOr<bool> ours = in_session;
+    if (!in_session) ours = IsTagged(process.id.pid, record.id, store_id, *uids);
+    if (!ours.ok()) return ours.status();
+    if (*ours) {
       members.insert(process.id.pid);
     } else {
       candidates.push_back(process);
@@ -159,18 +171,21 @@ std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table
   return result;
 }
 
-std::map<std::string, ProcessRecord> FindTagged(const std::vector<ProcessStat>& table,
-                                                const std::string& store_id,
-                                                const std::set<uid_t>& uids) {
+absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
+    const std::vector<ProcessStat>& table, const std::string& store_id,
+    const std::set<uid_t>& uids) {
   std::map<std::string, ProcessRecord> found;
   for (const ProcessStat& process : table) {
     if (process.session != process.id.pid || process.IsDead()) continue;
-    const std::string environment = ReadEnvironment(process.id.pid);
-    if (EnvironmentValue(environment, kStoreVariable) != store_id) continue;
-    ProcessRecord record = FromTags(process, environment);
+    const auto environment = ReadEnvironment(process.id.pid);
+    if (!environment.ok()) return environment.status();
+    if (EnvironmentValue(*environment, kStoreVariable) != store_id) continue;
+    ProcessRecord record = FromTags(process, *environment);
     const auto id_or_none = [](const std::string& id) { return id.empty() || IsId(id); };
     if (!IsId(record.id) || !id_or_none(record.pool) || !id_or_none(record.shadow)) continue;
-    if (!RunsAs(process.id.pid, uids)) continue;
+    const auto believed = RunsAs(process.id.pid, uids);
+    if (!believed.ok()) return believed.status();
+    if (!*believed) continue;
     const auto [at, added] = found.try_emplace(record.id, record);
     if (!added && record.leader.start_ticks < at->second.leader.start_ticks) at->second = record;
   }
@@ -192,12 +207,28 @@ absl::Status SendSignal(const ProcessId& process, int signal) {
   const absl::Cleanup close_fd = [fd] { close(fd); };
   // Read after the pidfd was opened: if this is our process, the pidfd is that of our process.
   const auto now = ReadProcessStat(process.pid);
+  if (!now.ok() && !absl::IsNotFound(now.status())) return now.status();
   if (!now.ok() || now->id != process || now->IsDead()) return gone;
   if (syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0) == 0) return absl::OkStatus();
   if (errno == ESRCH) return gone;
   return absl::ErrnoToStatus(errno,
                              absl::StrCat("cannot send signal ", signal, " to ", process.pid));
 }
+
+namespace {
+
+absl::StatusOr<std::vector<ProcessId>> Running(const std::vector<ProcessStat>& processes) {
+  std::vector<ProcessId> running;
+  for (const ProcessStat& process : processes) {
+    if (process.IsDead()) continue;
+    const auto stopped = IsStopped(process.id.pid);
+    if (!stopped.ok()) return stopped.status();
+    if (!*stopped) running.push_back(process.id);
+  }
+  return running;
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<ProcessId>> StopAll(const ProcessRecord& record,
                                                const std::string& store_id, Clock& clock,
@@ -207,20 +238,19 @@ absl::StatusOr<std::vector<ProcessId>> StopAll(const ProcessRecord& record,
   for (int scan = 1;; ++scan) {
     const auto table = ReadProcessTable();
     if (!table.ok()) return table.status();
-    const std::vector<ProcessStat> all = InstanceProcesses(*table, record, store_id);
-    std::vector<ProcessId> running;
-    for (const ProcessStat& process : all) {
-      if (!process.IsDead() && !IsStopped(process.id.pid)) running.push_back(process.id);
-    }
+    const auto all = InstanceProcesses(*table, record, store_id);
+    if (!all.ok()) return all.status();
+    const auto running = Running(*all);
+    if (!running.ok()) return running.status();
     // Nothing of it ran while this scan was made, so it missed nothing that was started meanwhile.
-    if (running.empty() && quiet) return Ids(all);
-    quiet = running.empty();
+    if (running->empty() && quiet) return Ids(*all);
+    quiet = running->empty();
     if (quiet) continue;
-    absl::Status status = SignalEach(running, SIGSTOP);
-    if (status.ok() && scan % kScansBeforeRelease == 0) status = ReleaseChildren(all, running);
+    absl::Status status = SignalEach(*running, SIGSTOP);
+    if (status.ok() && scan % kScansBeforeRelease == 0) status = ReleaseChildren(*all, *running);
     if (!status.ok()) return status;
     if (clock.Now().mono >= deadline) {
-      return absl::UnavailableError(absl::StrCat("process ", running.front().pid, " of instance ",
+      return absl::UnavailableError(absl::StrCat("process ", running->front().pid, " of instance ",
                                                  record.id, " has not stopped yet"));
     }
     Pause(clock, kScanInterval);
@@ -233,7 +263,9 @@ absl::Status ContinueAll(const ProcessRecord& record, const std::vector<ProcessI
   if (processes.empty()) {
     const auto table = ReadProcessTable();
     if (!table.ok()) return table.status();
-    processes = Ids(InstanceProcesses(*table, record, store_id));
+    const auto all = InstanceProcesses(*table, record, store_id);
+    if (!all.ok()) return all.status();
+    processes = Ids(*all);
   }
   std::stable_partition(processes.begin(), processes.end(),
                         [&record](const ProcessId& id) { return id != record.leader; });
@@ -246,10 +278,11 @@ absl::Status KillAll(const ProcessRecord& record, const std::string& store_id, C
   while (true) {
     const auto table = ReadProcessTable();
     if (!table.ok()) return table.status();
-    const std::vector<ProcessStat> all = InstanceProcesses(*table, record, store_id);
-    ReapOrphans(all, record.leader);
+    const auto all = InstanceProcesses(*table, record, store_id);
+    if (!all.ok()) return all.status();
+    ReapOrphans(*all, record.leader);
     // Stopped first: what is stopped cannot start another one meanwhile.
-    const std::vector<ProcessId> alive = Ids(all);
+    const std::vector<ProcessId> alive = Ids(*all);
     if (alive.empty()) return absl::OkStatus();
     if (absl::Status status = SignalEach(alive, SIGSTOP); !status.ok()) return status;
     if (absl::Status status = SignalEach(alive, SIGKILL); !status.ok()) return status;
@@ -271,23 +304,28 @@ std::vector<ProcessId> LowerablePriority(const std::vector<ProcessId>& processes
   if (!own.ok() || !own->Has(CAP_SYS_NICE)) return {};
   std::vector<ProcessId> lowerable;
   for (const ProcessId& process : processes) {
-    const std::vector<pid_t> threads = ReadThreads(process.pid);
-    const bool ordinary = std::all_of(threads.begin(), threads.end(), [own_nice](pid_t thread) {
+    const auto threads = ReadThreads(process.pid);
+    if (!threads.ok()) continue;  // It keeps its priority.
+    const bool ordinary = std::all_of(threads->begin(), threads->end(), [own_nice](pid_t thread) {
       return getpriority(PRIO_PROCESS, static_cast<id_t>(thread)) == own_nice;
     });
-    if (ordinary && !threads.empty()) lowerable.push_back(process);
+    if (ordinary && !threads->empty()) lowerable.push_back(process);
   }
   return lowerable;
 }
 
-void SetPriority(const std::vector<ProcessId>& processes, int nice) {
+absl::Status SetPriority(const std::vector<ProcessId>& processes, int nice) {
   for (const ProcessId& process : processes) {
     const auto now = ReadProcessStat(process.pid);
+    if (!now.ok() && !absl::IsNotFound(now.status())) return now.status();
     if (!now.ok() || now->id != process) continue;
-    for (const pid_t thread : ReadThreads(process.pid)) {
+    const auto threads = ReadThreads(process.pid);
+    if (!threads.ok()) return threads.status();
+    for (const pid_t thread : *threads) {
       setpriority(PRIO_PROCESS, static_cast<id_t>(thread), nice);
     }
   }
+  return absl::OkStatus();
 }
 
 void Pause(Clock& clock, absl::Duration duration) {

@@ -1,4 +1,5 @@
-// The processes of an instance, and signals to them that can reach nobody else.
+// The processes of an instance, and signals to them that can reach nobody else. A look at /proc
+// that is not complete is an error, as in process_table.h, and nothing follows from it.
 #pragma once
 
 #include <map>
@@ -23,7 +24,7 @@ inline constexpr char kStoreVariable[] = "SHADOWD_STORE";
 const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const ProcessId& id);
 
 // The leader, if it is there, be it as a zombie.
-std::optional<ProcessStat> ReadLeader(const ProcessRecord& record);
+absl::StatusOr<std::optional<ProcessStat>> ReadLeader(const ProcessRecord& record);
 
 // Every process of the instance, zombies included, the leader (if it is there) first:
 // - those of the leader's session, as long as the leader (or its zombie) keeps that number from
@@ -33,16 +34,16 @@ std::optional<ProcessStat> ReadLeader(const ProcessRecord& record);
 //   the record's user or as ours: whoever else writes that tag is not believed; and
 // - the descendants of all these.
 // Never this process itself, and none that is older than the leader.
-std::vector<ProcessStat> InstanceProcesses(const std::vector<ProcessStat>& table,
-                                           const ProcessRecord& record,
-                                           const std::string& store_id);
+absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<ProcessStat>& table,
+                                                           const ProcessRecord& record,
+                                                           const std::string& store_id);
 
 // The oldest session leader of each instance that carries the store's tag and runs as one of
 // `uids`, by instance id, as the record that it should have had. An environment is anybody's to
 // write: what is no id there is left out.
-std::map<std::string, ProcessRecord> FindTagged(const std::vector<ProcessStat>& table,
-                                                const std::string& store_id,
-                                                const std::set<uid_t>& uids);
+absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
+    const std::vector<ProcessStat>& table, const std::string& store_id,
+    const std::set<uid_t>& uids);
 
 // How a child of ours ended: "exit status 3", "killed by SIGKILL"; unset: it is no dead child of
 // ours. It stays to be reaped.
@@ -73,7 +74,7 @@ void ReapOrphans(const std::vector<ProcessStat>& processes, const ProcessId& lea
 // None without CAP_SYS_NICE, as a lower priority could not be undone.
 std::vector<ProcessId> LowerablePriority(const std::vector<ProcessId>& processes, int own_nice);
 // Of every thread.
-void SetPriority(const std::vector<ProcessId>& processes, int nice);
+absl::Status SetPriority(const std::vector<ProcessId>& processes, int nice);
 
 // For waiting on the kernel in short slices.
 void Pause(Clock& clock, absl::Duration duration);

@@ -53,18 +53,31 @@ std::optional<ProcessStat> Parse(pid_t pid, std::string_view text) {
   return stat;
 }
 
+// What is not said of the file by it: absl takes some of these for more.
+absl::Status ReadError(int error, const char* verb, const std::string& path) {
+  if (error == ENOENT || error == ESRCH) {
+    return absl::NotFoundError(absl::StrCat("there is no ", path));
+  }
+  const absl::Status status = absl::ErrnoToStatus(error, absl::StrCat("cannot ", verb, " ", path));
+  if (error == EACCES || error == EPERM || !absl::IsNotFound(status)) return status;
+  return absl::UnavailableError(status.message());
+}
+
 // The numeric names in a directory, ascending as the kernel lists them.
 absl::StatusOr<std::vector<pid_t>> Numbers(const std::string& path, size_t limit) {
   const Directory directory(opendir(path.c_str()));
-  if (!directory) return absl::ErrnoToStatus(errno, absl::StrCat("cannot list ", path));
+  if (!directory) return ReadError(errno, "list", path);
   std::vector<pid_t> numbers;
+  errno = 0;
   while (const dirent* entry = readdir(directory.get())) {
     pid_t number = 0;
     if (absl::SimpleAtoi(entry->d_name, &number)) numbers.push_back(number);
     if (numbers.size() > limit) {
       return absl::ResourceExhaustedError(absl::StrCat(path, " has more than ", limit, " entries"));
     }
+    errno = 0;
   }
+  if (errno != 0) return ReadError(errno, "list", path);
   return numbers;
 }
 
@@ -72,7 +85,7 @@ absl::StatusOr<std::vector<pid_t>> Numbers(const std::string& path, size_t limit
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  if (fd < 0) return ReadError(errno, "open", path);
   std::string text;
   std::array<char, 8192> buffer{};
   ssize_t got = 0;
@@ -84,15 +97,20 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
   }
   const int error = errno;
   close(fd);
-  if (got < 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path));
+  if (got < 0) return ReadError(error, "read", path);
   return text;
+}
+
+bool IsIncomplete(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
+         absl::IsUnknown(status) || absl::IsInternal(status) || absl::IsAborted(status);
 }
 
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid) {
   const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
-  if (!text.ok()) return absl::NotFoundError(absl::StrCat("there is no process ", pid));
+  if (!text.ok()) return text.status();
   const std::optional<ProcessStat> stat = Parse(pid, *text);
-  if (!stat) return absl::NotFoundError(absl::StrCat("/proc/", pid, "/stat is not readable"));
+  if (!stat) return absl::InternalError(absl::StrCat("/proc/", pid, "/stat is not understood"));
   return *stat;
 }
 
@@ -103,28 +121,43 @@ absl::StatusOr<std::vector<ProcessStat>> ReadProcessTable() {
   std::vector<ProcessStat> table;
   table.reserve(pids->size());
   for (const pid_t pid : *pids) {
-    if (const auto stat = ReadProcessStat(pid); stat.ok()) table.push_back(*stat);
+    const auto stat = ReadProcessStat(pid);
+    // Another user's may be hidden (hidepid), and is none of ours.
+    if (absl::IsNotFound(stat.status()) || absl::IsPermissionDenied(stat.status())) continue;
+    if (!stat.ok()) return stat.status();
+    table.push_back(*stat);
   }
   return table;
 }
 
-std::vector<pid_t> ReadThreads(pid_t pid) {
-  const auto threads = Numbers(absl::StrCat("/proc/", pid, "/task"), kMaxThreads);
-  return threads.ok() ? *threads : std::vector<pid_t>();
+absl::StatusOr<std::vector<pid_t>> ReadThreads(pid_t pid) {
+  auto threads = Numbers(absl::StrCat("/proc/", pid, "/task"), kMaxThreads);
+  if (absl::IsNotFound(threads.status())) return std::vector<pid_t>();
+  return threads;
 }
 
-bool IsStopped(pid_t pid) {
-  for (const pid_t thread : ReadThreads(pid)) {
-    const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/task/", thread, "/stat"));
-    if (!text.ok()) continue;
+absl::StatusOr<bool> IsStopped(pid_t pid) {
+  const auto threads = ReadThreads(pid);
+  if (!threads.ok()) return threads.status();
+  for (const pid_t thread : *threads) {
+    const std::string path = absl::StrCat("/proc/", pid, "/task/", thread, "/stat");
+    const auto text = ReadSmallFile(path);
+    if (absl::IsNotFound(text.status())) continue;
+    if (!text.ok()) return text.status();
     const std::optional<ProcessStat> stat = Parse(thread, *text);
-    if (stat && std::string_view("TtZX").find(stat->state) == std::string_view::npos) return false;
+    if (!stat) return absl::InternalError(absl::StrCat(path, " is not understood"));
+    if (std::string_view("TtZX").find(stat->state) == std::string_view::npos) return false;
   }
   return true;
 }
 
-std::string ReadEnvironment(pid_t pid) {
-  return ReadSmallFile(absl::StrCat("/proc/", pid, "/environ")).value_or("");
+absl::StatusOr<std::string> ReadEnvironment(pid_t pid) {
+  auto environment = ReadSmallFile(absl::StrCat("/proc/", pid, "/environ"));
+  const absl::Status& status = environment.status();
+  // kUnknown is EIO: it has no memory there any more, which is in its own hands.
+  const bool hidden = absl::IsPermissionDenied(status) || absl::IsUnknown(status);
+  if (absl::IsNotFound(status) || hidden) return std::string();
+  return environment;
 }
 
 std::string_view EnvironmentValue(std::string_view environment, std::string_view name) {

@@ -1,4 +1,6 @@
-// Reads of /proc: which processes there are, and what they are.
+// Reads of /proc: which processes there are, and what they are. Each look is complete or an error:
+// only ENOENT and ESRCH say that a process is gone. Other errors (no descriptor, no memory, I/O)
+// say nothing of it, and come as they are.
 #pragma once
 
 #include <sys/types.h>
@@ -38,18 +40,19 @@ struct ProcessStat {
 // kNotFound: there is none.
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid);
 
-// Every process, by pid; those that end meanwhile are left out.
+// Every process, by pid; those that end meanwhile are left out. An error if one of the others
+// cannot be read.
 absl::StatusOr<std::vector<ProcessStat>> ReadProcessTable();
 
 // True if every thread of it is stopped or has ended.
-bool IsStopped(pid_t pid);
+absl::StatusOr<bool> IsStopped(pid_t pid);
 
 // The numbers of its threads, empty if it is gone.
-std::vector<pid_t> ReadThreads(pid_t pid);
+absl::StatusOr<std::vector<pid_t>> ReadThreads(pid_t pid);
 
 // The environment that it was started with, "NAME=VALUE\0..."; empty if it is gone or may not be
 // read.
-std::string ReadEnvironment(pid_t pid);
+absl::StatusOr<std::string> ReadEnvironment(pid_t pid);
 
 // The value of `name` in such a block; empty if it is not there.
 std::string_view EnvironmentValue(std::string_view environment, std::string_view name);
@@ -57,8 +60,11 @@ std::string_view EnvironmentValue(std::string_view environment, std::string_view
 // A UUID that is new with every boot of the host.
 std::string BootId();
 
-// A file, at most the first `max_bytes` (and a little more) of it. kNotFound, kPermissionDenied,
-// ...
+// Whether `status` says that the host could not be asked, and nothing of what was asked.
+bool IsIncomplete(const absl::Status& status);
+
+// A file, at most the first `max_bytes` (and a little more) of it. kNotFound: there is none, or the
+// process that it tells of is gone. kPermissionDenied, ...
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes = 1 << 20);
 
 }  // namespace shadow

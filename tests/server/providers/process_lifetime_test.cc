@@ -337,7 +337,9 @@ TEST_CASE("a daemon that is killed while it creates leaves recorded instances on
     REQUIRE(records.ok());
     const auto table = ReadProcessTable();
     REQUIRE(table.ok());
-    for (const auto& [id, tagged] : FindTagged(*table, world.store_id(), {geteuid()})) {
+    const auto found = FindTagged(*table, world.store_id(), {geteuid()});
+    REQUIRE(found.ok());
+    for (const auto& [id, tagged] : *found) {
       const auto record = records->Read(id);
       REQUIRE(record.ok());
       CHECK(record->leader == tagged.leader);

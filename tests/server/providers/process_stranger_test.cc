@@ -30,7 +30,7 @@ class Stranger {
       _exit(2);
     }
     REQUIRE(PollUntil(kPatience,
-                      [&] { return ReadEnvironment(pid_).find(instance) != std::string::npos; }));
+                      [&] { return ReadEnvironment(pid_)->find(instance) != std::string::npos; }));
   }
   Stranger(const Stranger&) = delete;
   Stranger& operator=(const Stranger&) = delete;

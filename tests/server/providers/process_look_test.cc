@@ -1,0 +1,105 @@
+// Looks at /proc while there are no descriptors left: an error, and never a fact.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "server/providers/process_credentials.h"
+#include "server/providers/process_facts.h"
+#include "server/providers/process_signals.h"
+#include "server/providers/process_spawn.h"
+#include "tests/server/providers/provider_world.h"
+
+namespace shadow {
+namespace {
+
+// Every open of this process fails with EMFILE meanwhile.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit none = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// Of each look, made while there are none.
+std::map<std::string, absl::Status> LooksAt(pid_t pid) {
+  const NoDescriptors none;
+  return {{"stat", ReadProcessStat(pid).status()},
+          {"table", ReadProcessTable().status()},
+          {"threads", ReadThreads(pid).status()},
+          {"stopped", IsStopped(pid).status()},
+          {"environment", ReadEnvironment(pid).status()},
+          {"privileges", ReadPrivileges(pid).status()},
+          {"signal", SendSignal({.pid = pid, .start_ticks = 1}, 0)}};
+}
+
+TEST_CASE("without descriptors no look says that a process is gone") {
+  for (const auto& [look, status] : LooksAt(getpid())) {
+    INFO(look << ": " << status);
+    CHECK(IsIncomplete(status));
+    CHECK_FALSE(absl::IsNotFound(status));
+  }
+}
+
+TEST_CASE("only what is not there is gone") {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  REQUIRE(waitpid(child, nullptr, 0) == child);
+  CHECK(absl::IsNotFound(ReadProcessStat(child).status()));
+  CHECK(absl::IsNotFound(ReadPrivileges(child).status()));
+  CHECK(ReadThreads(child)->empty());
+  CHECK(ReadEnvironment(child)->empty());
+  CHECK(IsStopped(child).value());
+}
+
+TEST_CASE("an instance is not gone because it could not be looked at") {
+  ProcessWorld world;
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(world.provider().Create(instance).ok());
+  const pid_t pid = PidOf(Look(world.provider(), instance));
+  {
+    const NoDescriptors none;
+    CHECK_FALSE(world.provider().Inspect(instance, Provider::Depth::kLife).ok());
+    CHECK_FALSE(world.provider().List().ok());
+    CHECK_FALSE(world.provider().Suspend(instance).ok());
+    CHECK_FALSE(world.provider().Destroy(instance, Provider::Stop::kForce).ok());
+  }
+  CHECK(StateOf(pid) != 'X');
+  CHECK(Look(world.provider(), instance).life == Life::kRunning);
+  CHECK(world.provider().List()->size() == 1);
+}
+
+TEST_CASE("facts are complete, or an error that says nothing of the instance") {
+  ProcessWorld world;
+  CompiledDna dna = TestDna();
+  v1::Software& software = *dna.dna.add_software();
+  software.set_name("shell");
+  software.set_version("1");
+  for (const char* word : {"/bin/sh", "-c", "echo 1"}) software.add_verify_argv(word);
+  const InstanceSpec instance = TestInstance("a1", dna);
+  REQUIRE(world.provider().Create(instance).ok());
+  const auto records = RecordDirectory::Open(world.directory().path());
+  REQUIRE(records.ok());
+  const auto record = records->Read("a1");
+  REQUIRE(record.ok());
+  SystemClock clock;
+  REQUIRE(CollectFacts(dna, *record, world.store_id(), clock, {}).ok());
+  const auto blind = [&] {
+    const NoDescriptors none;
+    return CollectFacts(dna, *record, world.store_id(), clock, {}).status();
+  }();
+  INFO(blind);
+  CHECK(IsIncomplete(blind));
+}
+
+}  // namespace
+}  // namespace shadow
