@@ -20,6 +20,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
+#include "server/providers/guard/process_guard.h"
 
 namespace shadow {
 namespace {
@@ -93,7 +94,7 @@ void ArrangeDescriptors(const ChildSetup& setup) {
 }
 
 void AwaitRelease(const ChildSetup& setup) {
-  if (setup.plan.die_with_parent) {
+  if (setup.plan.guarded) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != setup.parent) _exit(kNotExecuted);
   }
@@ -163,6 +164,7 @@ void BecomeUser(const ChildSetup& setup) {
   setsid();  // Cannot fail: a new process leads no group.
   ArrangeDescriptors(setup);
   AwaitRelease(setup);
+  if (setup.plan.guarded && !SplitOffGuard(setup.parent)) Fail(ChildStep::kSession);
   umask(kUmask);
   SetLimits(setup.plan);
   BecomeUser(setup);
@@ -170,7 +172,7 @@ void BecomeUser(const ChildSetup& setup) {
     Fail(ChildStep::kNoNewPrivileges);
   }
   // The change of the user has cleared it.
-  if (setup.plan.die_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (setup.plan.guarded) prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (chdir(setup.plan.working_directory.c_str()) != 0) Fail(ChildStep::kDirectory);
   execve(setup.argv[0], setup.argv, setup.environment);
   Fail(ChildStep::kExec);
@@ -180,6 +182,7 @@ void BecomeUser(const ChildSetup& setup) {
 
 constexpr int kExecWaitMs = 1500;  // Of the provider's 2 s.
 constexpr absl::Duration kRunSlice = absl::Milliseconds(20);
+constexpr absl::Duration kGuardPatience = absl::Seconds(2);
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -317,6 +320,28 @@ absl::Status HeldProcess::Release() {
   return failed ? Explain(failure, plan_) : absl::OkStatus();
 }
 
+namespace {
+
+absl::Status Unread(int error) {
+  return absl::UnavailableError(
+      absl::StrCat("cannot read its output: ", absl::ErrnoToStatus(error, "").ToString()));
+}
+
+// Its number is ours until it is reaped.
+void EndGuard(pid_t pid, Clock& clock) {
+  kill(pid, SIGTERM);
+  const absl::Duration deadline = clock.Now().mono + kGuardPatience;
+  while (waitpid(pid, nullptr, WNOHANG) == 0) {
+    if (clock.Now().mono >= deadline) {  // Something below it cannot be killed now.
+      kill(pid, SIGKILL);
+      return ReapChild(pid);
+    }
+    poll(nullptr, 0, 1);
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duration timeout,
                                      size_t output_max_bytes, const std::stop_token& stop) {
   std::array<int, 2> output = {-1, -1};
@@ -327,7 +352,7 @@ absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duratio
   // Only our end is to be non-blocking.
   fcntl(output[1], F_SETFL, 0);
   plan.output_fd = output[1];
-  plan.die_with_parent = true;
+  plan.guarded = true;
   auto held = HeldProcess::Spawn(plan);
   if (!held.ok()) return held.status();
   if (absl::Status released = held->Release(); !released.ok()) return released;
@@ -351,18 +376,19 @@ absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duratio
     }
     if (!verdict.ok()) break;
     pollfd readable{.fd = output[0], .events = POLLIN, .revents = 0};
-    poll(&readable, 1, ended ? 0 : static_cast<int>(absl::ToInt64Milliseconds(kRunSlice)));
+    const int slice_ms = ended ? 0 : static_cast<int>(absl::ToInt64Milliseconds(kRunSlice));
+    if (poll(&readable, 1, slice_ms) < 0 && errno != EINTR) verdict = Unread(errno);
     ssize_t got = 0;
     // At most what a pipe holds at a time, so that the deadline is looked at again.
     for (int reads = 0; reads < 16; ++reads) {
       got = read(output[0], buffer.data(), buffer.size());
+      if (got < 0 && errno != EAGAIN && errno != EINTR) verdict = Unread(errno);
       if (got <= 0) break;
       const size_t room = output_max_bytes - text.size();
       text.append(buffer.data(), std::min(room, static_cast<size_t>(got)));
     }
   }
-  kill(-pid, SIGKILL);  // Its number is ours until it is reaped.
-  ReapChild(pid);
+  EndGuard(pid, clock);
   if (!verdict.ok()) return verdict;
   return text;
 }

@@ -30,8 +30,10 @@ struct SpawnPlan {
   Credentials credentials;
   bool no_new_privileges = false;
   std::vector<Limit> limits;
-  int output_fd = -1;            // Standard output and error; stays the caller's.
-  bool die_with_parent = false;  // SIGKILL when the thread that spawned it ends.
+  int output_fd = -1;  // Standard output and error; stays the caller's.
+  // Under a guard (guard/process_guard.h): nothing that it starts outlives it, or the thread that
+  // spawned it. The id is the guard's then.
+  bool guarded = false;
 };
 
 // A child that leads its own session, stopped short of executing its program. If it is dropped (or
@@ -66,9 +68,10 @@ class HeldProcess {
   int error_fd_ = -1;  // What failed; end of file: the program runs.
 };
 
-// Runs a program to its end and returns the first `output_max_bytes` of what it writes. It and its
-// process group are killed after `timeout`, or when `stop` is asked for, and when its first process
-// has ended. kDeadlineExceeded, kCancelled, and as Spawn and Release. Not an error: an exit status.
+// Runs a program to its end and returns the first `output_max_bytes` of what it writes. All that it
+// started, in whatever session, is killed when its first process has ended, and with it after
+// `timeout` or when `stop` is asked for. kDeadlineExceeded, kCancelled, and as Spawn and Release;
+// kUnavailable: its output could not be read. Not an error: an exit status.
 absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duration timeout,
                                      size_t output_max_bytes, const std::stop_token& stop);
 
