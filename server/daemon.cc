@@ -16,6 +16,7 @@
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
+#include "server/providers/process_table.h"
 #include "server/recovery.h"
 #include "server/step_workers.h"
 #include "server/usage/haproxy_usage.h"
@@ -81,7 +82,8 @@ void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& c
     }
     if (clock.Now().mono < next_prune) continue;
     next_prune = clock.Now().mono + kPruneInterval;
-    store.Prune(clock.Now().wall);
+    const Instant now = clock.Now();
+    store.Prune(now.wall, now.mono);
   }
 }
 
@@ -95,7 +97,8 @@ absl::Status RunDaemon(const Config& config) {
                                               .rollup_5m_retention = config.rollup_5m_retention,
                                               .rollup_1h_retention = config.rollup_1h_retention,
                                               .decision_retention = config.decision_retention,
-                                              .event_retention = config.event_retention});
+                                              .event_retention = config.event_retention,
+                                              .boot_id = BootId()});
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();

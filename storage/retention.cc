@@ -15,15 +15,19 @@ constexpr char kRemoveSamples[] =
 constexpr char kRemoveRequests[] =
     "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
 
+// ?1: expired before it; ?2: rows of a slice; ?3: the wall clock.
 constexpr char kFindEvents[] =
-    "SELECT max(revision) FROM (SELECT revision, time_ns FROM events ORDER BY revision LIMIT ?2) "
-    "WHERE time_ns < ?1";
+    "WITH slice AS (SELECT revision, time_ns FROM events ORDER BY revision LIMIT ?2) "
+    "SELECT max(revision) FROM slice WHERE time_ns < ?1 AND revision < "
+    "(SELECT ifnull(min(revision), 9223372036854775807) FROM slice "
+    "WHERE time_ns BETWEEN ?1 AND ?3)";
 constexpr char kRemoveEvents[] = "DELETE FROM events WHERE revision <= ?1";
 constexpr char kNoteEvents[] = "UPDATE meta SET value = ?1 WHERE key = 'events_removed'";
 
 constexpr char kFindDecisions[] =
-    "SELECT max(id) FROM (SELECT id, time_ns FROM decisions ORDER BY id LIMIT ?2) "
-    "WHERE time_ns < ?1";
+    "WITH slice AS (SELECT id, time_ns FROM decisions ORDER BY id LIMIT ?2) "
+    "SELECT max(id) FROM slice WHERE time_ns < ?1 AND id < "
+    "(SELECT ifnull(min(id), 9223372036854775807) FROM slice WHERE time_ns BETWEEN ?1 AND ?3)";
 constexpr char kRemoveDecisions[] = "DELETE FROM decisions WHERE id <= ?1";
 constexpr char kNoteDecisions[] = "UPDATE meta SET value = ?1 WHERE key = 'decisions_removed'";
 
@@ -49,17 +53,41 @@ absl::StatusOr<bool> RemoveExpired(Connection& connection, const char* sql, absl
 
 }  // namespace
 
+struct Retention::Numbered {
+  const char* find;
+  const char* remove;
+  const char* note;
+};
+
 absl::StatusOr<std::unique_ptr<Retention>> Retention::Prepare(Connection& state,
                                                               Connection& metrics,
                                                               SampleTables& samples,
                                                               const Store::Options& options) {
   absl::StatusOr<RollUps> roll_ups = RollUps::Prepare(metrics);
   if (!roll_ups.ok()) return roll_ups.status();
+  absl::StatusOr<std::optional<RetentionTime>> time = LoadRetentionTime(state);
+  if (!time.ok()) return time.status();
   return std::unique_ptr<Retention>(
-      new Retention(state, metrics, samples, *std::move(roll_ups), options));
+      new Retention(state, metrics, samples, *std::move(roll_ups), *std::move(time), options));
 }
 
-absl::StatusOr<bool> Retention::RemoveSlice(absl::Time now) {
+absl::Status Retention::Look(const ClockLook& now) {
+  const RetentionTime first{.time = now.wall,
+                            .boot_id = now.boot_id,
+                            .mono = now.mono,
+                            .ahead = absl::ZeroDuration(),
+                            .ahead_for = absl::ZeroDuration()};
+  const RetentionTime next = time_.has_value() ? Advance(*time_, now) : first;
+  if (time_ == next) return absl::OkStatus();
+  // Before anything goes by it: what passed must not count again after a crash.
+  if (absl::Status saved = SaveRetentionTime(state_, next); !saved.ok()) return saved;
+  time_ = next;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Retention::RemoveSlice(const ClockLook& look) {
+  if (absl::Status looked = Look(look); !looked.ok()) return looked;
+  const absl::Time now = time_->time;
   const absl::Time samples_from = now - options_.sample_retention;
   if (samples_.MakeOldDue(ToNanos(samples_from))) return true;
   absl::StatusOr<bool> removed =
@@ -71,10 +99,11 @@ absl::StatusOr<bool> Retention::RemoveSlice(absl::Time now) {
     removed = RollUpSlice(resolution, now - retentions[resolution]);
     if (!removed.ok() || *removed) return removed;
   }
-  removed = RemoveNumbered(kFindEvents, kRemoveEvents, kNoteEvents, now - options_.event_retention);
+  removed = RemoveNumbered({kFindEvents, kRemoveEvents, kNoteEvents},
+                           now - options_.event_retention, look.wall);
   if (!removed.ok() || *removed) return removed;
-  removed = RemoveNumbered(kFindDecisions, kRemoveDecisions, kNoteDecisions,
-                           now - options_.decision_retention);
+  removed = RemoveNumbered({kFindDecisions, kRemoveDecisions, kNoteDecisions},
+                           now - options_.decision_retention, look.wall);
   if (!removed.ok() || *removed) return removed;
   return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention, kSliceRowsMax);
 }
@@ -95,14 +124,15 @@ absl::StatusOr<bool> Retention::RollUpSlice(size_t resolution, absl::Time before
   return chunks > 0;
 }
 
-absl::StatusOr<bool> Retention::RemoveNumbered(const char* find, const char* remove,
-                                               const char* note, absl::Time before) {
+absl::StatusOr<bool> Retention::RemoveNumbered(const Numbered& table, absl::Time before,
+                                               absl::Time wall) {
   int64_t last = 0;
   {
-    absl::StatusOr<Statement> oldest = state_.Prepare(find);
+    absl::StatusOr<Statement> oldest = state_.Prepare(table.find);
     if (!oldest.ok()) return oldest.status();
     oldest->Bind(1, ToNanos(before));
     oldest->Bind(2, kSliceRowsMax);
+    oldest->Bind(3, ToNanos(wall));
     const absl::StatusOr<bool> row = oldest->Next();
     if (!row.ok()) return row.status();
     if (!*row || oldest->IsNull(0)) return false;
@@ -110,8 +140,8 @@ absl::StatusOr<bool> Retention::RemoveNumbered(const char* find, const char* rem
   }
   Transaction transaction(state_);
   absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
-  if (status.ok()) status = RunWith(state_, remove, last);
-  if (status.ok()) status = RunWith(state_, note, last);
+  if (status.ok()) status = RunWith(state_, table.remove, last);
+  if (status.ok()) status = RunWith(state_, table.note, last);
   if (status.ok()) status = transaction.Commit();
   if (!status.ok()) return status;
   return true;

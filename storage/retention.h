@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/retention_clock.h"
 #include "storage/samples/roll_ups.h"
 #include "storage/samples/sample_tables.h"
 #include "storage/sqlite.h"
@@ -27,28 +29,32 @@ class Retention {
 
   // Removes at most kSliceRowsMax rows of one table, or rolls up about
   // kSliceChunksMax chunks, in a transaction of its own. False: nothing is left to do. True may
-  // also mean that a compaction has to come first. Events and decisions go from the oldest on,
-  // without gaps: where the wall clock was set back, one goes with the last of its neighbours to
-  // expire within a slice.
-  absl::StatusOr<bool> RemoveSlice(absl::Time now);
+  // also mean that a compaction has to come first. Ages count from a RetentionTime. Events and
+  // decisions go from the oldest on, without gaps: one that expired waits for those before it that
+  // have not, but not for those from the wall clock's future.
+  absl::StatusOr<bool> RemoveSlice(const ClockLook& now);
 
  private:
+  struct Numbered;  // A table whose rows have ascending numbers.
+
   Retention(Connection& state, Connection& metrics, SampleTables& samples, RollUps roll_ups,
-            const Store::Options& options)
+            std::optional<RetentionTime> time, const Store::Options& options)
       : state_(state),
         metrics_(metrics),
         samples_(samples),
         roll_ups_(std::move(roll_ups)),
+        time_(std::move(time)),
         options_(options) {}
 
+  absl::Status Look(const ClockLook& now);
   absl::StatusOr<bool> RollUpSlice(size_t resolution, absl::Time before);
-  absl::StatusOr<bool> RemoveNumbered(const char* find, const char* remove, const char* note,
-                                      absl::Time before);
+  absl::StatusOr<bool> RemoveNumbered(const Numbered& table, absl::Time before, absl::Time wall);
 
   Connection& state_;
   Connection& metrics_;
   SampleTables& samples_;
   RollUps roll_ups_;
+  std::optional<RetentionTime> time_;  // As it is stored.
   const Store::Options options_;
 };
 

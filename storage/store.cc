@@ -135,7 +135,7 @@ class SqliteStore final : public Store {
   void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) override {
     writer_->Commit(std::move(batch), std::move(done));
   }
-  void Prune(absl::Time now) override { writer_->Prune(now); }
+  void Prune(absl::Time wall, absl::Duration mono) override { writer_->Prune(wall, mono); }
 
   absl::StatusOr<v1::StoreContents> Load() override;
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,

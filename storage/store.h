@@ -27,6 +27,9 @@ class Store {
     absl::Duration decision_retention = absl::Hours(24 * 7);
     absl::Duration event_retention = absl::Hours(24 * 7);
     absl::Duration request_retention = absl::Hours(24);
+    // Of the kernel, which says whether two readings of the monotonic clock can be compared. Empty:
+    // not known.
+    std::string boot_id = {};
   };
 
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
@@ -51,12 +54,14 @@ class Store {
   virtual void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   // Removes what is older than its retention, in slices of at most 10,000 rows, on the writer
-  // thread, between commits. `now` is the wall clock. Returns when all is removed, so it must not
-  // be called from a `done`. Samples become means of 5 minutes, these means of hours, and these are
+  // thread, between commits. Returns when all is removed, so it must not be called from a `done`.
+  // What has passed is what passed on the monotonic clock, so a wall clock that was set forward
+  // removes nothing before a week of running (storage/retention_clock.h).
+  // Samples become means of 5 minutes, these means of hours, and these are
   // removed, each by the chunk, when the last of it is too old for its resolution. A mean has the
   // time at which its 5 minutes or its hour (UTC) begin. Samples of an erased pool also stay until
   // their retention ends.
-  virtual void Prune(absl::Time now) = 0;
+  virtual void Prune(absl::Time wall, absl::Duration mono) = 0;
 
   // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest
   // ones), and before the first of them means of at most `coarsest`: zero gives none, 5 minutes and

@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
       Retention::Prepare(*writer->state_, *writer->metrics_, writer->sample_tables_, options);
   if (!retention.ok()) return retention.status();
   writer->retention_ = *std::move(retention);
+  writer->prune_look_.boot_id = options.boot_id;
   writer->thread_ = std::thread([raw = writer.get()] { raw->Run(); });
   return writer;
 }
@@ -57,10 +58,11 @@ void Writer::Commit(v1::WriteBatch batch, Done done) {
                                                  " samples wait to be written; try again later")));
 }
 
-void Writer::Prune(absl::Time now) {
+void Writer::Prune(absl::Time wall, absl::Duration mono) {
   std::unique_lock lock(mutex_);
   const uint64_t ticket = ++prune_asked_;
-  prune_now_ = std::max(prune_now_, now);
+  prune_look_.wall = wall;
+  prune_look_.mono = mono;
   work_.notify_one();
   pruned_.wait(lock, [&] { return prune_finished_ >= ticket; });
 }
@@ -103,7 +105,7 @@ bool Writer::NextWork(Work& work) {
   }
   waiting_samples_ -= samples;
   work.prune = prune_is_due();
-  work.prune_now = prune_now_;
+  work.prune_look = prune_look_;
   work.prune_ticket = prune_asked_;
   return true;
 }
@@ -172,7 +174,7 @@ void Writer::CompactSlice() {
 void Writer::PruneSlice(const Work& work) {
   bool more = false;
   if (broken_.ok()) {
-    const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.prune_now);
+    const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.prune_look);
     if (removed.ok()) {
       more = *removed;
     } else {

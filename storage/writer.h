@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "shadow/v1/record.pb.h"
 #include "storage/retention.h"
+#include "storage/retention_clock.h"
 #include "storage/samples/hot_samples.h"
 #include "storage/samples/sample_tables.h"
 #include "storage/schema.h"
@@ -49,7 +50,7 @@ class Writer {
 
   // As in Store.
   void Commit(v1::WriteBatch batch, Done done);
-  void Prune(absl::Time now);
+  void Prune(absl::Time wall, absl::Duration mono);
 
   // Writes what is waiting, ends a Prune at its next slice, then the thread; what chunks could
   // still be made of is left to the next start. Afterwards only Stop may be called.
@@ -66,7 +67,7 @@ class Writer {
   struct Work {
     std::vector<Entry> group;
     bool prune = false;
-    absl::Time prune_now;
+    ClockLook prune_look;
     uint64_t prune_ticket = 0;
   };
 
@@ -96,7 +97,7 @@ class Writer {
   std::condition_variable pruned_;
   std::deque<Entry> waiting_;
   int64_t waiting_samples_ = 0;
-  absl::Time prune_now_ = absl::InfinitePast();
+  ClockLook prune_look_;  // Of the last call: an earlier one may have seen a clock that was wrong.
   uint64_t prune_asked_ = 0;
   uint64_t prune_finished_ = 0;  // Calls of Prune up to this one are served.
   bool stopping_ = false;

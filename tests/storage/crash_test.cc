@@ -107,7 +107,7 @@ int WriteUntilFull(const std::string& directory, int fd) {
   v1::WriteBatch small;
   small.add_put_pools()->mutable_pool()->set_name("pools/late");
   const absl::Status second = CommitAndWait(**store, std::move(small));
-  (*store)->Prune(absl::InfiniteFuture());  // Neither hangs nor removes.
+  (*store)->Prune(absl::InfiniteFuture(), absl::InfiniteDuration());  // Neither hangs nor removes.
   return ChildProcess::Report(fd, written) && ChildProcess::Report(fd, first.raw_code()) &&
                  ChildProcess::Report(fd, first == second)
              ? 0

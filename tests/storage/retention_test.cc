@@ -8,7 +8,7 @@
 namespace shadow {
 namespace {
 
-constexpr Store::Options kOptions = {
+const Store::Options kOptions = {
     .sample_retention = absl::Seconds(100),
     .decision_retention = absl::Seconds(200),
     .event_retention = absl::Seconds(300),
@@ -34,7 +34,7 @@ TEST_CASE("what is older than its retention is removed, each kind by its own") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
   Fill(*store);
-  store->Prune(absl::FromUnixSeconds(1000));
+  PruneAt(*store, 1000);
 
   const auto samples = store->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(),
                                           absl::ZeroDuration(), 10000);
@@ -60,7 +60,7 @@ TEST_CASE("reading on from an event that was removed is out of range") {
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
   Fill(*store);
   CHECK(store->ReadEvents(1, "", 10).ok());
-  store->Prune(absl::FromUnixSeconds(1000));  // Removes 1 to 699.
+  PruneAt(*store, 1000);  // Removes 1 to 699.
   struct Row {
     int64_t after;
     absl::StatusCode code;
@@ -79,7 +79,7 @@ TEST_CASE("numbers do not begin again when everything was removed") {
   {
     const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
     Fill(*store);
-    store->Prune(absl::FromUnixSeconds(1'000'000));
+    PruneAt(*store, 1'000'000);
     CHECK(store->ReadEvents(0, "", 10)->empty());
   }
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
@@ -93,11 +93,10 @@ TEST_CASE("numbers do not begin again when everything was removed") {
 TEST_CASE("nothing is removed before its time, and twice is as good as once") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
-  store->Prune(absl::FromUnixSeconds(1000));  // Of nothing.
+  PruneAt(*store, 1000);  // Of nothing.
   Fill(*store);
-  // A Prune of an earlier time than one before removes no less than that one did.
-  store->Prune(absl::FromUnixSeconds(1000));
-  store->Prune(absl::FromUnixSeconds(900));
+  PruneAt(*store, 1000);
+  PruneAt(*store, 900);
   CHECK(store->ReadEvents(0, "", 10000)->size() == 301);
 }
 
@@ -119,7 +118,7 @@ TEST_CASE("more than a slice is removed slice by slice, and commits go on betwee
     store->Commit(std::move(event),
                   [verdict](const absl::Status& status) { verdict->set_value(status); });
   }
-  store->Prune(absl::FromUnixSeconds(kSamples + 1000));
+  PruneAt(*store, kSamples + 1000);
   CHECK(store
             ->ReadSamples("pools/web", absl::InfinitePast(), absl::InfiniteFuture(),
                           absl::ZeroDuration(), 10)

@@ -43,8 +43,6 @@ void Write(Store& store, const Series& series, const std::string& pool = "pools/
   REQUIRE(CommitAndWait(store, std::move(batch)).ok());
 }
 
-void Prune(Store& store, int64_t now_s) { store.Prune(absl::FromUnixSeconds(now_s)); }
-
 // The mean of each bucket of `seconds`, as a float.
 Series Means(const Series& series, int64_t seconds) {
   std::map<int64_t, std::pair<double, int>> sums;
@@ -82,13 +80,13 @@ TEST_CASE("samples that age become means of 5 minutes, of an hour, and go") {
     }
     all.insert(some.begin(), some.end());
     Write(*store, some);
-    if (random() % 3 == 0) Prune(*store, now);
+    if (random() % 3 == 0) PruneAt(*store, now);
     if (random() % 50 == 0) {
       store.reset();
       store = OpenStore(directory.path(), kAges);
     }
   }
-  Prune(*store, now);
+  PruneAt(*store, now);
 
   // Chunks go as wholes, so a resolution may reach further back than it must.
   const Series raw = Read(*store, absl::ZeroDuration());
@@ -134,7 +132,7 @@ TEST_CASE("history of years is rolled up at once, and comes in beside what is th
     old[second] = static_cast<double>(second % 7);
   Write(*store, old);
   const int64_t now = 5 * kDay + 300;
-  Prune(*store, now);
+  PruneAt(*store, now);
   CHECK(Read(*store, absl::ZeroDuration()).empty());
   const Series fine = Read(*store, k5m);
   CHECK(fine.begin()->first == 2 * kDay);
@@ -147,7 +145,7 @@ TEST_CASE("history of years is rolled up at once, and comes in beside what is th
   Write(*store, older);
   const Series shown = Read(*store, k5m, -2 * kDay);
   CHECK((Cut(shown, -kDay, 0) == older));
-  Prune(*store, now);
+  PruneAt(*store, now);
   CHECK((Cut(Read(*store, k1h, -2 * kDay), -kDay, 0) == Means(older, 3600)));
 }
 
@@ -166,7 +164,7 @@ TEST_CASE("what cannot be read leaves no mean, and a pool that is gone neither")
   const std::string path = directory.File("metrics.db");
   RunSql(path, "UPDATE chunks SET data = zeroblob(40) WHERE first_ns = 14400000000000");
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
-  Prune(*store, 2 * kDay);
+  PruneAt(*store, 2 * kDay);
   const Series means = Read(*store, k5m);
   CHECK(means.size() == 288 - 48);
   CHECK(Cut(means, 14'400, 28'800).empty());
@@ -183,7 +181,7 @@ TEST_CASE("a resolution that is kept no longer than a finer one has nothing of i
   Series series;
   for (int64_t second = 0; second < 3 * kDay; second += 60) series[second] = 1;
   Write(*store, series);
-  Prune(*store, 3 * kDay);
+  PruneAt(*store, 3 * kDay);
   CHECK((Read(*store, k1h) == Cut(series, 2 * kDay, 3 * kDay)));
 }
 

@@ -94,7 +94,7 @@ class ModelTest {
   }
 
   void Prune() {
-    store_->Prune(absl::FromUnixSeconds(now_s_));
+    PruneAt(*store_, now_s_);
     expired_ns_ = std::max(expired_ns_, now_s_ * kSecond - absl::ToInt64Nanoseconds(kRetention));
     for (const char* pool : kPools) {  // Nothing is made up, also of what may be gone.
       for (const auto& [time_ns, value] : ReadAll(*store_, pool)) {
@@ -310,9 +310,9 @@ TEST_CASE("a damaged chunk is named, hides itself alone, and takes what comes in
             .ok());
   CHECK(scanned == 960);
   // It goes when a chunk of 5 minutes that all end by then goes.
-  store->Prune(absl::FromUnixSeconds(599) + Store::Options().sample_retention);
+  PruneAt(*store, absl::FromUnixSeconds(599) + Store::Options().sample_retention);
   CHECK(count(0, 2000).status().code() == absl::StatusCode::kDataLoss);
-  store->Prune(absl::FromUnixSeconds(600) + Store::Options().sample_retention);
+  PruneAt(*store, absl::FromUnixSeconds(600) + Store::Options().sample_retention);
   CHECK(count(0, 2000)->size() == 360);
 }
 

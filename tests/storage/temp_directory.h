@@ -44,8 +44,8 @@ class TempDirectory {
   std::string path_;
 };
 
-inline std::unique_ptr<Store> OpenStore(const std::string& directory,
-                                        const Store::Options& options = {}) {
+inline std::unique_ptr<Store> OpenStore(const std::string& directory, Store::Options options = {}) {
+  if (options.boot_id.empty()) options.boot_id = "boot";
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory, options);
   INFO(store.status());
   REQUIRE(store.ok());
@@ -59,6 +59,12 @@ inline absl::Status CommitAndWait(Store& store, v1::WriteBatch batch) {
   store.Commit(std::move(batch),
                [verdict](absl::Status status) { verdict->set_value(std::move(status)); });
   return result.get();
+}
+
+// Both clocks go on together.
+inline void PruneAt(Store& store, absl::Time now) { store.Prune(now, now - absl::UnixEpoch()); }
+inline void PruneAt(Store& store, int64_t unix_seconds) {
+  PruneAt(store, absl::FromUnixSeconds(unix_seconds));
 }
 
 inline google::protobuf::Timestamp At(int64_t unix_seconds, int32_t nanos = 0) {
