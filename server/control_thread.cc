@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "spdlog/spdlog.h"
+
 namespace shadow {
 namespace {
 
@@ -95,6 +97,7 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
     if (durable.ok()) {
       Show(std::move(snapshot));
       hub_.Publish(std::move(events));
+      for (const std::string& warning : ready.warnings) spdlog::warn("{}", warning);
       RunEffects(ready);
     }
     if (then) then(durable);

@@ -1,13 +1,15 @@
 #include "server/core/clock.h"
 
 #include <chrono>
-
-#include "absl/time/clock.h"
+#include <ctime>
 
 namespace shadow {
 
 Instant SystemClock::Now() const {
-  return {.wall = absl::Now(),
+  // Not absl::Now, which counts nanoseconds and ends in 2262.
+  timespec wall{};
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return {.wall = absl::TimeFromTimespec(wall),
           .mono = absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch())};
 }
 

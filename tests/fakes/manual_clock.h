@@ -9,7 +9,7 @@
 
 namespace shadow {
 
-// Thread-safe. Wall and monotonic time move together.
+// Thread-safe. Wall and monotonic time move together, but for SetWall.
 class ManualClock final : public Clock {
  public:
   // A step boundary of every step from 1 s to 1 h.
@@ -24,6 +24,12 @@ class ManualClock final : public Clock {
   void Advance(absl::Duration by) {
     const std::lock_guard lock(mutex_);
     now_ = {.wall = now_.wall + by, .mono = now_.mono + by};
+  }
+
+  // As somebody who sets the clock of the host.
+  void SetWall(absl::Time wall) {
+    const std::lock_guard lock(mutex_);
+    now_.wall = wall;
   }
 
   // Wakes now and then, for nobody tells `condition` that this clock has moved.

@@ -61,6 +61,7 @@ class Simulation {
   };
 
   Instant now() const { return clock_.Now(); }
+  void SetWall(absl::Time wall) { clock_.SetWall(wall); }
   const World& world() const { return loop_->world(); }
   ControlLoop& loop() { return *loop_; }
   const StoreImage& store() const { return store_; }
@@ -161,7 +162,8 @@ class Simulation {
       const absl::Time from = loop_->ReplayFrom(pool);
       std::vector<v1::Sample> rest;
       for (const v1::Sample& sample : samples) {
-        if (FromProto(sample.time()) > from) rest.push_back(sample);
+        const absl::Time time = FromProto(sample.time());
+        if (time > from && time <= now().wall) rest.push_back(sample);
       }
       loop_->Replay(pool, rest);
     }

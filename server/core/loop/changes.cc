@@ -179,6 +179,13 @@ void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view
   AddEvent(kind, name, message);
 }
 
+void Changes::Warn(std::string_view name, std::string_view message) {
+  AddEvent(v1::Event::UPDATED, name, message).clear_request_id();
+  ready_.warnings.push_back(name.empty()
+                                ? std::string(message)
+                                : absl::StrCat(std::string(name), ": ", std::string(message)));
+}
+
 uint64_t Changes::Run(Effect effect) {
   effect.id = ++world_.effect_id;
   ready_.effects.push_back(std::move(effect));

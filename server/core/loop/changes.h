@@ -22,6 +22,7 @@ struct Ready {
   // Ids of earlier effects whose result is no longer wanted. They may end early; a result is due of
   // each all the same.
   std::vector<uint64_t> cancelled;
+  std::vector<std::string> warnings;  // For the log.
 };
 
 // Control thread only; `world` must outlive it. Every change of the world that is to be kept is
@@ -55,6 +56,8 @@ class Changes {
   // Gives `decision` its id. An event only where `differs`.
   void Record(PoolEntry& pool, v1::Decision& decision, bool differs);
   void Note(v1::Event::Kind kind, std::string_view name, std::string_view message);
+  // An event that no request caused, and a line in the log.
+  void Warn(std::string_view name, std::string_view message);
 
   v1::WriteBatch& batch() { return ready_.batch; }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/core/loop/budget_share.h"
+#include "server/core/loop/clock/clock_jumps.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/learning/backfill.h"
@@ -83,8 +84,10 @@ void ControlLoop::ListProviders(Changes& changes) {
 Ready ControlLoop::Recover(Instant now) {
   Changes changes(world_, now);
   changes.Note(v1::Event::RECOVERED, "", "the daemon started");
+  FollowClock(changes);
   CloseAllSteps(world_, now.wall, options_.parallel_for);
   for (auto& [id, pool] : world_.pools) {
+    if (pool.forecaster->LastStep() > now.wall) ComeBack(changes, pool);
     for (auto& [member_id, member] : pool.members) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
     }
@@ -112,6 +115,7 @@ ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
     return {.ready = {}, .answer = *std::move(first)};
   }
   Changes changes(world_, now, request_id);
+  FollowClock(changes);
   Answer answer =
       std::visit([&changes](const auto& message) { return Execute(changes, message); }, request);
   if (answer.ok() && !validate_only) {
@@ -137,6 +141,10 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       pool.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());
       pool.usage_read = result.status;
+      // Read before the clock was set back.
+      while (!samples.empty() && FromProto(samples.rbegin()->time()) > changes.now().wall) {
+        samples.RemoveLast();
+      }
       if (result.status.ok()) {
         pool.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
       }
@@ -160,6 +168,7 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   const InFlight asked = std::move(found->second);
   in_flight_.erase(found);
   Changes changes(world_, now);
+  FollowClock(changes);
   const auto pool = world_.pools.find(asked.pool);
   if (asked.kind == Effect::Kind::kFit) {
     OnFit(changes, pool == world_.pools.end() ? nullptr : &pool->second, result);
@@ -190,6 +199,7 @@ std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
 
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
+  FollowClock(changes);
   ListProviders(changes);
   const std::vector<PoolEntry*> due = NextDue(now.mono);
   for (PoolEntry* pool : due) {
@@ -204,7 +214,7 @@ Ready ControlLoop::Tick(Instant now) {
   ScoreNext(changes);
   if (now.mono >= next_forget_) {
     next_forget_ = now.mono + kForgetInterval;
-    ForgetOldRequests(world_, now.wall);
+    ForgetOldRequests(world_, now.mono);
   }
   return Finish(changes);
 }

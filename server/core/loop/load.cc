@@ -119,7 +119,9 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   for (const auto& record : contents.pools()) status.Update(LoadPool(world_, record, now));
   for (const auto& record : contents.shadows()) status.Update(LoadShadow(world_, record));
   for (const auto& record : contents.instances()) status.Update(LoadInstance(world_, record));
-  for (const auto& record : contents.requests()) world_.requests[record.request_id()] = record;
+  for (const auto& record : contents.requests()) {
+    world_.requests[record.request_id()] = {.record = record, .since = now.mono};
+  }
   if (!status.ok()) return status;
   for (auto& [id, pool] : world_.pools) {
     if (options_.make_forecaster) pool.forecaster = options_.make_forecaster(*pool.spec);

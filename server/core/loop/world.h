@@ -127,6 +127,12 @@ struct DnaEntry {
   std::string newest;
 };
 
+// The first answer to a request, for when it comes again.
+struct RememberedRequest {
+  v1::RequestRecord record;
+  absl::Duration since;  // Answered, or loaded.
+};
+
 struct ProviderEntry {
   absl::Duration next_list;
   std::optional<uint64_t> effect;
@@ -174,9 +180,10 @@ struct World {
   std::map<std::string, DnaEntry> dnas;    // By short name.
   std::map<std::string, PoolEntry> pools;  // By short name.
   std::map<std::string, ProviderEntry> providers;
-  std::map<std::string, v1::RequestRecord> requests;  // By request_id; kRequestsMax at most.
+  std::map<std::string, RememberedRequest> requests;  // By request_id; kRequestsMax at most.
   std::map<std::string, std::shared_ptr<const CompiledDna>> compiled;  // By revision name.
-  int64_t revision = 0;                                                // Of the newest event.
+  std::optional<absl::Time> clock_origin;  // Wall clock less monotonic, at the last input.
+  int64_t revision = 0;                    // Of the newest event.
   int64_t decision_id = 0;
   uint64_t effect_id = 0;
   int instances = 0;

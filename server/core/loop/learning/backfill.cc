@@ -1,9 +1,11 @@
 #include "server/core/loop/learning/backfill.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
+#include "server/core/loop/demand.h"
 #include "server/core/loop/learning/fits.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/loop/settle.h"
@@ -78,7 +80,7 @@ void BeginLearning(Changes& changes, PoolEntry& pool) {
   effect.kind = Effect::Kind::kLearn;
   effect.pool = pool.spec;
   effect.learner = std::move(learner);
-  effect.until = Unclosed(pool);
+  effect.until = std::min(Unclosed(pool), StepStart(changes.now().wall, pool.spec->step));
   pool.learn_effect = changes.Run(std::move(effect));
 }
 

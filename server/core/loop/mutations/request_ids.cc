@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -88,13 +89,13 @@ std::optional<Answer> Remembered(const World& world, const Request& request,
                                  const std::string& request_id) {
   const auto found = world.requests.find(request_id);
   if (request_id.empty() || found == world.requests.end()) return std::nullopt;
-  if (found->second.request_digest() != DigestOf(request)) {
+  if (found->second.record.request_digest() != DigestOf(request)) {
     return FieldError(
         "request_id",
         absl::StrCat("\"", request_id, "\" was used for another request; wanted a new one"),
         absl::StatusCode::kAlreadyExists);
   }
-  return Unpack(found->second.response());
+  return Unpack(found->second.record.response());
 }
 
 void Remember(Changes& changes, const Request& request, const std::string& request_id,
@@ -107,21 +108,22 @@ void Remember(Changes& changes, const Request& request, const std::string& reque
   record.set_response(any.SerializeAsString());
   *record.mutable_time() = ToProto(changes.now().wall);
   *changes.batch().add_requests() = record;
-  changes.world().requests[request_id] = std::move(record);
+  changes.world().requests[request_id] = {.record = std::move(record), .since = changes.now().mono};
 }
 
-void ForgetOldRequests(World& world, absl::Time now) {
-  std::erase_if(world.requests, [now](const auto& entry) {
-    return FromProto(entry.second.time()) + kRequestRetention < now;
-  });
-  if (world.requests.size() <= kRequestsMax) return;
-  std::vector<absl::Time> times;
-  for (const auto& [id, record] : world.requests) times.push_back(FromProto(record.time()));
-  auto cut = times.begin() + static_cast<std::ptrdiff_t>(times.size() - kRequestsMax);
-  std::nth_element(times.begin(), cut, times.end());
-  const absl::Time oldest = *cut;
+void ForgetOldRequests(World& world, absl::Duration now) {
   std::erase_if(world.requests,
-                [oldest](const auto& entry) { return FromProto(entry.second.time()) < oldest; });
+                [now](const auto& entry) { return entry.second.since + kRequestRetention < now; });
+  if (world.requests.size() <= kRequestsMax) return;
+  const auto age = [](const RememberedRequest& request) {
+    return std::make_pair(request.since, FromProto(request.record.time()));
+  };
+  std::vector<std::pair<absl::Duration, absl::Time>> ages;
+  for (const auto& [id, request] : world.requests) ages.push_back(age(request));
+  auto cut = ages.begin() + static_cast<std::ptrdiff_t>(ages.size() - kRequestsMax);
+  std::nth_element(ages.begin(), cut, ages.end());
+  const auto oldest = *cut;
+  std::erase_if(world.requests, [&](const auto& entry) { return age(entry.second) < oldest; });
 }
 
 }  // namespace shadow

@@ -24,8 +24,9 @@ std::optional<Answer> Remembered(const World& world, const Request& request,
 void Remember(Changes& changes, const Request& request, const std::string& request_id,
               const google::protobuf::Message& answer);
 
-// Forgets what is older than kRequestRetention, and the oldest beyond kRequestsMax.
-void ForgetOldRequests(World& world, absl::Time now);
+// Forgets what has been remembered for longer than kRequestRetention, and the oldest beyond
+// kRequestsMax. `now`: monotonic, so that no jump of the wall clock forgets one.
+void ForgetOldRequests(World& world, absl::Duration now);
 
 inline constexpr size_t kRequestsMax = 100'000;
 inline constexpr absl::Duration kRequestRetention = absl::Hours(24);

@@ -1,0 +1,55 @@
+#include "server/core/loop/clock/clock_jumps.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/loop/demand.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+void Rewind(v1::PlannerState& planner, absl::Time now) {
+  for (v1::PlannerState::Want& want : *planner.mutable_wants()) {
+    if (FromProto(want.time()) > now) *want.mutable_time() = ToProto(now);
+  }
+  if (planner.has_start_step() && FromProto(planner.start_step()) > now) planner.clear_start_step();
+}
+
+}  // namespace
+
+void FollowClock(Changes& changes) {
+  World& world = changes.world();
+  const absl::Time origin = changes.now().wall - changes.now().mono;
+  const absl::Duration jump = origin - std::exchange(world.clock_origin, origin).value_or(origin);
+  if (absl::AbsDuration(jump) < kClockJumpMin) return;
+  const bool back = jump < absl::ZeroDuration();
+  changes.Warn(
+      "", absl::StrCat("the wall clock was set ", back ? "back" : "forward", " by ",
+                       absl::FormatDuration(absl::Trunc(
+                           absl::AbsDuration(jump) + absl::Milliseconds(500), absl::Seconds(1)))));
+  if (!back) return;
+  for (auto& [id, pool] : world.pools) ComeBack(changes, pool);
+}
+
+void ComeBack(Changes& changes, PoolEntry& pool) {
+  const absl::Time now = changes.now().wall;
+  const absl::Duration length = pool.spec->step;
+  const absl::Time step = StepStart(now, length);
+  // What its sender stamped just before counts too.
+  pool.last_sample = std::min(pool.last_sample, now - length);
+  if (pool.open_step.start > step) pool.open_step = {};
+  pool.next_size = std::min(pool.next_size, step + length);
+  Rewind(*pool.record.mutable_planner(), now);
+  v1::PoolRecord& record = pool.record;
+  if (record.has_first_sample_time() && FromProto(record.first_sample_time()) > now) {
+    record.clear_first_sample_time();
+  }
+  if (pool.forecaster->LastStep() > now + pool.spec->season_lengths.front()) {
+    record.set_learn_again(true);
+  }
+  changes.Keep(pool);
+}
+
+}  // namespace shadow
