@@ -29,6 +29,7 @@ struct Config {
   std::string log_level;
   bool enable_reflection = false;
   bool end_unknown = false;  // --recover=end: see EndThoseAhead.
+  bool adopt_copy = false;   // --recover=adopt-copy: see Store::Options.
 };
 
 // Reads the text protobuf `path`. kInvalidArgument: "PATH:LINE:COLUMN: ..." for what is no field or

@@ -92,13 +92,15 @@ void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& c
 absl::Status RunDaemon(const Config& config) {
   auto lock = StateLock::Take(config.state_dir);
   if (!lock.ok()) return lock.status();
+  if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
   SystemClock clock;
   auto store = Store::Open(config.state_dir, {.sample_retention = config.sample_retention,
                                               .rollup_5m_retention = config.rollup_5m_retention,
                                               .rollup_1h_retention = config.rollup_1h_retention,
                                               .decision_retention = config.decision_retention,
                                               .event_retention = config.event_retention,
-                                              .boot_id = BootId()});
+                                              .boot_id = BootId(),
+                                              .adopt_copy = config.adopt_copy});
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();

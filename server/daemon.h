@@ -10,9 +10,10 @@ namespace shadow {
 
 // Takes the state, recovers, serves until one of SIGTERM and SIGINT comes, and ends in order. These
 // signals must be blocked in every thread. Instances go on without it. kAlreadyExists: another
-// daemon holds the state or the socket. kFailedPrecondition: what is in the state directory is not
-// for this shadowd (a newer schema, another program's file), and does not get better by trying
-// again. Other errors: it could not start, or its store failed (start it again: it recovers).
+// daemon holds the state or the socket. kFailedPrecondition: the state directory is not for this
+// shadowd (a newer schema, another program's file, a copy, another user's), and does not get better
+// by trying again. kDataLoss: it is damaged. Other errors: it could not start, or its store failed
+// (start it again: it recovers).
 absl::Status RunDaemon(const Config& config);
 
 }  // namespace shadow

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "server/config.h"
 #include "server/daemon.h"
@@ -24,7 +26,7 @@ struct Flags {
   std::string config_path = kDefaultConfig;
   std::string state_dir;
   std::string listen;
-  std::string recover;
+  std::vector<std::string> recover;
   bool check_config = false;
 };
 
@@ -75,9 +77,11 @@ int main(int argc, char** argv) {
                                 ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Where the state is kept");
   app.add_option("--listen", flags.listen, "unix:PATH of the API");
-  app.add_option("--recover", flags.recover,
-                 "What to do with instances of a store that was lost: end")
-      ->check(CLI::IsMember({"end"}));
+  app.add_option(
+         "--recover", flags.recover,
+         "What a person has decided on. end: the instances of a store that was lost. "
+         "adopt-copy: this state directory is a copy, and its original is not used any more")
+      ->check(CLI::IsMember({"end", "adopt-copy"}));
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.set_version_flag("--version", "shadowd " SHADOWD_VERSION);
   try {
@@ -87,7 +91,9 @@ int main(int argc, char** argv) {
   }
   auto config = ConfigOf(flags, config_flag->count() > 0);
   if (!config.ok()) return Fail(config.status(), kExitConfig);
-  config->end_unknown = flags.recover == "end";
+  for (const std::string& decided : flags.recover) {
+    (decided == "end" ? config->end_unknown : config->adopt_copy) = true;
+  }
   if (flags.check_config) {
     std::cout << "configuration is good\n";
     return 0;

@@ -226,6 +226,7 @@ absl::Status CheckDatabase(const std::string& path, const Schema& schema) {
     if (!Exists(wal)) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat(path, " is missing, but ", wal, " is there"));
   }
+  if (!S_ISREG(info.st_mode)) return absl::DataLossError(absl::StrCat(path, " is no file"));
   if (info.st_size == 0) return absl::DataLossError(absl::StrCat(path, " is empty"));
   const absl::StatusOr<std::unique_ptr<Connection>> connection =
       Connection::Open(path, Connection::Access::kReadWrite);

@@ -9,6 +9,7 @@
 #include "storage/samples/sample_reader.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
+#include "storage/state_identity.h"
 #include "storage/tables.h"
 #include "storage/writer.h"
 
@@ -44,6 +45,15 @@ constexpr char kAllEvents[] =
 constexpr char kEventsBelow[] =
     "SELECT data FROM events WHERE revision > ?1 "
     "AND (name = ?3 OR (name > ?3 || '/' AND name < ?3 || '0')) ORDER BY revision LIMIT ?2";
+
+// Our SQL does not fit what is in a file that is whole as a file.
+absl::Status AsDamage(const absl::Status& status) {
+  if (!absl::IsInternal(status) && !absl::IsInvalidArgument(status)) return status;
+  return absl::DataLossError(
+      absl::StrCat("the store is not as shadowd writes it; restore it from a "
+                   "backup: ",
+                   status.message()));
+}
 
 absl::Status ParseInto(std::string_view bytes, google::protobuf::MessageLite& message) {
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
@@ -152,6 +162,8 @@ class SqliteStore final : public Store {
                                                     int64_t limit) override;
 
  private:
+  absl::StatusOr<v1::StoreContents> LoadAll();
+
   const std::unique_ptr<HotSamples> hot_;
   // Destroyed after the readers, so that the writing connection closes last and takes the WAL with
   // it.
@@ -161,6 +173,12 @@ class SqliteStore final : public Store {
 };
 
 absl::StatusOr<v1::StoreContents> SqliteStore::Load() {
+  absl::StatusOr<v1::StoreContents> contents = LoadAll();
+  if (!contents.ok()) return AsDamage(contents.status());
+  return contents;
+}
+
+absl::StatusOr<v1::StoreContents> SqliteStore::LoadAll() {
   absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
   if (!state.ok()) return state.status();
   Transaction snapshot(**state);
@@ -269,20 +287,24 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                                    const Options& options) {
   const std::string state_path = absl::StrCat(directory, "/state.db");
   const std::string metrics_path = absl::StrCat(directory, "/metrics.db");
-  // Both are checked before one is changed.
+  const auto place = storage::ReadStateIdentity(directory, options.boot_id);
+  if (!place.ok()) return place.status();
+  // All is checked before anything is changed.
   absl::Status status = storage::CheckDatabase(state_path, storage::StateSchema());
   if (status.ok()) status = storage::CheckDatabase(metrics_path, storage::MetricsSchema());
-  if (!status.ok()) return status;
+  if (status.ok() && !options.adopt_copy) status = storage::CheckIdentity(state_path, *place);
+  if (!status.ok()) return AsDamage(status);
   absl::StatusOr<std::unique_ptr<Connection>> metrics =
       storage::OpenDatabase(metrics_path, storage::MetricsSchema());
-  if (!metrics.ok()) return metrics.status();
+  if (!metrics.ok()) return AsDamage(metrics.status());
   absl::StatusOr<std::unique_ptr<Connection>> state =
       storage::OpenDatabase(state_path, storage::StateSchema());
-  if (!state.ok()) return state.status();
+  if (!state.ok()) return AsDamage(state.status());
+  if (status = storage::SaveIdentity(**state, *place); !status.ok()) return AsDamage(status);
   auto hot = std::make_unique<HotSamples>();
   absl::StatusOr<std::unique_ptr<storage::Writer>> writer =
       storage::Writer::Start(*std::move(state), *std::move(metrics), *hot, options);
-  if (!writer.ok()) return writer.status();
+  if (!writer.ok()) return AsDamage(writer.status());
   return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(hot),
                                        *std::move(writer));
 }

@@ -30,11 +30,14 @@ class Store {
     // Of the kernel, which says whether two readings of the monotonic clock can be compared. Empty:
     // not known.
     std::string boot_id = {};
+    // The directory may be a copy of the one that the store was in (state_identity.h): a person
+    // says that the original is not used any more.
+    bool adopt_copy = false;
   };
 
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
-  // them. kFailedPrecondition: a newer schema, or not a shadowd store. kDataLoss: quick_check found
-  // damage; nothing is changed then. Takes no lock: see StateLock.
+  // them. kFailedPrecondition: a newer schema, not a shadowd store, or a copy of another one.
+  // kDataLoss: quick_check found damage. Nothing is changed then. Takes no lock: see StateLock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
                                                      const Options& options);
   virtual ~Store() = default;

@@ -43,12 +43,37 @@ TEST_CASE("a damaged file is refused as data loss and is not changed") {
   SECTION("pages in the middle") { Overwrite(file, 4096, 20000); }
   SECTION("the header") { Overwrite(file, 0, 64); }
   SECTION("nothing is left") { std::filesystem::resize_file(file, 0); }
+  SECTION("a directory is in its place") {
+    std::filesystem::remove(file);
+    std::filesystem::create_directory(file);
+  }
   SECTION("the end is missing") { std::filesystem::resize_file(file, 3 * 4096); }
   const std::string before = ReadFile(file);
   const absl::Status status = OpenStatus(directory.path());
   CHECK(status.code() == absl::StatusCode::kDataLoss);
   CHECK_THAT(std::string(status.message()), Contains(file));
   CHECK(ReadFile(file) == before);
+}
+
+TEST_CASE("a file that is whole, but not as it is written here, is refused as data loss") {
+  const TempDirectory directory;
+  MakeStore(directory.path());
+  struct Damage {
+    const char* file;
+    const char* sql;
+  };
+  const Damage damage = GENERATE(
+      Damage{"state.db", "DELETE FROM meta WHERE key = 'store_id'"},
+      Damage{"state.db", "DROP TABLE meta"}, Damage{"state.db", "DROP TABLE events"},
+      Damage{"state.db", "INSERT INTO resources(name, kind, data) VALUES('x', 99, x'00')"},
+      Damage{"state.db", "INSERT INTO resources(name, kind, data) VALUES('x', 2, x'ffff')"},
+      Damage{"metrics.db", "DROP TABLE chunks"}, Damage{"metrics.db", "DROP TABLE samples"});
+  RunSql(directory.File(damage.file), damage.sql);
+  INFO(damage.sql);
+  absl::Status status = OpenStatus(directory.path());
+  if (status.ok()) status = OpenStore(directory.path())->Load().status();
+  INFO(status);
+  CHECK(absl::IsDataLoss(status));
 }
 
 TEST_CASE("a WAL whose file is missing is refused as data loss") {

@@ -1,6 +1,9 @@
 #include "storage/state_lock.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/storage/child_process.h"
 #include "tests/storage/temp_directory.h"
@@ -54,20 +57,66 @@ TEST_CASE("two directories are locked side by side") {
   CHECK(second.ok());
 }
 
-TEST_CASE("a directory that others may write is refused, and a link is not written through") {
+TEST_CASE("a removed lock file does not unlock the directory") {
+  const TempDirectory directory;
+  const auto lock = StateLock::Take(directory.path());
+  REQUIRE(lock.ok());
+  REQUIRE(std::filesystem::remove(directory.File("lock")));
+  CHECK(absl::IsAlreadyExists(StateLock::Take(directory.path()).status()));
+}
+
+TEST_CASE("a lock that an older daemon holds, on the file alone, counts") {
+  const TempDirectory directory;
+  const int fd = open(directory.File("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  REQUIRE(flock(fd, LOCK_EX | LOCK_NB) == 0);
+  CHECK(absl::IsAlreadyExists(StateLock::Take(directory.path()).status()));
+  close(fd);
+  CHECK(StateLock::Take(directory.path()).ok());
+}
+
+TEST_CASE(
+    "a directory that is not its owner's alone is refused, with its mode and what was wanted") {
   const TempDirectory parent;
   const std::string directory = parent.File("state");
-  std::filesystem::create_directory(directory);
-  std::filesystem::permissions(directory, std::filesystem::perms::all);
-  const absl::Status open = StateLock::Take(directory).status();
-  CHECK(absl::IsFailedPrecondition(open));
-  CHECK_THAT(std::string(open.message()), Catch::Matchers::StartsWith(directory));
+  REQUIRE(mkdir(directory.c_str(), 0700) == 0);
+  struct Row {
+    mode_t mode;
+    bool taken;
+  };
+  for (const Row& row : {Row{0777, false}, Row{0770, false}, Row{0720, false}, Row{01702, false},
+                         Row{0755, true}, Row{0750, true}, Row{0700, true}}) {
+    REQUIRE(chmod(directory.c_str(), row.mode) == 0);
+    const absl::Status status = StateLock::Take(directory).status();
+    INFO(status);
+    CHECK(status.ok() == row.taken);
+    if (row.taken) continue;
+    CHECK(absl::IsFailedPrecondition(status));
+    const std::string message(status.message());
+    CHECK_THAT(message, Catch::Matchers::StartsWith(directory + " has mode "));
+    CHECK_THAT(message, Catch::Matchers::Contains("wanted a state directory that only its owner"));
+  }
+  if (geteuid() != 0) return;
+  REQUIRE(chown(directory.c_str(), 12345, 12345) == 0);
+  const absl::Status status = StateLock::Take(directory).status();
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK_THAT(std::string(status.message()), Catch::Matchers::Contains("uid 12345; wanted uid 0"));
+}
 
-  std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
+TEST_CASE("what is in the way is refused for good, and a link is not written through") {
+  const TempDirectory parent;
+  const std::string file = parent.File("file");
+  std::ofstream(file) << "kept";
+  CHECK(absl::IsFailedPrecondition(StateLock::Take(file).status()));
+
+  const std::string directory = parent.File("state");
+  REQUIRE(mkdir(directory.c_str(), 0700) == 0);
   std::ofstream(parent.File("precious")) << "kept";
   std::filesystem::create_symlink(parent.File("precious"), directory + "/lock");
-  CHECK_FALSE(StateLock::Take(directory).ok());
+  CHECK(absl::IsFailedPrecondition(StateLock::Take(directory).status()));
   CHECK(ReadFile(parent.File("precious")) == "kept");
+  std::filesystem::remove(directory + "/lock");
+  REQUIRE(mkdir((directory + "/lock").c_str(), 0700) == 0);
+  CHECK(absl::IsFailedPrecondition(StateLock::Take(directory).status()));
 }
 
 TEST_CASE("a directory that cannot be made is an error that names it") {

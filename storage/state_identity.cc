@@ -1,0 +1,90 @@
+#include "storage/state_identity.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <fstream>
+#include <memory>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace shadow::storage {
+namespace {
+
+constexpr char kMachineIdFile[] = "/etc/machine-id";
+constexpr char kHasMeta[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'";
+constexpr char kLoadPlace[] =
+    "SELECT (SELECT value FROM meta WHERE key = 'place_machine_id'), "
+    "(SELECT value FROM meta WHERE key = 'place_inode'), "
+    "(SELECT value FROM meta WHERE key = 'place_device'), "
+    "(SELECT value FROM meta WHERE key = 'place_boot_id')";
+constexpr char kSavePlace[] =
+    "INSERT OR REPLACE INTO meta(key, value) VALUES('place_machine_id', ?1), ('place_inode', ?2), "
+    "('place_device', ?3), ('place_boot_id', ?4)";
+
+std::string PlaceText(const StateIdentity& place) {
+  return absl::StrCat("inode ", place.inode, " of device ", place.device, " on machine \"",
+                      place.machine_id, "\"");
+}
+
+bool SamePlace(const StateIdentity& a, const StateIdentity& b) {
+  const bool one_boot = !a.boot_id.empty() && a.boot_id == b.boot_id;
+  return a.machine_id == b.machine_id && a.inode == b.inode && (!one_boot || a.device == b.device);
+}
+
+}  // namespace
+
+absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
+                                                const std::string& boot_id) {
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(directory, ": cannot stat"));
+  }
+  std::ifstream file(kMachineIdFile);
+  std::string machine_id;
+  std::getline(file, machine_id);
+  return StateIdentity{.machine_id = std::string(absl::StripAsciiWhitespace(machine_id)),
+                       .inode = absl::StrCat(info.st_ino),
+                       .device = absl::StrCat(info.st_dev),
+                       .boot_id = boot_id};
+}
+
+absl::Status CheckIdentity(const std::string& path, const StateIdentity& here) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0 && errno == ENOENT) return absl::OkStatus();
+  const absl::StatusOr<std::unique_ptr<Connection>> state =
+      Connection::Open(path, Connection::Access::kReadWrite);
+  if (!state.ok()) return state.status();
+  (*state)->KeepWalOnClose();
+  const absl::StatusOr<int64_t> has_meta = (*state)->QueryInteger(kHasMeta);
+  if (!has_meta.ok()) return has_meta.status();
+  if (*has_meta == 0) return absl::OkStatus();
+  absl::StatusOr<Statement> load = (*state)->Prepare(kLoadPlace);
+  if (!load.ok()) return load.status();
+  if (const absl::StatusOr<bool> row = load->Next(); !row.ok()) return row.status();
+  if (load->IsNull(1)) return absl::OkStatus();
+  const StateIdentity known{.machine_id = std::string(load->Bytes(0)),
+                            .inode = std::string(load->Bytes(1)),
+                            .device = std::string(load->Bytes(2)),
+                            .boot_id = std::string(load->Bytes(3))};
+  if (SamePlace(known, here)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is a copy: it was last used as ", PlaceText(known), ", and is here as ",
+      PlaceText(here),
+      ". Two daemons on one registry would end each other's instances. Nothing was touched. If the "
+      "other one is not used any more (a restore, a move), start once with --recover=adopt-copy"));
+}
+
+absl::Status SaveIdentity(Connection& state, const StateIdentity& here) {
+  absl::StatusOr<Statement> save = state.Prepare(kSavePlace);
+  if (!save.ok()) return save.status();
+  save->BindText(1, here.machine_id);
+  save->BindText(2, here.inode);
+  save->BindText(3, here.device);
+  save->BindText(4, here.boot_id);
+  return save->Run();
+}
+
+}  // namespace shadow::storage

@@ -1,0 +1,33 @@
+// Where a store lives: so that a copy is not taken for its original.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/sqlite.h"
+
+namespace shadow::storage {
+
+// Two daemons on one registry would end each other's instances, so a store knows its place: the
+// host by its machine id, the directory by its inode, and, within one boot, the device: device
+// numbers may be others after a boot. (The clone of a whole machine is not told from it.)
+struct StateIdentity {
+  std::string machine_id;  // Empty: the host has none.
+  std::string inode;
+  std::string device;
+  std::string boot_id;  // Empty: not known.
+};
+
+// `boot_id` as of now.
+absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
+                                                const std::string& boot_id);
+
+// Whether the closed state.db at `path` was last used as `here`. OK too if it is not there, or of a
+// version that did not note it. Changes nothing. kFailedPrecondition: it is a copy; the message
+// says how to go on.
+absl::Status CheckIdentity(const std::string& path, const StateIdentity& here);
+
+absl::Status SaveIdentity(Connection& state, const StateIdentity& here);
+
+}  // namespace shadow::storage
