@@ -22,6 +22,8 @@ constexpr char kDefaultListen[] = "unix:/run/shadowd/shadowd.sock";
 constexpr char kDefaultStateDir[] = "/var/lib/shadowd";
 constexpr absl::Duration kRetentionMin = absl::Hours(1);
 constexpr absl::Duration kRetentionMax = absl::Hours(24 * 3660);
+constexpr int64_t kFewestEventsMax = 1000;
+constexpr int64_t kMostEventsMax = 1'000'000'000;
 constexpr int64_t kLogBytesMin = 4096;
 constexpr int64_t kLogBytesMax = int64_t{1} << 30;
 
@@ -130,12 +132,14 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
     return retentions;
   }
+  config.events_max = file.has_events_max() ? file.events_max() : 1'000'000;
   config.effect_workers = file.has_effect_workers() ? file.effect_workers() : 8;
   config.instances_max = file.has_instances_max() ? file.instances_max() : 1000;
   config.instance_log_max_bytes =
       file.instance_log_max_bytes() == 0 ? 1 << 20 : file.instance_log_max_bytes();
   config.enable_reflection = file.enable_reflection();
   absl::Status status = CheckRange("effect_workers", config.effect_workers, 1, 64);
+  status.Update(CheckRange("events_max", config.events_max, kFewestEventsMax, kMostEventsMax));
   status.Update(CheckRange("instances_max", config.instances_max, 1, 100'000));
   status.Update(CheckRange("instance_log_max_bytes", config.instance_log_max_bytes, kLogBytesMin,
                            kLogBytesMax));

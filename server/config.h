@@ -23,6 +23,7 @@ struct Config {
   absl::Duration rollup_1h_retention;
   absl::Duration decision_retention;
   absl::Duration event_retention;
+  int64_t events_max = 0;
   int effect_workers = 0;
   int instances_max = 0;
   int64_t instance_log_max_bytes = 0;

@@ -99,6 +99,7 @@ absl::Status RunDaemon(const Config& config) {
                                               .rollup_1h_retention = config.rollup_1h_retention,
                                               .decision_retention = config.decision_retention,
                                               .event_retention = config.event_retention,
+                                              .events_max = config.events_max,
                                               .boot_id = BootId(),
                                               .adopt_copy = config.adopt_copy});
   if (!store.ok()) return store.status();

@@ -15,19 +15,21 @@ constexpr char kRemoveSamples[] =
 constexpr char kRemoveRequests[] =
     "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
 
-// ?1: expired before it; ?2: rows of a slice; ?3: the wall clock.
+// ?1: expired before it; ?2: rows of a slice; ?3: the wall clock; ?4: expired up to this number.
 constexpr char kFindEvents[] =
     "WITH slice AS (SELECT revision, time_ns FROM events ORDER BY revision LIMIT ?2) "
     "SELECT max(revision) FROM slice WHERE time_ns < ?1 AND revision < "
     "(SELECT ifnull(min(revision), 9223372036854775807) FROM slice "
-    "WHERE time_ns BETWEEN ?1 AND ?3)";
+    "WHERE time_ns BETWEEN ?1 AND ?3) OR revision <= ?4";
+constexpr char kNewestEvent[] = "SELECT ifnull(max(revision), 0) FROM events";
 constexpr char kRemoveEvents[] = "DELETE FROM events WHERE revision <= ?1";
 constexpr char kNoteEvents[] = "UPDATE meta SET value = ?1 WHERE key = 'events_removed'";
 
 constexpr char kFindDecisions[] =
     "WITH slice AS (SELECT id, time_ns FROM decisions ORDER BY id LIMIT ?2) "
     "SELECT max(id) FROM slice WHERE time_ns < ?1 AND id < "
-    "(SELECT ifnull(min(id), 9223372036854775807) FROM slice WHERE time_ns BETWEEN ?1 AND ?3)";
+    "(SELECT ifnull(min(id), 9223372036854775807) FROM slice WHERE time_ns BETWEEN ?1 AND ?3) "
+    "OR id <= ?4";
 constexpr char kRemoveDecisions[] = "DELETE FROM decisions WHERE id <= ?1";
 constexpr char kNoteDecisions[] = "UPDATE meta SET value = ?1 WHERE key = 'decisions_removed'";
 
@@ -57,6 +59,12 @@ struct Retention::Numbered {
   const char* find;
   const char* remove;
   const char* note;
+};
+
+struct Retention::Expired {
+  absl::Time before;
+  absl::Time wall;
+  int64_t until_number = 0;
 };
 
 absl::StatusOr<std::unique_ptr<Retention>> Retention::Prepare(Connection& state,
@@ -99,11 +107,15 @@ absl::StatusOr<bool> Retention::RemoveSlice(const ClockLook& look) {
     removed = RollUpSlice(resolution, now - retentions[resolution]);
     if (!removed.ok() || *removed) return removed;
   }
+  const absl::StatusOr<int64_t> newest = state_.QueryInteger(kNewestEvent);
+  if (!newest.ok()) return newest.status();
   removed = RemoveNumbered({kFindEvents, kRemoveEvents, kNoteEvents},
-                           now - options_.event_retention, look.wall);
+                           {.before = now - options_.event_retention,
+                            .wall = look.wall,
+                            .until_number = *newest - options_.events_max});
   if (!removed.ok() || *removed) return removed;
   removed = RemoveNumbered({kFindDecisions, kRemoveDecisions, kNoteDecisions},
-                           now - options_.decision_retention, look.wall);
+                           {.before = now - options_.decision_retention, .wall = look.wall});
   if (!removed.ok() || *removed) return removed;
   return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention, kSliceRowsMax);
 }
@@ -124,15 +136,15 @@ absl::StatusOr<bool> Retention::RollUpSlice(size_t resolution, absl::Time before
   return chunks > 0;
 }
 
-absl::StatusOr<bool> Retention::RemoveNumbered(const Numbered& table, absl::Time before,
-                                               absl::Time wall) {
+absl::StatusOr<bool> Retention::RemoveNumbered(const Numbered& table, const Expired& expired) {
   int64_t last = 0;
   {
     absl::StatusOr<Statement> oldest = state_.Prepare(table.find);
     if (!oldest.ok()) return oldest.status();
-    oldest->Bind(1, ToNanos(before));
+    oldest->Bind(1, ToNanos(expired.before));
     oldest->Bind(2, kSliceRowsMax);
-    oldest->Bind(3, ToNanos(wall));
+    oldest->Bind(3, ToNanos(expired.wall));
+    oldest->Bind(4, expired.until_number);
     const absl::StatusOr<bool> row = oldest->Next();
     if (!row.ok()) return row.status();
     if (!*row || oldest->IsNull(0)) return false;

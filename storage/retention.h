@@ -36,6 +36,7 @@ class Retention {
 
  private:
   struct Numbered;  // A table whose rows have ascending numbers.
+  struct Expired;   // Which of them.
 
   Retention(Connection& state, Connection& metrics, SampleTables& samples, RollUps roll_ups,
             std::optional<RetentionTime> time, const Store::Options& options)
@@ -48,7 +49,7 @@ class Retention {
 
   absl::Status Look(const ClockLook& now);
   absl::StatusOr<bool> RollUpSlice(size_t resolution, absl::Time before);
-  absl::StatusOr<bool> RemoveNumbered(const Numbered& table, absl::Time before, absl::Time wall);
+  absl::StatusOr<bool> RemoveNumbered(const Numbered& table, const Expired& expired);
 
   Connection& state_;
   Connection& metrics_;

@@ -26,6 +26,7 @@ class Store {
     absl::Duration rollup_1h_retention = absl::Hours(24 * 400);
     absl::Duration decision_retention = absl::Hours(24 * 7);
     absl::Duration event_retention = absl::Hours(24 * 7);
+    int64_t events_max = 1'000'000;  // Of the newest ones, by their numbers.
     absl::Duration request_retention = absl::Hours(24);
     // Of the kernel, which says whether two readings of the monotonic clock can be compared. Empty:
     // not known.
@@ -56,14 +57,14 @@ class Store {
   // with it.
   virtual void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) = 0;
 
-  // Removes what is older than its retention, in slices of at most 10,000 rows, on the writer
-  // thread, between commits. Returns when all is removed, so it must not be called from a `done`.
-  // What has passed is what passed on the monotonic clock, so a wall clock that was set forward
-  // removes nothing before a week of running (storage/retention_clock.h).
-  // Samples become means of 5 minutes, these means of hours, and these are
-  // removed, each by the chunk, when the last of it is too old for its resolution. A mean has the
-  // time at which its 5 minutes or its hour (UTC) begin. Samples of an erased pool also stay until
-  // their retention ends.
+  // Removes what is older than its retention, and the oldest events beyond `events_max`, in slices
+  // of at most 10,000 rows, on the writer thread, between commits. Returns when all is removed, so
+  // it must not be called from a `done`. What has passed is what passed on the monotonic clock, so
+  // a wall clock that was set forward removes nothing before a week of running
+  // (storage/retention_clock.h). Samples become means of 5 minutes, these means of hours, and these
+  // are removed, each by the chunk, when the last of it is too old for its resolution. A mean has
+  // the time at which its 5 minutes or its hour (UTC) begin. Samples of an erased pool also stay
+  // until their retention ends.
   virtual void Prune(absl::Time wall, absl::Duration mono) = 0;
 
   // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest

@@ -1,5 +1,6 @@
 #include "storage/retention.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "storage/store.h"
@@ -53,6 +54,20 @@ TEST_CASE("what is older than its retention is removed, each kind by its own") {
   REQUIRE(contents.ok());
   REQUIRE(contents->requests_size() == 401);
   CHECK(contents->requests(0).request_id() == "600");
+}
+
+TEST_CASE("events are bounded by number too, and the oldest go first") {
+  const TempDirectory directory;
+  const int64_t events_max = GENERATE(1, 50, 301, 1000);
+  const std::unique_ptr<Store> store = OpenStore(
+      directory.path(), {.event_retention = absl::Seconds(300), .events_max = events_max});
+  Fill(*store);
+  PruneAt(*store, 1000);
+  const auto events = store->ReadEvents(0, "", 10000);
+  REQUIRE(events.ok());
+  CHECK(std::ssize(*events) == std::min<int64_t>(events_max, 301));
+  CHECK(events->back().revision() == 1000);
+  CHECK(absl::IsOutOfRange(store->ReadEvents(events->front().revision() - 2, "", 10).status()));
 }
 
 TEST_CASE("reading on from an event that was removed is out of range") {

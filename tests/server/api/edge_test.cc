@@ -108,6 +108,7 @@ TEST_CASE("settings out of their range are refused by name") {
   CHECK(defaults->sample_retention == absl::Hours(24 * 35));
   CHECK(defaults->rollup_5m_retention == absl::Hours(24 * 90));
   CHECK(defaults->rollup_1h_retention == absl::Hours(24 * 400));
+  CHECK(defaults->events_max == 1'000'000);
   struct Case {
     const char* field;
     void (*set)(v1::DaemonConfig&);
@@ -121,6 +122,7 @@ TEST_CASE("settings out of their range are refused by name") {
       {"effect_workers", [](v1::DaemonConfig& config) { config.set_effect_workers(0); }},
       {"instances_max", [](v1::DaemonConfig& config) { config.set_instances_max(-1); }},
       {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},
+      {"events_max", [](v1::DaemonConfig& config) { config.set_events_max(999); }},
       {"instance_log_max_bytes",
        [](v1::DaemonConfig& config) { config.set_instance_log_max_bytes(1); }},
       {"rollup_1h_retention",
