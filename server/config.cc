@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/tokenizer.h"
@@ -145,6 +146,22 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
                            kLogBytesMax));
   if (!status.ok()) return status;
   return config;
+}
+
+std::vector<std::string> NeedRestart(const Config& running, const Config& fresh) {
+  const std::pair<const char*, bool> differs[] = {
+      {"listen", running.socket_path != fresh.socket_path},
+      {"state_dir", running.state_dir != fresh.state_dir},
+      {"effect_workers", running.effect_workers != fresh.effect_workers},
+      {"instances_max", running.instances_max != fresh.instances_max},
+      {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},
+      {"enable_reflection", running.enable_reflection != fresh.enable_reflection},
+  };
+  std::vector<std::string> fields;
+  for (const auto& [field, other] : differs) {
+    if (other) fields.emplace_back(field);
+  }
+  return fields;
 }
 
 }  // namespace shadow

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,5 +40,8 @@ absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path);
 
 // Fills in the defaults. kInvalidArgument: a FieldError that names the field.
 absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& config);
+
+// The fields in which `fresh` differs from `running` and that count only after a restart.
+std::vector<std::string> NeedRestart(const Config& running, const Config& fresh);
 
 }  // namespace shadow

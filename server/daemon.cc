@@ -3,7 +3,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cinttypes>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -60,48 +62,88 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& s
   return adapters;
 }
 
+Store::Options StoreOptions(const Config& config) {
+  return {.sample_retention = config.sample_retention,
+          .rollup_5m_retention = config.rollup_5m_retention,
+          .rollup_1h_retention = config.rollup_1h_retention,
+          .decision_retention = config.decision_retention,
+          .event_retention = config.event_retention,
+          .events_max = config.events_max,
+          .boot_id = BootId(),
+          .adopt_copy = config.adopt_copy};
+}
+
+// What KeepHouse looks after.
+struct House {
+  ControlThread& control;
+  ApiServer& server;
+  Store& store;
+  Clock& clock;
+  const ConfigReader& read_config;
+  const Config& config;  // Of the start.
+};
+
+void Reload(House& house) {
+  const auto fresh = house.read_config();
+  if (!fresh.ok()) {
+    spdlog::error("the configuration is not reloaded, the old one goes on: {}",
+                  std::string(fresh.status().message()));
+    return;
+  }
+  for (const std::string& field : NeedRestart(house.config, *fresh)) {
+    spdlog::warn("{} of the configuration has changed, which needs a restart", field);
+  }
+  spdlog::set_level(spdlog::level::from_str(fresh->log_level));
+  house.server.SetAdmins(fresh->admin_uids);
+  house.store.Configure(StoreOptions(*fresh));
+  spdlog::info("the configuration is reloaded");
+}
+
+// As systemd's Type=notify wants it told.
+void ReloadAndTell(House& house) {
+  const int64_t now_us = absl::ToInt64Microseconds(house.clock.Now().mono);
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_us);
+  Reload(house);
+  sd_notify(0, "READY=1");
+}
+
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
-void KeepHouse(ControlThread& control, ApiServer& server, Store& store, Clock& clock,
-               const std::atomic<bool>& failed) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
+void KeepHouse(House& house, const std::atomic<bool>& failed) {
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited, signal);
   const timespec soon = absl::ToTimespec(kHousekeepingInterval);
-  const timespec later = absl::ToTimespec(kPruneInterval);
   bool serving = false;
-  absl::Duration next_prune = clock.Now().mono;  // Also where no daemon lives for an interval.
+  absl::Duration next_prune =
+      house.clock.Now().mono;  // Also where no daemon lives for an interval.
   while (!failed) {
-    const int signal = sigtimedwait(&ends, nullptr, serving ? &later : &soon);
-    if (signal > 0) return;
-    if (!serving && control.snapshot()->recovered) {
+    const timespec later =
+        absl::ToTimespec(std::max(absl::Milliseconds(1), next_prune - house.clock.Now().mono));
+    const int signal = sigtimedwait(&awaited, nullptr, serving ? &later : &soon);
+    if (signal == SIGHUP && serving) ReloadAndTell(house);
+    if (signal == SIGHUP && !serving) Reload(house);
+    if (signal == SIGTERM || signal == SIGINT) return;
+    if (!serving && house.control.snapshot()->recovered) {
       serving = true;
-      server.SetServing(true);
+      house.server.SetServing(true);
       sd_notify(0, "READY=1");
       spdlog::info("serving");
     }
-    if (clock.Now().mono < next_prune) continue;
-    next_prune = clock.Now().mono + kPruneInterval;
-    const Instant now = clock.Now();
-    store.Prune(now.wall, now.mono);
+    const Instant now = house.clock.Now();
+    if (now.mono < next_prune) continue;
+    next_prune = now.mono + kPruneInterval;
+    house.store.Prune(now.wall, now.mono);
   }
 }
 
 }  // namespace
 
-absl::Status RunDaemon(const Config& config) {
+absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   auto lock = StateLock::Take(config.state_dir);
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
   SystemClock clock;
-  auto store = Store::Open(config.state_dir, {.sample_retention = config.sample_retention,
-                                              .rollup_5m_retention = config.rollup_5m_retention,
-                                              .rollup_1h_retention = config.rollup_1h_retention,
-                                              .decision_retention = config.decision_retention,
-                                              .event_retention = config.event_retention,
-                                              .events_max = config.events_max,
-                                              .boot_id = BootId(),
-                                              .adopt_copy = config.adopt_copy});
+  auto store = Store::Open(config.state_dir, StoreOptions(config));
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();
@@ -144,7 +186,13 @@ absl::Status RunDaemon(const Config& config) {
   spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
                contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
-  KeepHouse(control, **server, **store, clock, failed);
+  House house{.control = control,
+              .server = **server,
+              .store = **store,
+              .clock = clock,
+              .read_config = read_config,
+              .config = config};
+  KeepHouse(house, failed);
   sd_notify(0, "STOPPING=1");
   spdlog::info("stopping; instances go on");
   (*server)->SetServing(false);

@@ -40,7 +40,12 @@ absl::StatusOr<shadow::Config> ConfigOf(const Flags& flags, bool config_given) {
   }
   if (!flags.state_dir.empty()) file.set_state_dir(flags.state_dir);
   if (!flags.listen.empty()) file.set_listen(flags.listen);
-  return shadow::ResolveConfig(file);
+  auto config = shadow::ResolveConfig(file);
+  if (!config.ok()) return config;
+  for (const std::string& decided : flags.recover) {
+    (decided == "end" ? config->end_unknown : config->adopt_copy) = true;
+  }
+  return config;
 }
 
 void StartLog(const std::string& level) {
@@ -53,11 +58,10 @@ void StartLog(const std::string& level) {
 }
 
 void BlockSignals() {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited, signal);
+  pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -91,16 +95,14 @@ int main(int argc, char** argv) {
   }
   auto config = ConfigOf(flags, config_flag->count() > 0);
   if (!config.ok()) return Fail(config.status(), kExitConfig);
-  for (const std::string& decided : flags.recover) {
-    (decided == "end" ? config->end_unknown : config->adopt_copy) = true;
-  }
   if (flags.check_config) {
     std::cout << "configuration is good\n";
     return 0;
   }
   BlockSignals();
   StartLog(config->log_level);
-  const absl::Status status = shadow::RunDaemon(*config);
+  const absl::Status status =
+      shadow::RunDaemon(*config, [&] { return ConfigOf(flags, config_flag->count() > 0); });
   if (status.ok()) return 0;
   if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
   // What is damaged is not better at the next try.

@@ -69,14 +69,13 @@ struct Retention::Expired {
 
 absl::StatusOr<std::unique_ptr<Retention>> Retention::Prepare(Connection& state,
                                                               Connection& metrics,
-                                                              SampleTables& samples,
-                                                              const Store::Options& options) {
+                                                              SampleTables& samples) {
   absl::StatusOr<RollUps> roll_ups = RollUps::Prepare(metrics);
   if (!roll_ups.ok()) return roll_ups.status();
   absl::StatusOr<std::optional<RetentionTime>> time = LoadRetentionTime(state);
   if (!time.ok()) return time.status();
   return std::unique_ptr<Retention>(
-      new Retention(state, metrics, samples, *std::move(roll_ups), *std::move(time), options));
+      new Retention(state, metrics, samples, *std::move(roll_ups), *std::move(time)));
 }
 
 absl::Status Retention::Look(const ClockLook& now) {
@@ -93,16 +92,16 @@ absl::Status Retention::Look(const ClockLook& now) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Retention::RemoveSlice(const ClockLook& look) {
+absl::StatusOr<bool> Retention::RemoveSlice(const Store::Options& options, const ClockLook& look) {
   if (absl::Status looked = Look(look); !looked.ok()) return looked;
   const absl::Time now = time_->time;
-  const absl::Time samples_from = now - options_.sample_retention;
+  const absl::Time samples_from = now - options.sample_retention;
   if (samples_.MakeOldDue(ToNanos(samples_from))) return true;
   absl::StatusOr<bool> removed =
       RemoveExpired(metrics_, kRemoveSamples, samples_from, kSliceRowsMax);
   if (!removed.ok() || *removed) return removed;
   const std::array<absl::Duration, kResolutions.size()> retentions = {
-      options_.sample_retention, options_.rollup_5m_retention, options_.rollup_1h_retention};
+      options.sample_retention, options.rollup_5m_retention, options.rollup_1h_retention};
   for (size_t resolution = 0; resolution < retentions.size(); ++resolution) {
     removed = RollUpSlice(resolution, now - retentions[resolution]);
     if (!removed.ok() || *removed) return removed;
@@ -110,14 +109,14 @@ absl::StatusOr<bool> Retention::RemoveSlice(const ClockLook& look) {
   const absl::StatusOr<int64_t> newest = state_.QueryInteger(kNewestEvent);
   if (!newest.ok()) return newest.status();
   removed = RemoveNumbered({kFindEvents, kRemoveEvents, kNoteEvents},
-                           {.before = now - options_.event_retention,
+                           {.before = now - options.event_retention,
                             .wall = look.wall,
-                            .until_number = *newest - options_.events_max});
+                            .until_number = *newest - options.events_max});
   if (!removed.ok() || *removed) return removed;
   removed = RemoveNumbered({kFindDecisions, kRemoveDecisions, kNoteDecisions},
-                           {.before = now - options_.decision_retention, .wall = look.wall});
+                           {.before = now - options.decision_retention, .wall = look.wall});
   if (!removed.ok() || *removed) return removed;
-  return RemoveExpired(state_, kRemoveRequests, now - options_.request_retention, kSliceRowsMax);
+  return RemoveExpired(state_, kRemoveRequests, now - options.request_retention, kSliceRowsMax);
 }
 
 absl::StatusOr<bool> Retention::RollUpSlice(size_t resolution, absl::Time before) {

@@ -24,28 +24,26 @@ inline constexpr size_t kSliceChunksMax = 1'000;  // Of some 500 bytes each.
 class Retention {
  public:
   static absl::StatusOr<std::unique_ptr<Retention>> Prepare(Connection& state, Connection& metrics,
-                                                            SampleTables& samples,
-                                                            const Store::Options& options);
+                                                            SampleTables& samples);
 
   // Removes at most kSliceRowsMax rows of one table, or rolls up about
   // kSliceChunksMax chunks, in a transaction of its own. False: nothing is left to do. True may
   // also mean that a compaction has to come first. Ages count from a RetentionTime. Events and
   // decisions go from the oldest on, without gaps: one that expired waits for those before it that
   // have not, but not for those from the wall clock's future.
-  absl::StatusOr<bool> RemoveSlice(const ClockLook& now);
+  absl::StatusOr<bool> RemoveSlice(const Store::Options& options, const ClockLook& now);
 
  private:
   struct Numbered;  // A table whose rows have ascending numbers.
   struct Expired;   // Which of them.
 
   Retention(Connection& state, Connection& metrics, SampleTables& samples, RollUps roll_ups,
-            std::optional<RetentionTime> time, const Store::Options& options)
+            std::optional<RetentionTime> time)
       : state_(state),
         metrics_(metrics),
         samples_(samples),
         roll_ups_(std::move(roll_ups)),
-        time_(std::move(time)),
-        options_(options) {}
+        time_(std::move(time)) {}
 
   absl::Status Look(const ClockLook& now);
   absl::StatusOr<bool> RollUpSlice(size_t resolution, absl::Time before);
@@ -56,7 +54,6 @@ class Retention {
   SampleTables& samples_;
   RollUps roll_ups_;
   std::optional<RetentionTime> time_;  // As it is stored.
-  const Store::Options options_;
 };
 
 }  // namespace shadow::storage

@@ -145,6 +145,7 @@ class SqliteStore final : public Store {
   void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) override {
     writer_->Commit(std::move(batch), std::move(done));
   }
+  void Configure(const Options& options) override { writer_->Configure(options); }
   void Prune(absl::Time wall, absl::Duration mono) override { writer_->Prune(wall, mono); }
 
   absl::StatusOr<v1::StoreContents> Load() override;

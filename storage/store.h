@@ -67,6 +67,10 @@ class Store {
   // until their retention ends.
   virtual void Prune(absl::Time wall, absl::Duration mono) = 0;
 
+  // From the next Prune on: the retentions and `events_max` of `options`; the rest of it does not
+  // count.
+  virtual void Configure(const Options& options) = 0;
+
   // Samples of `pool` ("pools/web") in (after, until], oldest first, at most `limit` (the oldest
   // ones), and before the first of them means of at most `coarsest`: zero gives none, 5 minutes and
   // 1 hour those. Costs as much as is returned, however much there is of others and of other times.

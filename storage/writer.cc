@@ -20,9 +20,10 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
   std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics),
                                             *std::move(state_tables), *std::move(sample_tables)));
   absl::StatusOr<std::unique_ptr<Retention>> retention =
-      Retention::Prepare(*writer->state_, *writer->metrics_, writer->sample_tables_, options);
+      Retention::Prepare(*writer->state_, *writer->metrics_, writer->sample_tables_);
   if (!retention.ok()) return retention.status();
   writer->retention_ = *std::move(retention);
+  writer->options_ = options;
   writer->prune_look_.boot_id = options.boot_id;
   writer->thread_ = std::thread([raw = writer.get()] { raw->Run(); });
   return writer;
@@ -56,6 +57,11 @@ void Writer::Commit(v1::WriteBatch batch, Done done) {
   done(absl::ResourceExhaustedError(absl::StrCat("the store is behind: ", kWaitingBatchesMax,
                                                  " batches or ", kWaitingSamplesMax,
                                                  " samples wait to be written; try again later")));
+}
+
+void Writer::Configure(const Store::Options& options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
 }
 
 void Writer::Prune(absl::Time wall, absl::Duration mono) {
@@ -106,6 +112,7 @@ bool Writer::NextWork(Work& work) {
   waiting_samples_ -= samples;
   work.prune = prune_is_due();
   work.prune_look = prune_look_;
+  work.options = options_;
   work.prune_ticket = prune_asked_;
   return true;
 }
@@ -174,7 +181,7 @@ void Writer::CompactSlice() {
 void Writer::PruneSlice(const Work& work) {
   bool more = false;
   if (broken_.ok()) {
-    const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.prune_look);
+    const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.options, work.prune_look);
     if (removed.ok()) {
       more = *removed;
     } else {

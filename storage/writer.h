@@ -50,6 +50,7 @@ class Writer {
 
   // As in Store.
   void Commit(v1::WriteBatch batch, Done done);
+  void Configure(const Store::Options& options);
   void Prune(absl::Time wall, absl::Duration mono);
 
   // Writes what is waiting, ends a Prune at its next slice, then the thread; what chunks could
@@ -68,6 +69,7 @@ class Writer {
     std::vector<Entry> group;
     bool prune = false;
     ClockLook prune_look;
+    Store::Options options;
     uint64_t prune_ticket = 0;
   };
 
@@ -97,6 +99,7 @@ class Writer {
   std::condition_variable pruned_;
   std::deque<Entry> waiting_;
   int64_t waiting_samples_ = 0;
+  Store::Options options_;
   ClockLook prune_look_;  // Of the last call: an earlier one may have seen a clock that was wrong.
   uint64_t prune_asked_ = 0;
   uint64_t prune_finished_ = 0;  // Calls of Prune up to this one are served.

@@ -77,14 +77,14 @@ class ApiServerImpl final : public ApiServer {
     SetServing(false);
     // The acceptors leak connections that come before the start or after the shutdown of the
     // server.
-    auto listener =
-        Listener::Open(options.socket_path, [this, admins = options.admin_uids](int fd, uid_t uid) {
-          Acceptor& acceptor = RoleOf(uid, admins) == Role::kAdmin ? *admin_ : *reader_;
-          Acceptor::NewConnectionParameters connection;
-          connection.listener_fd = -1;
-          connection.fd = fd;
-          acceptor.HandleNewConnection(&connection);
-        });
+    SetAdmins(options.admin_uids);
+    auto listener = Listener::Open(options.socket_path, [this](int fd, uid_t uid) {
+      Acceptor& acceptor = RoleNow(uid) == Role::kAdmin ? *admin_ : *reader_;
+      Acceptor::NewConnectionParameters connection;
+      connection.listener_fd = -1;
+      connection.fd = fd;
+      acceptor.HandleNewConnection(&connection);
+    });
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
     return absl::OkStatus();
@@ -94,6 +94,11 @@ class ApiServerImpl final : public ApiServer {
 
   void SetServing(bool serving) override {
     server_->GetHealthCheckService()->SetServingStatus(serving);
+  }
+
+  void SetAdmins(std::set<uid_t> admin_uids) override {
+    const std::lock_guard lock(admins_mutex_);
+    admins_ = std::move(admin_uids);
   }
 
   void Shutdown() override {
@@ -107,6 +112,13 @@ class ApiServerImpl final : public ApiServer {
   }
 
  private:
+  Role RoleNow(uid_t uid) {
+    const std::lock_guard lock(admins_mutex_);
+    return RoleOf(uid, admins_);
+  }
+
+  std::mutex admins_mutex_;
+  std::set<uid_t> admins_;  // Under it.
   DnaServiceImpl dnas_;
   PoolServiceImpl pools_;
   ShadowPoolServiceImpl shadows_;

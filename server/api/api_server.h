@@ -27,6 +27,9 @@ class ApiServer {
 
   virtual void SetServing(bool serving) = 0;
 
+  // Thread-safe. Of connections from now on: those that are open keep their role.
+  virtual void SetAdmins(std::set<uid_t> admin_uids) = 0;
+
   // No new calls; those under way are cancelled after kDrainTimeout. Blocks.
   virtual void Shutdown() = 0;
 

@@ -105,6 +105,20 @@ TEST_CASE("numbers do not begin again when everything was removed") {
   CHECK(absl::IsOutOfRange(store->ReadEvents(999, "", 10).status()));
 }
 
+TEST_CASE("other retentions count from the next removal on") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);
+  Fill(*store);
+  Store::Options options = kOptions;
+  options.event_retention = absl::Seconds(10);
+  options.events_max = 5;
+  store->Configure(options);
+  CHECK(store->ReadEvents(0, "", 10000)->size() == 1000);
+  PruneAt(*store, 1000);
+  CHECK(store->ReadEvents(0, "", 10000)->size() == 5);
+  CHECK(store->ReadDecisions("pools/web", 0, 10000)->size() == 201);
+}
+
 TEST_CASE("nothing is removed before its time, and twice is as good as once") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kOptions);

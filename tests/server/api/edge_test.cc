@@ -140,5 +140,19 @@ TEST_CASE("settings out of their range are refused by name") {
   }
 }
 
+TEST_CASE("of a changed configuration, what counts only after a restart is named") {
+  const auto running = ResolveConfig({});
+  REQUIRE(running.ok());
+  Config fresh = *running;
+  fresh.log_level = "debug";
+  fresh.admin_uids = {7};
+  fresh.event_retention = absl::Hours(2);
+  fresh.events_max = 2000;
+  CHECK(NeedRestart(*running, fresh).empty());
+  fresh.state_dir = "/elsewhere";
+  fresh.effect_workers = 3;
+  CHECK(NeedRestart(*running, fresh) == std::vector<std::string>{"state_dir", "effect_workers"});
+}
+
 }  // namespace
 }  // namespace shadow

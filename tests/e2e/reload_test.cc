@@ -1,0 +1,59 @@
+// SIGHUP: the configuration is read again while the daemon serves.
+#include <signal.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/e2e/shadow_world.h"
+
+namespace shadow {
+namespace {
+
+class Reloading {
+ public:
+  // Returns once the log has a further line with `word`.
+  bool With(const std::string& config, const std::string& word) {
+    const size_t before = Count(word);
+    std::ofstream(daemon.directory() + "/shadowd.textproto") << config;
+    kill(daemon.pid(), SIGHUP);
+    return PollUntil(DaemonProcess::kStopTimeout, [&] { return Count(word) > before; });
+  }
+
+  size_t Count(const std::string& word) const {
+    const std::string log = daemon.Log();
+    size_t count = 0;
+    for (size_t at = log.find(word); at != std::string::npos; at = log.find(word, at + 1)) ++count;
+    return count;
+  }
+
+  bool Answers() {
+    return DaemonProcess::Call(daemon.server(), &v1::ServerService::Stub::GetServerStatus, {}).ok();
+  }
+
+  DaemonProcess daemon{SHADOW_BIN_DIR};
+};
+
+TEST_CASE("a bad configuration is refused as a whole, and the old one goes on") {
+  Reloading reload;
+  CHECK(reload.With("log_level: \"info\"\nevents_max: 5\n", "events_max: 5 is not between"));
+  CHECK(reload.With("log_level: \"info\"\nno_field: 1\n", "shadowd.textproto:2:"));
+  CHECK(reload.Count("is not reloaded, the old one goes on") == 2);
+  CHECK(reload.Answers());
+}
+
+TEST_CASE("what can change at once does, and what needs a restart is named") {
+  Reloading reload;
+  CHECK(reload.With("log_level: \"info\"\neffect_workers: 3\nevents_max: 5000\n",
+                    "the configuration is reloaded"));
+  CHECK(reload.Count("effect_workers of the configuration has changed, which needs a restart") ==
+        1);
+  CHECK(reload.Count("needs a restart") == 1);
+  CHECK(reload.With("log_level: \"error\"\neffect_workers: 4\n", "needs a restart"));
+  CHECK(reload.With("log_level: \"loud\"\n", "is not reloaded"));
+  CHECK(reload.Count("the configuration is reloaded") == 1);  // That is no error.
+  CHECK(reload.Answers());
+  CHECK(reload.daemon.Terminate() == 0);
+}
+
+}  // namespace
+}  // namespace shadow
