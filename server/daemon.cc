@@ -8,6 +8,7 @@
 #include <cinttypes>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -167,6 +168,9 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
          workers.Run(count, part);
        }});
   absl::Status status = loop.Load(*contents, clock.Now());
+  for (Store::Finding& finding : (*store)->TakeFindings()) {
+    loop.AddFinding(std::move(finding.name), std::move(finding.text));
+  }
   if (status.ok()) status = Relearn(**store, loop, workers, clock.Now().wall);
   if (!status.ok()) return status;
 

@@ -1,5 +1,7 @@
 #include "storage/store.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -32,19 +34,18 @@ constexpr char kLastRevision[] =
 constexpr char kLastDecision[] =
     "SELECT max(ifnull((SELECT max(id) FROM decisions), 0), value) "
     "FROM meta WHERE key = 'decisions_removed'";
-constexpr char kResources[] = "SELECT kind, data FROM resources ORDER BY id";
+constexpr char kResources[] = "SELECT kind, data, name FROM resources ORDER BY id";
 constexpr char kRequests[] = "SELECT data FROM requests ORDER BY rowid";
 
 constexpr char kDecisions[] =
-    "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+    "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC";
 
 constexpr char kEventsRemoved[] = "SELECT value FROM meta WHERE key = 'events_removed'";
-constexpr char kAllEvents[] =
-    "SELECT data FROM events WHERE revision > ?1 ORDER BY revision LIMIT ?2";
-// '0' follows '/': the names that begin with ?3 and '/'.
+constexpr char kAllEvents[] = "SELECT data FROM events WHERE revision > ?1 ORDER BY revision";
+// '0' follows '/': the names that begin with ?2 and '/'.
 constexpr char kEventsBelow[] =
     "SELECT data FROM events WHERE revision > ?1 "
-    "AND (name = ?3 OR (name > ?3 || '/' AND name < ?3 || '0')) ORDER BY revision LIMIT ?2";
+    "AND (name = ?2 OR (name > ?2 || '/' AND name < ?2 || '0')) ORDER BY revision";
 
 // Our SQL does not fit what is in a file that is whole as a file.
 absl::Status AsDamage(const absl::Status& status) {
@@ -55,24 +56,29 @@ absl::Status AsDamage(const absl::Status& status) {
                    status.message()));
 }
 
+bool IsThere(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0;
+}
+
 absl::Status ParseInto(std::string_view bytes, google::protobuf::MessageLite& message) {
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("a stored ", message.GetTypeName(), " cannot be parsed"));
 }
 
-// Every row's first column as a message. `statement` is bound.
+// The first column of the first `limit` rows that are messages: history that is damaged hides
+// nothing but itself. `statement` is bound.
 template <typename Message>
-absl::StatusOr<std::vector<Message>> ReadMessages(Statement& statement) {
+absl::StatusOr<std::vector<Message>> ReadHistory(Statement& statement, int64_t limit) {
   std::vector<Message> messages;
-  while (true) {
+  while (std::ssize(messages) < limit) {
     const absl::StatusOr<bool> row = statement.Next();
     if (!row.ok()) return row.status();
-    if (!*row) return messages;
-    if (absl::Status status = ParseInto(statement.Bytes(0), messages.emplace_back());
-        !status.ok()) {
-      return status;
-    }
+    if (!*row) break;
+    Message message;
+    if (ParseInto(statement.Bytes(0), message).ok()) messages.push_back(std::move(message));
   }
+  return messages;
 }
 
 google::protobuf::MessageLite* AddResource(ResourceKind kind, v1::StoreContents& contents) {
@@ -91,7 +97,8 @@ google::protobuf::MessageLite* AddResource(ResourceKind kind, v1::StoreContents&
   return nullptr;
 }
 
-absl::Status LoadResources(Connection& state, v1::StoreContents& contents) {
+absl::Status LoadResources(Connection& state, v1::StoreContents& contents,
+                           std::vector<Store::Finding>& findings) {
   absl::StatusOr<Statement> statement = state.Prepare(kResources);
   if (!statement.ok()) return statement.status();
   while (true) {
@@ -103,18 +110,29 @@ absl::Status LoadResources(Connection& state, v1::StoreContents& contents) {
     if (record == nullptr) {
       return absl::DataLossError(absl::StrCat("a stored resource has the unknown kind ", kind));
     }
-    if (absl::Status status = ParseInto(statement->Bytes(1), *record); !status.ok()) return status;
+    const absl::Status status = ParseInto(statement->Bytes(1), *record);
+    if (status.ok()) continue;
+    const std::string name(statement->Bytes(2));
+    if (static_cast<ResourceKind>(kind) != ResourceKind::kForecaster) {
+      return absl::DataLossError(absl::StrCat(name, ": ", status.message()));
+    }
+    contents.mutable_forecasters()->RemoveLast();
+    findings.push_back({.name = name.substr(name.find('/') + 1),
+                        .text = "its saved forecast is damaged and was dropped; the pool learns "
+                                "again from its samples"});
   }
 }
 
 absl::Status LoadRequests(Connection& state, v1::StoreContents& contents) {
   absl::StatusOr<Statement> statement = state.Prepare(kRequests);
   if (!statement.ok()) return statement.status();
-  absl::StatusOr<std::vector<v1::RequestRecord>> requests =
-      ReadMessages<v1::RequestRecord>(*statement);
-  if (!requests.ok()) return requests.status();
-  for (v1::RequestRecord& request : *requests) *contents.add_requests() = std::move(request);
-  return absl::OkStatus();
+  while (true) {
+    const absl::StatusOr<bool> row = statement->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    absl::Status status = ParseInto(statement->Bytes(0), *contents.add_requests());
+    if (!status.ok()) return status;
+  }
 }
 
 v1::Sample ToSample(const TimedValue& timed) {
@@ -133,8 +151,10 @@ SampleReader::Range RangeOf(absl::Time after, absl::Time until, absl::Duration c
 class SqliteStore final : public Store {
  public:
   SqliteStore(const std::string& state_path, const std::string& metrics_path,
-              std::unique_ptr<HotSamples> hot, std::unique_ptr<storage::Writer> writer)
-      : hot_(std::move(hot)),
+              std::vector<Finding> findings, std::unique_ptr<HotSamples> hot,
+              std::unique_ptr<storage::Writer> writer)
+      : findings_(std::move(findings)),
+        hot_(std::move(hot)),
         writer_(std::move(writer)),
         state_readers_(state_path),
         metrics_readers_(metrics_path) {}
@@ -149,6 +169,7 @@ class SqliteStore final : public Store {
   void Prune(absl::Time wall, absl::Duration mono) override { writer_->Prune(wall, mono); }
 
   absl::StatusOr<v1::StoreContents> Load() override;
+  std::vector<Finding> TakeFindings() override { return std::exchange(findings_, {}); }
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
                                                       absl::Time until, absl::Duration coarsest,
                                                       int64_t limit) override;
@@ -165,6 +186,7 @@ class SqliteStore final : public Store {
  private:
   absl::StatusOr<v1::StoreContents> LoadAll();
 
+  std::vector<Finding> findings_;
   const std::unique_ptr<HotSamples> hot_;
   // Destroyed after the readers, so that the writing connection closes last and takes the WAL with
   // it.
@@ -194,7 +216,7 @@ absl::StatusOr<v1::StoreContents> SqliteStore::LoadAll() {
   const absl::StatusOr<int64_t> decision = (*state)->QueryInteger(kLastDecision);
   if (!decision.ok()) return decision.status();
   contents.set_last_decision_id(*decision);
-  absl::Status status = LoadResources(**state, contents);
+  absl::Status status = LoadResources(**state, contents, findings_);
   if (status.ok()) status = LoadRequests(**state, contents);
   if (!status.ok()) return status;
   return contents;
@@ -254,8 +276,7 @@ absl::StatusOr<std::vector<v1::Decision>> SqliteStore::ReadDecisions(const std::
   if (!statement.ok()) return statement.status();
   statement->BindText(1, pool);
   statement->Bind(2, before_id == 0 ? std::numeric_limits<int64_t>::max() : before_id);
-  statement->Bind(3, std::max<int64_t>(limit, 0));
-  return ReadMessages<v1::Decision>(*statement);
+  return ReadHistory<v1::Decision>(*statement, limit);
 }
 
 absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_revision,
@@ -277,9 +298,8 @@ absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_rev
       (*state)->Prepare(name_prefix.empty() ? kAllEvents : kEventsBelow);
   if (!statement.ok()) return statement.status();
   statement->Bind(1, after_revision);
-  statement->Bind(2, std::max<int64_t>(limit, 0));
-  if (!name_prefix.empty()) statement->BindText(3, name_prefix);
-  return ReadMessages<v1::Event>(*statement);
+  if (!name_prefix.empty()) statement->BindText(2, name_prefix);
+  return ReadHistory<v1::Event>(*statement, limit);
 }
 
 }  // namespace
@@ -295,6 +315,13 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   if (status.ok()) status = storage::CheckDatabase(metrics_path, storage::MetricsSchema());
   if (status.ok() && !options.adopt_copy) status = storage::CheckIdentity(state_path, *place);
   if (!status.ok()) return AsDamage(status);
+  std::vector<Finding> findings;
+  if (IsThere(state_path) && !IsThere(metrics_path)) {
+    findings.push_back({.name = "",
+                        .text = absl::StrCat(metrics_path,
+                                             " is missing: an empty one was made, and every sample "
+                                             "in it is gone")});
+  }
   absl::StatusOr<std::unique_ptr<Connection>> metrics =
       storage::OpenDatabase(metrics_path, storage::MetricsSchema());
   if (!metrics.ok()) return AsDamage(metrics.status());
@@ -306,8 +333,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   absl::StatusOr<std::unique_ptr<storage::Writer>> writer =
       storage::Writer::Start(*std::move(state), *std::move(metrics), *hot, options);
   if (!writer.ok()) return AsDamage(writer.status());
-  return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(hot),
-                                       *std::move(writer));
+  return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(findings),
+                                       std::move(hot), *std::move(writer));
 }
 
 int Store::SchemaVersion() { return static_cast<int>(storage::StateSchema().migrations.size()); }

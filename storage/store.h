@@ -43,8 +43,17 @@ class Store {
                                                      const Options& options);
   virtual ~Store() = default;
 
-  // Everything but samples, decisions and events; each kind in the order of its first put.
+  // Everything but samples, decisions and events; each kind in the order of its first put. A saved
+  // forecast that cannot be parsed is left out, for it is learned again; any other record that
+  // cannot is kDataLoss.
   virtual absl::StatusOr<v1::StoreContents> Load() = 0;
+
+  // What Open and Load found missing or damaged, and went on without: for people to know.
+  struct Finding {
+    std::string name;  // Of the resource; empty: of the store.
+    std::string text;
+  };
+  virtual std::vector<Finding> TakeFindings() = 0;
 
   // Applies `batch` atomically (its samples in a transaction of their own, in metrics.db, first);
   // puts come before erasures. Batches are applied in the order of the calls, many in one
@@ -93,7 +102,8 @@ class Store {
       const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 
-  // Newest first, ids below `before_id` (0: from the newest).
+  // Newest first, ids below `before_id` (0: from the newest). A row that is damaged is left out, of
+  // events too.
   virtual absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
                                                                   int64_t before_id,
                                                                   int64_t limit) = 0;

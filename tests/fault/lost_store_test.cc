@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "tests/e2e/shadow_world.h"
+#include "tests/fakes/program_run.h"
 
 namespace shadow {
 namespace {
@@ -75,6 +76,63 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
   world.daemon().Start();
   world.WaitForBase();
   CHECK(Serving(world) == pids);
+}
+
+TEST_CASE("lost samples are told by the log and by an event, and the pools go on") {
+  ShadowWorld world({.base_instances = 1});
+  const std::vector<pid_t> pids = Serving(world);
+  world.daemon().Kill();
+  Remove(world.daemon().state_dir(), {"metrics.db", "metrics.db-wal", "metrics.db-shm"});
+  world.daemon().Start();
+  world.WaitForBase();
+  CHECK(Serving(world) == pids);
+  CHECK(world.daemon().Log().find("metrics.db is missing") != std::string::npos);
+  v1::ListEventsRequest request;
+  request.set_page_size(1000);
+  const auto events =
+      DaemonProcess::Call(world.daemon().events(), &v1::EventService::Stub::ListEvents, request);
+  REQUIRE(events.ok());
+  CHECK(std::count_if(events->events().begin(), events->events().end(), [](const v1::Event& event) {
+          return event.message().find("metrics.db is missing") != std::string::npos;
+        }) == 1);
+}
+
+TEST_CASE("a state directory that is not as it must be is refused for good, and says why") {
+  ShadowWorld world({.base_instances = 1});
+  const std::vector<pid_t> pids = Serving(world);
+  const std::string state = world.daemon().state_dir();
+  REQUIRE(world.daemon().Terminate() == 0);
+  const auto refused = [&](const std::string& why) {
+    CHECK(world.daemon().StartInVain() == kExitConfig);
+    INFO(why);
+    CHECK(world.daemon().Log().find(why) != std::string::npos);
+    CHECK(AllLive(pids));
+  };
+  REQUIRE(chmod(state.c_str(), 0770) == 0);
+  refused("has mode 0770; wanted");
+  REQUIRE(chmod(state.c_str(), 0700) == 0);
+
+  const std::string original = world.daemon().directory() + "/original";
+  std::filesystem::rename(state, original);
+  std::filesystem::copy(original, state, std::filesystem::copy_options::recursive);
+  REQUIRE(chmod(state.c_str(), 0700) == 0);
+  refused("is a copy");
+  std::filesystem::remove_all(original);
+  world.daemon().arguments = {"--recover=adopt-copy"};
+  world.daemon().Start();
+  world.WaitForBase();
+  CHECK(Serving(world) == pids);
+  world.daemon().arguments = {};
+  REQUIRE(world.daemon().Terminate() == 0);
+  world.daemon().Start();
+  world.WaitForBase();
+}
+
+TEST_CASE("a removed lock file lets no second daemon in") {
+  DaemonProcess daemon(SHADOW_BIN_DIR);
+  std::filesystem::remove(daemon.state_dir() + "/lock");
+  // The same command beside the first one.
+  CHECK(RunProgram(daemon.Argv()).exit_code == 75);
 }
 
 TEST_CASE("a person may have the instances of a lost registry ended") {

@@ -84,6 +84,7 @@ void ControlLoop::ListProviders(Changes& changes) {
 Ready ControlLoop::Recover(Instant now) {
   Changes changes(world_, now);
   changes.Note(v1::Event::RECOVERED, "", "the daemon started");
+  for (const auto& [name, text] : std::exchange(findings_, {})) changes.Warn(name, text);
   FollowClock(changes);
   CloseAllSteps(world_, now.wall, options_.parallel_for);
   for (auto& [id, pool] : world_.pools) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -54,6 +55,10 @@ class ControlLoop {
   // The forecasters that have lost the fit that they go by: to be asked for before the replay. Each
   // may be fitted on a thread of its own.
   std::vector<Forecaster*> LostFits();
+
+  // What was found at the start and is to be told, by Recover: an event and a line in the log.
+  // `name`: of the resource; empty: of the store.
+  void AddFinding(std::string name, std::string text);
 
   // Second: finishes or undoes what was under way when the last daemon ended.
   Ready Recover(Instant now);
@@ -108,6 +113,7 @@ class ControlLoop {
   std::map<uint64_t, InFlight> in_flight_;
   std::shared_ptr<const Snapshot> snapshot_;
   absl::Duration next_forget_;
+  std::vector<std::pair<std::string, std::string>> findings_;
   bool closing_ = false;
 };
 

@@ -131,13 +131,23 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
     if (pool == world_.pools.end()) continue;
     // What cannot be read is learned again from the samples, and both of them together.
     PoolEntry& entry = pool->second;
-    if (entry.capacity->Restore(record.capacity()).ok() &&
-        !entry.forecaster->Restore(record.state()).ok()) {
-      entry.capacity.reset();
-      OpenForecasts(entry);
-    }
+    absl::Status restored = entry.capacity->Restore(record.capacity());
+    const bool began = restored.ok();
+    if (began) restored = entry.forecaster->Restore(record.state());
+    if (restored.ok()) continue;
+    AddFinding(record.pool(),
+               absl::StrCat("its saved forecast cannot be used and was dropped; the pool learns "
+                            "again from its samples: ",
+                            restored.message()));
+    if (!began) continue;
+    entry.capacity.reset();
+    OpenForecasts(entry);
   }
   return absl::OkStatus();
+}
+
+void ControlLoop::AddFinding(std::string name, std::string text) {
+  findings_.emplace_back(std::move(name), std::move(text));
 }
 
 absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
