@@ -96,7 +96,7 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
       Show(std::move(snapshot));
-      hub_.Publish(std::move(events));
+      hub_.Publish(events);
       for (const std::string& warning : ready.warnings) spdlog::warn("{}", warning);
       RunEffects(ready);
     }

@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -33,13 +34,25 @@ namespace {
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
 
-// References outlive what is returned.
-absl::StatusOr<Adapters> MakeAdapters(const Config& config, const std::string& store_id,
-                                      Store& store, SimulationWorker& simulations, Clock& clock) {
+// Takes as many descriptors as the daemon may have, and returns how many it had. By default these
+// are 1024, for programs that use select(2), which instances may be and shadowd is not.
+rlim_t RaiseOpenFiles() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 0;
+  const rlim_t before = std::exchange(files.rlim_cur, files.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &files);
+  return before;
+}
+
+// References outlive what is returned. `open_files`: what instances start with.
+absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
+                                      const std::string& store_id, Store& store,
+                                      SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
   auto process = ProcessProvider::Open({.state_dir = config.state_dir,
                                         .store_id = store_id,
                                         .log_max_bytes = config.instance_log_max_bytes,
+                                        .open_files_soft = open_files,
                                         .clock = clock});
   if (!process.ok()) return process.status();
   adapters.providers["process"] = *std::move(process);
@@ -140,6 +153,7 @@ void KeepHouse(House& house, const std::atomic<bool>& failed) {
 }  // namespace
 
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
+  const rlim_t open_files = RaiseOpenFiles();
   auto lock = StateLock::Take(config.state_dir);
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
@@ -149,7 +163,8 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();
   SimulationWorker simulations;
-  auto adapters = MakeAdapters(config, contents->store_id(), **store, simulations, clock);
+  auto adapters =
+      MakeAdapters(config, open_files, contents->store_id(), **store, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
   for (const auto& [name, provider] : adapters->providers) {

@@ -5,22 +5,21 @@
 
 namespace shadow {
 
-bool Concerns(const v1::Event& event, const std::string& prefix) {
-  const std::string& name = event.name();
+bool Concerns(const std::string& name, const std::string& prefix) {
   return prefix.empty() || name == prefix ||
          (name.starts_with(prefix) && name[prefix.size()] == '/');
 }
 
-void EventHub::Publish(std::vector<v1::Event> events) {
+void EventHub::Publish(const std::vector<v1::Event>& events) {
   if (events.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    for (v1::Event& event : events) {
+    for (const v1::Event& event : events) {
       last_revision_ = event.revision();
-      events_.push_back(std::make_shared<const v1::Event>(std::move(event)));
+      events_.push_back(std::make_shared<const SharedEvent>(event));
     }
     while (events_.size() > kEventsMax) {
-      dropped_revision_ = events_.front()->revision();
+      dropped_revision_ = events_.front()->revision;
       events_.pop_front();
     }
   }
@@ -35,11 +34,11 @@ EventHub::Page EventHub::After(int64_t revision, const std::string& prefix, size
   if (page.gap) return page;
   auto event = std::upper_bound(
       events_.begin(), events_.end(), revision,
-      [](int64_t wanted, const auto& candidate) { return wanted < candidate->revision(); });
+      [](int64_t wanted, const auto& candidate) { return wanted < candidate->revision; });
   for (; event != events_.end(); ++event) {
-    if (!Concerns(**event, prefix)) continue;
+    if (!Concerns((*event)->name, prefix)) continue;
     if (page.events.size() == limit) {
-      page.last_revision = page.events.back()->revision();
+      page.last_revision = page.events.back()->revision;
       break;
     }
     page.events.push_back(*event);

@@ -14,8 +14,18 @@
 
 namespace shadow {
 
-// Whether `event` is of the resource `prefix` or below it; an empty prefix takes all.
-bool Concerns(const v1::Event& event, const std::string& prefix);
+// Whether `name` is the resource `prefix` or below it; an empty prefix takes all.
+bool Concerns(const std::string& name, const std::string& prefix);
+
+// An event as it goes to watchers: all of them send the same bytes.
+struct SharedEvent {
+  explicit SharedEvent(const v1::Event& event)
+      : revision(event.revision()), name(event.name()), bytes(event.SerializeAsString()) {}
+
+  const int64_t revision;
+  const std::string name;
+  const std::string bytes;  // Of the v1::Event.
+};
 
 // Thread-safe.
 class EventHub {
@@ -23,7 +33,7 @@ class EventHub {
   static constexpr size_t kEventsMax = 8192;  // Older ones are only in the store.
 
   struct Page {
-    std::vector<std::shared_ptr<const v1::Event>> events;
+    std::vector<std::shared_ptr<const SharedEvent>> events;
     int64_t last_revision = 0;  // Everything up to it has been looked at.
     bool gap = false;  // Events after the asked revision are no longer here: read the store.
   };
@@ -31,7 +41,7 @@ class EventHub {
   // Everything up to `revision` is in the store only.
   explicit EventHub(int64_t revision) : last_revision_(revision), dropped_revision_(revision) {}
 
-  void Publish(std::vector<v1::Event> events);
+  void Publish(const std::vector<v1::Event>& events);
 
   // At most `limit` events after `revision` that concern `prefix`.
   Page After(int64_t revision, const std::string& prefix, size_t limit) const;
@@ -51,7 +61,7 @@ class EventHub {
 
  private:
   mutable std::mutex mutex_;
-  std::deque<std::shared_ptr<const v1::Event>> events_;
+  std::deque<std::shared_ptr<const SharedEvent>> events_;
   int64_t last_revision_;
   int64_t dropped_revision_;  // Of the newest event that is not here any more.
   bool closed_ = false;

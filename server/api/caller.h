@@ -1,26 +1,28 @@
-// Who calls: the role that the listener has proved from the socket's peer.
+// Who calls: the role and user that the listener has proved from the socket's peer.
 #pragma once
 
 #include <sys/types.h>
 
 #include <set>
+#include <string>
 
 #include "absl/status/status.h"
-#include "grpcpp/server_context.h"
 
 namespace shadow {
 
 enum class Role { kReader, kAdmin };
 
-// The name under which the listener's credentials carry the role in the AuthContext.
-inline constexpr char kRoleProperty[] = "shadowd-role";
-inline constexpr char kAdminRole[] = "admin";
-inline constexpr char kReaderRole[] = "reader";
-
 // Root, this process's own user and `admins` may change things.
 Role RoleOf(uid_t uid, const std::set<uid_t>& admins);
 
-// OK if the caller may change things. kPermissionDenied otherwise; `method` is named in it.
-absl::Status RequireAdmin(const grpc::CallbackServerContext& context, const char* method);
+// OK if callers of `role` may change things. kPermissionDenied otherwise; `method` is named in it.
+absl::Status RequireAdmin(Role role, const char* method);
+
+// Begins the address of what gRPC reads from for reader `uid`; at most 40 bytes.
+std::string PeerName(uid_t uid);
+
+// Whom a call counts for where callers have shares: "user 1000" for a reader; "admins" for all of
+// them together. `peer`: grpc::ServerContextBase::peer().
+std::string CallerOf(const std::string& peer);
 
 }  // namespace shadow

@@ -32,7 +32,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
                                                    v1::Dna* response) {
   return Ask(context, api_.control, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(*context, "CreateDna");
+    const absl::Status admin = RequireAdmin(api_.role, "CreateDna");
     return admin.ok() ? CheckSupported(api_.adapters, request->dna()) : admin;
   });
 }
@@ -71,7 +71,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
                                                    const v1::UpdateDnaRequest* request,
                                                    v1::Dna* response) {
   return Ask(context, api_.control, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(*context, "UpdateDna");
+    const absl::Status admin = RequireAdmin(api_.role, "UpdateDna");
     if (!admin.ok()) return admin;
     return CheckSupported(api_.adapters, Merged(*api_.control.snapshot(), *request));
   });
@@ -81,7 +81,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::DeleteDna(Context* context,
                                                    const v1::DeleteDnaRequest* request,
                                                    google::protobuf::Empty* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "DeleteDna"); });
+             [&] { return RequireAdmin(api_.role, "DeleteDna"); });
 }
 
 }  // namespace shadow

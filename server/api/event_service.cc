@@ -4,6 +4,7 @@
 
 #include "grpcpp/alarm.h"
 #include "server/api/services.h"
+#include "server/api/unparsable.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -18,14 +19,30 @@ absl::Status TooSlow(int64_t revision) {
                                   " events behind; resume from revision ", revision));
 }
 
+// The bytes of `event`, shared with the hub and all other watchers.
+grpc::ByteBuffer BytesOf(std::shared_ptr<const SharedEvent> event) {
+  using Owner = std::shared_ptr<const SharedEvent>;
+  auto* owner = new Owner(std::move(event));  // Goes with the last slice that refers to it.
+  // gRPC's signature asks for bytes that it might change; it does not.
+  auto* bytes = const_cast<char*>((*owner)->bytes.data());
+  const grpc::Slice slice(
+      bytes, (*owner)->bytes.size(), [](void* user_data) { delete static_cast<Owner*>(user_data); },
+      owner);
+  return {&slice, 1};
+}
+
 // One stream. A write is under way, or it is woken by the hub or the bookmark alarm. `mutex_`
 // guards all. Shared, because an alarm that has fired may still be running when gRPC is done with
 // the stream.
-class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
+class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                            public std::enable_shared_from_this<WatchReactor> {
  public:
-  WatchReactor(ApiContext& api, const v1::WatchRequest& request)
+  // Has one of `slots` for `caller`.
+  WatchReactor(ApiContext& api, WatcherSlots& slots, std::string caller,
+               const v1::WatchRequest& request)
       : api_(api),
+        slots_(slots),
+        caller_(std::move(caller)),
         prefix_(request.name_prefix()),
         revision_(request.has_since_revision() ? request.since_revision()
                                                : api.hub.last_revision()) {}
@@ -58,6 +75,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
   void OnDone() override {
     api_.hub.Unsubscribe(wake_);
     alarm_.Cancel();
+    slots_.GiveBack(caller_);
     self_.reset();  // Perhaps the end of this.
   }
 
@@ -89,19 +107,19 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
       if (!filled.ok()) return FinishLocked(filled);
     }
     if (next_ < page_.size()) {
-      current_ = page_[next_++];
-      revision_ = current_->revision();
+      revision_ = page_[next_]->revision;
+      current_ = BytesOf(std::move(page_[next_++]));
     } else if (bookmark) {
-      auto event = std::make_shared<v1::Event>();
-      event->set_kind(v1::Event::BOOKMARK);
-      event->set_revision(revision_);
-      *event->mutable_time() = ToProto(api_.clock.Now().wall);
-      current_ = std::move(event);
+      v1::Event event;
+      event.set_kind(v1::Event::BOOKMARK);
+      event.set_revision(revision_);
+      *event.mutable_time() = ToProto(api_.clock.Now().wall);
+      current_ = BytesOf(std::make_shared<const SharedEvent>(event));
     } else {
       return;
     }
     writing_ = true;
-    StartWrite(current_.get());
+    StartWrite(&current_);
   }
 
   // The next page, perhaps empty.
@@ -118,7 +136,9 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
     if (!reading_store_) return TooSlow(revision_);
     const auto events = api_.store.ReadEvents(revision_, prefix_, kPageMax);
     if (!events.ok()) return events.status();
-    for (const v1::Event& event : *events) page_.push_back(std::make_shared<v1::Event>(event));
+    for (const v1::Event& event : *events) {
+      page_.push_back(std::make_shared<const SharedEvent>(event));
+    }
     if (page_.empty()) {  // Nothing of this prefix up to where the hub begins.
       revision_ = std::max(revision_, api_.hub.dropped_revision());
       return Fill();
@@ -127,15 +147,17 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
   }
 
   ApiContext& api_;
+  WatcherSlots& slots_;
+  const std::string caller_;
   const std::string prefix_;
   std::mutex mutex_;
   int64_t revision_;  // Of the last event that was written, or looked at.
   int64_t wake_ = 0;
-  std::vector<std::shared_ptr<const v1::Event>> page_;
+  std::vector<std::shared_ptr<const SharedEvent>> page_;
   size_t next_ = 0;
-  std::shared_ptr<const v1::Event> current_;  // Being written: shared with the hub, not copied.
-  bool reading_store_ =
-      true;  // What is only there is read once; afterwards a watcher has to keep up.
+  grpc::ByteBuffer current_;  // Being written.
+  // What is only there is read once; afterwards a watcher has to keep up.
+  bool reading_store_ = true;
   bool writing_ = false;
   bool finished_ = false;
   grpc::Alarm alarm_;
@@ -143,7 +165,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::Event>,
 };
 
 // A stream that has its error from the start.
-class RefusedWatch final : public grpc::ServerWriteReactor<v1::Event> {
+class RefusedWatch final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   explicit RefusedWatch(const absl::Status& status) { Finish(ToGrpc(status)); }
   void OnDone() override { delete this; }
@@ -205,14 +227,40 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
   });
 }
 
-grpc::ServerWriteReactor<v1::Event>* EventServiceImpl::Watch(Context* /*context*/,
-                                                             const v1::WatchRequest* request) {
-  if (const absl::Status checked = CheckWatch(api_, *request); !checked.ok()) {
-    return new RefusedWatch(checked);
-  }
-  const auto reactor = std::make_shared<WatchReactor>(api_, *request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* context,
+                                                                    const grpc::ByteBuffer* bytes) {
+  v1::WatchRequest request;
+  absl::Status checked = Parse(*bytes, "/shadow.v1.EventService/Watch", request);
+  if (checked.ok()) checked = CheckWatch(api_, request);
+  const std::string caller = CallerOf(context->peer());
+  if (checked.ok()) checked = slots_.Take(caller, api_.role);
+  if (!checked.ok()) return new RefusedWatch(checked);
+  const auto reactor = std::make_shared<WatchReactor>(api_, slots_, caller, request);
   reactor->Start();
   return reactor.get();
+}
+
+absl::Status WatcherSlots::Take(const std::string& caller, Role role) {
+  const std::lock_guard lock(mutex_);
+  if (taken_ >= kWatchersMax) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
+                       absl::StrCat(kWatchersMax, " watchers are there already"));
+  }
+  int& of_caller = by_caller_[caller];
+  if (role == Role::kReader && of_caller >= kWatchersMaxOfReader) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
+                       absl::StrCat(caller, " has ", kWatchersMaxOfReader, " watchers already"));
+  }
+  ++taken_;
+  ++of_caller;
+  return absl::OkStatus();
+}
+
+void WatcherSlots::GiveBack(const std::string& caller) {
+  const std::lock_guard lock(mutex_);
+  --taken_;
+  const auto of_caller = by_caller_.find(caller);
+  if (--of_caller->second == 0) by_caller_.erase(of_caller);
 }
 
 }  // namespace shadow

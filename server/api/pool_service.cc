@@ -6,7 +6,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
                                                       v1::Pool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "CreatePool"); });
+             [&] { return RequireAdmin(api_.role, "CreatePool"); });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
@@ -44,14 +44,14 @@ PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
                                                       const v1::UpdatePoolRequest* request,
                                                       v1::Pool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "UpdatePool"); });
+             [&] { return RequireAdmin(api_.role, "UpdatePool"); });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::DeletePool(Context* context,
                                                       const v1::DeletePoolRequest* request,
                                                       v1::Pool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "DeletePool"); });
+             [&] { return RequireAdmin(api_.role, "DeletePool"); });
 }
 
 }  // namespace shadow

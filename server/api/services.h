@@ -2,6 +2,10 @@
 // from its snapshot or the store.
 #pragma once
 
+#include <map>
+#include <mutex>
+#include <string>
+
 #include "absl/time/time.h"
 #include "server/api/call.h"
 #include "server/core/names.h"
@@ -28,6 +32,7 @@ struct ApiContext {
   Clock& clock;
   SimulationWorker& simulations;  // Shut down with the server.
   absl::Time start_time;
+  Role role = Role::kReader;  // Of all who call these services.
 };
 
 // Whether some provider of this daemon can enforce `dna`; kFailedPrecondition, naming the first
@@ -104,16 +109,35 @@ class UsageServiceImpl final : public v1::UsageService::CallbackService {
   ApiContext& api_;
 };
 
-class EventServiceImpl final : public v1::EventService::CallbackService {
+// How many watch, so that it stays few. Thread-safe.
+class WatcherSlots {
+ public:
+  static constexpr int kWatchersMax = 512;         // Of all callers of a role.
+  static constexpr int kWatchersMaxOfReader = 64;  // Of each user who may only read.
+
+  // kResourceExhausted: a limit, which the message names. Give back what was taken.
+  absl::Status Take(const std::string& caller, Role role);
+  void GiveBack(const std::string& caller);
+
+ private:
+  std::mutex mutex_;
+  int taken_ = 0;
+  std::map<std::string, int> by_caller_;
+};
+
+// Watch is raw: all watchers send the same bytes of an event.
+class EventServiceImpl final
+    : public v1::EventService::WithRawCallbackMethod_Watch<v1::EventService::CallbackService> {
  public:
   explicit EventServiceImpl(ApiContext& api) : api_(api) {}
   using Context = grpc::CallbackServerContext;
   grpc::ServerUnaryReactor* ListEvents(Context*, const v1::ListEventsRequest*,
                                        v1::ListEventsResponse*) override;
-  grpc::ServerWriteReactor<v1::Event>* Watch(Context*, const v1::WatchRequest*) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(Context*, const grpc::ByteBuffer*) override;
 
  private:
   ApiContext& api_;
+  WatcherSlots slots_;
 };
 
 class SimulationServiceImpl final : public v1::SimulationService::CallbackService {
@@ -124,9 +148,6 @@ class SimulationServiceImpl final : public v1::SimulationService::CallbackServic
   grpc::ServerUnaryReactor* EvaluatePool(grpc::CallbackServerContext*,
                                          const v1::EvaluatePoolRequest*,
                                          v1::EvaluatePoolResponse*) override;
-
-  // Ends what is running, and answers it with UNAVAILABLE. Blocks.
-  void Shutdown() { api_.simulations.Shutdown(); }
 
  private:
   ApiContext& api_;

@@ -35,7 +35,7 @@ constexpr char kAllPools[] = "pools/-";
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::CreateShadowPool(
     Context* context, const v1::CreateShadowPoolRequest* request, v1::ShadowPool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "CreateShadowPool"); });
+             [&] { return RequireAdmin(api_.role, "CreateShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::GetShadowPool(
@@ -76,19 +76,19 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::UpdateShadowPool(
     Context* context, const v1::UpdateShadowPoolRequest* request, v1::ShadowPool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "UpdateShadowPool"); });
+             [&] { return RequireAdmin(api_.role, "UpdateShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ActivateShadowPool(
     Context* context, const v1::ActivateShadowPoolRequest* request, v1::ShadowPool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "ActivateShadowPool"); });
+             [&] { return RequireAdmin(api_.role, "ActivateShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::DeleteShadowPool(
     Context* context, const v1::DeleteShadowPoolRequest* request, v1::ShadowPool* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "DeleteShadowPool"); });
+             [&] { return RequireAdmin(api_.role, "DeleteShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
@@ -119,7 +119,7 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ReleaseHold(
     Context* context, const v1::ReleaseHoldRequest* request, v1::ReleaseHoldResponse* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "ReleaseHold"); });
+             [&] { return RequireAdmin(api_.role, "ReleaseHold"); });
 }
 
 }  // namespace shadow

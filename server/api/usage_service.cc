@@ -109,22 +109,22 @@ absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) 
 }  // namespace
 
 grpc::ServerReadReactor<v1::ReportUsageRequest>* UsageServiceImpl::ReportUsage(
-    Context* context, v1::ReportUsageResponse* response) {
-  return new ReportUsageReactor(api_, RequireAdmin(*context, "ReportUsage"), response);
+    Context* /*context*/, v1::ReportUsageResponse* response) {
+  return new ReportUsageReactor(api_, RequireAdmin(api_.role, "ReportUsage"), response);
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::ReportUsageBatch(
     Context* context, const v1::ReportUsageBatchRequest* request,
     v1::ReportUsageBatchResponse* response) {
   return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(*context, "ReportUsageBatch"); });
+             [&] { return RequireAdmin(api_.role, "ReportUsageBatch"); });
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::AnalyzePoolUsage(
     Context* context, const v1::AnalyzePoolUsageRequest* request,
     v1::AnalyzePoolUsageResponse* response) {
   return Ask(context, api_.control, *request, response, [&] {
-    return request->validate_only() ? absl::OkStatus() : RequireAdmin(*context, "AnalyzePoolUsage");
+    return request->validate_only() ? absl::OkStatus() : RequireAdmin(api_.role, "AnalyzePoolUsage");
   });
 }
 

@@ -66,6 +66,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   const absl::Time create_time = options_.clock.Now().wall;  // Before the secrets are read.
   auto plan = PlanInstance(instance, port, options_.store_id);
   if (!plan.ok()) return plan.status();
+  plan->open_files_soft = options_.open_files_soft;
   const auto log = OpenLog(records_.LogPath(instance.id));
   if (!log.ok()) return log.status();
   const absl::Cleanup close_log = [&log] { close(*log); };

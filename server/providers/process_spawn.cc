@@ -107,6 +107,11 @@ void AwaitRelease(const ChildSetup& setup) {
 }
 
 void SetLimits(const SpawnPlan& plan) {
+  struct rlimit files {};
+  if (plan.open_files_soft > 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = std::min<rlim_t>(plan.open_files_soft, files.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   for (size_t i = 0; i < plan.limits.size(); ++i) {
     const SpawnPlan::Limit& limit = plan.limits[i];
     const struct rlimit both = {.rlim_cur = limit.maximum, .rlim_max = limit.maximum};

@@ -29,6 +29,7 @@ struct SpawnPlan {
   std::string working_directory = "/";
   Credentials credentials;
   bool no_new_privileges = false;
+  uint64_t open_files_soft = 0;  // Soft RLIMIT_NOFILE, unless `limits` has it; 0: the caller's.
   std::vector<Limit> limits;
   int output_fd = -1;  // Standard output and error; stays the caller's.
   // Under a guard (guard/process_guard.h): nothing that it starts outlives it, or the thread that

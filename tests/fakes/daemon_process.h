@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,6 +75,7 @@ class DaemonProcess {
 
   // Further ones, of all starts to come.
   std::vector<std::string> arguments;
+  rlim_t open_files_max = 0;  // RLIMIT_NOFILE; 0: as this process.
 
   std::vector<std::string> Argv() const {
     std::vector<std::string> argv = {bin_dir_ + "/shadowd",
@@ -184,6 +186,8 @@ class DaemonProcess {
     pid_ = fork();
     if (pid_ < 0) throw std::runtime_error("cannot fork");
     if (pid_ > 0) return;
+    const rlimit files{.rlim_cur = open_files_max, .rlim_max = open_files_max};
+    if (open_files_max > 0 && setrlimit(RLIMIT_NOFILE, &files) != 0) _exit(127);
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // Nothing is left behind by a test that is killed.
     const int log = open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, 1);

@@ -106,6 +106,16 @@ TEST_CASE("limits, privileges and capabilities are those of the DNA") {
   if (geteuid() == 0) CHECK(output.find("CapBnd:\t0000000000000000\n") != std::string::npos);
 }
 
+TEST_CASE("an instance may open as many files as the daemon could at its start") {
+  ProcessWorld world;
+  world.open_files_soft = 37;
+  world.Reopen();
+  CompiledDna dna = Shell("ulimit -Sn");
+  CHECK(OutputOf(world, TestInstance("a1", dna)) == "37\n");
+  dna.dna.mutable_resources()->set_open_files_max(50);
+  CHECK(OutputOf(world, TestInstance("a2", dna)) == "50\n");
+}
+
 TEST_CASE("as root an instance runs as its user, with the capabilities that it keeps") {
   if (geteuid() != 0) return;  // Refused otherwise, which process_plan_test shows.
   const auto [user, uid] = GENERATE(std::pair<const char*, const char*>{"nobody", "65534"},

@@ -93,6 +93,7 @@ class ProcessWorld {
     return {.state_dir = directory_.path(),
             .store_id = store_id_,
             .log_max_bytes = log_max_bytes,
+            .open_files_soft = open_files_soft,
             .clock = clock_};
   }
 
@@ -108,6 +109,7 @@ class ProcessWorld {
   }
 
   int64_t log_max_bytes = 1 << 20;
+  uint64_t open_files_soft = 0;
 
  private:
   TemporaryDirectory directory_;

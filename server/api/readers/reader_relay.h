@@ -1,0 +1,75 @@
+// Between readers and gRPC: passes bytes on as long as a FrameGuard lets them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/api/readers/frame_guard.h"
+#include "server/core/clock.h"
+
+namespace shadow {
+
+// Thread-safe. Its own thread passes the bytes; it holds 32 KB for each connection. A user who asks
+// for more work than ReaderShare allows is read from more slowly, one who passes a limit loses the
+// connection. What gRPC reads from has the address PeerName(uid), so a call knows its user.
+class ReaderRelay {
+ public:
+  // Descriptors that a connection takes: the peer's, and a pair towards gRPC.
+  static constexpr int kDescriptorsOfConnection = 3;
+
+  struct Limits {
+    int connections = 0;          // Of all users.
+    int connections_of_user = 0;  // Of each.
+  };
+  // A quarter of `descriptors` (RLIMIT_NOFILE) at most, and an eighth of that for each user.
+  static Limits LimitsOf(uint64_t descriptors);
+
+  // `clock` must outlive this.
+  ReaderRelay(const Limits& limits, Clock& clock);
+  // Closes all connections.
+  ~ReaderRelay();
+  ReaderRelay(const ReaderRelay&) = delete;
+  ReaderRelay& operator=(const ReaderRelay&) = delete;
+
+  // Takes over the connection `fd` of user `uid`, which must not block; returns the descriptor for
+  // gRPC, which is the caller's. kResourceExhausted: a limit, or no descriptors are left; `fd` is
+  // closed then.
+  absl::StatusOr<int> Add(int fd, uid_t uid);
+
+ private:
+  enum class Passed { kGoesOn, kEnded };
+  struct Link;
+
+  absl::StatusOr<int> AddLocked(int fd, uid_t uid);
+  ReaderShare& ShareOf(uid_t uid);
+  void ForgetIdleShares();
+  void Run();
+  // Until the next share is to be spent from again; -1: none waits.
+  int WaitMillis();
+  void ResumePaused();
+  void OnEvent(uint64_t token, uint32_t events);
+  // What it has left of the server's last words goes to the peer, as far as that takes it now.
+  void Close(uint64_t id);
+  void Watch(Link& link);
+
+  const Limits limits_;
+  Clock& clock_;
+  const int epoll_fd_;
+  const int stop_fd_;  // An eventfd: readable means stop.
+  std::mutex mutex_;   // Guards what follows.
+  std::map<uid_t, ReaderShare> shares_;
+  std::map<uint64_t, std::unique_ptr<Link>> links_;
+  uint64_t next_id_ = 1;
+  std::map<uid_t, absl::Duration> warned_at_;
+  std::thread thread_;
+};
+
+}  // namespace shadow
