@@ -21,15 +21,23 @@ SimulationWorker::SimulationWorker() : thread_([this] { Work(); }) {}
 
 SimulationWorker::~SimulationWorker() { Shutdown(); }
 
-absl::Status SimulationWorker::Post(std::function<void()> job) {
+absl::Status SimulationWorker::Post(const std::string& caller, std::function<void()> job) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return absl::UnavailableError("the daemon is stopping");
+    const auto of_caller =
+        std::count_if(waiting_.begin(), waiting_.end(),
+                      [&caller](const Waiting& waiting) { return waiting.caller == caller; });
+    if (static_cast<size_t>(of_caller) >= kWaitingMaxOfCaller) {
+      return absl::ResourceExhaustedError(absl::StrCat(kWaitingMaxOfCaller, " simulations of ",
+                                                       caller,
+                                                       " are waiting already; try again later"));
+    }
     if (waiting_.size() >= kWaitingMax) {
       return absl::ResourceExhaustedError(
           absl::StrCat(kWaitingMax, " simulations are waiting already; try again later"));
     }
-    waiting_.push_back(std::move(job));
+    waiting_.push_back({.caller = caller, .job = std::move(job)});
   }
   filled_.notify_one();
   return absl::OkStatus();
@@ -68,8 +76,7 @@ void SimulationWorker::Work() {
       std::unique_lock lock(mutex_);
       filled_.wait(lock, [this] { return stopping_ || !waiting_.empty() || background_; });
       if (!waiting_.empty()) {
-        job = std::move(waiting_.front());
-        waiting_.pop_front();
+        job = TakeLocked();
       } else if (background_) {
         job = std::exchange(background_, nullptr);
       } else {
@@ -78,6 +85,17 @@ void SimulationWorker::Work() {
     }
     job();
   }
+}
+
+std::function<void()> SimulationWorker::TakeLocked() {
+  auto next = std::find_if(waiting_.begin(), waiting_.end(), [this](const Waiting& waiting) {
+    return waiting.caller != last_caller_;
+  });
+  if (next == waiting_.end()) next = waiting_.begin();
+  std::function<void()> job = std::move(next->job);
+  last_caller_ = std::move(next->caller);
+  waiting_.erase(next);
+  return job;
 }
 
 absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan& plan,

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -20,17 +21,19 @@ namespace shadow {
 // Thread-safe.
 class SimulationWorker {
  public:
-  static constexpr size_t kWaitingMax = 4;
+  static constexpr size_t kWaitingMax = 16;
+  static constexpr size_t kWaitingMaxOfCaller = 4;
   static constexpr size_t kThreadsOfRun = 2;  // That the policies of one run are spread over.
 
   SimulationWorker();
   // As Shutdown.
   ~SimulationWorker();
 
-  // Runs `job` on the worker; it is to end soon once stopping() is true, and is run in any case.
-  // kResourceExhausted: kWaitingMax jobs are waiting. kUnavailable: shut down. `job` is not run
-  // then.
-  absl::Status Post(std::function<void()> job);
+  // Runs `job` on the worker; it must end soon once stopping() is true, and is run in any case.
+  // Callers take turns: the next job is the oldest one of another caller than the last, if there is
+  // one. kResourceExhausted: kWaitingMax jobs are waiting, or kWaitingMaxOfCaller of `caller`.
+  // kUnavailable: shut down. `job` is not run then.
+  absl::Status Post(const std::string& caller, std::function<void()> job);
 
   // The same once no other job waits, and it is to end soon once BackgroundMustEnd() is true.
   // kResourceExhausted: another background job waits.
@@ -45,11 +48,18 @@ class SimulationWorker {
   void Shutdown();
 
  private:
+  struct Waiting {
+    std::string caller;
+    std::function<void()> job;
+  };
+
   void Work();
+  std::function<void()> TakeLocked();
 
   mutable std::mutex mutex_;
   std::condition_variable filled_;
-  std::deque<std::function<void()>> waiting_;
+  std::deque<Waiting> waiting_;
+  std::string last_caller_;
   std::function<void()> background_;  // Waits; empty: none does.
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

@@ -140,11 +140,13 @@ class EventServiceImpl final
   WatcherSlots slots_;
 };
 
-class SimulationServiceImpl final : public v1::SimulationService::CallbackService {
+// Simulate is raw: its large requests are parsed one at a time, by the worker.
+class SimulationServiceImpl final : public v1::SimulationService::WithRawCallbackMethod_Simulate<
+                                        v1::SimulationService::CallbackService> {
  public:
   explicit SimulationServiceImpl(ApiContext& api) : api_(api) {}
-  grpc::ServerUnaryReactor* Simulate(grpc::CallbackServerContext*, const v1::SimulateRequest*,
-                                     v1::SimulateResponse*) override;
+  grpc::ServerUnaryReactor* Simulate(grpc::CallbackServerContext*, const grpc::ByteBuffer*,
+                                     grpc::ByteBuffer*) override;
   grpc::ServerUnaryReactor* EvaluatePool(grpc::CallbackServerContext*,
                                          const v1::EvaluatePoolRequest*,
                                          v1::EvaluatePoolResponse*) override;

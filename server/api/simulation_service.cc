@@ -2,7 +2,10 @@
 #include <utility>
 #include <vector>
 
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "server/api/services.h"
+#include "server/api/unparsable.h"
 #include "server/core/simulation/report.h"
 #include "server/evaluation.h"
 
@@ -57,45 +60,88 @@ absl::Status Run(const ApiContext& api, const v1::EvaluatePoolRequest& request,
   return absl::OkStatus();
 }
 
-// Has it run on the worker; a call that its client has given up ends early. `context`, `request`
-// and `response` live until the reactor is finished.
-template <typename Request, typename Response>
-grpc::ServerUnaryReactor* RunOnWorker(const ApiContext& api, grpc::CallbackServerContext* context,
-                                      const Request* request, Response* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auto pool = FindPool(api, request->pool());
-  absl::Status status = pool.status();
-  if (pool.ok()) {
-    status = api.simulations.Post([=, &api, pool = *pool] {
-      const auto cancelled = [&] { return api.simulations.stopping() || context->IsCancelled(); };
-      absl::Status done;
-      try {
-        done = Run(api, *request, pool, cancelled, *response);
-      } catch (const std::exception& error) {
-        done = absl::InternalError(absl::StrCat("a simulation failed: ", error.what()));
-      }
-      if (absl::IsCancelled(done) && api.simulations.stopping()) {
-        done = absl::UnavailableError("the daemon is stopping");
-      }
-      reactor->Finish(ToGrpc(done));
-    });
+// What a request may have: 4 MiB of samples with their times are fewer. Without it so many empty
+// ones would take 40 times their bytes.
+absl::Status CheckFields(const grpc::ByteBuffer& bytes) {
+  constexpr int kFieldsMax = 500'000;
+  grpc::ByteBuffer read = bytes;  // Shares them.
+  grpc::ProtoBufferReader reader(&read);
+  google::protobuf::io::CodedInputStream input(&reader);
+  int fields = 0;
+  while (const uint32_t tag = input.ReadTag()) {
+    if (++fields > kFieldsMax) {
+      return FieldError("samples", absl::StrCat("wanted at most ", kFieldsMax));
+    }
+    // What cannot be skipped cannot be parsed either, and is refused by who parses.
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&input, tag)) break;
   }
-  if (!status.ok()) reactor->Finish(ToGrpc(status));
+  return absl::OkStatus();
+}
+
+absl::Status RunSimulate(const ApiContext& api, const grpc::ByteBuffer& bytes,
+                         const std::function<bool()>& cancelled, grpc::ByteBuffer& answer) {
+  v1::SimulateRequest request;
+  absl::Status status = CheckFields(bytes);
+  if (status.ok()) status = Parse(bytes, "/shadow.v1.SimulationService/Simulate", request);
+  if (!status.ok()) return status;
+  const auto pool = FindPool(api, request.pool());
+  if (!pool.ok()) return pool.status();
+  v1::SimulateResponse response;
+  status = Run(api, request, *pool, cancelled, response);
+  bool own = false;
+  if (status.ok()) {
+    grpc::SerializationTraits<v1::SimulateResponse>::Serialize(response, &answer, &own);
+  }
+  return status;
+}
+
+absl::Status RunEvaluate(const ApiContext& api, const v1::EvaluatePoolRequest& request,
+                         const std::function<bool()>& cancelled,
+                         v1::EvaluatePoolResponse& response) {
+  const auto pool = FindPool(api, request.pool());
+  return pool.ok() ? Run(api, request, *pool, cancelled, response) : pool.status();
+}
+
+// Has `run(cancelled)` run on the worker; a call that its client has given up ends early.
+template <typename F>
+grpc::ServerUnaryReactor* RunOnWorker(const ApiContext& api, grpc::CallbackServerContext* context,
+                                      F run) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::Status posted = api.simulations.Post(CallerOf(context->peer()), [=, &api] {
+    const auto cancelled = [&] { return api.simulations.stopping() || context->IsCancelled(); };
+    absl::Status done;
+    try {
+      done = run(cancelled);
+    } catch (const std::exception& error) {
+      done = absl::InternalError(absl::StrCat("a simulation failed: ", error.what()));
+    }
+    if (absl::IsCancelled(done) && api.simulations.stopping()) {
+      done = absl::UnavailableError("the daemon is stopping");
+    }
+    reactor->Finish(ToGrpc(done));
+  });
+  if (!posted.ok()) reactor->Finish(ToGrpc(posted));
   return reactor;
 }
 
 }  // namespace
 
+// Requests and answers live until the reactor is finished.
+
 grpc::ServerUnaryReactor* SimulationServiceImpl::Simulate(grpc::CallbackServerContext* context,
-                                                          const v1::SimulateRequest* request,
-                                                          v1::SimulateResponse* response) {
-  return RunOnWorker(api_, context, request, response);
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
+  return RunOnWorker(api_, context, [this, request, response](const auto& cancelled) {
+    return RunSimulate(api_, *request, cancelled, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* SimulationServiceImpl::EvaluatePool(
     grpc::CallbackServerContext* context, const v1::EvaluatePoolRequest* request,
     v1::EvaluatePoolResponse* response) {
-  return RunOnWorker(api_, context, request, response);
+  return RunOnWorker(api_, context, [this, request, response](const auto& cancelled) {
+    return RunEvaluate(api_, *request, cancelled, *response);
+  });
 }
 
 }  // namespace shadow

@@ -123,10 +123,11 @@ TEST_CASE("scores wait for what people ask for, and give way to it") {
   std::promise<void> begun;
   std::promise<void> go_on;
   REQUIRE(worker
-              .Post([&] {
-                begun.set_value();
-                go_on.get_future().wait();
-              })
+              .Post("person",
+                    [&] {
+                      begun.set_value();
+                      go_on.get_future().wait();
+                    })
               .ok());
   begun.get_future().wait();
   std::promise<absl::Status> scored;
@@ -134,7 +135,7 @@ TEST_CASE("scores wait for what people ask for, and give way to it") {
                     [&](const auto& score) { scored.set_value(score.status()); });
   CHECK(absl::IsResourceExhausted(worker.PostBackground([] {})));
   bool after_people = false;
-  REQUIRE(worker.Post([&] { after_people = true; }).ok());
+  REQUIRE(worker.Post("person", [&] { after_people = true; }).ok());
   go_on.set_value();
   CHECK(scored.get_future().get().ok());
   CHECK(after_people);
@@ -150,7 +151,7 @@ TEST_CASE("scores wait for what people ask for, and give way to it") {
               .ok());
   running.get_future().wait();
   std::promise<void> asked;
-  REQUIRE(worker.Post([&] { asked.set_value(); }).ok());
+  REQUIRE(worker.Post("person", [&] { asked.set_value(); }).ok());
   asked.get_future().wait();
   CHECK(gave_way.get_future().get());
 

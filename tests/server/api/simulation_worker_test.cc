@@ -45,31 +45,63 @@ TEST_CASE("variants come out in order and alike, on however many threads they ru
   CHECK(absl::IsCancelled(RunPlan(plan, [] { return true; }).status()));
 }
 
+// Keeps `worker` busy until it is destroyed.
+class Busy {
+ public:
+  explicit Busy(SimulationWorker& worker) {
+    REQUIRE(worker
+                .Post("busy",
+                      [this] {
+                        begun_.set_value();
+                        go_on_.get_future().wait();
+                        ended_.set_value();
+                      })
+                .ok());
+    begun_.get_future().wait();
+  }
+  void End() { go_on_.set_value(); }
+  ~Busy() { ended_.get_future().wait(); }
+
+ private:
+  std::promise<void> begun_;
+  std::promise<void> go_on_;
+  std::promise<void> ended_;
+};
+
 TEST_CASE("few simulations wait, the next is refused, and a shutdown ends them") {
   SimulationWorker worker;
-  std::promise<void> begun;
-  std::promise<void> go_on;
+  Busy busy(worker);
   int ended = 0;
-  REQUIRE(worker
-              .Post([&] {
-                begun.set_value();
-                go_on.get_future().wait();
-                ++ended;
-              })
-              .ok());
-  begun.get_future().wait();
   for (size_t i = 0; i < SimulationWorker::kWaitingMax; ++i) {
-    CHECK(worker.Post([&] { ended += worker.stopping(); }).ok());
+    CHECK(worker.Post("user " + std::to_string(i), [&] { ended += worker.stopping(); }).ok());
   }
-  const absl::Status full = worker.Post([] {});
+  const absl::Status full = worker.Post("user 1000", [] {});
   CHECK(absl::IsResourceExhausted(full));
-  CHECK(full.message() == "4 simulations are waiting already; try again later");
+  CHECK(full.message() == "16 simulations are waiting already; try again later");
   std::thread shutdown([&] { worker.Shutdown(); });
   while (!worker.stopping()) std::this_thread::yield();
-  CHECK(absl::IsUnavailable(worker.Post([] {})));
-  go_on.set_value();
+  CHECK(absl::IsUnavailable(worker.Post("user 1000", [] {})));
+  busy.End();
   shutdown.join();
-  CHECK(ended == 1 + static_cast<int>(SimulationWorker::kWaitingMax));
+  CHECK(ended == static_cast<int>(SimulationWorker::kWaitingMax));
+}
+
+TEST_CASE("a caller with many simulations keeps no other caller out, and they take turns") {
+  std::string order;
+  {
+    SimulationWorker worker;
+    Busy busy(worker);
+    const auto post = [&](const std::string& caller) {
+      return worker.Post(caller, [&order, caller] { order += caller + " "; });
+    };
+    for (size_t i = 0; i < SimulationWorker::kWaitingMaxOfCaller; ++i) REQUIRE(post("greedy").ok());
+    const absl::Status more = post("greedy");
+    CHECK(absl::IsResourceExhausted(more));
+    CHECK(more.message() == "4 simulations of greedy are waiting already; try again later");
+    REQUIRE(post("modest").ok());
+    busy.End();
+  }
+  CHECK(order == "greedy modest greedy greedy greedy ");
 }
 
 }  // namespace
