@@ -1,8 +1,12 @@
 #include "server/api/role_server.h"
 
+#include <utility>
+#include <vector>
+
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
+#include "server/api/unparsable.h"
 
 namespace shadow {
 namespace {
@@ -33,6 +37,9 @@ absl::Status RoleServer::Start(bool reflection) {
   acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeUnparsableInterceptors());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &usage_,
                                      &events_, &simulations_, &server_status_};
   for (grpc::Service* service : services) builder.RegisterService(service);

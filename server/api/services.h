@@ -90,13 +90,14 @@ class ShadowPoolServiceImpl final : public v1::ShadowPoolService::CallbackServic
   ApiContext& api_;
 };
 
-class UsageServiceImpl final : public v1::UsageService::CallbackService {
+// ReportUsage is raw: gRPC's own parser would take a message that it cannot parse for the end.
+class UsageServiceImpl final : public v1::UsageService::WithRawCallbackMethod_ReportUsage<
+                                   v1::UsageService::CallbackService> {
  public:
   explicit UsageServiceImpl(ApiContext& api) : api_(api) {}
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
-  grpc::ServerReadReactor<v1::ReportUsageRequest>* ReportUsage(Context*,
-                                                               v1::ReportUsageResponse*) override;
+  grpc::ServerReadReactor<grpc::ByteBuffer>* ReportUsage(Context*, grpc::ByteBuffer*) override;
   Reactor* ReportUsageBatch(Context*, const v1::ReportUsageBatchRequest*,
                             v1::ReportUsageBatchResponse*) override;
   Reactor* AnalyzePoolUsage(Context*, const v1::AnalyzePoolUsageRequest*,

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "server/api/services.h"
+#include "server/api/unparsable.h"
 #include "server/core/loop/demand.h"
 #include "server/core/time_proto.h"
 
@@ -10,13 +11,12 @@ namespace {
 
 // Reads a message, has it made durable, reads the next: one is in flight, so a stream holds at most
 // one message in memory.
-class ReportUsageReactor final : public grpc::ServerReadReactor<v1::ReportUsageRequest> {
+class ReportUsageReactor final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
-  ReportUsageReactor(ApiContext& api, const absl::Status& allowed,
-                     v1::ReportUsageResponse* response)
+  ReportUsageReactor(ApiContext& api, const absl::Status& allowed, grpc::ByteBuffer* response)
       : api_(api), response_(response) {
     if (allowed.ok()) {
-      StartRead(&request_);
+      StartRead(&bytes_);
     } else {
       Finish(ToGrpc(allowed));
     }
@@ -24,29 +24,34 @@ class ReportUsageReactor final : public grpc::ServerReadReactor<v1::ReportUsageR
 
   void OnReadDone(bool ok) override {
     if (!ok) {  // The client has half-closed, or is gone.
-      Finish(grpc::Status::OK);
+      bool own = false;
+      Finish(grpc::SerializationTraits<v1::ReportUsageResponse>::Serialize(sum_, response_, &own));
       return;
     }
-    const absl::Status posted =
-        api_.control.Post(std::move(request_), [this](const Answer& answer) {
-          if (!answer.ok()) {
-            Finish(ToGrpc(answer.status()));
-            return;
-          }
-          const auto& part = static_cast<const v1::ReportUsageResponse&>(**answer);
-          response_->set_accepted_samples(response_->accepted_samples() + part.accepted_samples());
-          request_.Clear();
-          StartRead(&request_);
-        });
-    if (!posted.ok()) Finish(ToGrpc(posted));
+    v1::ReportUsageRequest request;
+    absl::Status status = Parse(bytes_, "/shadow.v1.UsageService/ReportUsage", request);
+    bytes_.Clear();
+    if (status.ok()) {
+      status = api_.control.Post(std::move(request), [this](const Answer& answer) {
+        if (!answer.ok()) {
+          Finish(ToGrpc(answer.status()));
+          return;
+        }
+        const auto& part = static_cast<const v1::ReportUsageResponse&>(**answer);
+        sum_.set_accepted_samples(sum_.accepted_samples() + part.accepted_samples());
+        StartRead(&bytes_);
+      });
+    }
+    if (!status.ok()) Finish(ToGrpc(status));
   }
 
   void OnDone() override { delete this; }
 
  private:
   ApiContext& api_;
-  v1::ReportUsageResponse* response_;
-  v1::ReportUsageRequest request_;
+  grpc::ByteBuffer* response_;
+  grpc::ByteBuffer bytes_;  // Of the message that is being read.
+  v1::ReportUsageResponse sum_;
 };
 
 // Step means of `samples`, which ascend.
@@ -108,8 +113,8 @@ absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) 
 
 }  // namespace
 
-grpc::ServerReadReactor<v1::ReportUsageRequest>* UsageServiceImpl::ReportUsage(
-    Context* /*context*/, v1::ReportUsageResponse* response) {
+grpc::ServerReadReactor<grpc::ByteBuffer>* UsageServiceImpl::ReportUsage(
+    Context* /*context*/, grpc::ByteBuffer* response) {
   return new ReportUsageReactor(api_, RequireAdmin(api_.role, "ReportUsage"), response);
 }
 
@@ -124,7 +129,8 @@ UsageServiceImpl::Reactor* UsageServiceImpl::AnalyzePoolUsage(
     Context* context, const v1::AnalyzePoolUsageRequest* request,
     v1::AnalyzePoolUsageResponse* response) {
   return Ask(context, api_.control, *request, response, [&] {
-    return request->validate_only() ? absl::OkStatus() : RequireAdmin(api_.role, "AnalyzePoolUsage");
+    return request->validate_only() ? absl::OkStatus()
+                                    : RequireAdmin(api_.role, "AnalyzePoolUsage");
   });
 }
 
