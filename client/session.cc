@@ -66,6 +66,7 @@ Session::Session(Console& console, Arguments arguments)
   usage_ = v1::UsageService::NewStub(channel);
   events_ = v1::EventService::NewStub(channel);
   simulations_ = v1::SimulationService::NewStub(channel);
+  backups_ = v1::BackupService::NewStub(channel);
   server_ = v1::ServerService::NewStub(channel);
 }
 

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "client/arguments.h"
 #include "client/console.h"
+#include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
 #include "shadow/v1/pool_service.grpc.pb.h"
@@ -45,6 +46,7 @@ class Session {
   v1::UsageService::Stub& usage() { return *usage_; }
   v1::EventService::Stub& events() { return *events_; }
   v1::SimulationService::Stub& simulations() { return *simulations_; }
+  v1::BackupService::Stub& backups() { return *backups_; }
   v1::ServerService::Stub& server() { return *server_; }
 
   // One unary call with a deadline of call_timeout():
@@ -129,6 +131,7 @@ class Session {
   std::unique_ptr<v1::UsageService::Stub> usage_;
   std::unique_ptr<v1::EventService::Stub> events_;
   std::unique_ptr<v1::SimulationService::Stub> simulations_;
+  std::unique_ptr<v1::BackupService::Stub> backups_;
   std::unique_ptr<v1::ServerService::Stub> server_;
 };
 

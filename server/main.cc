@@ -13,6 +13,8 @@
 #include "server/memory.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
+#include "storage/backup.h"
+#include "storage/state_lock.h"
 
 namespace {
 
@@ -27,6 +29,7 @@ struct Flags {
   std::string state_dir;
   std::string listen;
   std::vector<std::string> recover;
+  std::string restore;
   bool check_config = false;
 };
 
@@ -70,6 +73,23 @@ int Fail(const absl::Status& status, int exit_code) {
   return exit_code;
 }
 
+absl::Status Restore(const std::string& file, const std::string& state_dir) {
+  const auto lock = shadow::StateLock::Take(state_dir);
+  absl::Status status = lock.status();
+  if (lock.ok()) status = shadow::RestoreBackup(file, state_dir);
+  if (status.ok()) std::cout << "restored into " << state_dir << "; start shadowd now\n";
+  return status;
+}
+
+// The exit status.
+int Ended(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
+  // What is damaged is not better at the next try.
+  const bool final = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
+  return Fail(status, final ? kExitConfig : 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,6 +106,9 @@ int main(int argc, char** argv) {
          "What a person has decided on. end: the instances of a store that was lost. "
          "adopt-copy: this state directory is a copy, and its original is not used any more")
       ->check(CLI::IsMember({"end", "adopt-copy"}));
+  app.add_option("--restore", flags.restore,
+                 "Put the store of a backup into the empty state directory, and exit")
+      ->type_name("FILE");
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.set_version_flag("--version", "shadowd " SHADOWD_VERSION);
   try {
@@ -99,13 +122,9 @@ int main(int argc, char** argv) {
     std::cout << "configuration is good\n";
     return 0;
   }
+  if (!flags.restore.empty()) return Ended(Restore(flags.restore, config->state_dir));
   BlockSignals();
   StartLog(config->log_level);
-  const absl::Status status =
-      shadow::RunDaemon(*config, [&] { return ConfigOf(flags, config_flag->count() > 0); });
-  if (status.ok()) return 0;
-  if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
-  // What is damaged is not better at the next try.
-  const bool final = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
-  return Fail(status, final ? kExitConfig : 1);
+  return Ended(
+      shadow::RunDaemon(*config, [&] { return ConfigOf(flags, config_flag->count() > 0); }));
 }

@@ -10,6 +10,7 @@ namespace shadow::storage {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
+constexpr int kStepsBetweenStops = 10'000;
 
 absl::StatusCode CodeOf(int sqlite_code) {
   switch (sqlite_code & 0xff) {  // The primary code of an extended one.
@@ -139,6 +140,13 @@ absl::Status Connection::PrepareInto(std::string_view sql, Statement& statement)
   if (!prepared.ok()) return prepared.status();
   statement = *std::move(prepared);
   return absl::OkStatus();
+}
+
+void Connection::StopWhen(std::function<bool()> stop) {
+  stop_ = std::move(stop);
+  sqlite3_progress_handler(
+      db_, kStepsBetweenStops,
+      [](void* connection) { return static_cast<Connection*>(connection)->stop_() ? 1 : 0; }, this);
 }
 
 absl::Status Connection::Execute(const std::string& sql) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,6 +84,10 @@ class Connection {
   absl::StatusOr<int64_t> QueryInteger(std::string_view sql);
   absl::StatusOr<std::string> QueryText(std::string_view sql);
 
+  // From now on a statement ends with an error once `stop` says so; it is asked every few thousand
+  // steps.
+  void StopWhen(std::function<bool()> stop);
+
   // Without it the last connection to close checkpoints and removes the WAL.
   void KeepWalOnClose();
 
@@ -99,6 +104,7 @@ class Connection {
   sqlite3* db_;
   int64_t wal_pages_ = 0;
   int64_t page_bytes_ = 0;
+  std::function<bool()> stop_;
 };
 
 // BEGIN to COMMIT, or to ROLLBACK when it goes out of scope without a successful Commit.

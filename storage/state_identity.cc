@@ -34,6 +34,10 @@ bool SamePlace(const StateIdentity& a, const StateIdentity& b) {
   return a.machine_id == b.machine_id && a.inode == b.inode && (!one_boot || a.device == b.device);
 }
 
+constexpr char kForgetPlace[] =
+    "DELETE FROM meta WHERE key IN "
+    "('place_machine_id', 'place_inode', 'place_device', 'place_boot_id')";
+
 }  // namespace
 
 absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
@@ -85,6 +89,12 @@ absl::Status SaveIdentity(Connection& state, const StateIdentity& here) {
   save->BindText(3, here.device);
   save->BindText(4, here.boot_id);
   return save->Run();
+}
+
+absl::Status ForgetIdentity(const std::string& path) {
+  const absl::StatusOr<std::unique_ptr<Connection>> state =
+      Connection::Open(path, Connection::Access::kReadWrite);
+  return state.ok() ? (*state)->Execute(kForgetPlace) : state.status();
 }
 
 }  // namespace shadow::storage

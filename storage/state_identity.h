@@ -30,4 +30,7 @@ absl::Status CheckIdentity(const std::string& path, const StateIdentity& here);
 
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here);
 
+// The state.db at `path`, which nobody uses, is at home wherever it is used next.
+absl::Status ForgetIdentity(const std::string& path);
+
 }  // namespace shadow::storage

@@ -1,4 +1,4 @@
-// shadowctl apply, events, status.
+// shadowctl apply, backup, events, status.
 #include <array>
 #include <string>
 #include <vector>
@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/apply.h"
+#include "client/commands/backup.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/json.h"
@@ -81,9 +82,11 @@ absl::Status Status(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 3> kCommands = {{
+constexpr std::array<Command, 4> kCommands = {{
     {"", "apply", "", "Create or update the DNAs and pools of a file (YAML or JSON)",
      "apply -f web.yaml --wait", kTakesFile | kTakesMutation, Apply},
+    {"", "backup", "FILE", "Write a backup of the store; shadowd --restore FILE takes it",
+     "backup /var/backups/shadowd.tar", kTakesNothing, Backup},
     {"", "events", "[NAME_PREFIX]", "Show what happened, of everything or of one resource",
      "events pools/web --since 120 --watch", kTakesSince | kTakesLimit | kTakesWatch, Events},
     {"", "status", "", "Show the daemon itself", "status", kTakesNothing, Status},

@@ -41,7 +41,7 @@ absl::Status RoleServer::Start(bool reflection) {
   interceptors.push_back(MakeUnparsableInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &usage_,
-                                     &events_, &simulations_, &server_status_};
+                                     &events_, &simulations_, &backups_, &server_status_};
   for (grpc::Service* service : services) builder.RegisterService(service);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("the gRPC server could not be started");

@@ -37,6 +37,7 @@ class RoleServer {
   UsageServiceImpl usage_{api_};
   EventServiceImpl events_{api_};
   SimulationServiceImpl simulations_{api_};
+  BackupServiceImpl backups_{api_};
   ServerServiceImpl server_status_{api_};
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -2,6 +2,7 @@
 // from its snapshot or the store.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,6 +13,7 @@
 #include "server/effect_runner.h"
 #include "server/event_hub.h"
 #include "server/simulation_worker.h"
+#include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
 #include "shadow/v1/pool_service.grpc.pb.h"
@@ -32,6 +34,7 @@ struct ApiContext {
   Clock& clock;
   SimulationWorker& simulations;  // Shut down with the server.
   absl::Time start_time;
+  std::string state_dir;      // Where the store is.
   Role role = Role::kReader;  // Of all who call these services.
 };
 
@@ -154,6 +157,18 @@ class SimulationServiceImpl final : public v1::SimulationService::WithRawCallbac
 
  private:
   ApiContext& api_;
+};
+
+class BackupServiceImpl final : public v1::BackupService::CallbackService {
+ public:
+  explicit BackupServiceImpl(ApiContext& api) : api_(api) {}
+  using Context = grpc::CallbackServerContext;
+  grpc::ServerWriteReactor<v1::BackupChunk>* CreateBackup(Context*,
+                                                          const v1::CreateBackupRequest*) override;
+
+ private:
+  ApiContext& api_;
+  std::atomic<bool> under_way_ = false;  // One at a time.
 };
 
 class ServerServiceImpl final : public v1::ServerService::CallbackService {

@@ -28,6 +28,7 @@ TEST_CASE("a request that cannot be parsed is INVALID_ARGUMENT and says so, for 
       "/shadow.v1.EventService/Watch",
       "/shadow.v1.SimulationService/Simulate",
       "/shadow.v1.SimulationService/EvaluatePool",
+      "/shadow.v1.BackupService/CreateBackup",
       "/shadow.v1.ServerService/GetServerStatus",
   };
   for (const std::string method : methods) {

@@ -1,0 +1,113 @@
+// A backup of a daemon that works, and what becomes of it.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/e2e/shadow_world.h"
+#include "tests/fakes/program_run.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+
+constexpr int kExitConfig = 78;
+constexpr int kExitTempFail = 75;
+constexpr int kExitNotAllowed = 4;
+constexpr int kExitConflict = 5;
+
+ProgramResult BackUp(const DaemonProcess& daemon, const std::string& file, uid_t uid = 0) {
+  return RunProgram({SHADOW_BIN_DIR "/shadowctl", "--address", daemon.address(), "backup", file},
+                    {.text = "", .uid = uid});
+}
+
+ProgramResult RestoreInto(const DaemonProcess& daemon, const std::string& file) {
+  std::vector<std::string> argv = daemon.Argv();
+  argv.insert(argv.end(), {"--restore", file});
+  return RunProgram(argv);
+}
+
+// The store is lost; what else is in the state directory stays.
+void LoseStore(const DaemonProcess& daemon) {
+  for (const char* name : {"state.db", "state.db-wal", "state.db-shm", "metrics.db",
+                           "metrics.db-wal", "metrics.db-shm"}) {
+    std::filesystem::remove(daemon.state_dir() + "/" + name);
+  }
+}
+
+TEST_CASE("a backup of a busy daemon brings a lost store back, and its instances go on") {
+  ShadowWorld world({.base_instances = 1});
+  DaemonProcess& daemon = world.daemon();
+  const std::string file = daemon.directory() + "/backup.tar";
+  HttpLoad load(world.Load());
+  world.CreateShadow(1);  // Under way while the copy is made, or just done.
+  const ProgramResult backed_up = BackUp(daemon, file);
+  INFO(backed_up.err);
+  REQUIRE(backed_up.exit_code == 0);
+  struct stat info {};
+  REQUIRE(stat(file.c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  CHECK(RunProgram({"/bin/tar", "tf", file}).out == "state.db\nmetrics.db\n");
+  CHECK(BackUp(daemon, file).exit_code == kExitConflict);  // It replaces no file.
+
+  world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
+  const std::string newer = daemon.directory() + "/newer.tar";
+  REQUIRE(BackUp(daemon, newer).exit_code == 0);
+  const auto base = world.Instances(I::BASE);
+  CHECK(RestoreInto(daemon, newer).exit_code == kExitTempFail);  // A daemon runs.
+  daemon.Kill();
+  const ProgramResult there = RestoreInto(daemon, newer);
+  CHECK(there.exit_code == kExitConfig);
+  CHECK(there.err.find("is there already") != std::string::npos);
+  LoseStore(daemon);
+  const ProgramResult restored = RestoreInto(daemon, newer);
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  daemon.Start();
+  world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
+  CHECK(world.Instances(I::BASE, I::ACTIVE).front().handle() == base.front().handle());
+  world.ExpectNothingLeakedOrDoubled();
+  ExpectNoFailure(load);
+  world.Finish();
+}
+
+TEST_CASE("a backup that is older than what lives is not believed") {
+  ShadowWorld world({.base_instances = 1, .haproxy = false}, false);
+  DaemonProcess& daemon = world.daemon();
+  const std::string file = daemon.directory() + "/backup.tar";
+  REQUIRE(BackUp(daemon, file).exit_code == 0);
+  world.CreateDna();
+  world.CreatePool();
+  world.WaitForBase();
+  REQUIRE(daemon.Terminate() == 0);
+  LoseStore(daemon);
+  REQUIRE(RestoreInto(daemon, file).exit_code == 0);
+  CHECK(daemon.StartInVain() == kExitConfig);
+  CHECK(daemon.Log().find("1 instance") != std::string::npos);
+}
+
+TEST_CASE("only an administrator gets a backup, and damage is found before it counts") {
+  DaemonProcess daemon(SHADOW_BIN_DIR);
+  const std::string file = daemon.directory() + "/backup.tar";
+  REQUIRE(BackUp(daemon, file).exit_code == 0);
+  if (geteuid() == 0) {
+    constexpr uid_t kReader = 54321;
+    const std::string folder = daemon.directory() + "/reader";
+    std::filesystem::create_directory(folder);
+    REQUIRE(chown(folder.c_str(), kReader, kReader) == 0);
+    REQUIRE(chmod(daemon.socket_path().c_str(), 0666) == 0);
+    CHECK(BackUp(daemon, folder + "/backup.tar", kReader).exit_code == kExitNotAllowed);
+    CHECK(std::filesystem::is_empty(folder));
+  }
+  REQUIRE(daemon.Terminate() == 0);
+  LoseStore(daemon);
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 2000);
+  const ProgramResult damaged = RestoreInto(daemon, file);
+  CHECK(damaged.exit_code == kExitConfig);
+  CHECK(damaged.err.find("cut short") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(daemon.state_dir() + "/state.db"));
+}
+
+}  // namespace
+}  // namespace shadow
