@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
+#include "server/core/spec/output_fields.h"
 
 namespace shadow {
 namespace {
@@ -159,8 +160,7 @@ std::string MessageJson(const Message& message) {
 std::string CanonicalJson(const v1::Dna& dna) {
   SortedMembers members;
   for (const FieldDescriptor* field : SetFields(dna)) {
-    if (field->number() >= v1::Dna::kOperatingSystemFieldNumber &&
-        field->number() <= v1::Dna::kWarmUpFieldNumber) {
+    if (field->number() != v1::Dna::kNameFieldNumber && !IsOutputOnly(*field)) {
       members[field->json_name()] = FieldJson(dna, *field);
     }
   }

@@ -11,6 +11,7 @@
 #include "server/core/spec/capabilities.h"
 #include "server/core/spec/dna_rules.h"
 #include "server/core/spec/field_checker.h"
+#include "server/core/spec/output_fields.h"
 #include "server/core/text.h"
 
 namespace shadow {
@@ -166,14 +167,6 @@ void CheckName(const v1::Dna& dna, FieldChecker& check) {
     check.Fail("dna.name", absl::StrCat(Quoted(dna.name()),
                                         " names a revision; revisions are made from the content"));
   }
-}
-
-void ClearOutputOnly(v1::Dna& dna) {
-  dna.clear_revision();
-  dna.clear_revisions();
-  dna.clear_create_time();
-  dna.clear_update_time();
-  dna.clear_etag();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "server/core/names.h"
 #include "server/core/spec.h"
 #include "server/core/spec/field_checker.h"
+#include "server/core/spec/output_fields.h"
 #include "server/core/spec/policy_rules.h"
 #include "server/core/time_proto.h"
 
@@ -213,23 +214,6 @@ void CompileCapacity(CompiledPool& compiled, FieldChecker& check) {
     check.Range("pool.managed_instances", pool.managed_instances(), kManagedInstances);
     compiled.base_capacity_per_spec = pool.managed_instances() * pool.instance_capacity();
   }
-}
-
-void ClearOutputOnly(v1::Pool& pool) {
-  pool.clear_state();
-  pool.clear_dna_revision();
-  pool.clear_serving_base_instances();
-  pool.clear_hold_until_time();
-  pool.clear_create_time();
-  pool.clear_update_time();
-  pool.clear_etag();
-  pool.clear_reconciling();
-  pool.clear_provisioning_lead();
-  pool.clear_activation_lead();
-  pool.clear_activation_balancer_lead();
-  pool.clear_balancer_slots();
-  pool.clear_shadow_instances_left();
-  pool.clear_observe_score();
 }
 
 }  // namespace

@@ -3,9 +3,13 @@
 #include <google/protobuf/text_format.h>
 
 #include <catch2/catch.hpp>
+#include <initializer_list>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "server/core/spec.h"
+#include "server/core/spec/output_fields.h"
 
 namespace shadow {
 namespace {
@@ -107,6 +111,79 @@ TEST_CASE("strings that differ only in what JSON escapes stay apart") {
   CHECK(CanonicalJson(dna) == R"({"process":{"argv":["a\"],\"b"]}})");
   dna.mutable_process()->set_argv(0, "tab\t");
   CHECK(CanonicalJson(dna) == R"({"process":{"argv":["tab\u0009"]}})");
+}
+
+// Sets every field of `message` to something, messages to empty ones.
+void SetEveryField(google::protobuf::Message& message) {
+  using Field = google::protobuf::FieldDescriptor;
+  const auto& reflection = *message.GetReflection();
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const Field* field = message.GetDescriptor()->field(i);
+    switch (field->cpp_type()) {
+      case Field::CPPTYPE_MESSAGE:
+        if (field->is_repeated()) {
+          reflection.AddMessage(&message, field);
+        } else {
+          reflection.MutableMessage(&message, field);
+        }
+        break;
+      case Field::CPPTYPE_STRING:
+        if (field->is_repeated()) {
+          reflection.AddString(&message, field, "x");
+        } else {
+          reflection.SetString(&message, field, "x");
+        }
+        break;
+      case Field::CPPTYPE_BOOL:
+        reflection.SetBool(&message, field, true);
+        break;
+      case Field::CPPTYPE_DOUBLE:
+        reflection.SetDouble(&message, field, 1);
+        break;
+      case Field::CPPTYPE_INT32:
+        reflection.SetInt32(&message, field, 1);
+        break;
+      case Field::CPPTYPE_ENUM:
+        reflection.SetEnumValue(&message, field, 1);
+        break;
+      default:
+        FAIL("no value for " << field->full_name());
+    }
+  }
+}
+
+// By name, of fields that are set.
+std::set<std::string> FieldsOf(const google::protobuf::Message& message) {
+  std::vector<const google::protobuf::FieldDescriptor*> set;
+  message.GetReflection()->ListFields(message, &set);
+  std::set<std::string> names;
+  for (const auto* field : set) names.insert(field->name());
+  return names;
+}
+
+TEST_CASE("what is numbered 20 and above is the daemon's, and everything else the user's") {
+  v1::Dna dna;
+  v1::Pool pool;
+  SetEveryField(dna);
+  SetEveryField(pool);
+  const std::string canonical = CanonicalJson(dna);
+  for (google::protobuf::Message* resource :
+       std::initializer_list<google::protobuf::Message*>{&dna, &pool}) {
+    std::set<std::string> users;
+    for (const std::string& name : FieldsOf(*resource)) {
+      const auto* field = resource->GetDescriptor()->FindFieldByName(name);
+      if (field->number() < 20) users.insert(name);
+    }
+    ClearOutputOnly(*resource);
+    CHECK(FieldsOf(*resource) == users);
+  }
+  // Of the user's fields, all but the name make the revision.
+  for (const std::string& name : FieldsOf(dna)) {
+    const std::string key = dna.GetDescriptor()->FindFieldByName(name)->json_name();
+    INFO(key);
+    CHECK((canonical.find("\"" + key + "\":") != std::string::npos) == (name != "name"));
+  }
+  CHECK(canonical == CanonicalJson(dna));
 }
 
 }  // namespace

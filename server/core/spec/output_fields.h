@@ -1,0 +1,16 @@
+// Which fields of a resource are the daemon's to set: by their number, so that a new one cannot be
+// forgotten.
+#pragma once
+
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+
+namespace shadow {
+
+// Of the fields of Dna and Pool themselves: those numbered 20 and above.
+bool IsOutputOnly(const google::protobuf::FieldDescriptor& field);
+
+// `resource`: a Dna or a Pool.
+void ClearOutputOnly(google::protobuf::Message& resource);
+
+}  // namespace shadow
