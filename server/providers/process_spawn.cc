@@ -376,8 +376,7 @@ absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duratio
     last_read = ended;
     if (!ended && stop.stop_requested()) verdict = absl::CancelledError("stopped");
     if (!ended && clock.Now().mono >= deadline) {
-      verdict =
-          absl::DeadlineExceededError(absl::StrCat("no end after ", absl::FormatDuration(timeout)));
+      verdict = absl::DeadlineExceededError("no end after " + absl::FormatDuration(timeout));
     }
     if (!verdict.ok()) break;
     pollfd readable{.fd = output[0], .events = POLLIN, .revents = 0};

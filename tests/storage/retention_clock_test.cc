@@ -77,7 +77,7 @@ TEST_CASE("a store that is opened in the future removes nothing") {
     CHECK(CountsOf(*store).events >= kAll.events);
     CHECK(CountsOf(*store).samples == kAll.samples);
     CHECK(CountsOf(*store).decisions == kAll.decisions);
-    CHECK(CountsOf(*store).requests == 1);  // The other is more than a day old by now.
+    CHECK(CountsOf(*store).requests == 1);  // By now that of day 5 is more than a day old.
   }
 }
 

@@ -269,12 +269,12 @@ TEST_CASE("warm-up fails where no row passes in time: the last failure, and how 
   HttpProber prober(clock);
   const SmallServer every_third_fails([](int n) { return Response(n % 3 == 2 ? 500 : 200); });
   CompiledDna dna = WarmUpDna(5);
-  dna.warm_up_timeout = absl::Milliseconds(300);
+  dna.warm_up_timeout = absl::Seconds(2);
   const absl::Status wrong = prober.WarmUp(dna, every_third_fails.address(), {});
   CHECK(absl::IsFailedPrecondition(wrong));
   const int passed = every_third_fails.requests() - every_third_fails.requests() / 3;
   CHECK(wrong.message() == "warm-up of " + every_third_fails.address() +
-                               ": 5 in a row did not pass within 300ms, " + std::to_string(passed) +
+                               ": 5 in a row did not pass within 2s, " + std::to_string(passed) +
                                " passed in all; the last failure: status 500, wanted 200");
 
   CompiledDna impatient = WarmUpDna(3);
@@ -283,7 +283,7 @@ TEST_CASE("warm-up fails where no row passes in time: the last failure, and how 
   CHECK(absl::IsFailedPrecondition(prober.WarmUp(impatient, server.address(), {})));
 
   CompiledDna brief = WarmUpDna(1);
-  brief.warm_up_timeout = absl::Milliseconds(100);
+  brief.warm_up_timeout = absl::Seconds(1);
   brief.dna.mutable_warm_up()->set_expected_status(404);
   CHECK(absl::IsFailedPrecondition(prober.WarmUp(brief, server.address(), {})));
   const SmallServer silent([](int) { return std::string(); });

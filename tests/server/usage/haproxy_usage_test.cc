@@ -243,7 +243,8 @@ TEST_CASE("a real HAProxy: a backend's requests count as they come, answered or 
       clients.push_back(ConnectToLoopback(haproxy.frontend_port(), 10));
       REQUIRE(SendAll(clients.back(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
-    REQUIRE(PollUntil(kPatience, [&] { return origin.requests() == kRequests; }));
+    // HAProxy may ask the origin again where that is slow.
+    REQUIRE(PollUntil(kPatience, [&] { return origin.requests() >= kRequests; }));
     CHECK(read() == kRequests);
     origin.SetFrozen(false);
     for (const TestSocket& client : clients) {
