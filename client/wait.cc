@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/output/conditions.h"
 #include "client/proto_time.h"
 #include "client/text.h"
 
@@ -159,6 +160,11 @@ Progress ProgressOf(const v1::Pool& pool) {
   if (pool.base_case() == v1::Pool::kManagedInstances) {
     absl::StrAppend(&text, ", ", pool.serving_base_instances(), " of ", pool.managed_instances(),
                     " base instances serve");
+  }
+  // Instances that fail are looked at one by one: FailureWatch.
+  const v1::Condition* problem = ProblemOf(pool.conditions());
+  if (problem != nullptr && problem->reason() != "InstancesFail") {
+    text += ProblemSuffix(pool.conditions());
   }
   return {.settled = pool.state() != v1::Pool::DELETING && !pool.reconciling(),
           .text = std::move(text)};

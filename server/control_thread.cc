@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "spdlog/spdlog.h"
+#include "server/core/check.h"
+#include "server/event_log.h"
 
 namespace shadow {
 namespace {
@@ -29,7 +30,7 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       mailbox_(kCommandsMax, clock),
       snapshot_(loop.TakeSnapshot()),
       next_snapshot_(snapshot_),
-      runner_(adapters, effect_workers,
+      runner_(adapters, clock, {.provider_calls_max = effect_workers},
               [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {}
 
 absl::Status ControlThread::Post(Request request, std::function<void(Answer)> done) {
@@ -96,14 +97,16 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
       Show(std::move(snapshot));
+      CHECK(events.size() == ready.log_levels.size());
+      for (size_t i = 0; i < events.size(); ++i) LogEvent(events[i], ready.log_levels[i]);
       hub_.Publish(events);
-      for (const std::string& warning : ready.warnings) spdlog::warn("{}", warning);
       RunEffects(ready);
     }
     if (then) then(durable);
     if (!durable.ok() && !store_failed_.exchange(true)) failed_(durable);
     // Under the lock: whoever sees the last commit done may destroy this.
     const std::lock_guard lock(mutex_);
+    CHECK(commits_ > 0 && commit_samples_ >= samples);
     --commits_;
     commit_samples_ -= samples;
     durable_.notify_all();

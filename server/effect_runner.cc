@@ -1,20 +1,15 @@
 #include "server/effect_runner.h"
 
-#include <chrono>
-#include <condition_variable>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "server/core/verify.h"
+#include "spdlog/spdlog.h"
 
 namespace shadow {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
-
-constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
 bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
   if (!MessageDifferencer::Equals(a.balancer(), b.balancer())) return false;
@@ -25,230 +20,133 @@ bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
   return true;
 }
 
-absl::Status NoProvider(const Effect& effect) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("there is no provider \"", effect.provider, "\""));
+// The hook, the requests, and as long as they may take the look at its connections.
+absl::Duration WarmUpMost(const CompiledDna& dna) {
+  return dna.resume_hook_timeout + 2 * dna.warm_up_timeout;
 }
 
-// Inspect, and the ready check once it runs.
-void AwaitReady(const Effect& effect, Provider& provider, Prober& prober,
-                const std::stop_token& stop, EffectResult& result) {
-  auto seen = provider.Inspect(effect.instance, Provider::Depth::kLife);
-  result.status = seen.status();
-  if (!seen.ok()) return;
-  if (seen->life == Life::kRunning) {
-    const absl::Status ready = prober.Check(*effect.instance.dna, seen->address, stop);
-    result.ready = ready.ok();
-    result.not_ready = std::string(ready.message());
-  }
-  result.observation = *std::move(seen);
-}
-
-// Until the instance holds every connection that its DNA names, which a pause may have closed, for
-// as long as its warm-up may take. kFailedPrecondition: one is missing, by name, or it has ended.
-absl::Status AwaitConnections(const InstanceSpec& instance, Provider& provider,
-                              const std::stop_token& stop) {
-  if (instance.dna->dna.network().connections().empty()) return absl::OkStatus();
-  std::mutex mutex;
-  std::condition_variable_any nobody;
-  std::unique_lock lock(mutex);
-  std::vector<std::string> missing;
-  for (int64_t tries = instance.dna->warm_up_timeout / kLookInterval; tries >= 0; --tries) {
-    const auto seen = provider.Inspect(instance, Provider::Depth::kConnections);
-    if (!seen.ok()) return seen.status();
-    if (!seen->facts.has_value()) return absl::FailedPreconditionError("it has ended");
-    missing = MissingConnections(*instance.dna, *seen->facts);
-    if (missing.empty()) return absl::OkStatus();
-    nobody.wait_for(lock, stop, absl::ToChronoMilliseconds(kLookInterval), [] { return false; });
-    if (stop.stop_requested()) return absl::CancelledError("the probe was stopped");
-  }
-  return absl::FailedPreconditionError(absl::StrJoin(missing, "; "));
-}
-
-void Destroy(const Effect& effect, Provider& provider, EffectResult& result) {
-  const auto stop =
-      effect.kind == Effect::Kind::kKill ? Provider::Stop::kForce : Provider::Stop::kGraceful;
-  result.status = provider.Destroy(effect.instance, stop);
-  if (!result.status.ok()) return;
-  auto seen = provider.Inspect(effect.instance, Provider::Depth::kLife);
-  result.status = seen.status();
-  if (seen.ok()) result.observation = *std::move(seen);
+void LogEffect(const Effect& effect, absl::Duration took, const absl::Status& status) {
+  if (!spdlog::should_log(spdlog::level::debug)) return;
+  const std::string& of =
+      effect.instance.name.empty() && effect.pool ? effect.pool->pool.name() : effect.instance.name;
+  spdlog::debug("{}: {} took {}: {}", of.empty() ? effect.provider : of, KindName(effect.kind),
+                absl::FormatDuration(took), status.ToString());
 }
 
 }  // namespace
 
-EffectRunner::EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done)
+EffectRunner::EffectRunner(Adapters& adapters, Clock& clock, const Options& options,
+                           std::function<void(EffectResult)> done)
     : adapters_(adapters),
+      clock_(clock),
+      options_(options),
       done_(std::move(done)),
-      probes_([this](const Effect& effect,
-                     const std::stop_token& stop) { return RunProbe(effect, stop); },
-              done_),
-      background_(std::thread::hardware_concurrency()) {
-  for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
-}
+      calls_(clock, done_),
+      probes_(clock, done_),
+      background_(std::thread::hardware_concurrency()) {}
 
 EffectRunner::~EffectRunner() { Stop(); }
 
 void EffectRunner::Stop() {
-  {
-    const std::lock_guard lock(queue_mutex_);
-    stopping_ = true;
-    queue_.clear();
-  }
-  filled_.notify_all();
   probes_.Stop();
+  calls_.Stop();
   background_.Stop();
-  for (std::thread& worker : workers_) worker.join();
-  workers_.clear();
 }
 
 void EffectRunner::Submit(Effect effect) {
-  if (effect.kind == Effect::Kind::kAwaitReady || effect.kind == Effect::Kind::kWarmUp) {
-    probes_.Submit(std::move(effect));
-    return;
-  }
-  if (effect.kind == Effect::Kind::kFit) return Fit(effect);
-  if (effect.kind == Effect::Kind::kLearn) return Learn(effect);
-  std::unique_lock lock(queue_mutex_);
-  if (stopping_) return;
-  if (effect.kind == Effect::Kind::kScore) {
-    lock.unlock();
-    return Score(effect);
-  }
-  queue_.push_back(std::move(effect));
-  lock.unlock();
-  filled_.notify_one();
-}
-
-void EffectRunner::Work() {
-  while (true) {
-    Effect effect;
-    {
-      std::unique_lock lock(queue_mutex_);
-      filled_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      effect = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    EffectResult result = Run(effect);
-    result.id = effect.id;
-    done_(std::move(result));
-  }
-}
-
-EffectResult EffectRunner::Run(const Effect& effect) {
-  EffectResult result;
+  using K = Effect::Kind;
   switch (effect.kind) {
-    case Effect::Kind::kAdd:
-    case Effect::Kind::kSetWeight:
-    case Effect::Kind::kDrain:
-    case Effect::Kind::kRemove:
-    case Effect::Kind::kListBalancer:
-      RunAtBalancer(effect, result);
-      return result;
-    case Effect::Kind::kReadUsage:
-      ReadUsage(effect, result);
-      return result;
-    default:
-      break;
-  }
-  const auto provider = adapters_.providers.find(effect.provider);
-  if (provider == adapters_.providers.end()) {
-    result.status = NoProvider(effect);
-  } else {
-    RunOnInstance(effect, *provider->second, result);
-  }
-  return result;
-}
-
-EffectResult EffectRunner::RunProbe(const Effect& effect, const std::stop_token& stop) {
-  EffectResult result;
-  const auto provider = adapters_.providers.find(effect.provider);
-  if (provider == adapters_.providers.end()) {
-    result.status = NoProvider(effect);
-  } else if (effect.kind == Effect::Kind::kAwaitReady) {
-    AwaitReady(effect, *provider->second, *adapters_.prober, stop, result);
-  } else {
-    result.status = adapters_.prober->WarmUp(*effect.instance.dna, effect.address, stop);
-    if (result.status.ok()) {
-      result.status = AwaitConnections(effect.instance, *provider->second, stop);
-    }
-  }
-  return result;
-}
-
-void EffectRunner::RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result) {
-  switch (effect.kind) {
-    case Effect::Kind::kCreate:
-      result.status = provider.Create(effect.instance);
-      break;
-    case Effect::Kind::kVerify: {
-      auto seen = provider.Inspect(effect.instance, Provider::Depth::kFacts);
-      result.status = seen.status();
-      if (seen.ok()) result.observation = *std::move(seen);
-      break;
-    }
-    case Effect::Kind::kSuspend:
-      result.status = provider.Suspend(effect.instance);
-      break;
-    case Effect::Kind::kResume:
-      result.status = provider.Resume(effect.instance);
-      break;
-    case Effect::Kind::kListInstances: {
-      auto instances = provider.List();
-      result.status = instances.status();
-      if (instances.ok()) result.instances = *std::move(instances);
-      break;
-    }
-    case Effect::Kind::kDestroy:
-    case Effect::Kind::kKill:
-      Destroy(effect, provider, result);
-      break;
-    case Effect::Kind::kAwaitReady:
-    case Effect::Kind::kWarmUp:
-    case Effect::Kind::kAdd:
-    case Effect::Kind::kSetWeight:
-    case Effect::Kind::kDrain:
-    case Effect::Kind::kRemove:
-    case Effect::Kind::kListBalancer:
-    case Effect::Kind::kReadUsage:
-    case Effect::Kind::kScore:
-    case Effect::Kind::kFit:
-    case Effect::Kind::kLearn:
-      result.status = absl::InternalError("this effect is not on an instance");
-      break;
+    case K::kCreate:
+    case K::kVerify:
+    case K::kSuspend:
+    case K::kResume:
+    case K::kDestroy:
+    case K::kKill:
+    case K::kListInstances:
+      return CallProvider(std::move(effect));
+    case K::kAwaitReady:
+    case K::kWarmUp:
+      return Probe(std::move(effect));
+    case K::kAdd:
+    case K::kSetWeight:
+    case K::kDrain:
+    case K::kRemove:
+    case K::kListBalancer:
+      return CallBalancer(std::move(effect));
+    case K::kReadUsage:
+      return ReadUsage(std::move(effect));
+    case K::kScore:
+      return Score(effect);
+    case K::kFit:
+      return Fit(effect);
+    case K::kLearn:
+      return Learn(effect);
   }
 }
 
-void EffectRunner::RunAtBalancer(const Effect& effect, EffectResult& result) {
-  Balancer& balancer = *AdaptersOf(effect).balancer;
-  switch (effect.kind) {
-    case Effect::Kind::kAdd:
-      result.status = balancer.Add(effect.address);
-      break;
-    case Effect::Kind::kSetWeight:
-      result.status = balancer.SetWeight(effect.address, effect.weight_percent);
-      break;
-    case Effect::Kind::kDrain:
-      result.status = balancer.Drain(effect.address);
-      break;
-    case Effect::Kind::kRemove:
-      result.status = balancer.Remove(effect.address);
-      break;
-    default: {
-      auto view = balancer.List();
-      result.status = view.status();
-      if (view.ok()) result.balancer = *std::move(view);
-    }
-  }
+void EffectRunner::Cancel(uint64_t id) {
+  probes_.Cancel(id);
+  calls_.Cancel(id);
 }
 
-void EffectRunner::ReadUsage(const Effect& effect, EffectResult& result) {
-  const std::shared_ptr<UsageSource> source = AdaptersOf(effect).usage;
-  if (source == nullptr) return;
-  auto reading = source->Read(effect.pool->pool.name(), effect.since);
-  result.status = reading.status();
-  if (reading.ok()) result.usage = *std::move(reading);
+Provider* EffectRunner::ProviderOf(const Effect& effect) const {
+  const auto found = adapters_.providers.find(effect.provider);
+  return found == adapters_.providers.end() ? nullptr : found->second.get();
+}
+
+void EffectRunner::Call(Lanes& lanes, Lane lane, Effect effect, Callee callee) {
+  const uint64_t id = effect.id;
+  lanes.Submit({.id = id,
+                .lane = std::move(lane.name),
+                .in_flight_max = lane.in_flight_max,
+                .time_limit = lane.time_limit,
+                .run = [this, effect = std::move(effect),
+                        callee = std::move(callee)](const std::stop_token& stop) {
+                  const absl::Duration begin = clock_.Now().mono;
+                  EffectResult result = CarryOut(effect, callee.seams, stop);
+                  LogEffect(effect, clock_.Now().mono - begin, result.status);
+                  return result;
+                }});
+}
+
+void EffectRunner::CallProvider(Effect effect) {
+  const bool list = effect.kind == Effect::Kind::kListInstances;
+  Lane lane{.name = absl::StrCat("provider ", effect.provider, list ? ", its list" : ""),
+            .in_flight_max = list ? 1 : options_.provider_calls_max,
+            .time_limit = options_.call_time_limit};
+  const Seams seams{.provider = ProviderOf(effect)};
+  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = nullptr});
+}
+
+void EffectRunner::Probe(Effect effect) {
+  const bool warm_up = effect.kind == Effect::Kind::kWarmUp;
+  const CompiledDna& dna = *effect.instance.dna;
+  Lane lane{
+      .name = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
+                           effect.instance.shadow.empty() ? "the base" : "the shadows",
+                           " of pools/", effect.instance.pool),
+      .in_flight_max = kProbesMax,
+      .time_limit = options_.call_time_limit + (warm_up ? WarmUpMost(dna) : dna.ready_timeout)};
+  const Seams seams{.provider = ProviderOf(effect), .prober = adapters_.prober.get()};
+  Call(probes_, std::move(lane), std::move(effect), {.seams = seams, .owner = nullptr});
+}
+
+void EffectRunner::CallBalancer(Effect effect) {
+  std::shared_ptr<Balancer> balancer = AdaptersOf(effect).balancer;
+  const Seams seams{.balancer = balancer.get()};
+  Lane lane{.name = absl::StrCat("balancer ", balancer->peer()),
+            .in_flight_max = kBalancerCallsMax,
+            .time_limit = options_.call_time_limit};
+  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(balancer)});
+}
+
+void EffectRunner::ReadUsage(Effect effect) {
+  std::shared_ptr<UsageSource> usage = AdaptersOf(effect).usage;
+  const Seams seams{.usage = usage.get()};
+  Lane lane{.name = absl::StrCat("usage of ", usage ? usage->peer() : "nobody"),
+            .in_flight_max = kUsageCallsMax,
+            .time_limit = options_.call_time_limit};
+  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(usage)});
 }
 
 void EffectRunner::Score(const Effect& effect) {
@@ -277,12 +175,12 @@ void EffectRunner::Learn(const Effect& effect) {
 }
 
 void EffectRunner::Forget(const std::string& pool) {
-  const std::lock_guard lock(pools_mutex_);
+  const std::lock_guard lock(mutex_);
   pools_.erase(pool);
 }
 
 EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
-  const std::lock_guard lock(pools_mutex_);
+  const std::lock_guard lock(mutex_);
   PoolAdapters& entry = pools_[effect.pool->pool.name()];
   if (entry.pool == effect.pool) return entry;
   const bool same = entry.pool && SameAdapters(entry.pool->pool, effect.pool->pool);

@@ -1,22 +1,17 @@
-// Carries effects out: a fixed set of workers that call providers, balancers and usage sources, and
-// workers of their own for what waits for an instance to answer and for fits.
+// Carries effects out: chooses the seams and the lane of each, and begins what needs no seam.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "server/background_workers.h"
-#include "server/core/effect.h"
+#include "server/core/clock.h"
+#include "server/core/effects/carry_out.h"
 #include "server/core/loop/learning/backfill.h"
-#include "server/core/ports.h"
-#include "server/probe_workers.h"
+#include "server/workers/background_workers.h"
+#include "server/workers/lanes.h"
 
 namespace shadow {
 
@@ -35,22 +30,36 @@ struct Adapters {
   ReadSamples read_samples;  // Of the store.
 };
 
-// Thread-safe. The queue is bounded by the control loop: one effect for each instance and a few for
-// each pool are in flight.
+// Thread-safe. What is under way is bounded by the control loop: one effect for each instance and a
+// few for each pool.
 class EffectRunner {
  public:
-  // `adapters` must outlive it. `done` is called once for each effect: on a
-  // worker, or where `Adapters::score` calls it.
-  EffectRunner(Adapters& adapters, int workers, std::function<void(EffectResult)> done);
+  // Calls at one time, of each: of a provider it is up to who makes the runner.
+  static constexpr int kBalancerCallsMax = 4;
+  static constexpr int kUsageCallsMax = 2;
+  // A pool has four lanes of probes: checks and warm-ups, of the base and of its shadows.
+  static constexpr int kProbesMax = 8;
+  // The seams promise 2 s (a probe, beyond its DNA's timeout): who takes this long has broken that.
+  static constexpr absl::Duration kCallTimeLimit = absl::Seconds(10);
+
+  struct Options {
+    int provider_calls_max = 8;  // At one time, of each provider; a list has a lane of its own.
+    absl::Duration call_time_limit = kCallTimeLimit;
+  };
+
+  // `adapters` and `clock` must outlive it. `done` is called once for each effect: on a worker, by
+  // Submit or Cancel, or where `Adapters::score` calls it.
+  EffectRunner(Adapters& adapters, Clock& clock, const Options& options,
+               std::function<void(EffectResult)> done);
 
   // Stop.
   ~EffectRunner();
 
   void Submit(Effect effect);
 
-  // Nobody wants this effect's result any more. A ready check or a warm-up then ends within about a
-  // second; everything else is quick anyway and goes on. `done` is called as ever.
-  void Cancel(uint64_t id) { probes_.Cancel(id); }
+  // Nobody wants this effect's result any more: one that waits does not begin, and a ready check or
+  // a warm-up ends within about a second. `done` is called as ever.
+  void Cancel(uint64_t id);
 
   // The pool is gone: so is what its adapters counted, for one that will have its name.
   void Forget(const std::string& pool);
@@ -68,29 +77,37 @@ class EffectRunner {
     std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
   };
 
-  void Work();
-  EffectResult Run(const Effect& effect);
-  EffectResult RunProbe(const Effect& effect, const std::stop_token& stop);
-  void RunOnInstance(const Effect& effect, Provider& provider, EffectResult& result);
-  void RunAtBalancer(const Effect& effect, EffectResult& result);
-  void ReadUsage(const Effect& effect, EffectResult& result);
+  struct Lane {
+    std::string name;
+    int in_flight_max;
+    absl::Duration time_limit;
+  };
+  struct Callee {
+    Seams seams;
+    std::shared_ptr<const void> owner;  // Of what the call uses; null: who outlives the runner.
+  };
+
+  void Call(Lanes& lanes, Lane lane, Effect effect, Callee callee);
+  void CallProvider(Effect effect);
+  void Probe(Effect effect);
+  void CallBalancer(Effect effect);
+  void ReadUsage(Effect effect);
   void Score(const Effect& effect);
   void Fit(const Effect& effect);
   void Learn(const Effect& effect);
+  Provider* ProviderOf(const Effect& effect) const;
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;
+  Clock& clock_;
+  const Options options_;
   const std::function<void(EffectResult)> done_;
-  std::mutex pools_mutex_;
+  std::mutex mutex_;
   std::map<std::string, PoolAdapters> pools_;  // By pool name.
-
-  std::mutex queue_mutex_;
-  std::condition_variable filled_;
-  std::deque<Effect> queue_;
-  bool stopping_ = false;
-  std::vector<std::thread> workers_;
-  // Last: their workers use what is above.
-  ProbeWorkers probes_;
+  // Last: their workers use what is above. Probes may hang as long as their DNA allows, so all of
+  // them together keep no worker from the calls.
+  Lanes calls_;
+  Lanes probes_;
   BackgroundWorkers background_;
 };
 

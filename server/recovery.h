@@ -7,7 +7,7 @@
 #include "server/core/clock.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/ports.h"
-#include "server/step_workers.h"
+#include "server/workers/step_workers.h"
 #include "storage/store.h"
 
 namespace shadow {

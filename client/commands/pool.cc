@@ -12,6 +12,7 @@
 #include "client/commands/documents.h"
 #include "client/names.h"
 #include "client/output/columns.h"
+#include "client/output/conditions.h"
 #include "client/output/outcomes.h"
 #include "client/proto_time.h"
 #include "client/show.h"
@@ -116,6 +117,7 @@ absl::Status Get(Session& session) {
                   .table =
                       [&](const auto& pools) {
                         return PoolTable(session, pools) +
+                               ConditionLines(pools.front().conditions(), session.console().now()) +
                                ScoreText(pools.front(), session.console().now());
                       }});
 }

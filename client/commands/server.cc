@@ -9,6 +9,7 @@
 #include "client/commands/backup.h"
 #include "client/names.h"
 #include "client/output/columns.h"
+#include "client/output/conditions.h"
 #include "client/output/json.h"
 #include "client/proto_time.h"
 #include "client/text.h"
@@ -78,7 +79,8 @@ absl::Status Status(Session& session) {
                    "holds      ", status->pools(), " pools, ", status->shadow_pools(),
                    " shadow pools, ", status->instances(), " instances\n", "last tick  ",
                    absl::FormatDuration(FromProto(status->last_tick_duration())), ", longest ",
-                   absl::FormatDuration(FromProto(status->longest_tick_duration())), "\n"));
+                   absl::FormatDuration(FromProto(status->longest_tick_duration())), "\n",
+                   ConditionLines(status->conditions(), session.console().now())));
   return absl::OkStatus();
 }
 

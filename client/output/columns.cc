@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/names.h"
+#include "client/output/conditions.h"
 #include "client/output/outcomes.h"
 #include "client/proto_time.h"
 #include "client/text.h"
@@ -57,7 +58,7 @@ constexpr std::array<Column<v1::Dna>, 5> kDnaColumns = {{
      [](const v1::Dna& dna, absl::Time) { return absl::StrJoin(dna.process().argv(), " "); }},
 }};
 
-constexpr std::array<Column<PoolRow>, 9> kPoolColumns = {{
+constexpr std::array<Column<PoolRow>, 10> kPoolColumns = {{
     {"NAME", Cells::kText,
      [](const PoolRow& row, absl::Time) { return ShortName(row.pool.name()); }},
     {"STATE", Cells::kState, [](const PoolRow& row, absl::Time) { return PoolState(row.pool); }},
@@ -75,6 +76,8 @@ constexpr std::array<Column<PoolRow>, 9> kPoolColumns = {{
      [](const PoolRow& row, absl::Time now) {
        return Age(row.pool.create_time(), row.pool.has_create_time(), now);
      }},
+    {"PROBLEM", Cells::kText,
+     [](const PoolRow& row, absl::Time) { return ProblemCell(row.pool.conditions()); }},
 }};
 
 constexpr std::array<Column<v1::ShadowPool>, 9> kShadowColumns = {{

@@ -23,6 +23,9 @@ grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
     const ControlThread::TickTimes ticks = api_.control.tick_times();
     *response->mutable_last_tick_duration() = ToProto(ticks.last);
     *response->mutable_longest_tick_duration() = ToProto(ticks.longest);
+    for (const v1::Condition& condition : snapshot->conditions) {
+      *response->add_conditions() = condition;
+    }
     response->set_pid(static_cast<uint32_t>(getpid()));
     return absl::OkStatus();
   });

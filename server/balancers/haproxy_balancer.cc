@@ -11,7 +11,7 @@
 namespace shadow {
 
 HaproxyBalancer::HaproxyBalancer(const v1::HaproxyBalancer& spec, Clock& clock)
-    : slots_(spec, clock), clock_(clock) {}
+    : peer_(spec.socket_path()), slots_(spec, clock), clock_(clock) {}
 
 absl::Status HaproxyBalancer::Add(const std::string& address) {
   if (absl::Status status = CheckMemberAddress(address); !status.ok()) return status;

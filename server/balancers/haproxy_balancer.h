@@ -35,6 +35,8 @@ class HaproxyBalancer final : public Balancer {
  public:
   HaproxyBalancer(const v1::HaproxyBalancer& spec, Clock& clock);
 
+  std::string peer() const override { return peer_; }
+
   // A member that is there already keeps its weight, but is declared healthy again if HAProxy found
   // it down, as the caller's ready check has just passed. No request reaches a new one before
   // SetWeight.
@@ -60,6 +62,7 @@ class HaproxyBalancer final : public Balancer {
   absl::Status Fill(const HaproxySlots::Snapshot& snapshot, const std::string& slot,
                     const std::string& address, absl::Duration deadline);
 
+  const std::string peer_;  // The socket's path.
   HaproxySlots slots_;
   HaproxyStatistics statistics_;
   Clock& clock_;

@@ -14,6 +14,7 @@ namespace shadow {
 // epoch never changes. Thread-safe.
 class NoneBalancer final : public Balancer {
  public:
+  std::string peer() const override { return "none"; }
   absl::Status Add(const std::string& address) override;
   absl::Status SetWeight(const std::string& address, int weight_percent) override;
   absl::Status Drain(const std::string& address) override;

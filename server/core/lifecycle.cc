@@ -1,5 +1,6 @@
 #include "server/core/lifecycle.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace shadow {
@@ -101,6 +102,37 @@ constexpr Transition kTable[] = {
     {I::DELETING, E::kRecovered, G::kAlways, I::DELETING, T::kDestroy},
 };
 
+using K = EffectKind;
+using L = TimeLimit;
+
+constexpr TaskRow kTasks[] = {
+    {T::kNone, "none"},
+    {T::kCreate, "create", K::kCreate, E::kCreated, L::kStart},
+    {T::kAwaitReady, "await ready", K::kAwaitReady, E::kReady, L::kStart},
+    {T::kVerify, "verify", K::kVerify, E::kVerified, L::kVerify},
+    {T::kSuspend, "suspend", K::kSuspend, E::kSuspended, L::kSuspend},
+    {T::kResume, "resume", K::kResume, E::kResumed, L::kSuspend},
+    {T::kWarmUp, "warm up", K::kWarmUp, E::kWarmedUp},
+    {T::kAdd, "add", K::kAdd, E::kAdded},
+    {T::kCanaryWeight, "canary weight", K::kSetWeight, E::kWeightSet},
+    {T::kJudge, "judge", std::nullopt, E::kCanaryPassed},
+    {T::kFullWeight, "full weight", K::kSetWeight, E::kWeightSet},
+    {T::kDrain, "drain", K::kDrain, E::kDrainBegun},
+    {T::kAwaitDrained, "await drained", std::nullopt, E::kDrained, L::kDrain},
+    {T::kRemove, "remove", K::kRemove, E::kRemoved, L::kRemove},
+    {T::kDestroy, "destroy", K::kDestroy, E::kDestroyed, L::kStop},
+    {T::kForget, "forget"},
+};
+
+// Each task has its row, in the order of the enum.
+constexpr bool TasksInOrder() {
+  for (size_t i = 0; i < std::size(kTasks); ++i) {
+    if (static_cast<size_t>(kTasks[i].task) != i) return false;
+  }
+  return std::size(kTasks) == static_cast<size_t>(T::kForget) + 1;
+}
+static_assert(TasksInOrder());
+
 bool Holds(Guard guard, const InstanceFacts& facts) {
   const bool serve = facts.want == v1::InstanceRecord::WANT_ACTIVE;
   switch (guard) {
@@ -134,13 +166,13 @@ const Transition* NextTransition(InstanceState state, InstanceEvent event,
   return nullptr;
 }
 
-std::string_view TaskName(InstanceTask task) {
-  constexpr std::string_view kNames[] = {"none",          "create", "await ready", "verify",
-                                         "suspend",       "resume", "warm up",     "add",
-                                         "canary weight", "judge",  "full weight", "drain",
-                                         "await drained", "remove", "destroy",     "forget"};
-  return kNames[static_cast<size_t>(task)];
+bool TaskFits(InstanceState state, InstanceTask task) {
+  if (state == I::CREATING && task == T::kCreate) return true;
+  return std::any_of(std::begin(kTable), std::end(kTable),
+                     [&](const Transition& row) { return row.to == state && row.task == task; });
 }
+
+const TaskRow& RowOf(InstanceTask task) { return kTasks[static_cast<size_t>(task)]; }
 
 std::string_view EventName(InstanceEvent event) {
   constexpr std::string_view kNames[] = {

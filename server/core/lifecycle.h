@@ -7,9 +7,11 @@
 //   any but DELETING -> FAILED;  any -> DELETING -> gone;  a DRAINING one that is wanted -> ACTIVE
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "server/core/effects/effect_kind.h"
 #include "shadow/v1/record.pb.h"
 
 namespace shadow {
@@ -92,7 +94,30 @@ std::span<const Transition> LifecycleTable();
 const Transition* NextTransition(InstanceState state, InstanceEvent event,
                                  const InstanceFacts& facts);
 
-std::string_view TaskName(InstanceTask task);     // "warm up"
+// Whether some row, or the beginning of an instance, gives `task` to `state`.
+bool TaskFits(InstanceState state, InstanceTask task);
+
+// How long a task may take, all its tries together.
+enum class TimeLimit {
+  kNone,
+  kStart,    // The DNA's start_timeout; it goes on until the instance is ready.
+  kVerify,   // kVerifyTimeout.
+  kSuspend,  // kSuspendTimeout.
+  kDrain,    // The policy's drain_timeout; then what is in flight is abandoned.
+  kRemove,   // kRemoveTimeout; then the balancer is taken not to know it.
+  kStop,     // The DNA's stop_timeout; then it is ended by force.
+};
+
+// All there is to know of a task beside the rows that lead to it.
+struct TaskRow {
+  InstanceTask task;
+  std::string_view name;                            // "warm up"
+  std::optional<EffectKind> effect = std::nullopt;  // Unset: it waits for something else.
+  std::optional<InstanceEvent> done = std::nullopt;
+  TimeLimit limit = TimeLimit::kNone;
+};
+const TaskRow& RowOf(InstanceTask task);
+
 std::string_view EventName(InstanceEvent event);  // "warmed up"
 
 }  // namespace shadow

@@ -1,9 +1,11 @@
 // The seams: everything the core wants done in the world. Real adapters live in server/providers,
 // server/balancers and server/usage; each seam has one fake in tests/ and one conformance suite.
 //
-// All methods are called on effect workers (Provider::Supports also on gRPC's threads), never on
+// All methods are called on threads of lanes (Provider::Supports also on gRPC's threads), never on
 // the control thread, and for different instances at the same time; for one instance one call at a
-// time. Each returns within 2 s (but Prober's: within the DNA's timeout for it).
+// time. Each returns within 2 s (but Prober's: within the DNA's timeout for it). One that has not
+// returned 8 s later is given up on: its result is dropped, and further calls may come for the same
+// instance while it goes on.
 #pragma once
 
 #include <cstdint>
@@ -130,6 +132,10 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
+  // Who answers, for people, e.g. its socket's path. Calls to one peer share a lane: if it hangs,
+  // that holds up its pools alone.
+  virtual std::string peer() const = 0;
+
   // At weight 0. kResourceExhausted: no free slot. Idempotent.
   virtual absl::Status Add(const std::string& address) = 0;
 
@@ -154,6 +160,8 @@ struct UsageReading {
 class UsageSource {
  public:
   virtual ~UsageSource() = default;
+
+  virtual std::string peer() const = 0;  // As Balancer::peer.
 
   // Samples after `since`, in the pool's demand unit. An error or an empty reading where nothing is
   // known: never a made-up zero.

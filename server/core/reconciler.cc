@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/core/check.h"
+
 namespace shadow {
 namespace {
 
@@ -41,6 +43,7 @@ bool Nearer(const MemberView* a, const MemberView* b) {
 }  // namespace
 
 Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView>& members) {
+  CHECK(target.active >= 0 && target.active <= target.instances);
   Reconciliation result;
   const auto want = [&result](const MemberView& member, R::Want wanted) {
     if (member.want != wanted) result.wants.emplace_back(member.id, wanted);

@@ -24,6 +24,8 @@ class HaproxyUsage final : public UsageSource {
  public:
   HaproxyUsage(const v1::HaproxyUsage& spec, const Clock& clock);
 
+  std::string peer() const override { return socket_.path(); }
+
   // One sample at most: arrivals per second between the previous Read and this one, of all that the
   // spec names, stamped now. Worked value: req_tot 1200 and 300 at 10.0 s, 1500 and 340 at 12.5 s,
   // of one HAProxy process: 340 more, 136/s. Empty: the first read; the first after HAProxy

@@ -13,17 +13,21 @@ namespace {
 constexpr absl::Duration kStartup = absl::Milliseconds(200);  // Of a cold worker.
 constexpr absl::Duration kAskInterval = absl::Microseconds(200);
 
+constexpr int kPools = 10;      // That are measured.
+constexpr int kHungPools = 12;  // Beside them.
+constexpr double kRatioMax = 1.2;
+
 struct Timing {
   std::vector<double> total_ms;    // Activate RPC sent until the first answer through HAProxy.
   std::vector<double> warm_up_ms;  // The same requests to the same worker, by hand.
   std::vector<double> over_ms;     // What remains of the total.
 };
 
-v1::Pool ShadowOnlyPool(const HaproxyProcess& haproxy) {
-  v1::Pool pool = PushedPool("web");
+v1::Pool PoolAt(const HaproxyProcess& haproxy, const std::string& id) {
+  v1::Pool pool = PushedPool(id);
   v1::HaproxyBalancer& balancer = *pool.mutable_balancer()->mutable_haproxy();
   balancer.set_socket_path(haproxy.socket_path());
-  balancer.set_backend("web");
+  balancer.set_backend(id);
   return pool;
 }
 
@@ -91,13 +95,26 @@ void AddRows(const std::string& kind, const std::string& apart, const Timing& ti
   rows.push_back(RowOf("  over " + apart, "ms", timing.over_ms, "<= 10"));
 }
 
+// All at once; of each, from its request until it serves at full weight.
+void ActivateAll(DaemonProcess& daemon, const std::vector<std::string>& names,
+                 std::vector<double>& took_ms) {
+  const auto begin = Steady::now();
+  for (const std::string& name : names) Activate(daemon, name, 100);
+  for (const std::string& name : names) {
+    AwaitShadow(daemon, name, v1::ShadowPool::ACTIVE);
+    took_ms.push_back(MsSince(begin));
+  }
+  for (const std::string& name : names) Activate(daemon, name, 0);
+  for (const std::string& name : names) AwaitShadow(daemon, name, v1::ShadowPool::SUSPENDED);
+}
+
 }  // namespace
 
 std::vector<Row> MeasureActivation(const Amount& amount) {
   const HaproxyProcess haproxy(HaproxyOptions(0));
   BenchDaemon daemon;
   CreateDna(daemon, WorkerDna(kStartup));
-  CreatePool(daemon, ShadowOnlyPool(haproxy));
+  CreatePool(daemon, PoolAt(haproxy, "web"));
   Timing suspended;
   std::string name = CreateShadow(daemon, "pools/web");
   for (int i = 0; i < amount.activations; ++i) {
@@ -116,6 +133,43 @@ std::vector<Row> MeasureActivation(const Amount& amount) {
   AddRows("cold", absl::StrCat("its start-up of ", absl::FormatDuration(kStartup), " and warm-up"),
           cold, rows);
   return rows;
+}
+
+std::vector<Row> MeasureNeighbours(const Amount& amount) {
+  const HaproxyProcess haproxy(HaproxyOptions(kPools));
+  HaproxyProcess hung(HaproxyOptions(kHungPools));
+  BenchDaemon daemon;
+  CreateDna(daemon, WorkerDna(absl::ZeroDuration()));
+  std::vector<std::string> names;
+  for (int i = 0; i < kPools; ++i) {
+    const std::string id = absl::StrCat("web", i);
+    CreatePool(daemon, PoolAt(haproxy, id));
+    names.push_back(CreateShadow(daemon, "pools/" + id));
+  }
+  for (int i = 0; i < kHungPools; ++i) {
+    v1::Pool pool = PoolAt(hung, absl::StrCat("web", i));
+    pool.set_name(absl::StrCat("pools/hung", i));
+    v1::HaproxyUsage& usage = *pool.mutable_usage_sources(0)->mutable_haproxy();
+    usage.set_socket_path(hung.socket_path());
+    usage.set_frontend("front");
+    CreatePool(daemon, pool);
+  }
+  for (const std::string& name : names) AwaitShadow(daemon, name, v1::ShadowPool::SUSPENDED);
+  const int rounds = std::max(1, amount.activations / 2);
+  std::vector<double> alone;
+  std::vector<double> beside;
+  for (int i = 0; i < rounds; ++i) {
+    ActivateAll(daemon, names, alone);
+    hung.Pause();
+    ActivateAll(daemon, names, beside);
+    hung.Continue();
+  }
+  Row ratio =
+      RowOf("  the ratio", "x", {Quantile(beside, 0.5) / std::max(Quantile(alone, 0.5), 1e-3)},
+            absl::StrCat("<= ", kRatioMax));
+  ratio.p99 = Quantile(beside, 0.99) / std::max(Quantile(alone, 0.99), 1e-3);
+  return {RowOf("ten pools activated at once, until each serves", "ms", alone),
+          RowOf("  the same beside a HAProxy that hangs", "ms", beside), ratio};
 }
 
 }  // namespace shadow::bench

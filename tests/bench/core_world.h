@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "server/background_workers.h"
 #include "server/core/loop/control_loop.h"
-#include "server/step_workers.h"
+#include "server/workers/background_workers.h"
+#include "server/workers/step_workers.h"
 
 namespace shadow::bench {
 

@@ -13,6 +13,9 @@ namespace shadow::bench {
 // through HAProxy; and what is left over the start and the warm-up requests.
 std::vector<Row> MeasureActivation(const Amount& amount);
 
+// Activations of ten pools, alone and beside pools of another HAProxy, which hangs.
+std::vector<Row> MeasureNeighbours(const Amount& amount);
+
 // CPU share and memory of a daemon with 10 pools that have nothing to do; then unary calls to it.
 std::vector<Row> MeasureIdle(const Amount& amount);
 std::vector<Row> MeasureCalls(DaemonProcess& daemon, const Amount& amount);

@@ -19,6 +19,7 @@ struct Bench {
 
 const std::vector<Bench>& Benches() {
   static const std::vector<Bench> kBenches = {{"activation", shadow::bench::MeasureActivation},
+                                              {"neighbours", shadow::bench::MeasureNeighbours},
                                               {"idle", shadow::bench::MeasureIdle},
                                               {"restart", shadow::bench::MeasureRestart},
                                               {"samples", shadow::bench::MeasureSamples},
@@ -33,8 +34,9 @@ int main(int argc, char** argv) {
   bool smoke = false;
   std::string only;
   app.add_flag("--smoke", smoke, "Measure next to nothing: does it run?");
-  app.add_option("--only", only, "activation, idle (with the calls), restart, samples or usage")
-      ->check(CLI::IsMember({"activation", "idle", "restart", "samples", "usage"}));
+  app.add_option("--only", only,
+                 "activation, neighbours, idle (with the calls), restart, samples or usage")
+      ->check(CLI::IsMember({"activation", "neighbours", "idle", "restart", "samples", "usage"}));
   CLI11_PARSE(app, argc, argv);
   const Amount amount = smoke ? Amount::Smoke() : Amount();
   std::vector<Row> rows;

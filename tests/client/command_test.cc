@@ -122,7 +122,7 @@ TEST_CASE("empty lists are printed as lists") {
   CHECK(Run(daemon, {"shadow", "list", "-o", "json"}).out ==
         "{\n  \"shadowPools\": [],\n  \"nextPageToken\": \"\"\n}\n");
   CHECK(Run(daemon, {"pool", "list"}).out ==
-        "NAME  STATE  MODE  DNA  BASE  SHADOW  DEMAND  SCORE  AGE\n");
+        "NAME  STATE  MODE  DNA  BASE  SHADOW  DEMAND  SCORE  AGE  PROBLEM\n");
 }
 
 TEST_CASE("a pool's row shows its shadow and its demand") {
@@ -135,8 +135,8 @@ TEST_CASE("a pool's row shows its shadow and its demand") {
   daemon.state.forecast.add_history()->set_value(11);
   daemon.state.forecast.add_history()->set_value(12.5);
   CHECK(Run(daemon, {"pool", "list"}).out ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  SCORE    AGE\n"
-        "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    not yet  -\n");
+        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  SCORE    AGE  PROBLEM\n"
+        "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    not yet  -    -\n");
   CHECK(daemon.state.get_forecast.history_steps() == 3);
 }
 

@@ -106,9 +106,14 @@ TEST_CASE("shadow pools, pools and instances have their tables") {
   row.pool.set_managed_instances(2);
   *row.pool.mutable_create_time() = ToProto(now - absl::Hours(2));
   row.demand = "12 requests/s";
+  v1::Condition& problem = *row.pool.add_conditions();
+  problem.set_type("BalancerReachable");
+  problem.set_status(v1::Condition::FALSE);
+  problem.set_reason("Unavailable");
   CHECK(RenderMessages(PoolColumns(), std::vector<PoolRow>{row}, now, false) ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         SCORE    AGE\n"
-        "web   READY  OBSERVE  web  0/2   -       12 requests/s  not yet  2h\n");
+        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         SCORE    AGE  PROBLEM\n"
+        "web   READY  OBSERVE  web  0/2   -       12 requests/s  not yet  2h   "
+        "BalancerReachable: Unavailable\n");
 
   v1::Instance instance;
   instance.set_name("pools/web/shadowPools/r1/instances/i1");

@@ -22,6 +22,8 @@ class FakeBalancer final : public Balancer {
   // `slots_max`: how many members fit.
   explicit FakeBalancer(size_t slots_max = 1000) : slots_max_(slots_max) {}
 
+  std::string peer() const override { return "fake"; }
+
   absl::Status Add(const std::string& address) override {
     const std::lock_guard lock(mutex_);
     if (absl::Status status = Begin(Verb::kAdd, "add " + address); !status.ok()) return status;

@@ -17,6 +17,8 @@ namespace shadow {
 // Thread-safe, Read and knobs alike.
 class FakeUsageSource final : public UsageSource {
  public:
+  std::string peer() const override { return "fake"; }
+
   // The samples pushed for `pool` after `since`; empty if there are none.
   absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) override {
     const std::lock_guard lock(mutex_);

@@ -130,6 +130,10 @@ class HaproxyProcess {
     Start();
   }
 
+  // Hangs: connections are taken by the kernel and answered by nobody. And goes on.
+  void Pause() { kill(-pid_, SIGSTOP); }
+  void Continue() { kill(-pid_, SIGCONT); }
+
   void Stop() {
     if (pid_ <= 0) return;
     kill(pid_, SIGTERM);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/core/effects/carry_out.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/time_proto.h"
@@ -242,105 +243,29 @@ class Simulation {
   }
 
   EffectResult Carry(const Effect& effect) {
+    if (effect.kind == Effect::Kind::kLearn) {
+      return LearnAgain(effect, [this](const std::string& pool, absl::Time after, absl::Time until,
+                                       absl::Duration /*coarsest*/, int64_t limit) {
+        return store_.ReadSamples(pool, after, until, limit);
+      });
+    }
     EffectResult result;
     result.id = effect.id;
-    switch (effect.kind) {
-      case Effect::Kind::kAdd:
-      case Effect::Kind::kSetWeight:
-      case Effect::Kind::kDrain:
-      case Effect::Kind::kRemove:
-      case Effect::Kind::kListBalancer:
-        CarryAtBalancer(effect, balancers[effect.pool->pool.name()], result);
-        break;
-      case Effect::Kind::kReadUsage: {
-        auto reading = usage.Read(effect.pool->pool.name(), effect.since);
-        result.status = reading.status();
-        if (reading.ok()) result.usage = *std::move(reading);
-        break;
-      }
-      case Effect::Kind::kFit:
-        options_.run_fit(*effect.fit->work);
-        result.fit = effect.fit;
-        break;
-      case Effect::Kind::kLearn:
-        return LearnAgain(effect,
-                          [this](const std::string& pool, absl::Time after, absl::Time until,
-                                 absl::Duration /*coarsest*/, int64_t limit) {
-                            return store_.ReadSamples(pool, after, until, limit);
-                          });
-      case Effect::Kind::kScore: {
-        auto scored = score(effect.pool->pool);
-        result.status = scored.status();
-        if (scored.ok()) result.score = *std::move(scored);
-        break;
-      }
-      default:
-        CarryOnInstance(effect, result);
+    if (effect.kind == Effect::Kind::kFit) {
+      options_.run_fit(*effect.fit->work);
+      result.fit = effect.fit;
+      return result;
     }
-    return result;
-  }
-
-  static void CarryAtBalancer(const Effect& effect, FakeBalancer& balancer, EffectResult& result) {
-    if (effect.kind == Effect::Kind::kAdd) {
-      result.status = balancer.Add(effect.address);
-    } else if (effect.kind == Effect::Kind::kSetWeight) {
-      result.status = balancer.SetWeight(effect.address, effect.weight_percent);
-    } else if (effect.kind == Effect::Kind::kDrain) {
-      result.status = balancer.Drain(effect.address);
-    } else if (effect.kind == Effect::Kind::kRemove) {
-      result.status = balancer.Remove(effect.address);
-    } else {
-      auto view = balancer.List();
-      result.status = view.status();
-      if (view.ok()) result.balancer = *std::move(view);
+    if (effect.kind == Effect::Kind::kScore) {
+      auto scored = score(effect.pool->pool);
+      result.status = scored.status();
+      if (scored.ok()) result.score = *std::move(scored);
+      return result;
     }
-  }
-
-  void CarryOnInstance(const Effect& effect, EffectResult& result) {
-    switch (effect.kind) {
-      case Effect::Kind::kCreate:
-        result.status = provider.Create(effect.instance);
-        return;
-      case Effect::Kind::kSuspend:
-        result.status = provider.Suspend(effect.instance);
-        return;
-      case Effect::Kind::kResume:
-        result.status = provider.Resume(effect.instance);
-        return;
-      case Effect::Kind::kWarmUp:
-        result.status = prober.WarmUp(*effect.instance.dna, effect.address, {});
-        return;
-      case Effect::Kind::kAwaitReady:
-        Inspect(effect, Provider::Depth::kLife, result);
-        if (result.observation.has_value() && result.observation->life == Life::kRunning) {
-          const absl::Status ready =
-              prober.Check(*effect.instance.dna, result.observation->address, {});
-          result.ready = ready.ok();
-          result.not_ready = std::string(ready.message());
-        }
-        return;
-      case Effect::Kind::kVerify:
-        Inspect(effect, Provider::Depth::kFacts, result);
-        return;
-      case Effect::Kind::kListInstances: {
-        auto all = provider.List();
-        result.status = all.status();
-        if (all.ok()) result.instances = *std::move(all);
-        return;
-      }
-      default: {
-        const bool kill = effect.kind == Effect::Kind::kKill;
-        result.status = provider.Destroy(effect.instance,
-                                         kill ? Provider::Stop::kForce : Provider::Stop::kGraceful);
-        if (result.status.ok()) Inspect(effect, Provider::Depth::kLife, result);
-      }
-    }
-  }
-
-  void Inspect(const Effect& effect, Provider::Depth depth, EffectResult& result) {
-    auto seen = provider.Inspect(effect.instance, depth);
-    result.status = seen.status();
-    if (seen.ok()) result.observation = *std::move(seen);
+    Balancer* balancer = effect.pool ? &balancers[effect.pool->pool.name()] : nullptr;
+    return CarryOut(
+        effect, {.provider = &provider, .balancer = balancer, .usage = &usage, .prober = &prober},
+        {});
   }
 
   const Options options_;

@@ -60,7 +60,7 @@ EXAMPLES = [
     ("sleeping-test", {"tests/fault/kill.cc": "  sleep(3);\n"},
      {"tests/demo/worker.cc": "sleep(3);\n"}),
     ("thread-without-tsan", {"tests/server/core/loop_test.cc": "std::thread writer;\n"},
-     {"tests/server/workers_test.cc": "std::thread writer;\n"}),
+     {"tests/server/workers/lanes_test.cc": "std::thread writer;\n"}),
     ("absl-mutex", {"storage/store.cc": "absl::MutexLock lock(&mutex_);\n"},
      {"storage/store.cc": "std::mutex mutex_;\n"}),
     ("mutable-global", {"storage/store.cc": "static int count = 0;\n"},

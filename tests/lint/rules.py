@@ -165,7 +165,7 @@ def sleeping_test(sources):
 def thread_without_tsan(sources):
     # The programs of tests/forecast/eval are no tests.
     return _match_lines(
-        sources, _THREAD, "{}: TSan runs workers_test (tests/server) and storage_test alone",
+        sources, _THREAD, "{}: TSan runs the tests in tests/server/workers and storage_test",
         lambda source: (source.is_cpp and not source.is_in("tests/forecast/eval") and
                         (source.is_in("tests/server/core") or source.is_in("tests/forecast"))))
 

@@ -41,7 +41,7 @@ bool Overtaken(const PoolEntry& pool, const Member& late) {
 }
 
 absl::Duration BalancerLead(const PoolEntry& pool) {
-  if (!pool.spec->pool.balancer().has_haproxy()) return absl::ZeroDuration();
+  if (!pool.spec->has_balancer) return absl::ZeroDuration();
   return LeadFrom(pool.record.balancing(), absl::ZeroDuration());
 }
 
@@ -72,7 +72,7 @@ void ShowLeads(const PoolEntry& pool, v1::Pool& shown) {
   *shown.mutable_provisioning_lead() = ToProto(ProvisioningLead(pool));
   *shown.mutable_activation_lead() = ToProto(ActivationLead(pool));
   shown.clear_activation_balancer_lead();
-  if (pool.spec->activation_lead.has_value() || !pool.spec->pool.balancer().has_haproxy()) return;
+  if (pool.spec->activation_lead.has_value() || !pool.spec->has_balancer) return;
   *shown.mutable_activation_balancer_lead() = ToProto(BalancerLead(pool));
 }
 

@@ -113,6 +113,14 @@ void CountBudget(World& world) {
   }
 }
 
+int PromisedNow(const World& world) {
+  int promised = 0;
+  for (const auto& [id, pool] : world.pools) {
+    promised += pool.spec->pool.managed_instances() + TargetOf(pool);
+  }
+  return promised;
+}
+
 void SetDeleting(World& world, ShadowEntry& shadow, bool deleting) {
   if (shadow.record.deleting() == deleting) return;
   const int target = shadow.record.shadow().target_instances();

@@ -8,8 +8,9 @@
 
 namespace shadow {
 
-// Counts anew what all pools have been promised; once a tick.
+// Counts anew what all pools have been promised; once a tick. Meanwhile Budget::promised follows.
 void CountBudget(World& world);
+int PromisedNow(const World& world);
 
 // How many shadow instances `pool` may have, which wants `wanted` of them; unset: as many as it
 // wants, for there are enough, or a person decides. Bases and what a person holds come first; then

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/check.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
 
@@ -82,8 +83,9 @@ void DerivePool(PoolEntry& pool) {
                         serving < proto.managed_instances());
 }
 
-v1::Event& Changes::AddEvent(v1::Event::Kind kind, std::string_view name,
-                             std::string_view message) {
+v1::Event& Changes::AddEvent(v1::Event::Kind kind, std::string_view name, std::string_view message,
+                             LogLevel level) {
+  ready_.log_levels.push_back(level);
   v1::Event& event = *ready_.batch.add_events();
   event.set_revision(++world_.revision);
   *event.mutable_time() = ToProto(now_.wall);
@@ -95,32 +97,33 @@ v1::Event& Changes::AddEvent(v1::Event::Kind kind, std::string_view name,
 }
 
 void Changes::Put(const v1::Dna& dna, v1::Event::Kind kind, std::string_view message) {
-  *AddEvent(kind, dna.name(), message).mutable_dna() = dna;
+  *AddEvent(kind, dna.name(), message, LogLevel::kInfo).mutable_dna() = dna;
   *ready_.batch.add_put_dnas()->mutable_dna() = dna;
   world_.dnas_dirty = true;
 }
 
-void Changes::Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message) {
+void Changes::Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message, LogLevel level) {
   *pool.record.mutable_pool()->mutable_update_time() = ToProto(now_.wall);
   DerivePool(pool);
-  v1::Event& event = AddEvent(kind, pool.record.pool().name(), message);
+  v1::Event& event = AddEvent(kind, pool.record.pool().name(), message, level);
   *event.mutable_pool() = pool.record.pool();
   Keep(pool);
 }
 
 void Changes::Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind,
-                  std::string_view message) {
+                  std::string_view message, LogLevel level) {
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
   *proto.mutable_update_time() = ToProto(now_.wall);
   DeriveShadow(pool, shadow);
-  *AddEvent(kind, proto.name(), message).mutable_shadow_pool() = proto;
+  *AddEvent(kind, proto.name(), message, level).mutable_shadow_pool() = proto;
   kept_shadows_.emplace(pool.id, proto.name().substr(proto.name().rfind('/') + 1));
   pools_.insert(pool.id);
 }
 
 void Changes::Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::string_view message) {
-  *AddEvent(kind, member.record.instance().name(), message).mutable_instance() =
-      member.record.instance();
+  const I& instance = member.record.instance();
+  const LogLevel level = instance.state() == I::FAILED ? LogLevel::kWarning : LogLevel::kDebug;
+  *AddEvent(kind, instance.name(), message, level).mutable_instance() = instance;
   Keep(pool, member);
 }
 
@@ -140,8 +143,9 @@ void Changes::Erase(const v1::Dna& revision) {
 }
 
 void Changes::Erase(PoolEntry& pool) {
-  *AddEvent(v1::Event::DELETED, pool.record.pool().name(), "deleted").mutable_pool() =
-      pool.record.pool();
+  CHECK(pool.members.empty() && pool.shadows.empty());
+  *AddEvent(v1::Event::DELETED, pool.record.pool().name(), "deleted", LogLevel::kInfo)
+       .mutable_pool() = pool.record.pool();
   ready_.batch.add_erase(pool.record.pool().name());
   ready_.gone_pools.push_back(pool.record.pool().name());
   kept_pools_.erase(pool.id);
@@ -151,7 +155,8 @@ void Changes::Erase(PoolEntry& pool) {
 
 void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
   const v1::ShadowPool& proto = shadow.record.shadow();
-  *AddEvent(v1::Event::DELETED, proto.name(), "deleted").mutable_shadow_pool() = proto;
+  *AddEvent(v1::Event::DELETED, proto.name(), "deleted", LogLevel::kInfo).mutable_shadow_pool() =
+      proto;
   ready_.batch.add_erase(proto.name());
   kept_shadows_.erase({pool.id, proto.name().substr(proto.name().rfind('/') + 1)});
   pools_.insert(pool.id);
@@ -159,31 +164,33 @@ void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
 
 void Changes::Erase(PoolEntry& pool, const Member& member) {
   const v1::Instance& instance = member.record.instance();
-  *AddEvent(v1::Event::DELETED, instance.name(), "gone").mutable_instance() = instance;
+  *AddEvent(v1::Event::DELETED, instance.name(), "gone", LogLevel::kDebug).mutable_instance() =
+      instance;
   ready_.batch.add_erase(instance.name());
   kept_members_.erase({pool.id, member.id});
   pools_.insert(pool.id);
 }
 
 void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
+  CHECK(decision.target_instances() >= 0);
+  CHECK(decision.target_activation_level() >= 0 && decision.target_activation_level() <= 100);
   decision.set_id(++world_.decision_id);
   *ready_.batch.add_decisions() = decision;
   if (differs) {
-    *AddEvent(v1::Event::DECIDED, pool.record.pool().name(), decision.explanation())
+    *AddEvent(v1::Event::DECIDED, pool.record.pool().name(), decision.explanation(),
+              LogLevel::kDebug)
          .mutable_decision() = decision;
   }
   Show(pool);
 }
 
-void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view message) {
-  AddEvent(kind, name, message);
+void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view message,
+                   LogLevel level) {
+  AddEvent(kind, name, message, level);
 }
 
 void Changes::Warn(std::string_view name, std::string_view message) {
-  AddEvent(v1::Event::UPDATED, name, message).clear_request_id();
-  ready_.warnings.push_back(name.empty()
-                                ? std::string(message)
-                                : absl::StrCat(std::string(name), ": ", std::string(message)));
+  AddEvent(v1::Event::UPDATED, name, message, LogLevel::kWarning).clear_request_id();
 }
 
 uint64_t Changes::Run(Effect effect) {
@@ -202,15 +209,19 @@ void Changes::Derive(PoolEntry& pool) {
     const std::string message = was == now
                                     ? std::string("members changed")
                                     : absl::StrCat(S::State_Name(was), " -> ", S::State_Name(now));
-    Put(pool, shadow, v1::Event::UPDATED, message);
+    Put(pool, shadow, v1::Event::UPDATED, message, was == now ? LogLevel::kDebug : LogLevel::kInfo);
   }
   const auto before = Derived(pool.record.pool());
   DerivePool(pool);
-  if (Derived(pool.record.pool()) != before) Put(pool, v1::Event::UPDATED, "base changed");
+  if (Derived(pool.record.pool()) != before) {
+    Put(pool, v1::Event::UPDATED, "base changed", LogLevel::kDebug);
+  }
   Show(pool);
 }
 
 Ready Changes::Finish() {
+  CHECK(!finished_);
+  finished_ = true;
   for (const std::string& id : std::set<std::string>(pools_)) {
     const auto pool = world_.pools.find(id);
     if (pool != world_.pools.end()) Derive(pool->second);
@@ -225,6 +236,7 @@ Ready Changes::Finish() {
   for (const auto& [pool, member] : kept_members_) {
     *ready_.batch.add_put_instances() = world_.pools.at(pool).members.at(member).record;
   }
+  CHECK(ready_.log_levels.size() == static_cast<size_t>(ready_.batch.events_size()));
   return std::move(ready_);
 }
 

@@ -14,15 +14,22 @@
 
 namespace shadow {
 
+// Of what the log is to say of an event.
+enum class LogLevel {
+  kDebug,    // A step on the way.
+  kInfo,     // What somebody asked for, or the daemon decided, and what came of it.
+  kWarning,  // What somebody may have to look at.
+};
+
 // First `batch` must be durable, then the effects run and the reply is sent.
 struct Ready {
   v1::WriteBatch batch;
+  std::vector<LogLevel> log_levels;  // Of the batch's events, in their order.
   std::vector<Effect> effects;
   std::vector<std::string> gone_pools;  // Full names: what is kept of them elsewhere goes.
   // Ids of earlier effects whose result is no longer wanted. They may end early; a result is due of
   // each all the same.
   std::vector<uint64_t> cancelled;
-  std::vector<std::string> warnings;  // For the log.
 };
 
 // Control thread only; `world` must outlive it. Every change of the world that is to be kept is
@@ -37,8 +44,11 @@ class Changes {
 
   // Keep the resource as it is when the input has been handled, and tell watchers now.
   void Put(const v1::Dna& dna, v1::Event::Kind kind, std::string_view message);
-  void Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message);
-  void Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind, std::string_view message);
+  void Put(PoolEntry& pool, v1::Event::Kind kind, std::string_view message,
+           LogLevel level = LogLevel::kInfo);
+  void Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind, std::string_view message,
+           LogLevel level = LogLevel::kInfo);
+  // In the log: a warning where it has failed, otherwise a step on the way.
   void Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::string_view message);
   // Keep it, without an event: only internal fields changed.
   void Keep(PoolEntry& pool);
@@ -55,8 +65,9 @@ class Changes {
 
   // Gives `decision` its id. An event only where `differs`.
   void Record(PoolEntry& pool, v1::Decision& decision, bool differs);
-  void Note(v1::Event::Kind kind, std::string_view name, std::string_view message);
-  // An event that no request caused, and a line in the log.
+  void Note(v1::Event::Kind kind, std::string_view name, std::string_view message,
+            LogLevel level = LogLevel::kInfo);
+  // An event that no request caused, and a warning in the log.
   void Warn(std::string_view name, std::string_view message);
 
   v1::WriteBatch& batch() { return ready_.batch; }
@@ -74,13 +85,15 @@ class Changes {
   Ready Finish();
 
  private:
-  v1::Event& AddEvent(v1::Event::Kind kind, std::string_view name, std::string_view message);
+  v1::Event& AddEvent(v1::Event::Kind kind, std::string_view name, std::string_view message,
+                      LogLevel level);
   void Derive(PoolEntry& pool);
 
   World& world_;
   const Instant now_;
   const std::string request_id_;
   Ready ready_;
+  bool finished_ = false;
   std::set<std::string> pools_;  // Touched: derived fields may have changed.
   std::set<std::string> kept_pools_;
   std::set<std::pair<std::string, std::string>> kept_shadows_;

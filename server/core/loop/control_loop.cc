@@ -3,19 +3,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/core/check.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/clock/clock_jumps.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/learning/fits.h"
+#include "server/core/loop/learning/scoring.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/mutations/request_ids.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/pool_open.h"
+#include "server/core/loop/pool_tick.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/loop/results.h"
-#include "server/core/loop/scoring.h"
 #include "server/core/loop/settle.h"
+#include "server/core/loop/status/conditions.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 
@@ -51,6 +55,7 @@ std::shared_ptr<const PoolSnapshot> SnapshotOf(const PoolEntry& pool) {
 Ready ControlLoop::Finish(Changes& changes) {
   Ready ready = changes.Finish();
   for (const Effect& effect : ready.effects) {
+    CHECK(!in_flight_.contains(effect.id));
     in_flight_[effect.id] = {.kind = effect.kind,
                              .pool = effect.pool ? PoolId(*effect.pool) : std::string(),
                              .member = effect.instance.id,
@@ -101,11 +106,7 @@ Ready ControlLoop::Recover(Instant now) {
   return Finish(changes);
 }
 
-bool ControlLoop::recovered() const {
-  return !world_.providers.empty() &&
-         std::all_of(world_.providers.begin(), world_.providers.end(),
-                     [](const auto& entry) { return entry.second.listed; });
-}
+bool ControlLoop::recovered() const { return Recovered(world_); }
 
 ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
   const std::string request_id = RequestIdOf(request);
@@ -188,6 +189,7 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 }
 
 std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
+  CHECK(world_.due.size() == world_.pools.size());
   std::vector<PoolEntry*> due;
   for (const auto& [time, id] : world_.due) {
     if (time > now || due.size() == kPoolsPerTick) break;
@@ -208,9 +210,13 @@ Ready ControlLoop::Tick(Instant now) {
     pool->awaits_fit = AwaitsFit(*pool, now.wall);
   }
   if (!due.empty()) CountBudget(world_);
+  [[maybe_unused]] const size_t pools = world_.pools.size();
   PlanEndedSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   BeginFits(changes);
+  // A pool that is gone was counted at the begin.
+  DCHECK(due.empty() || world_.pools.size() < pools ||
+         PromisedNow(world_) == world_.budget.promised);
   SaveNext(changes, options_.parallel_for);
   ScoreNext(changes);
   if (now.mono >= next_forget_) {
@@ -241,8 +247,8 @@ std::optional<Ready> ControlLoop::Close(Instant now) {
 }
 
 std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot() {
-  if (snapshot_ && world_.changed_pools.empty() && !world_.dnas_dirty &&
-      snapshot_->revision == world_.revision && snapshot_->recovered == recovered()) {
+  if (snapshot_ && world_.changed_pools.empty() && !world_.dnas_dirty && !world_.daemon_changed &&
+      snapshot_->revision == world_.revision) {
     return snapshot_;
   }
   auto next = std::make_shared<Snapshot>();
@@ -251,6 +257,7 @@ std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot() {
   next->revision = world_.revision;
   next->recovered = recovered();
   if (std::exchange(world_.dnas_dirty, false)) next->dnas = DnasOf(world_);
+  if (std::exchange(world_.daemon_changed, false)) next->conditions = DaemonConditions(world_);
   for (const std::string& id : std::exchange(world_.changed_pools, {})) {
     const auto pool = world_.pools.find(id);
     if (pool == world_.pools.end()) {

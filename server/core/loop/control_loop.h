@@ -13,9 +13,9 @@
 
 #include "absl/status/status.h"
 #include "server/core/loop/changes.h"
+#include "server/core/loop/mutations/request.h"
 #include "server/core/loop/pool_work.h"
-#include "server/core/loop/request.h"
-#include "server/core/loop/snapshot.h"
+#include "server/core/loop/status/snapshot.h"
 #include "server/core/loop/world.h"
 
 namespace shadow {
@@ -63,7 +63,7 @@ class ControlLoop {
   // Second: finishes or undoes what was under way when the last daemon ended.
   Ready Recover(Instant now);
 
-  // True once every provider has listed its instances since Recover.
+  // As the snapshot says it; for who drives the loop without one.
   bool recovered() const;
 
   // One request. The answer is to be sent when the batch is durable.

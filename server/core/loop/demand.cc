@@ -38,19 +38,6 @@ int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
   return std::max<int64_t>(1, gap / pool.spec->step);
 }
 
-// By the forecaster's own verdict. A season after the last step nothing of the latest one is known,
-// and what is there is only good to look at.
-TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
-  TrustVerdict verdict = pool.forecaster->Trust();
-  const absl::Duration age = (StepsSinceLast(pool, now) - 1) * pool.spec->step;
-  const absl::Duration season = pool.spec->season_lengths.front();
-  if (verdict.trust != ForecastTrust::kTrusted || age <= season) return verdict;
-  return {.trust = ForecastTrust::kStale,
-          .reason = absl::StrCat("the last usage is ", absl::FormatDuration(age),
-                                 " old, more than the shortest season of ",
-                                 absl::FormatDuration(season))};
-}
-
 // Rows from the step that holds `now`, each for `stride` steps. kFailedPrecondition: nothing, or
 // nothing recent enough.
 absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, absl::Time now,
@@ -263,6 +250,17 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
   const absl::Status& failed = pool.usage_read.ok() ? pool.view_read : pool.usage_read;
   if (!failed.ok()) usage.set_error(std::string(failed.message()));
   return usage;
+}
+
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
+  TrustVerdict verdict = pool.forecaster->Trust();
+  const absl::Duration age = (StepsSinceLast(pool, now) - 1) * pool.spec->step;
+  const absl::Duration season = pool.spec->season_lengths.front();
+  if (verdict.trust != ForecastTrust::kTrusted || age <= season) return verdict;
+  return {.trust = ForecastTrust::kStale,
+          .reason = absl::StrCat("the last usage is ", absl::FormatDuration(age),
+                                 " old, more than the shortest season of ",
+                                 absl::FormatDuration(season))};
 }
 
 Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {

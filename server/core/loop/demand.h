@@ -36,6 +36,10 @@ void CloseReplayed(PoolEntry& pool, absl::Time until);
 // its mean. A step without a sample stays missing. True: one was closed.
 bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now);
 
+// By the forecaster's own verdict. A season after the last step nothing of the latest one is known,
+// and what is there is only good to look at.
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now);
+
 // Whether a SIZE decision is due, and before it the steps that ended are to be closed.
 bool StepIsOver(const PoolEntry& pool, absl::Time now);
 

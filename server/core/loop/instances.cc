@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/check.h"
 #include "server/core/leads/learned_lead.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
@@ -43,6 +44,7 @@ void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
 void MeasureProvisioning(Changes& changes, PoolEntry& pool, Member& member) {
   if (!member.created_at.has_value()) return;
   BackoffOf(pool, member).one_at_a_time = false;
+  CHECK(changes.now().mono >= *member.created_at);
   const absl::Duration took = changes.now().mono - *std::exchange(member.created_at, {});
   NoteLead(*pool.record.mutable_provisioning(), FromProto(member.record.instance().create_time()),
            took);
@@ -65,26 +67,27 @@ void MeasureActivation(Changes& changes, PoolEntry& pool, Member& member) {
 }
 
 absl::Duration DeadlineOf(const PoolEntry& pool, const Member& member, absl::Duration now) {
-  switch (member.task) {
-    case T::kCreate:
-      return now + member.dna->start_timeout;
-    case T::kVerify:
-      return now + kVerifyTimeout;
-    case T::kSuspend:
-    case T::kResume:
-      return now + kSuspendTimeout;
-    case T::kAwaitDrained:
-      return now + pool.spec->drain_timeout;
-    case T::kRemove:
-      return now + kRemoveTimeout;
-    case T::kDestroy:
-      return now + (member.dna ? member.dna->stop_timeout : absl::ZeroDuration());
-    default:
+  switch (RowOf(member.task).limit) {
+    case TimeLimit::kNone:
       return absl::InfiniteDuration();
+    case TimeLimit::kStart:
+      return now + member.dna->start_timeout;
+    case TimeLimit::kVerify:
+      return now + kVerifyTimeout;
+    case TimeLimit::kSuspend:
+      return now + kSuspendTimeout;
+    case TimeLimit::kDrain:
+      return now + pool.spec->drain_timeout;
+    case TimeLimit::kRemove:
+      return now + kRemoveTimeout;
+    case TimeLimit::kStop:
+      return now + (member.dna ? member.dna->stop_timeout : absl::ZeroDuration());
   }
+  return absl::InfiniteDuration();
 }
 
 void SetTask(const PoolEntry& pool, Member& member, T task, absl::Duration now) {
+  CHECK(TaskFits(member.record.instance().state(), task));
   // The start timeout runs from the creation until ready.
   const bool same_deadline = task == T::kAwaitReady;
   member.task = task;
@@ -136,50 +139,23 @@ void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
   if (instance.state() == I::FAILED) CountFailure(changes, pool, member);
   const bool active = instance.state() == I::ACTIVE;
   // Without a balancer it has its whole share while it is ACTIVE.
-  const bool balancer = pool.spec->pool.balancer().has_haproxy();
+  const bool balancer = pool.spec->has_balancer;
   if (!balancer) instance.set_weight_percent(active ? 100 : 0);
   if (!active) return;
   BackoffOf(pool, member) = {};
   if (!balancer) MeasureActivation(changes, pool, member);
 }
 
-// Of the member's task; unset: it waits for something else. No default: a task that is forgotten
-// here must not become another one's.
-std::optional<Effect::Kind> KindOf(const Member& member, absl::Duration now) {
-  switch (member.task) {
-    case T::kCreate:
-      return Effect::Kind::kCreate;
-    case T::kAwaitReady:
-      return Effect::Kind::kAwaitReady;
-    case T::kVerify:
-      return Effect::Kind::kVerify;
-    case T::kSuspend:
-      return Effect::Kind::kSuspend;
-    case T::kResume:
-      return Effect::Kind::kResume;
-    case T::kWarmUp:
-      return Effect::Kind::kWarmUp;
-    case T::kAdd:
-      return Effect::Kind::kAdd;
-    case T::kCanaryWeight:
-    case T::kFullWeight:
-      return Effect::Kind::kSetWeight;
-    case T::kDrain:
-      return Effect::Kind::kDrain;
-    case T::kRemove:
-      return Effect::Kind::kRemove;
-    case T::kDestroy:
-      return now < member.deadline ? Effect::Kind::kDestroy : Effect::Kind::kKill;
-    case T::kNone:
-    case T::kJudge:
-    case T::kAwaitDrained:
-    case T::kForget:
-      break;
-  }
-  return std::nullopt;
+// Unset: its task waits for something else.
+std::optional<EffectKind> KindOf(const Member& member, absl::Duration now) {
+  if (member.task == T::kDestroy && now >= member.deadline) return EffectKind::kKill;
+  return RowOf(member.task).effect;
 }
 
 void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind kind) {
+  CHECK(!member.effect.has_value());  // One at a time.
+  CHECK(member.dna != nullptr || kind == Effect::Kind::kDestroy || kind == Effect::Kind::kKill ||
+        kind == Effect::Kind::kRemove || kind == Effect::Kind::kDrain);
   const I& instance = member.record.instance();
   Effect effect;
   effect.kind = kind;
@@ -215,7 +191,7 @@ void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
       break;
     default:
       Apply(changes, pool, member, E::kFailed,
-            absl::StrCat(std::string(TaskName(member.task)), ": not done within ",
+            absl::StrCat(std::string(RowOf(member.task).name), ": not done within ",
                          absl::FormatDuration(member.deadline - member.task_since)));
   }
 }
@@ -246,6 +222,7 @@ Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow,
   member.dna = world.compiled.at(instance.dna_revision());
   SetTask(pool, member, T::kCreate, changes.now().mono);
   ++world.instances;
+  CHECK(!pool.members.contains(member.id));
   Member& entry = pool.members.emplace(member.id, std::move(member)).first->second;
   changes.Put(pool, entry, v1::Event::CREATED, "CREATING");
   return entry;
@@ -254,7 +231,7 @@ Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow,
 void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::string_view reason) {
   I& instance = *member.record.mutable_instance();
   const InstanceFacts facts{.want = member.record.want(),
-                            .has_balancer = pool.spec->pool.balancer().has_haproxy(),
+                            .has_balancer = pool.spec->has_balancer,
                             .balanced = member.record.balanced()};
   const Transition* row = NextTransition(instance.state(), event, facts);
   if (row == nullptr) return;
@@ -281,6 +258,7 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
 
 void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
   I& instance = *member.record.mutable_instance();
+  CHECK(want != R::WANT_UNSPECIFIED);
   if (member.record.want() == want) return;
   member.record.set_want(want);
   changes.Keep(pool, member);
@@ -304,6 +282,7 @@ bool Advance(Changes& changes, PoolEntry& pool, Member& member) {
   if (!member.effect.has_value() && now >= member.deadline) OnDeadline(changes, pool, member);
   if (member.task == T::kForget) {
     changes.Erase(pool, member);
+    CHECK(changes.world().instances > 0);
     --changes.world().instances;
     const std::string id = member.id;
     pool.members.erase(id);

@@ -4,7 +4,7 @@
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/loop/demand.h"
-#include "server/core/loop/settle.h"
+#include "server/core/loop/pool_open.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 

@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/core/canary.h"
+#include "server/core/check.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/status/conditions.h"
 #include "server/core/names.h"
 #include "server/core/verify.h"
 
@@ -18,7 +20,7 @@ using E = InstanceEvent;
 using T = InstanceTask;
 
 std::string Text(T task, const absl::Status& status) {
-  return absl::StrCat(std::string(TaskName(task)), ": ", status.message());
+  return absl::StrCat(std::string(RowOf(task).name), ": ", status.message());
 }
 
 // The world may be better in a moment: not the instance's fault.
@@ -103,38 +105,6 @@ void OnVerbResult(Changes& changes, PoolEntry& pool, Member& member, const Effec
   }
 }
 
-// Of a verb that has worked; unset: the task has none.
-std::optional<E> DoneEvent(T task) {
-  switch (task) {
-    case T::kCreate:
-      return E::kCreated;
-    case T::kSuspend:
-      return E::kSuspended;
-    case T::kResume:
-      return E::kResumed;
-    case T::kWarmUp:
-      return E::kWarmedUp;
-    case T::kAdd:
-      return E::kAdded;
-    case T::kCanaryWeight:
-    case T::kFullWeight:
-      return E::kWeightSet;
-    case T::kDrain:
-      return E::kDrainBegun;
-    case T::kRemove:
-      return E::kRemoved;
-    case T::kNone:
-    case T::kAwaitReady:
-    case T::kVerify:
-    case T::kJudge:
-    case T::kAwaitDrained:
-    case T::kDestroy:
-    case T::kForget:
-      break;
-  }
-  return std::nullopt;
-}
-
 // Whether what was seen then can be held against what the member is now.
 bool Settled(const Member& member, absl::Duration asked) {
   if (member.task_since > asked) return false;
@@ -159,7 +129,8 @@ void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entr
               std::map<std::string, int>& orphans, const std::string& id) {
   if (InstanceNumber(id) > changes.world().revision && entry.ahead.insert(id).second) {
     changes.Note(v1::Event::UPDATED, absl::StrCat("instances/", id),
-                 "newer than the store, which has lost its record: it is left alone");
+                 "newer than the store, which has lost its record: it is left alone",
+                 LogLevel::kWarning);
   }
   if (entry.ahead.contains(id)) return;
   const int seen = entry.orphans[id] + 1;
@@ -172,7 +143,7 @@ void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entr
   changes.Run(std::move(effect));
   if (seen == kStrangerViews) {
     changes.Note(v1::Event::DELETED, absl::StrCat("instances/", id),
-                 "an instance without a record is destroyed");
+                 "an instance without a record is destroyed", LogLevel::kWarning);
   }
 }
 
@@ -232,12 +203,14 @@ void RemoveStrangers(Changes& changes, PoolEntry& pool, const std::set<std::stri
 
 void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
                       const EffectResult& result) {
+  CHECK(member.effect == result.id);
   member.effect.reset();
   if (std::exchange(member.effect_stale, false)) return;
+  CHECK(RowOf(member.task).effect.has_value());
   if (member.task == T::kAwaitReady) return OnReadyResult(changes, pool, member, result);
   if (member.task == T::kVerify) return OnVerifyResult(changes, pool, member, result);
   if (member.task == T::kDestroy) return OnDestroyResult(changes, pool, member, result);
-  if (const std::optional<E> done = DoneEvent(member.task); done.has_value()) {
+  if (const std::optional<E> done = RowOf(member.task).done; done.has_value()) {
     OnVerbResult(changes, pool, member, result, *done);
   }
 }
@@ -245,6 +218,7 @@ void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
 void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
                     const EffectResult& result) {
   ProviderEntry& entry = changes.world().providers.at(provider);
+  NoteProviderList(changes, provider, result.status);
   if (!result.status.ok()) return;  // Never act on an incomplete list.
   std::map<std::string, const Observation*> seen;
   for (const Observation& observation : result.instances) {
@@ -263,7 +237,6 @@ void OnInstanceList(Changes& changes, const std::string& provider, absl::Duratio
   std::map<std::string, int> orphans;
   for (const auto& [id, observation] : seen) OnOrphan(changes, provider, entry, orphans, id);
   entry.orphans = std::move(orphans);
-  entry.listed = true;
 }
 
 void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,

@@ -16,7 +16,7 @@
 #include "forecast/forecaster.h"
 #include "server/core/capacity/pool_capacity.h"
 #include "server/core/clock.h"
-#include "server/core/effect.h"
+#include "server/core/effects/effect.h"
 #include "server/core/lifecycle.h"
 #include "server/core/rise_detector.h"
 #include "server/core/spec.h"
@@ -104,6 +104,7 @@ struct PoolEntry {
   std::optional<BalancerView> view;
   absl::Status usage_read;  // What became of the last reading; OK before the first.
   absl::Status view_read;
+  std::optional<TrustVerdict> trust;  // As of the end of the last step; unset: none has ended.
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
@@ -136,7 +137,8 @@ struct RememberedRequest {
 struct ProviderEntry {
   absl::Duration next_list;
   std::optional<uint64_t> effect;
-  bool listed = false;                 // Completely, since the start.
+  std::optional<absl::Status> listed;  // What the last list came to; unset: none came yet.
+  v1::Condition condition;             // ProviderReachable.
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
   // Of those, the ones that a newer store made: this one has lost what it knew, so it ends nothing
   // of them.
@@ -197,6 +199,7 @@ struct World {
   // What the next snapshot differs in; short names, also of pools that are gone.
   std::set<std::string> changed_pools;
   bool dnas_dirty = true;
+  bool daemon_changed = true;  // The daemon's own conditions.
 };
 
 }  // namespace shadow

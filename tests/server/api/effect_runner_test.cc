@@ -20,6 +20,7 @@ namespace shadow {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
+constexpr absl::Duration kCallTimeLimit = absl::Hours(1);
 constexpr char kHangs[] = "127.0.0.1:1";
 constexpr char kHealthy[] = "127.0.0.1:2";
 
@@ -36,10 +37,12 @@ class Runner {
     auto provider = std::make_unique<FakeProvider>();
     provider_ = provider.get();
     adapters_.providers["process"] = std::move(provider);
-    runner_ = std::make_unique<EffectRunner>(adapters_, 2, [this](EffectResult result) {
-      const std::lock_guard lock(mutex_);
-      results_[result.id] = std::move(result);
-    });
+    runner_ = std::make_unique<EffectRunner>(
+        adapters_, clock_, Options{.provider_calls_max = 2, .call_time_limit = kCallTimeLimit},
+        [this](EffectResult result) {
+          const std::lock_guard lock(mutex_);
+          results_[result.id] = std::move(result);
+        });
   }
 
   // From now on, of every instance.
@@ -77,7 +80,10 @@ class Runner {
   FakeProvider& provider() { return *provider_; }
 
  private:
+  using Options = EffectRunner::Options;
+
   std::shared_ptr<CompiledDna> dna_;
+  SystemClock clock_;
   Adapters adapters_;
   FakeProber* prober_ = nullptr;
   FakeProvider* provider_ = nullptr;
@@ -94,14 +100,14 @@ TEST_CASE("warm-ups that hang in one pool hold up neither other pools nor other 
   CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy)).ok());
   CHECK(world.StatusOf(world.Submit(Effect::Kind::kCreate, "h", "")).ok());
   CHECK(world.StatusOf(world.Submit(Effect::Kind::kAwaitReady, "h", "")).ok());
-  REQUIRE(PollUntil(
-      kPatience, [&] { return world.prober().WarmUps(kHangs) == ProbeWorkers::kLaneInFlightMax; }));
+  REQUIRE(PollUntil(kPatience,
+                    [&] { return world.prober().WarmUps(kHangs) == EffectRunner::kProbesMax; }));
   for (const uint64_t id : hung) CHECK_FALSE(world.Done(id));
 }
 
 TEST_CASE("the warm-ups of a pool run side by side, up to their limit") {
   Runner world;
-  for (int i = 0; i < ProbeWorkers::kLaneInFlightMax; ++i) {
+  for (int i = 0; i < EffectRunner::kProbesMax; ++i) {
     world.Submit(Effect::Kind::kWarmUp, "web", kHangs);
     CHECK(PollUntil(kPatience, [&] { return world.prober().WarmUps(kHangs) == i + 1; }));
   }
@@ -113,11 +119,11 @@ TEST_CASE("the warm-ups of a pool run side by side, up to their limit") {
 TEST_CASE("a cancelled warm-up ends, whether it runs or waits") {
   Runner world;
   std::vector<uint64_t> ids;
-  for (int i = 0; i < 3 * ProbeWorkers::kLaneInFlightMax; ++i) {
+  for (int i = 0; i < 3 * EffectRunner::kProbesMax; ++i) {
     ids.push_back(world.Submit(Effect::Kind::kWarmUp, "web", kHangs));
   }
-  REQUIRE(PollUntil(
-      kPatience, [&] { return world.prober().WarmUps(kHangs) == ProbeWorkers::kLaneInFlightMax; }));
+  REQUIRE(PollUntil(kPatience,
+                    [&] { return world.prober().WarmUps(kHangs) == EffectRunner::kProbesMax; }));
   world.runner().Cancel(ids.back());
   CHECK(absl::IsCancelled(world.StatusOf(ids.back())));
   for (const uint64_t id : ids) world.runner().Cancel(id);
@@ -174,7 +180,7 @@ TEST_CASE("what does not get a connection of its DNA back is not warmed up, and 
 TEST_CASE("the end waits for no probe") {
   Runner world;
   for (int i = 0; i < 100; ++i) world.Submit(Effect::Kind::kWarmUp, "web", kHangs);
-  const SystemClock clock;
+  SystemClock clock;
   const absl::Duration before = clock.Now().mono;
   world.runner().Stop();
   CHECK(clock.Now().mono - before < absl::Seconds(2));

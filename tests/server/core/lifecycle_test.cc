@@ -34,38 +34,8 @@ std::vector<E> AllEvents() {
   return events;
 }
 
-// The event that a task ends with when all goes well.
-E Success(T task) {
-  switch (task) {
-    case T::kCreate:
-      return E::kCreated;
-    case T::kAwaitReady:
-      return E::kReady;
-    case T::kVerify:
-      return E::kVerified;
-    case T::kSuspend:
-      return E::kSuspended;
-    case T::kResume:
-      return E::kResumed;
-    case T::kWarmUp:
-      return E::kWarmedUp;
-    case T::kAdd:
-      return E::kAdded;
-    case T::kCanaryWeight:
-    case T::kFullWeight:
-      return E::kWeightSet;
-    case T::kJudge:
-      return E::kCanaryPassed;
-    case T::kDrain:
-      return E::kDrainBegun;
-    case T::kAwaitDrained:
-      return E::kDrained;
-    case T::kRemove:
-      return E::kRemoved;
-    default:
-      return E::kDestroyed;
-  }
-}
+// The event that a task ends with when all goes well; one that has none is the last.
+E Success(T task) { return RowOf(task).done.value_or(E::kDestroyed); }
 
 // One instance as the control loop moves it: its facts follow from the tasks and events.
 struct Walker {
@@ -224,7 +194,8 @@ TEST_CASE("every event and task has a name of its own") {
   for (const E event : AllEvents()) names.insert(EventName(event));
   CHECK(names.size() == AllEvents().size());
   std::set<std::string_view> tasks;
-  for (int t = 0; t <= static_cast<int>(T::kForget); ++t) tasks.insert(TaskName(static_cast<T>(t)));
+  for (int t = 0; t <= static_cast<int>(T::kForget); ++t)
+    tasks.insert(RowOf(static_cast<T>(t)).name);
   CHECK(tasks.size() == static_cast<size_t>(T::kForget) + 1);
 }
 
@@ -252,7 +223,7 @@ TEST_CASE("after any events an instance that is left alone comes to rest as it i
     int steps = 0;
     while (!walker.AtRest() && ++steps <= kStepsMax) walker.Apply(Success(walker.task));
     INFO("round " << round << ": " << I::State_Name(walker.state) << ", task "
-                  << TaskName(walker.task) << ", wanted " << walker.facts.want);
+                  << RowOf(walker.task).name << ", wanted " << walker.facts.want);
     REQUIRE(walker.AtRest());
     if (walker.task == T::kForget) REQUIRE_FALSE(walker.facts.balanced);
     if (walker.state == I::ACTIVE) {

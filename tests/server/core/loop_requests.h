@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "server/core/loop/request.h"
+#include "server/core/loop/mutations/request.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/simulation.h"
 

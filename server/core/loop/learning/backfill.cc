@@ -7,8 +7,8 @@
 #include "server/core/error.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/learning/fits.h"
+#include "server/core/loop/pool_open.h"
 #include "server/core/loop/pool_work.h"
-#include "server/core/loop/settle.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {

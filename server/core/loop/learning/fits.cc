@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/core/check.h"
 #include "server/core/loop/demand.h"
 
 namespace shadow {
@@ -54,6 +55,7 @@ bool AwaitsFit(const PoolEntry& pool, absl::Time now) {
 }
 
 void OnFit(Changes& changes, PoolEntry* pool, const EffectResult& result) {
+  CHECK(changes.world().fits.in_flight > 0);
   --changes.world().fits.in_flight;
   if (pool != nullptr && pool->fit_effect == result.id) {
     pool->fit_effect.reset();

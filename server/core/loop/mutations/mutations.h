@@ -3,7 +3,7 @@
 #pragma once
 
 #include "server/core/loop/changes.h"
-#include "server/core/loop/request.h"
+#include "server/core/loop/mutations/request.h"
 
 namespace shadow {
 

@@ -8,11 +8,11 @@
 #include "server/core/error.h"
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/budget_share.h"
+#include "server/core/loop/learning/scoring.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/pool_open.h"
 #include "server/core/loop/pool_work.h"
-#include "server/core/loop/scoring.h"
-#include "server/core/loop/settle.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 
@@ -47,6 +47,7 @@ void KeepOutput(const v1::Pool& from, v1::Pool& pool) {
   pool.set_serving_base_instances(from.serving_base_instances());
   if (from.has_hold_until_time()) *pool.mutable_hold_until_time() = from.hold_until_time();
   *pool.mutable_create_time() = from.create_time();
+  *pool.mutable_conditions() = from.conditions();
 }
 
 absl::Status CheckUpdate(const PoolEntry& pool, const CompiledPool& update) {

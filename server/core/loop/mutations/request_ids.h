@@ -5,7 +5,7 @@
 #include <string>
 
 #include "server/core/loop/changes.h"
-#include "server/core/loop/request.h"
+#include "server/core/loop/mutations/request.h"
 
 namespace shadow {
 

@@ -1,5 +1,5 @@
 // When pools in OBSERVE are scored, and what becomes of it, on a manual clock.
-#include "server/core/loop/scoring.h"
+#include "server/core/loop/learning/scoring.h"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -1,4 +1,4 @@
-#include "server/core/loop/shared_map.h"
+#include "server/core/loop/status/shared_map.h"
 
 #include <catch2/catch.hpp>
 #include <map>

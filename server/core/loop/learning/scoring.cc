@@ -1,4 +1,4 @@
-#include "server/core/loop/scoring.h"
+#include "server/core/loop/learning/scoring.h"
 
 #include <algorithm>
 #include <string>

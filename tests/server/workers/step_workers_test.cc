@@ -1,4 +1,4 @@
-#include "server/step_workers.h"
+#include "server/workers/step_workers.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
+#include "server/core/effects/effect_kind.h"
 #include "server/core/ports.h"
 
 namespace shadow {
@@ -23,29 +24,8 @@ struct FitTask {
 struct PoolEntry;  // server/core/loop/world.h
 
 struct Effect {
-  enum class Kind {
-    // On one instance.
-    kCreate,
-    kAwaitReady,  // Inspect, and the ready check once it runs.
-    kVerify,      // Inspect with facts.
-    kSuspend,
-    kResume,
-    kWarmUp,
-    kDestroy,  // Then Inspect.
-    kKill,     // The same by force.
-    // On one member of a balancer, by `address`.
-    kAdd,
-    kSetWeight,
-    kDrain,
-    kRemove,
-    // Looks at the world.
-    kListInstances,  // Of one provider.
-    kListBalancer,   // Of one pool.
-    kReadUsage,      // Of one pool, samples after `since`.
-    kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
-    kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.
-    kLearn,  // Of one pool: LearnAgain (server/core/loop/learning/backfill.h). Takes seconds.
-  };
+  using Kind = EffectKind;
+
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
   std::string provider;

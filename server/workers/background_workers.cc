@@ -1,4 +1,4 @@
-#include "server/background_workers.h"
+#include "server/workers/background_workers.h"
 
 #include <sys/resource.h>
 

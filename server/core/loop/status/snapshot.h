@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "server/core/loop/shared_map.h"
+#include "server/core/loop/status/shared_map.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 #include "shadow/v1/shadow_pool.pb.h"
@@ -29,6 +29,7 @@ struct Snapshot {
   std::string store_id;
   int64_t revision = 0;
   bool recovered = false;
+  std::vector<v1::Condition> conditions;  // The daemon's own.
 };
 
 }  // namespace shadow

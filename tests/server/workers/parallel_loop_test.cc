@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/background_workers.h"
 #include "server/core/loop/learning/fits.h"
+#include "server/core/loop/pool_open.h"
 #include "server/core/loop/pool_work.h"
-#include "server/core/loop/settle.h"
-#include "server/step_workers.h"
+#include "server/workers/background_workers.h"
+#include "server/workers/step_workers.h"
 #include "tests/server/core/scenario/planning_world.h"
 
 namespace shadow {

@@ -1,0 +1,25 @@
+// Calls the seams for an effect: the one way from the core's data to the world's verbs, for the
+// daemon and for tests on fakes.
+#pragma once
+
+#include <stop_token>
+
+#include "server/core/effects/effect.h"
+#include "server/core/ports.h"
+
+namespace shadow {
+
+// Those of the effect's pool; nullptr: there is none.
+struct Seams {
+  Provider* provider = nullptr;
+  Balancer* balancer = nullptr;
+  UsageSource* usage = nullptr;
+  Prober* prober = nullptr;
+};
+
+// Any thread. Blocks as long as the seam does; `stop` ends probes early. The status is the seam's;
+// kFailedPrecondition: a seam that the effect needs is not there; kInternal: it needs none (kScore,
+// kFit, kLearn).
+EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_token& stop);
+
+}  // namespace shadow

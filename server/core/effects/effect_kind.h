@@ -1,0 +1,34 @@
+// What the core can have done in the world.
+#pragma once
+
+#include <string_view>
+
+namespace shadow {
+
+enum class EffectKind {
+  // On one instance.
+  kCreate,
+  kAwaitReady,  // Inspect, and the ready check once it runs.
+  kVerify,      // Inspect with facts.
+  kSuspend,
+  kResume,
+  kWarmUp,
+  kDestroy,  // Then Inspect.
+  kKill,     // The same by force.
+  // On one member of a balancer, by `address`.
+  kAdd,
+  kSetWeight,
+  kDrain,
+  kRemove,
+  // Looks at the world.
+  kListInstances,  // Of one provider.
+  kListBalancer,   // Of one pool.
+  kReadUsage,      // Of one pool, samples after `since`.
+  kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
+  kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.
+  kLearn,          // Of one pool: LearnAgain (server/core/loop/learning/backfill.h). Takes seconds.
+};
+
+std::string_view KindName(EffectKind kind);  // "warm up"
+
+}  // namespace shadow

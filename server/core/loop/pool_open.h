@@ -1,0 +1,20 @@
+// Makes the parts of a pool that are not on disk. Control thread only.
+#pragma once
+
+#include "server/core/loop/changes.h"
+
+namespace shadow {
+
+// Makes the forecaster and the capacity that `pool.spec` asks for; they go on with what those
+// before had learned.
+void OpenForecasts(PoolEntry& pool);
+
+// Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
+void OpenPool(World& world, PoolEntry& pool, Instant now);
+
+// Of a loaded pool, after CloseAllSteps: it goes on as if there had been no restart.
+void ResumePool(Changes& changes, PoolEntry& pool);
+
+inline constexpr absl::Duration kFirstSave = absl::Minutes(15);  // To twice that, by pool.
+
+}  // namespace shadow

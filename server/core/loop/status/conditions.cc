@@ -1,0 +1,307 @@
+#include "server/core/loop/status/conditions.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/loop/demand.h"
+#include "server/core/loop/planning.h"
+#include "server/core/time_proto.h"
+
+namespace shadow {
+namespace {
+
+using C = v1::Condition;
+using I = v1::Instance;
+
+struct Finding {
+  C::Status status = C::UNKNOWN;
+  std::string_view reason;
+  std::string message = {};
+  bool yet = true;  // Otherwise it has not been asked yet, and what was so before a restart stays.
+};
+
+Finding NotYet(std::string_view reason) {
+  return {.status = C::UNKNOWN, .reason = reason, .message = "", .yet = false};
+}
+
+// Of a call that failed.
+std::string_view ReasonOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return "Unavailable";
+    case absl::StatusCode::kPermissionDenied:
+      return "PermissionDenied";
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+      return "Misconfigured";
+    default:
+      return "Failed";
+  }
+}
+
+Finding Failure(const absl::Status& status) {
+  return {.status = C::FALSE, .reason = ReasonOf(status), .message = std::string(status.message())};
+}
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
+}
+
+bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
+
+Finding BaseFinding(const PoolEntry& pool) {
+  if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
+  const int wanted = pool.spec->pool.managed_instances();
+  int serving = 0;
+  const Member* failed = nullptr;
+  for (const auto& [id, member] : pool.members) {
+    if (!member.shadow.empty()) continue;
+    const I::State state = member.record.instance().state();
+    serving += state == I::ACTIVE ? 1 : 0;
+    if (state == I::FAILED) failed = &member;  // By id: the newest is the last.
+  }
+  if (serving >= wanted) return {.status = C::TRUE, .reason = "BaseServes"};
+  std::string message = absl::StrCat(serving, " of ", wanted, " base instances serve");
+  if (failed == nullptr) {
+    return {.status = C::FALSE, .reason = "Starting", .message = std::move(message)};
+  }
+  absl::StrAppend(&message, "; last failure: ", failed->record.instance().reason());
+  return {.status = C::FALSE, .reason = "InstancesFail", .message = std::move(message)};
+}
+
+Finding UsageFinding(const PoolEntry& pool, absl::Time now) {
+  const absl::Status& read = pool.usage_read;
+  if (absl::IsFailedPrecondition(read) || absl::IsPermissionDenied(read)) return Failure(read);
+  const bool fresh = pool.demand.has_value() && now - pool.last_sample <= pool.spec->usage_max_age;
+  if (fresh) return {.status = C::TRUE, .reason = "Fresh"};
+  if (!read.ok()) return Failure(read);
+  if (!pool.demand.has_value()) return NotYet("NoSampleYet");
+  return {.status = C::FALSE,
+          .reason = "Stale",
+          .message = absl::StrCat("no sample since ", TimeText(pool.last_sample))};
+}
+
+// Of the shadow of the present revision; nullptr: there is none.
+const ShadowEntry* Current(const PoolEntry& pool) {
+  const auto found = pool.shadows.find(CurrentShadowId(pool));
+  return found == pool.shadows.end() ? nullptr : &found->second;
+}
+
+std::optional<absl::Time> HeldUntil(const PoolEntry& pool, const ShadowEntry* shadow) {
+  if (pool.record.pool().has_hold_until_time()) {
+    return FromProto(pool.record.pool().hold_until_time());
+  }
+  if (shadow != nullptr && shadow->record.shadow().has_hold_until_time()) {
+    return FromProto(shadow->record.shadow().hold_until_time());
+  }
+  return std::nullopt;
+}
+
+bool LastSizeSays(const PoolEntry& pool, v1::Decision::Reason reason) {
+  const auto last = pool.last_decisions.find(v1::Decision::SIZE);
+  if (last == pool.last_decisions.end()) return false;
+  const auto& reasons = last->second.reasons();
+  return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
+}
+
+// Whether demand is followed by itself, as far as it asks.
+Finding ScalingFinding(const PoolEntry& pool, Instant now) {
+  if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
+  if (pool.spec->pool.policy().mode() != v1::Policy::AUTOMATIC) {
+    return {.status = C::FALSE,
+            .reason = "Observing",
+            .message = "policy.mode is OBSERVE: decisions are recorded, not carried out"};
+  }
+  const ShadowEntry* shadow = Current(pool);
+  if (const auto until = HeldUntil(pool, shadow); until.has_value()) {
+    return {.status = C::FALSE,
+            .reason = "Held",
+            .message = absl::StrCat("a person's target holds until ", TimeText(*until))};
+  }
+  if (const Finding usage = UsageFinding(pool, now.wall); usage.status != C::TRUE) {
+    return {.status = C::FALSE,
+            .reason = "UsageStale",
+            .message = "without fresh usage everything stays as it is"};
+  }
+  if (shadow != nullptr && shadow->backoff.consecutive_failures > 0) {
+    return {.status = C::FALSE,
+            .reason = "InstancesFail",
+            .message = shadow->record.shadow().failure_reason()};
+  }
+  if (LastSizeSays(pool, v1::Decision::OVER_BUDGET)) {
+    return {.status = C::FALSE,
+            .reason = "OverBudget",
+            .message = "the daemon's instances_max leaves too few instances to this pool"};
+  }
+  if (LastSizeSays(pool, v1::Decision::AT_MAXIMUM)) {
+    return {.status = C::FALSE,
+            .reason = "AtMaximum",
+            .message = "max_shadow_instances is less than the demand asks for"};
+  }
+  return {.status = C::TRUE, .reason = "Automatic"};
+}
+
+Finding ForecastFinding(const PoolEntry& pool) {
+  if (!pool.trust.has_value()) return NotYet("NoStepYet");
+  const auto untrusted = [&](std::string_view reason) {
+    return Finding{.status = C::FALSE, .reason = reason, .message = pool.trust->reason};
+  };
+  switch (pool.trust->trust) {
+    case ForecastTrust::kTrusted:
+      return {.status = C::TRUE, .reason = "Trusted"};
+    case ForecastTrust::kTooLittleData:
+      return {.status = C::UNKNOWN, .reason = "TooLittleData", .message = pool.trust->reason};
+    case ForecastTrust::kWorseThanNaive:
+      return untrusted("WorseThanNaive");
+    case ForecastTrust::kStale:
+      return untrusted("Stale");
+  }
+  return {};
+}
+
+Finding ProviderFinding(const ProviderEntry& provider) {
+  if (!provider.listed.has_value()) return NotYet("NotAskedYet");
+  if (!provider.listed->ok()) return Failure(*provider.listed);
+  return {.status = C::TRUE, .reason = "Answers"};
+}
+
+Finding BalancerFinding(const PoolEntry& pool) {
+  if (!pool.view_read.ok()) return Failure(pool.view_read);
+  if (!pool.view.has_value()) return NotYet("NotAskedYet");
+  return {.status = C::TRUE, .reason = "Answers"};
+}
+
+// Returns whether anything is different from before, and notes since when.
+bool Set(C& condition, const Finding& finding, absl::Time now) {
+  if (condition.status() == finding.status && condition.reason() == finding.reason &&
+      condition.message() == finding.message) {
+    return false;
+  }
+  if (condition.status() != finding.status) *condition.mutable_since_time() = ToProto(now);
+  condition.set_status(finding.status);
+  condition.set_reason(std::string(finding.reason));
+  condition.set_message(finding.message);
+  return true;
+}
+
+std::string Text(const C& condition) {
+  std::string text = absl::StrCat(condition.type(), " is ", C::Status_Name(condition.status()),
+                                  " (", condition.reason(), ")");
+  if (!condition.message().empty()) absl::StrAppend(&text, ": ", condition.message());
+  return text;
+}
+
+// One that became FALSE, for another reason also, or ceased to be.
+bool Turned(const C& before, const C& after) {
+  if (before.status() == after.status() && before.reason() == after.reason()) return false;
+  return before.status() == C::FALSE || after.status() == C::FALSE;
+}
+
+LogLevel LevelOf(const C& condition) {
+  return condition.status() == C::FALSE ? LogLevel::kWarning : LogLevel::kInfo;
+}
+
+class PoolConditions {
+ public:
+  PoolConditions(Changes& changes, PoolEntry& pool) : changes_(changes), pool_(pool) {}
+
+  // `told`: its turns are events.
+  // Those that follow from the state of instances, targets and settings have events already.
+  void Set(std::string_view type, const Finding& finding, bool told) {
+    C& condition = Find(type);
+    if (!finding.yet && condition.status() != C::STATUS_UNSPECIFIED) return;
+    const C before = told ? condition : C();
+    if (!shadow::Set(condition, finding, changes_.now().wall)) return;
+    if (told && Turned(before, condition)) {
+      changes_.Put(pool_, v1::Event::UPDATED, Text(condition), LevelOf(condition));
+    } else {
+      changes_.Keep(pool_);
+    }
+  }
+
+  void Remove(std::string_view type) {
+    auto& all = *pool_.record.mutable_pool()->mutable_conditions();
+    const auto found =
+        std::find_if(all.begin(), all.end(), [type](const C& one) { return one.type() == type; });
+    if (found == all.end()) return;
+    all.erase(found);
+    changes_.Keep(pool_);
+  }
+
+ private:
+  C& Find(std::string_view type) {
+    auto& all = *pool_.record.mutable_pool()->mutable_conditions();
+    for (C& one : all) {
+      if (one.type() == type) return one;
+    }
+    C& added = *all.Add();
+    added.set_type(std::string(type));
+    return added;
+  }
+
+  Changes& changes_;
+  PoolEntry& pool_;
+};
+
+}  // namespace
+
+void UpdateConditions(Changes& changes, PoolEntry& pool) {
+  PoolConditions conditions(changes, pool);
+  const Instant& now = changes.now();
+  conditions.Set("Ready", BaseFinding(pool), false);
+  conditions.Set("Scaling", ScalingFinding(pool, now), false);
+  conditions.Set("UsageFresh", UsageFinding(pool, now.wall), true);
+  conditions.Set("ForecastTrusted", ForecastFinding(pool), true);
+  const auto provider = changes.world().providers.find(pool.spec->pool.provider());
+  if (provider != changes.world().providers.end()) {
+    conditions.Set("ProviderReachable", ProviderFinding(provider->second), false);
+  }
+  if (pool.spec->has_balancer) {
+    conditions.Set("BalancerReachable", BalancerFinding(pool), true);
+  } else {
+    conditions.Remove("BalancerReachable");
+  }
+}
+
+void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed) {
+  World& world = changes.world();
+  ProviderEntry& entry = world.providers.at(provider);
+  entry.listed = listed;
+  entry.condition.set_type("ProviderReachable");
+  const C before = entry.condition;
+  if (!Set(entry.condition, ProviderFinding(entry), changes.now().wall)) return;
+  world.daemon_changed = true;
+  if (Turned(before, entry.condition)) {
+    changes.Note(v1::Event::UPDATED, absl::StrCat("providers/", provider), Text(entry.condition),
+                 LevelOf(entry.condition));
+  }
+  for (auto& [id, pool] : world.pools) {
+    if (pool.spec->pool.provider() == provider) UpdateConditions(changes, pool);
+  }
+}
+
+std::vector<C> DaemonConditions(const World& world) {
+  std::vector<C> conditions;
+  C ready;
+  ready.set_type("Ready");
+  ready.set_status(Recovered(world) ? C::TRUE : C::FALSE);
+  ready.set_reason(Recovered(world) ? "Serving" : "Starting");
+  conditions.push_back(std::move(ready));
+  for (const auto& [name, provider] : world.providers) {
+    conditions.push_back(provider.condition);
+    conditions.back().set_type(absl::StrCat("ProviderReachable/", name));
+    if (!provider.listed.has_value()) conditions.back().set_status(C::UNKNOWN);
+  }
+  return conditions;
+}
+
+bool Recovered(const World& world) {
+  return !world.providers.empty() &&
+         std::all_of(world.providers.begin(), world.providers.end(),
+                     [](const auto& entry) { return entry.second.listed.has_value(); });
+}
+
+}  // namespace shadow

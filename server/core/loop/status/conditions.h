@@ -1,0 +1,29 @@
+// What is so of a pool and of the daemon, since when and why: what fails says so here, in an event
+// and in the log, once for each turn. Control thread only.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/core/loop/changes.h"
+#include "shadow/v1/condition.pb.h"
+
+namespace shadow {
+
+// Brings the pool's conditions up to date. The pool is kept if one has changed, and watchers are
+// told of one that became FALSE or ceased to be.
+void UpdateConditions(Changes& changes, PoolEntry& pool);
+
+// What came of a list of `provider`'s instances. If that turns whether it can be reached, its pools
+// show it and watchers are told.
+void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed);
+
+// The daemon's own: Ready, which is TRUE once each provider has answered or failed to, and of each
+// provider ProviderReachable/NAME.
+std::vector<v1::Condition> DaemonConditions(const World& world);
+
+// True once each provider has answered since the start, if only that it cannot.
+bool Recovered(const World& world);
+
+}  // namespace shadow

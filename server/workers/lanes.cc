@@ -1,0 +1,200 @@
+#include "server/workers/lanes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/check.h"
+
+namespace shadow {
+namespace {
+
+EffectResult Unfinished(uint64_t id, absl::Status status) {
+  EffectResult result;
+  result.id = id;
+  result.status = std::move(status);
+  return result;
+}
+
+}  // namespace
+
+Lanes::Lanes(Clock& clock, std::function<void(EffectResult)> done)
+    : clock_(clock), done_(std::move(done)), watcher_([this] { Watch(); }) {}
+
+Lanes::~Lanes() { Stop(); }
+
+void Lanes::Submit(Job job) {
+  std::vector<EffectResult> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    const auto lane = lanes_.try_emplace(job.lane).first;
+    lane->second.waiting.push_back(std::move(job));
+    refused = Refuse(lane);
+    OfferTurn(lane);
+  }
+  Tell(std::move(refused));
+}
+
+void Lanes::Cancel(uint64_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto running = running_.find(id); running != running_.end()) {
+      running->second.stop.request_stop();
+      return;
+    }
+    bool waited = false;
+    for (auto& [name, lane] : lanes_) {
+      waited |= std::erase_if(lane.waiting, [id](const Job& job) { return job.id == id; }) > 0;
+    }
+    if (!waited) return;
+  }
+  done_(Unfinished(id, absl::CancelledError("cancelled before it began")));
+}
+
+void Lanes::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (auto& [id, running] : running_) running.stop.request_stop();
+  }
+  work_.notify_all();
+  watch_.notify_all();
+  // Nothing is added to `workers_` any more.
+  for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void Lanes::OfferTurn(LaneMap::iterator lane) {
+  Lane& entry = lane->second;
+  if (entry.has_turn || entry.waiting.empty()) return;
+  if (entry.in_flight >= entry.waiting.front().in_flight_max) return;
+  entry.has_turn = true;
+  turns_.push_back(lane->first);
+  work_.notify_one();
+  if (stopping_ || turns_.size() <= idle_ || workers_.size() >= kWorkersMax) return;
+  ++idle_;
+  workers_.emplace_back([this] { Work(); });
+}
+
+void Lanes::Work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    work_.wait(lock, [this] { return stopping_ || !turns_.empty(); });
+    if (stopping_) return;
+    const auto lane = lanes_.find(turns_.front());
+    turns_.pop_front();
+    lane->second.has_turn = false;
+    if (lane->second.waiting.empty()) {  // Cancelled meanwhile.
+      Forget(lane);
+    } else {
+      Begin(lane, lock);
+    }
+  }
+}
+
+void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
+  const std::string name = lane->first;
+  const Job job = std::move(lane->second.waiting.front());
+  lane->second.waiting.pop_front();
+  ++lane->second.in_flight;
+  --idle_;
+  OfferTurn(lane);  // Which adds a worker where none is idle.
+  const absl::Duration deadline = clock_.Now().mono + job.time_limit;
+  CHECK(!running_.contains(job.id));
+  const auto running = running_.try_emplace(job.id).first;
+  running->second.lane = name;
+  running->second.time_limit = job.time_limit;
+  running->second.deadline = deadline;
+  const std::stop_token stop = running->second.stop.get_token();
+  if (deadline < next_deadline_) watch_.notify_one();
+  lock.unlock();
+  EffectResult result = job.run(stop);
+  result.id = job.id;
+  lock.lock();
+  ++idle_;
+  const bool counts = End(name, job.id);
+  lock.unlock();
+  if (counts) done_(std::move(result));
+  lock.lock();
+}
+
+bool Lanes::End(const std::string& lane_name, uint64_t id) {
+  const bool counts = running_.erase(id) > 0;
+  const auto lane = lanes_.find(lane_name);
+  CHECK(lane != lanes_.end());
+  CHECK((counts ? lane->second.in_flight : lane->second.stuck) > 0);
+  --(counts ? lane->second.in_flight : lane->second.stuck);
+  OfferTurn(lane);
+  Forget(lane);
+  return counts;
+}
+
+void Lanes::Watch() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const absl::Duration now = clock_.Now().mono;
+    std::vector<EffectResult> late;
+    next_deadline_ = absl::InfiniteDuration();
+    for (auto running = running_.begin(); running != running_.end();) {
+      const auto next = std::next(running);
+      if (running->second.deadline <= now) {
+        const auto lane = lanes_.find(running->second.lane);
+        late.push_back(GiveUp(running));
+        for (EffectResult& refused : Refuse(lane)) late.push_back(std::move(refused));
+        OfferTurn(lane);
+      } else {
+        next_deadline_ = std::min(next_deadline_, running->second.deadline);
+      }
+      running = next;
+    }
+    if (late.empty()) {
+      clock_.WaitUntil(lock, watch_, next_deadline_);
+      continue;
+    }
+    lock.unlock();
+    Tell(std::move(late));
+    lock.lock();
+  }
+}
+
+EffectResult Lanes::GiveUp(std::map<uint64_t, Running>::iterator running) {
+  Lane& lane = lanes_.at(running->second.lane);
+  CHECK(lane.in_flight > 0);
+  --lane.in_flight;
+  ++lane.stuck;
+  running->second.stop.request_stop();
+  EffectResult result = Unfinished(
+      running->first,
+      absl::DeadlineExceededError(absl::StrCat(running->second.lane, ": no answer within ",
+                                               absl::FormatDuration(running->second.time_limit))));
+  running_.erase(running);
+  return result;
+}
+
+// What waits in a lane that begins nothing any more.
+std::vector<EffectResult> Lanes::Refuse(LaneMap::iterator lane) {
+  std::vector<EffectResult> refused;
+  if (lane->second.stuck < kStuckMax) return refused;
+  for (const Job& job : lane->second.waiting) {
+    refused.push_back(
+        Unfinished(job.id, absl::UnavailableError(absl::StrCat(
+                               lane->first, ": ", kStuckMax, " calls have not returned in time"))));
+  }
+  lane->second.waiting.clear();
+  return refused;
+}
+
+void Lanes::Forget(LaneMap::iterator lane) {
+  const Lane& entry = lane->second;
+  if (entry.in_flight + entry.stuck == 0 && entry.waiting.empty() && !entry.has_turn) {
+    lanes_.erase(lane);
+  }
+}
+
+void Lanes::Tell(std::vector<EffectResult> results) {
+  for (EffectResult& result : results) done_(std::move(result));
+}
+
+}  // namespace shadow

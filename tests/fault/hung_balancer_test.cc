@@ -1,0 +1,82 @@
+// A HAProxy that takes connections and answers none: its pools wait, and nobody else.
+#include "tests/e2e/shadow_world.h"
+
+namespace shadow {
+namespace {
+
+using S = v1::ShadowPool;
+
+constexpr int kHungPools = 12;
+
+// A backend for each pool: "hung0" and so on.
+HaproxyProcess::Options Backends() {
+  HaproxyProcess::Options options;
+  for (int i = 0; i < kHungPools; ++i) {
+    options.more += "backend hung" + std::to_string(i) +
+                    "\n"
+                    "  server-template slot 1-2 127.0.0.1:9 weight 100 check disabled\n";
+  }
+  return options;
+}
+
+void CreateHungPools(ShadowWorld& world, const HaproxyProcess& hung) {
+  for (int i = 0; i < kHungPools; ++i) {
+    v1::CreatePoolRequest request;
+    v1::Pool& pool = *request.mutable_pool();
+    pool = world.PoolSpec();
+    const std::string id = "hung" + std::to_string(i);
+    pool.set_name("pools/" + id);
+    pool.set_external_capacity(10);
+    pool.mutable_balancer()->mutable_haproxy()->set_socket_path(hung.socket_path());
+    pool.mutable_balancer()->mutable_haproxy()->set_backend(id);
+    pool.clear_usage_sources();
+    v1::HaproxyUsage& usage = *pool.add_usage_sources()->mutable_haproxy();
+    usage.set_socket_path(hung.socket_path());
+    usage.set_frontend("front");
+    ShadowWorld::Must(
+        DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::CreatePool, request));
+  }
+}
+
+// Of the pool "hung0".
+v1::Condition ConditionOf(ShadowWorld& world, const std::string& type) {
+  v1::GetPoolRequest request;
+  request.set_name("pools/hung0");
+  const auto pool =
+      DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::GetPool, request);
+  if (!pool.ok()) return {};
+  for (const v1::Condition& condition : pool->conditions()) {
+    if (condition.type() == type) return condition;
+  }
+  return {};
+}
+
+TEST_CASE("a HAProxy that hangs holds up no pool of another one, and is said") {
+  ShadowWorld world;
+  HaproxyProcess hung(Backends());
+  CreateHungPools(world, hung);
+  world.CreateShadow(2);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  const auto reachable = [&] { return ConditionOf(world, "BalancerReachable").status(); };
+  world.WaitFor("it answers", [&] { return reachable() == v1::Condition::TRUE; });
+  hung.Pause();
+  world.WaitFor("it is missed", [&] { return reachable() == v1::Condition::FALSE; });
+  CHECK(ConditionOf(world, "BalancerReachable").reason() == "Unavailable");
+
+  const SystemClock clock;
+  for (int round = 0; round < 3; ++round) {
+    const absl::Duration begin = clock.Now().mono;
+    world.Activate(100);
+    world.WaitForShadow(S::ACTIVE, 2);
+    world.Activate(0);
+    world.WaitForShadow(S::SUSPENDED, 0);
+    // Behind the calls to the one that hangs it was 40 s and more.
+    CHECK(clock.Now().mono - begin < absl::Seconds(15));
+  }
+  hung.Continue();
+  world.WaitFor("it answers again", [&] { return reachable() == v1::Condition::TRUE; });
+  world.Finish();
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,167 @@
+// What fails says so: conditions, and an event for each turn.
+#include "server/core/loop/status/conditions.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/server/core/loop_requests.h"
+
+namespace shadow {
+namespace {
+
+using C = v1::Condition;
+
+// By type; one without a type: it is not there.
+template <typename Conditions>
+C Find(const Conditions& conditions, const std::string& type) {
+  for (const C& condition : conditions) {
+    if (condition.type() == type) return condition;
+  }
+  return {};
+}
+
+C OfPool(const Simulation& simulation, const std::string& type) {
+  return Find(simulation.world().pools.at("web").record.pool().conditions(), type);
+}
+
+bool Says(const Simulation& simulation, const std::string& type, C::Status status,
+          const std::string& reason) {
+  const C condition = OfPool(simulation, type);
+  return condition.status() == status && condition.reason() == reason;
+}
+
+// Messages of the events that speak of a condition.
+std::vector<std::string> Told(const Simulation& simulation, const std::string& type) {
+  std::vector<std::string> told;
+  for (const v1::Event& event : simulation.store().events()) {
+    if (event.message().starts_with(type + " is ")) told.push_back(event.message());
+  }
+  return told;
+}
+
+void MakePool(Simulation& simulation, int base, v1::Policy::Mode mode = v1::Policy::OBSERVE) {
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(base, mode)).ok());
+}
+
+TEST_CASE("a provider that does not answer is said, and keeps nobody from being ready") {
+  Simulation simulation;
+  simulation.provider.Fail(FakeProvider::Verb::kList, "", absl::UnavailableError("no route"), 100);
+  MakePool(simulation, 1);
+  CHECK_FALSE(simulation.loop().TakeSnapshot()->recovered);
+  simulation.Run(absl::Seconds(10));
+  const auto snapshot = simulation.loop().TakeSnapshot();
+  CHECK(snapshot->recovered);
+  CHECK(Find(snapshot->conditions, "Ready").status() == C::TRUE);
+  const C daemon = Find(snapshot->conditions, "ProviderReachable/process");
+  CHECK(daemon.status() == C::FALSE);
+  CHECK(daemon.message() == "no route");
+  CHECK(Says(simulation, "ProviderReachable", C::FALSE, "Unavailable"));
+  // What does not need the list goes on.
+  CHECK(Says(simulation, "Ready", C::TRUE, "BaseServes"));
+  CHECK(Told(simulation, "ProviderReachable").size() == 1);
+
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "ProviderReachable", C::TRUE, "Answers"); }, absl::Hours(1)));
+  CHECK(Find(simulation.loop().TakeSnapshot()->conditions, "ProviderReachable/process").status() ==
+        C::TRUE);
+  CHECK(Told(simulation, "ProviderReachable").size() == 2);
+}
+
+TEST_CASE("a balancer without the pool's backend is said once, and so is its return") {
+  Simulation simulation;
+  MakePool(simulation, 1);
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "BalancerReachable", C::TRUE, "Answers"); }, kLimit));
+  CHECK(Told(simulation, "BalancerReachable").empty());
+  const absl::Time begin = simulation.now().wall;
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList,
+                                   absl::FailedPreconditionError("there is no backend \"web\""),
+                                   1000);
+  simulation.Run(absl::Seconds(20));
+  CHECK(Says(simulation, "BalancerReachable", C::FALSE, "Misconfigured"));
+  const absl::Time since = FromProto(OfPool(simulation, "BalancerReachable").since_time());
+  CHECK((since >= begin && since <= begin + absl::Seconds(3)));
+  CHECK(Told(simulation, "BalancerReachable") ==
+        std::vector<std::string>{
+            "BalancerReachable is FALSE (Misconfigured): there is no backend \"web\""});
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList, absl::OkStatus(), 0);
+  simulation.Run(absl::Seconds(5));
+  CHECK(Told(simulation, "BalancerReachable").back() == "BalancerReachable is TRUE (Answers)");
+}
+
+TEST_CASE(
+    "usage that stops is stale after the policy's age, and fresh again with the next sample") {
+  Simulation simulation;
+  MakePool(simulation, 0, v1::Policy::AUTOMATIC);
+  simulation.Run(absl::Seconds(5));
+  CHECK(Says(simulation, "UsageFresh", C::UNKNOWN, "NoSampleYet"));
+  CHECK(Says(simulation, "Scaling", C::FALSE, "UsageStale"));
+  REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
+  simulation.Run(absl::Minutes(2));
+  CHECK(Says(simulation, "UsageFresh", C::TRUE, "Fresh"));
+  CHECK(Says(simulation, "Scaling", C::TRUE, "Automatic"));
+  simulation.Run(absl::Minutes(2));
+  CHECK(Says(simulation, "UsageFresh", C::FALSE, "Stale"));
+  CHECK(OfPool(simulation, "UsageFresh").message().starts_with("no sample since "));
+  REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
+  simulation.Run(absl::Seconds(5));
+  CHECK(Says(simulation, "UsageFresh", C::TRUE, "Fresh"));
+  CHECK(Told(simulation, "UsageFresh").size() == 2);
+}
+
+TEST_CASE("a base that fails says why") {
+  Simulation simulation;
+  for (int i = 0; i < 3; ++i) {
+    simulation.provider.Fail(FakeProvider::Verb::kCreate, "",
+                             absl::FailedPreconditionError("no such program"));
+  }
+  MakePool(simulation, 2);
+  REQUIRE(simulation.RunUntil([&] { return Says(simulation, "Ready", C::FALSE, "InstancesFail"); },
+                              kLimit));
+  CHECK(OfPool(simulation, "Ready")
+            .message()
+            .ends_with("base instances serve; last failure: create: no such program"));
+  CHECK(simulation.RunUntil([&] { return Says(simulation, "Ready", C::TRUE, "BaseServes"); },
+                            kLimit));
+}
+
+TEST_CASE("a hold and a mode that only observes are reasons not to scale, and no events") {
+  Simulation simulation;
+  MakePool(simulation, 0);
+  simulation.Run(absl::Seconds(5));
+  CHECK(Says(simulation, "Scaling", C::FALSE, "Observing"));
+  REQUIRE(simulation.Call(CreateShadow(100)).ok());
+  v1::UpdatePoolRequest update;
+  *update.mutable_pool() = CreatePool(0, v1::Policy::AUTOMATIC).pool();
+  REQUIRE(simulation.Call(update).ok());
+  simulation.Run(absl::Seconds(5));
+  CHECK(Says(simulation, "Scaling", C::FALSE, "Held"));
+  CHECK(Told(simulation, "Scaling").empty());
+}
+
+TEST_CASE("a restart turns nothing: conditions keep their time, and no event tells of them") {
+  Simulation simulation;
+  MakePool(simulation, 1);
+  REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList, absl::UnavailableError("hung"), 1000);
+  simulation.Run(absl::Seconds(10));
+  const auto before = simulation.world().pools.at("web").record.pool().conditions();
+  const size_t events = Told(simulation, "BalancerReachable").size();
+  simulation.KillAfter(simulation.inputs() + 1, Simulation::UnderWay::kDone);
+  simulation.Run(absl::Seconds(10));
+  REQUIRE(simulation.starts() == 2);
+  for (const C& condition : before) {
+    if (condition.status() == C::UNKNOWN) continue;
+    INFO(condition.ShortDebugString());
+    const C after = OfPool(simulation, condition.type());
+    CHECK(after.status() == condition.status());
+    CHECK(FromProto(after.since_time()) == FromProto(condition.since_time()));
+  }
+  CHECK(Told(simulation, "BalancerReachable").size() == events);
+}
+
+}  // namespace
+}  // namespace shadow
