@@ -98,6 +98,7 @@ void EffectRunner::Call(Lanes& lanes, Lane lane, Effect effect, Callee callee) {
   const uint64_t id = effect.id;
   lanes.Submit({.id = id,
                 .lane = std::move(lane.name),
+                .subject = std::move(lane.subject),
                 .in_flight_max = lane.in_flight_max,
                 .time_limit = lane.time_limit,
                 .run = [this, effect = std::move(effect),
@@ -111,9 +112,11 @@ void EffectRunner::Call(Lanes& lanes, Lane lane, Effect effect, Callee callee) {
 
 void EffectRunner::CallProvider(Effect effect) {
   const bool list = effect.kind == Effect::Kind::kListInstances;
-  Lane lane{.name = absl::StrCat("provider ", effect.provider, list ? ", its list" : ""),
-            .in_flight_max = list ? 1 : options_.provider_calls_max,
-            .time_limit = options_.call_time_limit};
+  Lane lane{
+      .name = absl::StrCat(list ? "instance list of provider " : "provider ", effect.provider),
+      .subject = effect.instance.id,
+      .in_flight_max = list ? 1 : options_.provider_calls_max,
+      .time_limit = options_.call_time_limit};
   const Seams seams{.provider = ProviderOf(effect)};
   Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = nullptr});
 }
@@ -125,6 +128,7 @@ void EffectRunner::Probe(Effect effect) {
       .name = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
                            effect.instance.shadow.empty() ? "the base" : "the shadows",
                            " of pools/", effect.instance.pool),
+      .subject = "",
       .in_flight_max = kProbesMax,
       .time_limit = options_.call_time_limit + (warm_up ? WarmUpMost(dna) : dna.ready_timeout)};
   const Seams seams{.provider = ProviderOf(effect), .prober = adapters_.prober.get()};
@@ -135,6 +139,7 @@ void EffectRunner::CallBalancer(Effect effect) {
   std::shared_ptr<Balancer> balancer = AdaptersOf(effect).balancer;
   const Seams seams{.balancer = balancer.get()};
   Lane lane{.name = absl::StrCat("balancer ", balancer->peer()),
+            .subject = effect.instance.id,
             .in_flight_max = kBalancerCallsMax,
             .time_limit = options_.call_time_limit};
   Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(balancer)});
@@ -144,6 +149,7 @@ void EffectRunner::ReadUsage(Effect effect) {
   std::shared_ptr<UsageSource> usage = AdaptersOf(effect).usage;
   const Seams seams{.usage = usage.get()};
   Lane lane{.name = absl::StrCat("usage of ", usage ? usage->peer() : "nobody"),
+            .subject = "",
             .in_flight_max = kUsageCallsMax,
             .time_limit = options_.call_time_limit};
   Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(usage)});

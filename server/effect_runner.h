@@ -47,8 +47,8 @@ class EffectRunner {
     absl::Duration call_time_limit = kCallTimeLimit;
   };
 
-  // `adapters` and `clock` must outlive it. `done` is called once for each effect: on a worker, by
-  // Submit or Cancel, or where `Adapters::score` calls it.
+  // `adapters` and `clock` must outlive it. `done` is called once for each effect that Stop does
+  // not drop: on a worker, by Submit or Cancel, or where `Adapters::score` calls it.
   EffectRunner(Adapters& adapters, Clock& clock, const Options& options,
                std::function<void(EffectResult)> done);
 
@@ -79,6 +79,7 @@ class EffectRunner {
 
   struct Lane {
     std::string name;
+    std::string subject;
     int in_flight_max;
     absl::Duration time_limit;
   };

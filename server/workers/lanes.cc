@@ -1,6 +1,7 @@
 #include "server/workers/lanes.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,9 +30,15 @@ void Lanes::Submit(Job job) {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
     const auto lane = lanes_.try_emplace(job.lane).first;
-    lane->second.waiting.push_back(std::move(job));
-    refused = Refuse(lane);
-    OfferTurn(lane);
+    if (lane->second.stuck_subjects.contains(job.subject)) {
+      refused.push_back(
+          Unfinished(job.id, absl::AbortedError(absl::StrCat(
+                                 job.lane, ": a call for the same has not returned in time"))));
+    } else {
+      lane->second.waiting.push_back(std::move(job));
+      refused = Refuse(lane);
+      OfferTurn(lane);
+    }
   }
   Tell(std::move(refused));
 }
@@ -74,8 +81,13 @@ void Lanes::OfferTurn(LaneMap::iterator lane) {
   turns_.push_back(lane->first);
   work_.notify_one();
   if (stopping_ || turns_.size() <= idle_ || workers_.size() >= kWorkersMax) return;
+  try {
+    workers_.emplace_back([this] { Work(); });
+  } catch (const std::system_error&) {
+    if (workers_.empty()) throw;
+    return;  // No more threads are to be had: those that there are go on.
+  }
   ++idle_;
-  workers_.emplace_back([this] { Work(); });
 }
 
 void Lanes::Work() {
@@ -105,6 +117,7 @@ void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
   CHECK(!running_.contains(job.id));
   const auto running = running_.try_emplace(job.id).first;
   running->second.lane = name;
+  running->second.subject = job.subject;
   running->second.time_limit = job.time_limit;
   running->second.deadline = deadline;
   const std::stop_token stop = running->second.stop.get_token();
@@ -114,18 +127,21 @@ void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
   result.id = job.id;
   lock.lock();
   ++idle_;
-  const bool counts = End(name, job.id);
+  const bool counts = End(job);
   lock.unlock();
   if (counts) done_(std::move(result));
   lock.lock();
 }
 
-bool Lanes::End(const std::string& lane_name, uint64_t id) {
-  const bool counts = running_.erase(id) > 0;
-  const auto lane = lanes_.find(lane_name);
+bool Lanes::End(const Job& job) {
+  const bool counts = running_.erase(job.id) > 0;
+  const auto lane = lanes_.find(job.lane);
   CHECK(lane != lanes_.end());
   CHECK((counts ? lane->second.in_flight : lane->second.stuck) > 0);
   --(counts ? lane->second.in_flight : lane->second.stuck);
+  if (!counts && !job.subject.empty()) {
+    lane->second.stuck_subjects.erase(lane->second.stuck_subjects.find(job.subject));
+  }
   OfferTurn(lane);
   Forget(lane);
   return counts;
@@ -164,6 +180,7 @@ EffectResult Lanes::GiveUp(std::map<uint64_t, Running>::iterator running) {
   CHECK(lane.in_flight > 0);
   --lane.in_flight;
   ++lane.stuck;
+  if (!running->second.subject.empty()) lane.stuck_subjects.insert(running->second.subject);
   running->second.stop.request_stop();
   EffectResult result = Unfinished(
       running->first,
@@ -179,8 +196,8 @@ std::vector<EffectResult> Lanes::Refuse(LaneMap::iterator lane) {
   if (lane->second.stuck < kStuckMax) return refused;
   for (const Job& job : lane->second.waiting) {
     refused.push_back(
-        Unfinished(job.id, absl::UnavailableError(absl::StrCat(
-                               lane->first, ": ", kStuckMax, " calls have not returned in time"))));
+        Unfinished(job.id, absl::AbortedError(absl::StrCat(lane->first, ": ", kStuckMax,
+                                                           " calls have not returned in time"))));
   }
   lane->second.waiting.clear();
   return refused;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -26,20 +27,23 @@ class Lanes {
  public:
   static constexpr size_t kWorkersMax = 256;
   // Calls of one lane that were given up on and have still not returned: with so many the lane
-  // begins no more of them, and answers kUnavailable at once.
+  // begins no more of them, and answers kAborted at once.
   static constexpr int kStuckMax = 4;
 
   struct Job {
-    uint64_t id = 0;            // Of the effect.
-    std::string lane;           // For people too: "balancer /run/haproxy.sock".
+    uint64_t id = 0;   // Of the effect.
+    std::string lane;  // For people too: "balancer /run/haproxy.sock".
+    // What it changes, e.g. an instance's id; empty: nothing. While a call that was given up on
+    // goes on, others of its lane with the same subject are answered kAborted.
+    std::string subject;
     int in_flight_max = 1;      // Of the lane; the same for all of its jobs.
     absl::Duration time_limit;  // From its begin.
     // Returns soon after the token is asked to stop, if it can.
     std::function<EffectResult(const std::stop_token&)> run;
   };
 
-  // `clock` must outlive it. `done` is called once for each job, with its id: on a thread of this,
-  // or by Submit or Cancel.
+  // `clock` must outlive it. `done` is called once for each job that Stop does not drop, with its
+  // id: on a thread of this, or by Submit or Cancel. It must not block.
   Lanes(Clock& clock, std::function<void(EffectResult)> done);
 
   // Stop.
@@ -48,22 +52,26 @@ class Lanes {
   // Lanes take turns; within one, first come, first served.
   void Submit(Job job);
 
-  // If it is here, it is asked to stop, or does not begin: then it is kCancelled.
+  // Asks a job that runs to stop; one that waits does not begin and is kCancelled. Unknown:
+  // nothing.
   void Cancel(uint64_t id);
 
-  // Asks what runs to stop, drops what waits, and returns when nothing runs any more.
+  // Asks what runs to stop, drops what waits, and returns when nothing runs any more: a call that
+  // never returns blocks it. Later jobs are dropped.
   void Stop();
 
  private:
   struct Lane {
     std::deque<Job> waiting;
-    int in_flight = 0;      // Without those that are stuck.
-    int stuck = 0;          // Given up on, not returned.
-    bool has_turn = false;  // It is in `turns_`.
+    int in_flight = 0;                               // Without those that are stuck.
+    int stuck = 0;                                   // Given up on, not returned.
+    std::multiset<std::string> stuck_subjects = {};  // Of those.
+    bool has_turn = false;                           // It is in `turns_`.
   };
   using LaneMap = std::map<std::string, Lane>;
   struct Running {
     std::string lane;
+    std::string subject;
     std::stop_source stop;
     absl::Duration time_limit;
     absl::Duration deadline;  // Monotonic.
@@ -73,7 +81,7 @@ class Lanes {
   void Watch();
   void OfferTurn(LaneMap::iterator lane);
   void Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock);
-  bool End(const std::string& lane_name, uint64_t id);
+  bool End(const Job& job);
   EffectResult GiveUp(std::map<uint64_t, Running>::iterator running);
   void Forget(LaneMap::iterator lane);
   std::vector<EffectResult> Refuse(LaneMap::iterator lane);

@@ -98,7 +98,8 @@ void OnVerbResult(Changes& changes, PoolEntry& pool, Member& member, const Effec
     Apply(changes, pool, member, done);
   } else if (at_balancer && absl::IsNotFound(result.status)) {
     Apply(changes, pool, member, E::kLost);
-  } else if (at_balancer || (Passing(result.status) && task != T::kWarmUp)) {
+  } else if (at_balancer || absl::IsAborted(result.status) ||  // It has not begun.
+             (Passing(result.status) && task != T::kWarmUp)) {
     RetryLater(changes, pool, member, Text(task, result.status));
   } else {
     Apply(changes, pool, member, E::kFailed, Text(task, result.status));

@@ -67,11 +67,13 @@ class LanesWorld {
     lanes_.reset();
   }
 
-  uint64_t Hang(const std::string& lane, int in_flight_max) {
-    return Submit(lane, in_flight_max, [this](const std::stop_token&) { return hanging_.Call(); });
+  uint64_t Hang(const std::string& lane, int in_flight_max, const std::string& subject = "") {
+    return Submit(lane, in_flight_max, subject,
+                  [this](const std::stop_token&) { return hanging_.Call(); });
   }
-  uint64_t Quick(const std::string& lane, int in_flight_max = 2) {
-    return Submit(lane, in_flight_max, [](const std::stop_token&) { return EffectResult{}; });
+  uint64_t Quick(const std::string& lane, int in_flight_max = 2, const std::string& subject = "") {
+    return Submit(lane, in_flight_max, subject,
+                  [](const std::stop_token&) { return EffectResult{}; });
   }
 
   bool Done(uint64_t id) {
@@ -94,10 +96,11 @@ class LanesWorld {
   Lanes& lanes() { return *lanes_; }
 
  private:
-  uint64_t Submit(const std::string& lane, int in_flight_max,
+  uint64_t Submit(const std::string& lane, int in_flight_max, const std::string& subject,
                   std::function<EffectResult(const std::stop_token&)> run) {
     lanes_->Submit({.id = ++last_id_,
                     .lane = lane,
+                    .subject = subject,
                     .in_flight_max = in_flight_max,
                     .time_limit = kTimeLimit,
                     .run = std::move(run)});
@@ -143,6 +146,19 @@ TEST_CASE("a call that does not return in time is reported, and its lane goes on
   CHECK(absl::IsDeadlineExceeded(world.StatusOf(hung)));
 }
 
+TEST_CASE("while a call that was given up on goes on, nothing else is done with its subject") {
+  LanesWorld world;
+  const uint64_t hung = world.Hang("provider x", 2, "i1");
+  world.AwaitBegun(1);
+  world.clock().Advance(kTimeLimit);
+  REQUIRE(absl::IsDeadlineExceeded(world.StatusOf(hung)));
+  CHECK(absl::IsAborted(world.StatusOf(world.Quick("provider x", 2, "i1"))));
+  CHECK(world.StatusOf(world.Quick("provider x", 2, "i2")).ok());
+  world.hanging().LetGo();
+  CHECK(PollUntil(kPatience,
+                  [&] { return world.StatusOf(world.Quick("provider x", 2, "i1")).ok(); }));
+}
+
 TEST_CASE("calls that never return take a bounded number of threads, and the lane says so") {
   LanesWorld world;
   std::vector<uint64_t> hung;
@@ -154,7 +170,7 @@ TEST_CASE("calls that never return take a bounded number of threads, and the lan
   }
   for (int i = 0; i < 100; ++i) {
     const absl::Status refused = world.StatusOf(world.Quick("provider x", 1));
-    CHECK(absl::IsUnavailable(refused));
+    CHECK(absl::IsAborted(refused));
     CHECK(refused.message() == "provider x: 4 calls have not returned in time");
   }
   CHECK(world.StatusOf(world.Quick("provider y")).ok());
@@ -169,10 +185,10 @@ TEST_CASE("what waits behind calls that never return is refused when their lane 
   world.AwaitBegun(Lanes::kStuckMax);
   const uint64_t waits = world.Quick("provider x", Lanes::kStuckMax);
   world.clock().Advance(kTimeLimit);
-  CHECK(absl::IsUnavailable(world.StatusOf(waits)));
+  CHECK(absl::IsAborted(world.StatusOf(waits)));
 }
 
-TEST_CASE("more lanes than workers may hang: those that answer wait for nobody's whole limit") {
+TEST_CASE("once all workers hang, what comes waits for one of them") {
   LanesWorld world;
   for (size_t i = 0; i < Lanes::kWorkersMax; ++i) world.Hang("peer " + std::to_string(i), 1);
   world.AwaitBegun(Lanes::kWorkersMax);
