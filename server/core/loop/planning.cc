@@ -31,6 +31,8 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
   const bool taken_over = current == nullptr ? decision.target_instances() == 0
                                              : !current->record.shadow().reconciling();
   int serving_max = OldServingMax(pool);
+  // Without a look at the balancer nobody knows whose slots are free.
+  const bool slots_known = !pool.spec->has_balancer || pool.view.has_value();
   for (auto& [id, shadow] : pool.shadows) {
     const v1::ShadowPool& proto = shadow.record.shadow();
     if (&shadow == current || shadow.record.deleting()) continue;
@@ -46,7 +48,7 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
     if (taken_over && decision.kind() == D::SIZE) {
       SetDeleting(changes.world(), shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
-    } else if (!taken_over && serving != serves) {
+    } else if (!taken_over && serving != serves && slots_known) {
       SetTarget(changes, pool, shadow, {.instances = size, .level = LevelFor(size, serving)},
                 serving < serves ? "gives a slot of the balancer to a newer DNA revision"
                                  : Why(decision));

@@ -77,6 +77,30 @@ TEST_CASE("where there are slots for both, nobody gives way before it is replace
   CHECK(fewest == 3);
 }
 
+// Of the shadow of the older revision; -1: there is none.
+int OldLevel(const Simulation& simulation) {
+  for (const auto& [id, shadow] : simulation.world().pools.at("web").shadows) {
+    const v1::ShadowPool& proto = shadow.record.shadow();
+    if (proto.dna_revision() != NewestRevision(simulation)) return proto.target_activation_level();
+  }
+  return -1;
+}
+
+TEST_CASE("a look at the balancer that fails gives no slot back to the old revision") {
+  Simulation simulation;
+  Serve(simulation, 0, 100, 3, 3);
+  REQUIRE(simulation.Call(UpdateDna()).ok());
+  REQUIRE(RunUnder(simulation, 100, kRolloutLimit,
+                   [&] { return OldLevel(simulation) >= 0 && OldLevel(simulation) < 100; }));
+  const int lowered = OldLevel(simulation);
+  simulation.balancers.at(kPool).Fail(FakeBalancer::Verb::kList, absl::UnavailableError("hung"),
+                                      10);
+  CHECK(RunUnder(simulation, 100, kRolloutLimit, [&] {
+    CHECK(OldLevel(simulation) <= lowered);
+    return CountServing(simulation, NewestRevision(simulation)) == 3;
+  }));
+}
+
 TEST_CASE("a new revision that fails its canary takes no more than one slot from the old one") {
   for (const int base : {0, 3}) {
     INFO("a base of " << base);
