@@ -30,6 +30,7 @@ std::string_view ReasonOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kAborted:  // By its lane.
       return "Unavailable";
     case absl::StatusCode::kPermissionDenied:
       return "PermissionDenied";
@@ -119,18 +120,19 @@ Finding ScalingFinding(const PoolEntry& pool, Instant now) {
   if (const auto until = HeldUntil(pool, shadow); until.has_value()) {
     return {.status = C::FALSE,
             .reason = "Held",
-            .message = absl::StrCat("a person's target holds until ", TimeText(*until))};
+            .message = absl::StrCat("a target set by hand holds until ", TimeText(*until))};
   }
   if (const Finding usage = UsageFinding(pool, now.wall); usage.status != C::TRUE) {
     return {.status = C::FALSE,
             .reason = "UsageStale",
-            .message = "without fresh usage everything stays as it is"};
+            .message = "without fresh usage nothing is scaled"};
   }
   if (shadow != nullptr && shadow->backoff.consecutive_failures > 0) {
     return {.status = C::FALSE,
             .reason = "InstancesFail",
             .message = shadow->record.shadow().failure_reason()};
   }
+  if (!pool.last_decisions.contains(v1::Decision::SIZE)) return NotYet("NoDecisionYet");
   if (LastSizeSays(pool, v1::Decision::OVER_BUDGET)) {
     return {.status = C::FALSE,
             .reason = "OverBudget",
@@ -139,7 +141,7 @@ Finding ScalingFinding(const PoolEntry& pool, Instant now) {
   if (LastSizeSays(pool, v1::Decision::AT_MAXIMUM)) {
     return {.status = C::FALSE,
             .reason = "AtMaximum",
-            .message = "max_shadow_instances is less than the demand asks for"};
+            .message = "the demand needs more than max_shadow_instances"};
   }
   return {.status = C::TRUE, .reason = "Automatic"};
 }
@@ -253,8 +255,10 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   conditions.Set("Ready", BaseFinding(pool), false);
   conditions.Set("Scaling", ScalingFinding(pool, now), false);
-  conditions.Set("UsageFresh", UsageFinding(pool, now.wall), true);
-  conditions.Set("ForecastTrusted", ForecastFinding(pool), true);
+  if (!Deleting(pool)) {  // Otherwise nothing is read any more.
+    conditions.Set("UsageFresh", UsageFinding(pool, now.wall), true);
+    conditions.Set("ForecastTrusted", ForecastFinding(pool), true);
+  }
   const auto provider = changes.world().providers.find(pool.spec->pool.provider());
   if (provider != changes.world().providers.end()) {
     conditions.Set("ProviderReachable", ProviderFinding(provider->second), false);
@@ -277,9 +281,6 @@ void NoteProviderList(Changes& changes, const std::string& provider, const absl:
   if (Turned(before, entry.condition)) {
     changes.Note(v1::Event::UPDATED, absl::StrCat("providers/", provider), Text(entry.condition),
                  LevelOf(entry.condition));
-  }
-  for (auto& [id, pool] : world.pools) {
-    if (pool.spec->pool.provider() == provider) UpdateConditions(changes, pool);
   }
 }
 

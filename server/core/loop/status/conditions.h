@@ -15,8 +15,8 @@ namespace shadow {
 // told of one that became FALSE or ceased to be.
 void UpdateConditions(Changes& changes, PoolEntry& pool);
 
-// What came of a list of `provider`'s instances. If that turns whether it can be reached, its pools
-// show it and watchers are told.
+// What came of a list of `provider`'s instances. If that turns whether it can be reached, watchers
+// are told, and its pools show it when they are settled next.
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed);
 
 // The daemon's own: Ready, which is TRUE once each provider has answered or failed to, and of each
