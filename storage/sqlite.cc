@@ -10,6 +10,7 @@ namespace shadow::storage {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
+constexpr int kCheckpointTimeoutMs = 20;
 constexpr int kStepsBetweenStops = 10'000;
 
 absl::StatusCode CodeOf(int sqlite_code) {
@@ -189,8 +190,11 @@ absl::Status Connection::OwnCheckpoints() {
 absl::Status Connection::RunCheckpoint(Checkpoint checkpoint) {
   const int mode =
       checkpoint == Checkpoint::kPassive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+  // A long read, such as a backup's, keeps the WAL from being cut: commits must not wait for it.
+  sqlite3_busy_timeout(db_, kCheckpointTimeoutMs);
   int pages = -1;
   const int code = sqlite3_wal_checkpoint_v2(db_, nullptr, mode, &pages, nullptr);
+  sqlite3_busy_timeout(db_, kBusyTimeoutMs);
   if (pages >= 0) wal_pages_ = pages;
   if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return absl::OkStatus();
   return SqliteError(db_, code);
