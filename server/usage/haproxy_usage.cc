@@ -75,9 +75,12 @@ absl::StatusOr<HaproxyUsage::Counts> HaproxyUsage::ReadCounts() const {
       return status;
     }
   }
-  // All of them: given a name, `show stat` may take a backend instead of a frontend of that name.
+  int mask = 0;
+  for (const Proxy& proxy : proxies_) mask |= proxy.backend ? 2 : 1;
+  // Rows of frontends are 1, of backends 2. All of a kind: given a name, `show stat` may take a
+  // backend instead of a frontend of that name.
   const absl::StatusOr<std::vector<std::string>> replies =
-      socket_.Run({"show stat -1 3 -1", "show info"}, socket_.Deadline());
+      socket_.Run({absl::StrCat("show stat -1 ", mask, " -1"), "show info"}, socket_.Deadline());
   if (!replies.ok()) return replies.status();
   Counts counts;
   counts.mono = clock_.Now().mono;
