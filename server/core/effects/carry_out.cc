@@ -37,23 +37,27 @@ void AwaitReady(const Effect& effect, const Seams& seams, const std::stop_token&
 
 // Until the instance holds every connection that its DNA names, which a pause may have closed, for
 // as long as its warm-up may take. kFailedPrecondition: one is missing, by name, or it has ended.
+// Otherwise as the last look.
 absl::Status AwaitConnections(const InstanceSpec& instance, Provider& provider,
                               const std::stop_token& stop) {
   if (instance.dna->dna.network().connections().empty()) return absl::OkStatus();
   std::mutex mutex;
   std::condition_variable_any nobody;
   std::unique_lock lock(mutex);
-  std::vector<std::string> missing;
+  absl::Status last;
   for (int64_t tries = instance.dna->warm_up_timeout / kLookInterval; tries >= 0; --tries) {
     const auto seen = provider.Inspect(instance, Provider::Depth::kConnections);
-    if (!seen.ok()) return seen.status();
-    if (!seen->facts.has_value()) return absl::FailedPreconditionError("it has ended");
-    missing = MissingConnections(*instance.dna, *seen->facts);
-    if (missing.empty()) return absl::OkStatus();
+    last = seen.status();  // An incomplete look says nothing.
+    if (seen.ok()) {
+      if (!seen->facts.has_value()) return absl::FailedPreconditionError("it has ended");
+      const std::vector<std::string> missing = MissingConnections(*instance.dna, *seen->facts);
+      if (missing.empty()) return absl::OkStatus();
+      last = absl::FailedPreconditionError(absl::StrJoin(missing, "; "));
+    }
     nobody.wait_for(lock, stop, absl::ToChronoMilliseconds(kLookInterval), [] { return false; });
     if (stop.stop_requested()) return absl::CancelledError("the probe was stopped");
   }
-  return absl::FailedPreconditionError(absl::StrJoin(missing, "; "));
+  return last;
 }
 
 void Destroy(const Effect& effect, Provider& provider, Provider::Stop stop, EffectResult& result) {
