@@ -49,6 +49,8 @@ void ComeBack(Changes& changes, PoolEntry& pool) {
   if (pool.forecaster->LastStep() > now + pool.spec->season_lengths.front()) {
     record.set_learn_again(true);
   }
+  // What learns up to a time that has not come has to begin again.
+  if (pool.learn_effect.has_value()) pool.steps_meanwhile_lost = true;
   changes.Keep(pool);
 }
 
