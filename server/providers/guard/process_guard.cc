@@ -48,7 +48,7 @@ void KillDescendants() {
   }
 }
 
-[[noreturn]] void Guard(pid_t child, pid_t parent, const sigset_t& awaited) {
+[[noreturn]] void WatchOver(pid_t child, pid_t parent, const sigset_t& awaited) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   prctl(PR_SET_NAME, "shadowd-guard");
   bool over = getppid() != parent;
@@ -74,7 +74,7 @@ bool SplitOffGuard(pid_t parent) {
   const pid_t guard = getpid();
   const pid_t child = _Fork();
   if (child < 0) return false;
-  if (child > 0) Guard(child, parent, awaited);
+  if (child > 0) WatchOver(child, parent, awaited);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   setsid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
