@@ -121,6 +121,31 @@ void ReloadAndTell(House& house) {
   sd_notify(0, "READY=1");
 }
 
+// Whether what lives is no newer than the store; or, if a person says so, ends what is. A provider
+// that does not answer only gets a warning.
+absl::Status CheckProviders(const Config& config, const Adapters& adapters, int64_t revision,
+                            Clock& clock) {
+  for (const auto& [name, provider] : adapters.providers) {
+    absl::Status ahead = config.end_unknown ? EndThoseAhead(*provider, revision, clock)
+                                            : CheckNoneAhead(*provider, revision);
+    if (absl::IsDataLoss(ahead) || (config.end_unknown && !ahead.ok())) return ahead;
+    if (!ahead.ok()) {
+      spdlog::warn("provider {} does not list its instances: {}", name, ahead.ToString());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Takes over what the store holds.
+absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& contents,
+                  StepWorkers& workers, Clock& clock) {
+  absl::Status status = loop.Load(contents, clock.Now());
+  for (Store::Finding& finding : store.TakeFindings()) {
+    loop.AddFinding(std::move(finding.name), std::move(finding.text));
+  }
+  return status.ok() ? Relearn(store, loop, workers, clock.Now().wall) : status;
+}
+
 // Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
 void KeepHouse(House& house, const std::atomic<bool>& failed) {
   sigset_t awaited;
@@ -167,26 +192,15 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
       MakeAdapters(config, open_files, contents->store_id(), **store, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
-  for (const auto& [name, provider] : adapters->providers) {
-    const int64_t revision = contents->last_revision();
-    absl::Status ahead = config.end_unknown ? EndThoseAhead(*provider, revision, clock)
-                                            : CheckNoneAhead(*provider, revision);
-    if (absl::IsDataLoss(ahead) || (config.end_unknown && !ahead.ok())) return ahead;
-    if (!ahead.ok())
-      spdlog::warn("provider {} does not list its instances: {}", name, ahead.ToString());
-  }
-
+  absl::Status status = CheckProviders(config, *adapters, contents->last_revision(), clock);
+  if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(
       {.instances_max = config.instances_max,
        .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
          workers.Run(count, part);
        }});
-  absl::Status status = loop.Load(*contents, clock.Now());
-  for (Store::Finding& finding : (*store)->TakeFindings()) {
-    loop.AddFinding(std::move(finding.name), std::move(finding.text));
-  }
-  if (status.ok()) status = Relearn(**store, loop, workers, clock.Now().wall);
+  status = Fill(loop, **store, *contents, workers, clock);
   if (!status.ok()) return status;
 
   std::atomic<bool> failed = false;
