@@ -15,9 +15,9 @@ using Series = std::map<int64_t, double>;  // Unix seconds to value.
 
 constexpr absl::Duration k5m = absl::Minutes(5);
 constexpr absl::Duration k1h = absl::Hours(1);
-constexpr Store::Options kAges = {.sample_retention = absl::Hours(24),
-                                  .rollup_5m_retention = absl::Hours(72),
-                                  .rollup_1h_retention = absl::Hours(240)};
+const Store::Options kAges = {.sample_retention = absl::Hours(24),
+                              .rollup_5m_retention = absl::Hours(72),
+                              .rollup_1h_retention = absl::Hours(240)};
 constexpr int64_t kDay = 86'400;
 
 Series Read(Store& store, absl::Duration coarsest, int64_t after_s = -1) {
