@@ -39,7 +39,7 @@ struct CompiledDna {
 };
 
 struct CompiledPool {
-  v1::Pool pool;  // With every default filled in.
+  v1::Pool pool;              // With every default filled in.
   bool has_balancer = false;  // Somebody must be told of its instances, and asked about them.
   bool polls_usage = false;   // A source is to be read; otherwise samples are pushed alone.
   absl::Duration step;

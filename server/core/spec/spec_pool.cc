@@ -234,9 +234,8 @@ absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool) {
   CompileUsageSources(compiled.pool, check);
   const auto& sources = compiled.pool.usage_sources();
   compiled.has_balancer = compiled.pool.balancer().has_haproxy();
-  compiled.polls_usage = std::any_of(sources.begin(), sources.end(), [](const auto& source) {
-    return source.has_haproxy();
-  });
+  compiled.polls_usage = std::any_of(sources.begin(), sources.end(),
+                                     [](const auto& source) { return source.has_haproxy(); });
   CompileGrid(compiled, check);
   CompileCalendar(compiled, check);
   CompileCapacity(compiled, check);
