@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/core/check.h"
 #include "spdlog/spdlog.h"
 
 namespace shadow {
@@ -54,32 +55,19 @@ void EffectRunner::Stop() {
 }
 
 void EffectRunner::Submit(Effect effect) {
-  using K = Effect::Kind;
-  switch (effect.kind) {
-    case K::kCreate:
-    case K::kVerify:
-    case K::kSuspend:
-    case K::kResume:
-    case K::kDestroy:
-    case K::kKill:
-    case K::kListInstances:
+  switch (SeamOf(effect.kind)) {
+    case Seam::kProvider:
       return CallProvider(std::move(effect));
-    case K::kAwaitReady:
-    case K::kWarmUp:
+    case Seam::kProber:
       return Probe(std::move(effect));
-    case K::kAdd:
-    case K::kSetWeight:
-    case K::kDrain:
-    case K::kRemove:
-    case K::kListBalancer:
+    case Seam::kBalancer:
       return CallBalancer(std::move(effect));
-    case K::kReadUsage:
+    case Seam::kUsageSource:
       return ReadUsage(std::move(effect));
-    case K::kScore:
-      return Score(effect);
-    case K::kFit:
-      return Fit(effect);
-    case K::kLearn:
+    case Seam::kNone:
+      if (effect.kind == Effect::Kind::kScore) return Score(effect);
+      if (effect.kind == Effect::Kind::kFit) return Fit(effect);
+      CHECK(effect.kind == Effect::Kind::kLearn);
       return Learn(effect);
   }
 }
@@ -94,65 +82,60 @@ Provider* EffectRunner::ProviderOf(const Effect& effect) const {
   return found == adapters_.providers.end() ? nullptr : found->second.get();
 }
 
-void EffectRunner::Call(Lanes& lanes, Lane lane, Effect effect, Callee callee) {
-  const uint64_t id = effect.id;
-  lanes.Submit({.id = id,
-                .lane = std::move(lane.name),
-                .subject = std::move(lane.subject),
-                .in_flight_max = lane.in_flight_max,
-                .time_limit = lane.time_limit,
-                .run = [this, effect = std::move(effect),
-                        callee = std::move(callee)](const std::stop_token& stop) {
-                  const absl::Duration begin = clock_.Now().mono;
-                  EffectResult result = CarryOut(effect, callee.seams, stop);
-                  LogEffect(effect, clock_.Now().mono - begin, result.status);
-                  return result;
-                }});
+void EffectRunner::Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams,
+                        std::shared_ptr<const void> owner) {
+  job.id = effect.id;
+  job.run = [this, effect = std::move(effect), seams,
+             owner = std::move(owner)](const std::stop_token& stop) {
+    const absl::Duration begin = clock_.Now().mono;
+    EffectResult result = CarryOut(effect, seams, stop);
+    LogEffect(effect, clock_.Now().mono - begin, result.status);
+    return result;
+  };
+  lanes.Submit(std::move(job));
 }
 
 void EffectRunner::CallProvider(Effect effect) {
   const bool list = effect.kind == Effect::Kind::kListInstances;
-  Lane lane{
-      .name = absl::StrCat(list ? "instance list of provider " : "provider ", effect.provider),
+  Lanes::Job job{
+      .lane = absl::StrCat(list ? "instance list of provider " : "provider ", effect.provider),
       .subject = effect.instance.id,
       .in_flight_max = list ? 1 : options_.provider_calls_max,
       .time_limit = options_.call_time_limit};
   const Seams seams{.provider = ProviderOf(effect)};
-  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = nullptr});
+  Call(calls_, std::move(job), std::move(effect), seams, nullptr);
 }
 
 void EffectRunner::Probe(Effect effect) {
   const bool warm_up = effect.kind == Effect::Kind::kWarmUp;
   const CompiledDna& dna = *effect.instance.dna;
-  Lane lane{
-      .name = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
+  Lanes::Job job{
+      .lane = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
                            effect.instance.shadow.empty() ? "the base" : "the shadows",
                            " of pools/", effect.instance.pool),
-      .subject = "",
       .in_flight_max = kProbesMax,
       .time_limit = options_.call_time_limit + (warm_up ? WarmUpMost(dna) : dna.ready_timeout)};
   const Seams seams{.provider = ProviderOf(effect), .prober = adapters_.prober.get()};
-  Call(probes_, std::move(lane), std::move(effect), {.seams = seams, .owner = nullptr});
+  Call(probes_, std::move(job), std::move(effect), seams, nullptr);
 }
 
 void EffectRunner::CallBalancer(Effect effect) {
   std::shared_ptr<Balancer> balancer = AdaptersOf(effect).balancer;
   const Seams seams{.balancer = balancer.get()};
-  Lane lane{.name = absl::StrCat("balancer ", balancer->peer()),
-            .subject = effect.instance.id,
-            .in_flight_max = kBalancerCallsMax,
-            .time_limit = options_.call_time_limit};
-  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(balancer)});
+  Lanes::Job job{.lane = absl::StrCat("balancer ", balancer->peer()),
+                 .subject = effect.instance.id,
+                 .in_flight_max = kBalancerCallsMax,
+                 .time_limit = options_.call_time_limit};
+  Call(calls_, std::move(job), std::move(effect), seams, std::move(balancer));
 }
 
 void EffectRunner::ReadUsage(Effect effect) {
   std::shared_ptr<UsageSource> usage = AdaptersOf(effect).usage;
   const Seams seams{.usage = usage.get()};
-  Lane lane{.name = absl::StrCat("usage of ", usage ? usage->peer() : "nobody"),
-            .subject = "",
-            .in_flight_max = kUsageCallsMax,
-            .time_limit = options_.call_time_limit};
-  Call(calls_, std::move(lane), std::move(effect), {.seams = seams, .owner = std::move(usage)});
+  Lanes::Job job{.lane = absl::StrCat("usage of ", usage ? usage->peer() : "nobody"),
+                 .in_flight_max = kUsageCallsMax,
+                 .time_limit = options_.call_time_limit};
+  Call(calls_, std::move(job), std::move(effect), seams, std::move(usage));
 }
 
 void EffectRunner::Score(const Effect& effect) {

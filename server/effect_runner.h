@@ -77,18 +77,10 @@ class EffectRunner {
     std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
   };
 
-  struct Lane {
-    std::string name;
-    std::string subject;
-    int in_flight_max;
-    absl::Duration time_limit;
-  };
-  struct Callee {
-    Seams seams;
-    std::shared_ptr<const void> owner;  // Of what the call uses; null: who outlives the runner.
-  };
-
-  void Call(Lanes& lanes, Lane lane, Effect effect, Callee callee);
+  // `job`: but for its id and what it runs. `owner` keeps alive what `seams` point to; null: they
+  // outlive this.
+  void Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams,
+            std::shared_ptr<const void> owner);
   void CallProvider(Effect effect);
   void Probe(Effect effect);
   void CallBalancer(Effect effect);

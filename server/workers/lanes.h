@@ -31,15 +31,15 @@ class Lanes {
   static constexpr int kStuckMax = 4;
 
   struct Job {
-    uint64_t id = 0;   // Of the effect.
-    std::string lane;  // For people too: "balancer /run/haproxy.sock".
+    uint64_t id = 0;        // Of the effect.
+    std::string lane = {};  // For people too: "balancer /run/haproxy.sock".
     // What it changes, e.g. an instance's id; empty: nothing. While a call that was given up on
     // goes on, others of its lane with the same subject are answered kAborted.
-    std::string subject;
-    int in_flight_max = 1;      // Of the lane; the same for all of its jobs.
-    absl::Duration time_limit;  // From its begin.
+    std::string subject = {};
+    int in_flight_max = 1;           // Of the lane; the same for all of its jobs.
+    absl::Duration time_limit = {};  // From its start.
     // Returns soon after the token is asked to stop, if it can.
-    std::function<EffectResult(const std::stop_token&)> run;
+    std::function<EffectResult(const std::stop_token&)> run = {};
   };
 
   // `clock` must outlive it. `done` is called once for each job that Stop does not drop, with its

@@ -83,37 +83,24 @@ void ReadUsage(const Effect& effect, UsageSource& usage, EffectResult& result) {
   if (reading.ok()) result.usage = *std::move(reading);
 }
 
-// kFailedPrecondition: what `kind` calls is not among `seams`.
+// kFailedPrecondition: what the effect needs is not among `seams`.
 absl::Status CheckSeams(const Effect& effect, const Seams& seams) {
   const auto need = [](const void* seam, std::string_view what) {
     return seam != nullptr
                ? absl::OkStatus()
                : absl::FailedPreconditionError(absl::StrCat("there is no ", std::string(what)));
   };
-  switch (effect.kind) {
-    case K::kAwaitReady:
-    case K::kWarmUp:
+  switch (SeamOf(effect.kind)) {
+    case Seam::kProber:
       if (absl::Status status = need(seams.prober, "prober"); !status.ok()) return status;
       [[fallthrough]];
-    case K::kCreate:
-    case K::kVerify:
-    case K::kSuspend:
-    case K::kResume:
-    case K::kDestroy:
-    case K::kKill:
-    case K::kListInstances:
+    case Seam::kProvider:
       return need(seams.provider, absl::StrCat("provider \"", effect.provider, "\""));
-    case K::kAdd:
-    case K::kSetWeight:
-    case K::kDrain:
-    case K::kRemove:
-    case K::kListBalancer:
+    case Seam::kBalancer:
       return need(seams.balancer, "balancer");
-    case K::kReadUsage:
-      return need(seams.usage, "usage source to be read");
-    case K::kScore:
-    case K::kFit:
-    case K::kLearn:
+    case Seam::kUsageSource:
+      return need(seams.usage, "usage source that can be read");
+    case Seam::kNone:
       break;
   }
   return absl::InternalError("this effect calls no seam");
@@ -181,48 +168,6 @@ EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_
       break;  // CheckSeams has refused them.
   }
   return result;
-}
-
-std::string_view KindName(K kind) {
-  switch (kind) {
-    case K::kCreate:
-      return "create";
-    case K::kAwaitReady:
-      return "await ready";
-    case K::kVerify:
-      return "verify";
-    case K::kSuspend:
-      return "suspend";
-    case K::kResume:
-      return "resume";
-    case K::kWarmUp:
-      return "warm up";
-    case K::kDestroy:
-      return "destroy";
-    case K::kKill:
-      return "kill";
-    case K::kAdd:
-      return "add to the balancer";
-    case K::kSetWeight:
-      return "set the weight";
-    case K::kDrain:
-      return "drain";
-    case K::kRemove:
-      return "remove from the balancer";
-    case K::kListInstances:
-      return "list instances";
-    case K::kListBalancer:
-      return "look at the balancer";
-    case K::kReadUsage:
-      return "read usage";
-    case K::kScore:
-      return "score";
-    case K::kFit:
-      return "fit";
-    case K::kLearn:
-      return "learn";
-  }
-  return "unknown";
 }
 
 }  // namespace shadow

@@ -9,7 +9,7 @@
 
 namespace shadow {
 
-// Those of the effect's pool; nullptr: there is none.
+// Of the effect's pool. nullptr: the pool has no such seam, or the effect does not need it.
 struct Seams {
   Provider* provider = nullptr;
   Balancer* balancer = nullptr;

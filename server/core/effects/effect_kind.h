@@ -29,6 +29,16 @@ enum class EffectKind {
   kLearn,          // Of one pool: LearnAgain (server/core/loop/learning/backfill.h). Takes seconds.
 };
 
+// Who carries an effect out (ports.h).
+enum class Seam {
+  kProvider,
+  kProber,  // And the provider, which knows the instance.
+  kBalancer,
+  kUsageSource,
+  kNone,  // The daemon itself, on threads of its own.
+};
+
 std::string_view KindName(EffectKind kind);  // "warm up"
+Seam SeamOf(EffectKind kind);
 
 }  // namespace shadow
