@@ -174,13 +174,4 @@ bool TaskFits(InstanceState state, InstanceTask task) {
 
 const TaskRow& RowOf(InstanceTask task) { return kTasks[static_cast<size_t>(task)]; }
 
-std::string_view EventName(InstanceEvent event) {
-  constexpr std::string_view kNames[] = {
-      "created",   "ready",       "verified",       "suspended",     "resumed",
-      "warmed up", "added",       "weight set",     "canary passed", "drain begun",
-      "drained",   "removed",     "destroyed",      "lost",          "running",
-      "failed",    "want active", "want suspended", "want gone",     "recovered"};
-  return kNames[static_cast<size_t>(event)];
-}
-
 }  // namespace shadow

@@ -42,7 +42,7 @@ enum class InstanceEvent {
   kRecovered,  // The daemon started: nothing is known to be in flight.
 };
 
-// What is to be done next for it; one at a time.
+// The next step of an instance; it has one at a time.
 enum class InstanceTask {
   kNone,
   kCreate,
@@ -108,7 +108,7 @@ enum class TimeLimit {
   kStop,     // The DNA's stop_timeout; then it is ended by force.
 };
 
-// All there is to know of a task beside the rows that lead to it.
+// Everything about a task except the rows that lead to it.
 struct TaskRow {
   InstanceTask task;
   std::string_view name;                            // "warm up"
@@ -117,7 +117,5 @@ struct TaskRow {
   TimeLimit limit = TimeLimit::kNone;
 };
 const TaskRow& RowOf(InstanceTask task);
-
-std::string_view EventName(InstanceEvent event);  // "warmed up"
 
 }  // namespace shadow

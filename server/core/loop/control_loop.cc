@@ -155,7 +155,22 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       if (!pool.level_put_off) DecideAndAct(changes, pool, v1::Decision::LEVEL);
       break;
     }
-    default: {
+    case Effect::Kind::kListInstances:
+    case Effect::Kind::kScore:
+    case Effect::Kind::kFit:
+      return;  // Of no pool, or gone with it: OnResult has taken them.
+    case Effect::Kind::kCreate:
+    case Effect::Kind::kAwaitReady:
+    case Effect::Kind::kVerify:
+    case Effect::Kind::kSuspend:
+    case Effect::Kind::kResume:
+    case Effect::Kind::kWarmUp:
+    case Effect::Kind::kDestroy:
+    case Effect::Kind::kKill:
+    case Effect::Kind::kAdd:
+    case Effect::Kind::kSetWeight:
+    case Effect::Kind::kDrain:
+    case Effect::Kind::kRemove: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
       OnInstanceResult(changes, pool, member->second, result);
@@ -214,7 +229,7 @@ Ready ControlLoop::Tick(Instant now) {
   PlanEndedSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   BeginFits(changes);
-  // A pool that is gone was counted at the begin.
+  // A pool that is gone was counted at the start.
   DCHECK(due.empty() || world_.pools.size() < pools ||
          PromisedNow(world_) == world_.budget.promised);
   SaveNext(changes, options_.parallel_for);

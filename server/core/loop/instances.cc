@@ -127,7 +127,21 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
         if (other.task == T::kAdd) other.not_before = changes.now().mono;
       }
       break;
-    default:
+    case E::kCreated:
+    case E::kReady:
+    case E::kResumed:
+    case E::kWarmedUp:
+    case E::kAdded:
+    case E::kCanaryPassed:
+    case E::kDrained:
+    case E::kDestroyed:
+    case E::kLost:
+    case E::kRunning:
+    case E::kFailed:
+    case E::kWantActive:
+    case E::kWantSuspended:
+    case E::kWantGone:
+    case E::kRecovered:
       break;
   }
 }
@@ -174,26 +188,29 @@ void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind
 }
 
 void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
-  switch (member.task) {
-    case T::kDrain:  // Only of a pool that is deleted: nobody may ever answer there.
-    case T::kAwaitDrained:
-      Apply(changes, pool, member, E::kDrained, "drain timeout");
+  switch (RowOf(member.task).limit) {
+    case TimeLimit::kNone:  // The drain of a pool that is deleted: nobody may ever answer there.
+      CHECK(member.task == T::kDrain);
+      [[fallthrough]];
+    case TimeLimit::kDrain:
+      return Apply(changes, pool, member, E::kDrained, "drain timeout");
+    case TimeLimit::kRemove:  // The balancer cannot be reached: RemoveStrangers clears it later.
+      return Apply(changes, pool, member, E::kRemoved);
+    case TimeLimit::kStop:  // From now on by force.
+      return;
+    case TimeLimit::kStart:
+    case TimeLimit::kVerify:
+    case TimeLimit::kSuspend:
       break;
-    case T::kRemove:  // The balancer cannot be reached: what it may still know is mended later.
-      Apply(changes, pool, member, E::kRemoved);
-      break;
-    case T::kDestroy:  // From now on by force.
-      break;
-    case T::kAwaitReady:
-      Apply(changes, pool, member, E::kFailed,
-            absl::StrCat("not ready within ", absl::FormatDuration(member.dna->start_timeout),
-                         member.not_ready.empty() ? "" : ": ", member.not_ready));
-      break;
-    default:
-      Apply(changes, pool, member, E::kFailed,
-            absl::StrCat(std::string(RowOf(member.task).name), ": not done within ",
-                         absl::FormatDuration(member.deadline - member.task_since)));
   }
+  if (member.task == T::kAwaitReady) {
+    return Apply(changes, pool, member, E::kFailed,
+                 absl::StrCat("not ready within ", absl::FormatDuration(member.dna->start_timeout),
+                              member.not_ready.empty() ? "" : ": ", member.not_ready));
+  }
+  Apply(changes, pool, member, E::kFailed,
+        absl::StrCat(std::string(RowOf(member.task).name), ": not done within ",
+                     absl::FormatDuration(member.deadline - member.task_since)));
 }
 
 }  // namespace

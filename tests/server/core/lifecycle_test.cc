@@ -1,6 +1,7 @@
 #include "server/core/lifecycle.h"
 
 #include <catch2/catch.hpp>
+#include <iterator>
 #include <random>
 #include <set>
 #include <vector>
@@ -28,10 +29,15 @@ std::vector<InstanceFacts> AllFacts() {
   return all;
 }
 
-std::vector<E> AllEvents() {
-  std::vector<E> events;
-  for (int e = 0; e <= static_cast<int>(E::kRecovered); ++e) events.push_back(static_cast<E>(e));
-  return events;
+// For messages of failed checks, in the order of the enum.
+std::string_view EventName(InstanceEvent event) {
+  constexpr std::string_view kNames[] = {
+      "created",   "ready",       "verified",       "suspended",     "resumed",
+      "warmed up", "added",       "weight set",     "canary passed", "drain begun",
+      "drained",   "removed",     "destroyed",      "lost",          "running",
+      "failed",    "want active", "want suspended", "want gone",     "recovered"};
+  static_assert(std::size(kNames) == static_cast<size_t>(E::kRecovered) + 1);
+  return kNames[static_cast<size_t>(event)];
 }
 
 // The event that a task ends with when all goes well; one that has none is the last.
@@ -189,10 +195,7 @@ TEST_CASE("an event that means nothing in a state is dropped") {
   CHECK(NextTransition(I::DELETING, E::kReady, facts) == nullptr);
 }
 
-TEST_CASE("every event and task has a name of its own") {
-  std::set<std::string_view> names;
-  for (const E event : AllEvents()) names.insert(EventName(event));
-  CHECK(names.size() == AllEvents().size());
+TEST_CASE("every task has a name of its own") {
   std::set<std::string_view> tasks;
   for (int t = 0; t <= static_cast<int>(T::kForget); ++t)
     tasks.insert(RowOf(static_cast<T>(t)).name);
