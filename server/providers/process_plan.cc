@@ -223,18 +223,6 @@ std::vector<SpawnPlan::Limit> LimitsOf(const v1::Resources& resources) {
   return limits;
 }
 
-absl::Status ApplyLimits(const v1::Resources& resources, pid_t pid) {
-  for (const SpawnPlan::Limit& limit : LimitsOf(resources)) {
-    const struct rlimit both = {.rlim_cur = limit.maximum, .rlim_max = limit.maximum};
-    const auto resource = static_cast<enum __rlimit_resource>(limit.resource);
-    if (prlimit(pid, resource, &both, nullptr) == 0) continue;
-    if (errno == ESRCH) return absl::OkStatus();
-    return Refuse(limit.field, absl::StrCat("cannot set ", limit.maximum, " for process ", pid,
-                                            ": ", strerrordesc_np(errno)));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& security) {
   std::vector<std::string> contents;
   for (const v1::Secret& secret : security.secrets()) {

@@ -45,10 +45,6 @@ absl::StatusOr<SpawnPlan> PlanVerification(const v1::Dna& dna, const v1::Softwar
 // RLIMIT_... of the limits that are set.
 std::vector<SpawnPlan::Limit> LimitsOf(const v1::Resources& resources);
 
-// Sets them for a running process; OK if it is gone. kFailedPrecondition: a FieldError, e.g. for a
-// limit that is raised without CAP_SYS_RESOURCE.
-absl::Status ApplyLimits(const v1::Resources& resources, pid_t pid);
-
 // The contents of the secret files, without a trailing newline, in the order of the DNA. As
 // PlanInstance.
 absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& security);
