@@ -100,17 +100,17 @@ struct House {
 void Reload(House& house) {
   const auto fresh = house.read_config();
   if (!fresh.ok()) {
-    spdlog::error("the configuration is not reloaded, the old one goes on: {}",
+    spdlog::error("the configuration was not reloaded, the old one stays in force: {}",
                   std::string(fresh.status().message()));
     return;
   }
   for (const std::string& field : NeedRestart(house.config, *fresh)) {
-    spdlog::warn("{} of the configuration has changed, which needs a restart", field);
+    spdlog::warn("{} has changed in the configuration; this needs a restart", field);
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh));
-  spdlog::info("the configuration is reloaded");
+  spdlog::info("the configuration was reloaded");
 }
 
 // As systemd's Type=notify wants it told.

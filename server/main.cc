@@ -103,11 +103,11 @@ int main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "unix:PATH of the API");
   app.add_option(
          "--recover", flags.recover,
-         "What a person has decided on. end: the instances of a store that was lost. "
-         "adopt-copy: this state directory is a copy, and its original is not used any more")
+         "Confirms a start that shadowd refused. end: end the instances that a lost store left "
+         "behind. adopt-copy: use this copy of a state directory; its original is no longer used")
       ->check(CLI::IsMember({"end", "adopt-copy"}));
   app.add_option("--restore", flags.restore,
-                 "Put the store of a backup into the empty state directory, and exit")
+                 "Restore a backup into a state directory that has no store, and exit")
       ->type_name("FILE");
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.set_version_flag("--version", "shadowd " SHADOWD_VERSION);

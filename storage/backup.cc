@@ -53,7 +53,7 @@ absl::Status CheckRoom(const std::string& directory) {
   }
   struct statvfs room {};
   if (statvfs(directory.c_str(), &room) != 0)
-    return FileFailed("ask for the room below", directory);
+    return FileFailed("read the free space of", directory);
   const auto free_bytes = static_cast<int64_t>(room.f_bavail * room.f_frsize);
   if (free_bytes >= wanted_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("the copy needs ", wanted_bytes,
@@ -88,7 +88,7 @@ absl::StatusOr<std::string> ReadExactly(int fd, size_t size) {
     const ssize_t got = read(fd, bytes.data() + have, size - have);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return absl::ErrnoToStatus(errno, "cannot read the backup");
-    if (got == 0) return absl::DataLossError("it is cut short");
+    if (got == 0) return absl::DataLossError("the file is cut short");
     have += static_cast<size_t>(got);
   }
   return bytes;
@@ -137,7 +137,7 @@ absl::Status ExtractAll(int from, const std::string& directory) {
   const auto end = ReadExactly(from, storage::kTarEndBytes);
   if (!end.ok()) return end.status();
   if (*end == std::string(storage::kTarEndBytes, '\0')) return absl::OkStatus();
-  return absl::DataLossError("wanted its end, found more");
+  return absl::DataLossError("wanted the end of the archive, found more");
 }
 
 absl::Status CheckNoStore(const std::string& directory) {

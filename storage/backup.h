@@ -48,8 +48,8 @@ class Backup {
   int64_t offset_ = 0;  // In it, its header included.
 };
 
-// Puts the store of archive `path` into `directory`, whose StateLock the caller holds, and where it
-// is at home then. All or nothing, and durable. kFailedPrecondition: a store is there already, or
+// Puts the store of archive `path` into `directory`, whose StateLock the caller must hold; it may
+// be opened there. All or nothing, and durable. kFailedPrecondition: a store is there already, or
 // the archive's is of a newer schema. kDataLoss: this is no backup, or it is damaged or cut short.
 absl::Status RestoreBackup(const std::string& path, const std::string& directory);
 

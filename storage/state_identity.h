@@ -11,7 +11,8 @@ namespace shadow::storage {
 
 // Two daemons on one registry would end each other's instances, so a store knows its place: the
 // host by its machine id, the directory by its inode, and, within one boot, the device: device
-// numbers may be others after a boot. (The clone of a whole machine is not told from it.)
+// numbers may be others after a boot. (A clone of the whole machine cannot be told from its
+// original.)
 struct StateIdentity {
   std::string machine_id;  // Empty: the host has none.
   std::string inode;
@@ -30,7 +31,7 @@ absl::Status CheckIdentity(const std::string& path, const StateIdentity& here);
 
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here);
 
-// The state.db at `path`, which nobody uses, is at home wherever it is used next.
+// Lets the state.db at `path`, which must not be in use, be opened in any directory next.
 absl::Status ForgetIdentity(const std::string& path);
 
 }  // namespace shadow::storage

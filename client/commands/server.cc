@@ -87,7 +87,7 @@ absl::Status Status(Session& session) {
 constexpr std::array<Command, 4> kCommands = {{
     {"", "apply", "", "Create or update the DNAs and pools of a file (YAML or JSON)",
      "apply -f web.yaml --wait", kTakesFile | kTakesMutation, Apply},
-    {"", "backup", "FILE", "Write a backup of the store; shadowd --restore FILE takes it",
+    {"", "backup", "FILE", "Write a backup of the store, for shadowd --restore FILE",
      "backup /var/backups/shadowd.tar", kTakesNothing, Backup},
     {"", "events", "[NAME_PREFIX]", "Show what happened, of everything or of one resource",
      "events pools/web --since 120 --watch", kTakesSince | kTakesLimit | kTakesWatch, Events},

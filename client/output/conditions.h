@@ -11,8 +11,8 @@ namespace shadow {
 
 using Conditions = google::protobuf::RepeatedPtrField<v1::Condition>;
 
-// The first that somebody may have to look at: something does not answer, or instances fail. One
-// that is FALSE because of a setting, or for a start that goes on, is none. nullptr: there is none.
+// The first that needs attention: something does not answer, usage is stale, instances fail, or a
+// limit holds the pool back. OBSERVE, a hold and a start under way are no problem. nullptr: none.
 const v1::Condition* ProblemOf(const Conditions& conditions);
 
 // "BalancerReachable: Misconfigured"; empty: no problem.
@@ -21,7 +21,7 @@ std::string ProblemCell(const Conditions& conditions);
 // "; BalancerReachable: there is no backend \"web\""; empty: no problem.
 std::string ProblemSuffix(const Conditions& conditions);
 
-// A line for each that is not TRUE, with what it says; but for Observing. Empty: there is none.
+// A line with reason and message for each that is not TRUE, except the reason Observing.
 std::string ConditionLines(const Conditions& conditions, absl::Time now);
 
 }  // namespace shadow

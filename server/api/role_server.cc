@@ -15,7 +15,7 @@ constexpr int kReceiveMaxBytes = 4 << 20;
 constexpr int kKeepaliveMillis = 60'000;
 constexpr int kHandshakeMillis = 5'000;
 constexpr int kReaderIdleMillis = 300'000;
-constexpr int kReaderStreamsMax = 64;  // Of one connection; clients wait when they have so many.
+constexpr int kReaderStreamsMax = 64;  // Of one connection; at this limit a client waits.
 
 }  // namespace
 

@@ -60,8 +60,8 @@ absl::Status Run(const ApiContext& api, const v1::EvaluatePoolRequest& request,
   return absl::OkStatus();
 }
 
-// What a request may have: 4 MiB of samples with their times are fewer. Without it so many empty
-// ones would take 40 times their bytes.
+// Limits the fields of a request. 4 MiB of samples with their times stay below the limit; 4 MiB of
+// empty samples would take 40 times their bytes in memory.
 absl::Status CheckFields(const grpc::ByteBuffer& bytes) {
   constexpr int kFieldsMax = 500'000;
   grpc::ByteBuffer read = bytes;  // Shares them.

@@ -1,4 +1,4 @@
-// The one way into the control thread. Two lanes: commands, which are refused when it is full, and
+// The one way into the control thread. Two queues: commands, which are refused when it is full, and
 // events (results of effects), which never are: their number is bounded by the effects in flight.
 #pragma once
 

@@ -132,8 +132,8 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  // Who answers, for people, e.g. its socket's path. Calls to one peer share a lane: if it hangs,
-  // that holds up its pools alone.
+  // The neighbour's name, which people read too, e.g. its socket's path. Calls to one peer share a
+  // lane: if it hangs, that holds up its pools alone.
   virtual std::string peer() const = 0;
 
   // At weight 0. kResourceExhausted: no free slot. Idempotent.

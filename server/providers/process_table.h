@@ -60,7 +60,7 @@ std::string_view EnvironmentValue(std::string_view environment, std::string_view
 // A UUID that is new with every boot of the host.
 std::string BootId();
 
-// Whether `status` says that the host could not be asked, and nothing of what was asked.
+// Whether `status` means that the host could not be asked, so it says nothing of the process.
 bool IsIncomplete(const absl::Status& status);
 
 // A file, at most the first `max_bytes` (and a little more) of it. kNotFound: there is none, or the

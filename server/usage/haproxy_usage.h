@@ -31,7 +31,7 @@ class HaproxyUsage final : public UsageSource {
   // of one HAProxy process: 340 more, 136/s. Empty: the first read; the first after HAProxy
   // restarted, or one of its counters fell; less than kIntervalMin after the read before; a wall
   // clock that is not after `since`. kInvalidArgument: nothing is named, or not by a name.
-  // kFailedPrecondition, naming it: HAProxy has one of them not, or does not count this metric
+  // kFailedPrecondition, naming it: HAProxy lacks one of them, or does not count this metric
   // there (requests in TCP mode). Otherwise as HaproxySocket::Run; kInternal quotes a reply that
   // was not understood.
   absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) override;

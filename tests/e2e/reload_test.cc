@@ -37,20 +37,19 @@ TEST_CASE("a bad configuration is refused as a whole, and the old one goes on") 
   Reloading reload;
   CHECK(reload.With("log_level: \"info\"\nevents_max: 5\n", "events_max: 5 is not between"));
   CHECK(reload.With("log_level: \"info\"\nno_field: 1\n", "shadowd.textproto:2:"));
-  CHECK(reload.Count("is not reloaded, the old one goes on") == 2);
+  CHECK(reload.Count("was not reloaded, the old one stays in force") == 2);
   CHECK(reload.Answers());
 }
 
 TEST_CASE("what can change at once does, and what needs a restart is named") {
   Reloading reload;
   CHECK(reload.With("log_level: \"info\"\neffect_workers: 3\nevents_max: 5000\n",
-                    "the configuration is reloaded"));
-  CHECK(reload.Count("effect_workers of the configuration has changed, which needs a restart") ==
-        1);
+                    "the configuration was reloaded"));
+  CHECK(reload.Count("effect_workers has changed in the configuration; this needs a restart") == 1);
   CHECK(reload.Count("needs a restart") == 1);
   CHECK(reload.With("log_level: \"error\"\neffect_workers: 4\n", "needs a restart"));
-  CHECK(reload.With("log_level: \"loud\"\n", "is not reloaded"));
-  CHECK(reload.Count("the configuration is reloaded") == 1);  // That is no error.
+  CHECK(reload.With("log_level: \"loud\"\n", "was not reloaded"));
+  CHECK(reload.Count("the configuration was reloaded") == 1);  // That is no error.
   CHECK(reload.Answers());
   CHECK(reload.daemon.Terminate() == 0);
 }

@@ -28,11 +28,11 @@ struct ReaderShare {
   int connections = 0;
   int streams = 0;
   int64_t request_bytes = 0;
-  double units = kUnitsMax;    // Below zero: nothing is read from this user until it is not.
+  double units = kUnitsMax;    // Below zero: nothing is read from this user.
   absl::Duration refilled_at;  // Of the clock's monotonic time.
 
   void Refill(absl::Duration mono);
-  // How long until `units` is not below zero; zero: it is not.
+  // Time until `units` is at least zero; zero if it is already.
   absl::Duration Wait() const;
 };
 
@@ -75,7 +75,7 @@ class FrameGuard {
   // then.
   absl::Status FromClient(std::string_view bytes);
 
-  // Streams end by what the server sends.
+  // Ends the streams that the server ends.
   void FromServer(std::string_view bytes);
 
  private:

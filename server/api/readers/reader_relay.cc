@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kConnectionsMax = 256;
 constexpr int kConnectionsMin = 2;
-constexpr uint64_t kShareOfDescriptors = 4;  // One in so many is for readers.
+constexpr uint64_t kShareOfDescriptors = 4;  // Readers get one of four.
 constexpr int kShareOfUser = 8;
 constexpr size_t kBufferBytes = 16 << 10;
 constexpr int kEventsMax = 64;       // Taken from epoll at a time.
@@ -175,12 +175,16 @@ absl::StatusOr<int> ReaderRelay::AddLocked(int fd, uid_t uid) {
   ForgetIdleShares();
   if (static_cast<int>(links_.size()) >= limits_.connections) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("readers have ", limits_.connections, " connections already"));
+        absl::StrCat("readers already have ", limits_.connections, " connections"));
   }
   ReaderShare& share = ShareOf(uid);
-  if (share.connections >= limits_.connections_of_user || share.units < 0) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "user ", uid, " has ", limits_.connections_of_user, " connections, or asks too often"));
+  if (share.connections >= limits_.connections_of_user) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("user ", uid, " already has ", limits_.connections_of_user, " connections"));
+  }
+  if (share.units < 0) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("user ", uid, " asks for too much work; try again later"));
   }
   share.units -= ReaderShare::kUnitsOfConnection;
   const auto pair = MakePair(uid);

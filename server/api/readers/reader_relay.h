@@ -52,7 +52,7 @@ class ReaderRelay {
   ReaderShare& ShareOf(uid_t uid);
   void ForgetIdleShares();
   void Run();
-  // Until the next share is to be spent from again; -1: none waits.
+  // Until a user whose share was spent is read from again; -1: no user waits.
   int WaitMillis();
   void ResumePaused();
   void OnEvent(uint64_t token, uint32_t events);

@@ -20,13 +20,13 @@ std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::
 // The one writer of `deleting`; keeps count of what is promised.
 void SetDeleting(World& world, ShadowEntry& shadow, bool deleting);
 
-// How many instances of older revisions' shadows may serve beside what that of the present one has
-// in the balancer, and the next one of it that is warm and waits for a slot: where there are too
-// few slots for both, one after the other changes hands. INT_MAX: the slots are not known. Never 0
-// while nothing else of the pool serves.
+// How many instances of older revisions' shadows may serve. They leave room for the present
+// shadow's instances in the balancer and for its next one that is warm and waits for a slot, so
+// slots change hands one by one. INT_MAX: the slots are not known. Never 0 while no other instance
+// of the pool serves.
 int OldServingMax(const PoolEntry& pool);
 
-// The same for the base: one of its instances of an older revision is to give its slot away.
+// The same for the base: one of its instances of an older revision must give its slot away.
 bool BaseYieldsSlot(const PoolEntry& pool);
 
 // Shows what the host allows the pool: slots of its balancer, and what instances_max leaves to it.

@@ -14,7 +14,7 @@
 
 namespace shadow {
 
-// Of what the log is to say of an event.
+// The level of an event's line in the log.
 enum class LogLevel {
   kDebug,    // A step on the way.
   kInfo,     // What somebody asked for, or the daemon decided, and what came of it.

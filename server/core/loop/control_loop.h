@@ -63,7 +63,7 @@ class ControlLoop {
   // Second: finishes or undoes what was under way when the last daemon ended.
   Ready Recover(Instant now);
 
-  // As the snapshot says it; for who drives the loop without one.
+  // As Snapshot::recovered, for a driver that takes no snapshot.
   bool recovered() const;
 
   // One request. The answer is to be sent when the batch is durable.

@@ -9,7 +9,7 @@ namespace shadow {
 // before had learned.
 void OpenForecasts(PoolEntry& pool);
 
-// Makes the parts of a pool that are not on disk: forecaster and timers. `pool.spec` is set.
+// Makes forecaster, capacity and timers. `pool.spec` is set.
 void OpenPool(World& world, PoolEntry& pool, Instant now);
 
 // Of a loaded pool, after CloseAllSteps: it goes on as if there had been no restart.

@@ -5,7 +5,7 @@
 
 namespace shadow {
 
-// What time alone brings: usage reads and levels every activation interval, sizes every step (which
+// Usage reads and levels every activation interval, sizes every step (which
 // PlanEndedSteps has closed), looks at the balancer, expired holds.
 void TickPool(Changes& changes, PoolEntry& pool);
 

@@ -102,7 +102,7 @@ void CompileResumeHook(CompiledDna& compiled, FieldChecker& check) {
         check.Fail(absl::StrCat(kField, ".signal"), "SIGKILL would end the instance");
       }
       if (hook.has_timeout()) {
-        check.Fail(absl::StrCat(kField, ".timeout"), "is set beside a signal; only http has one");
+        check.Fail(absl::StrCat(kField, ".timeout"), "is set with signal; only http has a timeout");
       }
       break;
     case v1::ResumeHook::kHttp:

@@ -14,15 +14,15 @@ namespace {
 using C = v1::Condition;
 using I = v1::Instance;
 
-struct Finding {
+struct ConditionNow {
   C::Status status = C::UNKNOWN;
   std::string_view reason;
   std::string message = {};
-  bool yet = true;  // Otherwise it has not been asked yet, and what was so before a restart stays.
+  bool known = true;  // False: not asked yet; the state before a restart stays.
 };
 
-Finding NotYet(std::string_view reason) {
-  return {.status = C::UNKNOWN, .reason = reason, .message = "", .yet = false};
+ConditionNow NotYet(std::string_view reason) {
+  return {.status = C::UNKNOWN, .reason = reason, .message = "", .known = false};
 }
 
 // Of a call that failed.
@@ -43,7 +43,7 @@ std::string_view ReasonOf(const absl::Status& status) {
   }
 }
 
-Finding Failure(const absl::Status& status) {
+ConditionNow Failure(const absl::Status& status) {
   return {.status = C::FALSE, .reason = ReasonOf(status), .message = std::string(status.message())};
 }
 
@@ -53,7 +53,7 @@ std::string TimeText(absl::Time time) {
 
 bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
 
-Finding BaseFinding(const PoolEntry& pool) {
+ConditionNow BaseCondition(const PoolEntry& pool) {
   if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
   const int wanted = pool.spec->pool.managed_instances();
   int serving = 0;
@@ -73,7 +73,7 @@ Finding BaseFinding(const PoolEntry& pool) {
   return {.status = C::FALSE, .reason = "InstancesFail", .message = std::move(message)};
 }
 
-Finding UsageFinding(const PoolEntry& pool, absl::Time now) {
+ConditionNow UsageCondition(const PoolEntry& pool, absl::Time now) {
   const absl::Status& read = pool.usage_read;
   if (absl::IsFailedPrecondition(read) || absl::IsPermissionDenied(read)) return Failure(read);
   const bool fresh = pool.demand.has_value() && now - pool.last_sample <= pool.spec->usage_max_age;
@@ -109,7 +109,7 @@ bool LastSizeSays(const PoolEntry& pool, v1::Decision::Reason reason) {
 }
 
 // Whether demand is followed by itself, as far as it asks.
-Finding ScalingFinding(const PoolEntry& pool, Instant now) {
+ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
   if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
   if (pool.spec->pool.policy().mode() != v1::Policy::AUTOMATIC) {
     return {.status = C::FALSE,
@@ -122,7 +122,7 @@ Finding ScalingFinding(const PoolEntry& pool, Instant now) {
             .reason = "Held",
             .message = absl::StrCat("a target set by hand holds until ", TimeText(*until))};
   }
-  if (const Finding usage = UsageFinding(pool, now.wall); usage.status != C::TRUE) {
+  if (const ConditionNow usage = UsageCondition(pool, now.wall); usage.status != C::TRUE) {
     return {.status = C::FALSE,
             .reason = "UsageStale",
             .message = "without fresh usage nothing is scaled"};
@@ -146,10 +146,10 @@ Finding ScalingFinding(const PoolEntry& pool, Instant now) {
   return {.status = C::TRUE, .reason = "Automatic"};
 }
 
-Finding ForecastFinding(const PoolEntry& pool) {
+ConditionNow ForecastCondition(const PoolEntry& pool) {
   if (!pool.trust.has_value()) return NotYet("NoStepYet");
   const auto untrusted = [&](std::string_view reason) {
-    return Finding{.status = C::FALSE, .reason = reason, .message = pool.trust->reason};
+    return ConditionNow{.status = C::FALSE, .reason = reason, .message = pool.trust->reason};
   };
   switch (pool.trust->trust) {
     case ForecastTrust::kTrusted:
@@ -164,28 +164,28 @@ Finding ForecastFinding(const PoolEntry& pool) {
   return {};
 }
 
-Finding ProviderFinding(const ProviderEntry& provider) {
+ConditionNow ProviderCondition(const ProviderEntry& provider) {
   if (!provider.listed.has_value()) return NotYet("NotAskedYet");
   if (!provider.listed->ok()) return Failure(*provider.listed);
   return {.status = C::TRUE, .reason = "Answers"};
 }
 
-Finding BalancerFinding(const PoolEntry& pool) {
+ConditionNow BalancerCondition(const PoolEntry& pool) {
   if (!pool.view_read.ok()) return Failure(pool.view_read);
   if (!pool.view.has_value()) return NotYet("NotAskedYet");
   return {.status = C::TRUE, .reason = "Answers"};
 }
 
 // Returns whether anything is different from before, and notes since when.
-bool Set(C& condition, const Finding& finding, absl::Time now) {
-  if (condition.status() == finding.status && condition.reason() == finding.reason &&
-      condition.message() == finding.message) {
+bool Set(C& condition, const ConditionNow& fresh, absl::Time now) {
+  if (condition.status() == fresh.status && condition.reason() == fresh.reason &&
+      condition.message() == fresh.message) {
     return false;
   }
-  if (condition.status() != finding.status) *condition.mutable_since_time() = ToProto(now);
-  condition.set_status(finding.status);
-  condition.set_reason(std::string(finding.reason));
-  condition.set_message(finding.message);
+  if (condition.status() != fresh.status) *condition.mutable_since_time() = ToProto(now);
+  condition.set_status(fresh.status);
+  condition.set_reason(std::string(fresh.reason));
+  condition.set_message(fresh.message);
   return true;
 }
 
@@ -196,7 +196,7 @@ std::string Text(const C& condition) {
   return text;
 }
 
-// One that became FALSE, for another reason also, or ceased to be.
+// Whether a condition became FALSE, also for another reason, or stopped being FALSE.
 bool Turned(const C& before, const C& after) {
   if (before.status() == after.status() && before.reason() == after.reason()) return false;
   return before.status() == C::FALSE || after.status() == C::FALSE;
@@ -210,13 +210,13 @@ class PoolConditions {
  public:
   PoolConditions(Changes& changes, PoolEntry& pool) : changes_(changes), pool_(pool) {}
 
-  // `told`: its turns are events.
-  // Those that follow from the state of instances, targets and settings have events already.
-  void Set(std::string_view type, const Finding& finding, bool told) {
+  // `told`: its turns are events. Those that follow from the state of instances, targets and
+  // settings have events already.
+  void Set(std::string_view type, const ConditionNow& fresh, bool told) {
     C& condition = Find(type);
-    if (!finding.yet && condition.status() != C::STATUS_UNSPECIFIED) return;
+    if (!fresh.known && condition.status() != C::STATUS_UNSPECIFIED) return;
     const C before = told ? condition : C();
-    if (!shadow::Set(condition, finding, changes_.now().wall)) return;
+    if (!shadow::Set(condition, fresh, changes_.now().wall)) return;
     if (told && Turned(before, condition)) {
       changes_.Put(pool_, v1::Event::UPDATED, Text(condition), LevelOf(condition));
     } else {
@@ -253,18 +253,18 @@ class PoolConditions {
 void UpdateConditions(Changes& changes, PoolEntry& pool) {
   PoolConditions conditions(changes, pool);
   const Instant& now = changes.now();
-  conditions.Set("Ready", BaseFinding(pool), false);
-  conditions.Set("Scaling", ScalingFinding(pool, now), false);
+  conditions.Set("Ready", BaseCondition(pool), false);
+  conditions.Set("Scaling", ScalingCondition(pool, now), false);
   if (!Deleting(pool)) {  // Otherwise nothing is read any more.
-    conditions.Set("UsageFresh", UsageFinding(pool, now.wall), true);
-    conditions.Set("ForecastTrusted", ForecastFinding(pool), true);
+    conditions.Set("UsageFresh", UsageCondition(pool, now.wall), true);
+    conditions.Set("ForecastTrusted", ForecastCondition(pool), true);
   }
   const auto provider = changes.world().providers.find(pool.spec->pool.provider());
   if (provider != changes.world().providers.end()) {
-    conditions.Set("ProviderReachable", ProviderFinding(provider->second), false);
+    conditions.Set("ProviderReachable", ProviderCondition(provider->second), false);
   }
   if (pool.spec->has_balancer) {
-    conditions.Set("BalancerReachable", BalancerFinding(pool), true);
+    conditions.Set("BalancerReachable", BalancerCondition(pool), true);
   } else {
     conditions.Remove("BalancerReachable");
   }
@@ -276,7 +276,7 @@ void NoteProviderList(Changes& changes, const std::string& provider, const absl:
   entry.listed = listed;
   entry.condition.set_type("ProviderReachable");
   const C before = entry.condition;
-  if (!Set(entry.condition, ProviderFinding(entry), changes.now().wall)) return;
+  if (!Set(entry.condition, ProviderCondition(entry), changes.now().wall)) return;
   world.daemon_changed = true;
   if (Turned(before, entry.condition)) {
     changes.Note(v1::Event::UPDATED, absl::StrCat("providers/", provider), Text(entry.condition),
