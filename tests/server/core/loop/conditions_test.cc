@@ -128,6 +128,18 @@ TEST_CASE("a base that fails says why") {
                             kLimit));
 }
 
+TEST_CASE("a reason that is not UTF-8 leaves the pool readable") {
+  Simulation simulation;
+  simulation.provider.Fail(FakeProvider::Verb::kCreate, "",
+                           absl::FailedPreconditionError("found \xff\xfe"), 100);
+  MakePool(simulation, 1);
+  REQUIRE(simulation.RunUntil([&] { return Says(simulation, "Ready", C::FALSE, "InstancesFail"); },
+                              kLimit));
+  CHECK(OfPool(simulation, "Ready").message().find("\xff\xfe") != std::string::npos);
+  v1::Pool read;
+  CHECK(read.ParseFromString(simulation.world().pools.at("web").record.pool().SerializeAsString()));
+}
+
 TEST_CASE("a hold and a mode that only observes are reasons not to scale, and no events") {
   Simulation simulation;
   MakePool(simulation, 0);
