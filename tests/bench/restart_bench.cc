@@ -48,6 +48,7 @@ double RestartSeconds(BenchDaemon& daemon, const std::string& directory, int poo
 
 std::vector<Row> MeasureRestart(const Amount& amount) {
   BenchDaemon daemon;
+  daemon.arguments = {"--recover=adopt-copy"};  // Each restart is over a copy of what was made.
   const std::string killed = daemon.directory() + "/killed";
   const std::string saved = daemon.directory() + "/saved";
   const absl::Duration since = absl::Floor(absl::Now() - absl::UnixEpoch(), kStep);
