@@ -54,6 +54,7 @@ void OpenForecasts(PoolEntry& pool) {
 
 void OpenPool(World& world, PoolEntry& pool, Instant now) {
   OpenForecasts(pool);
+  pool.opened = now.mono;
   pool.next_activation = now.mono;
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   pool.next_view = now.mono;

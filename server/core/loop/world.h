@@ -112,6 +112,7 @@ struct PoolEntry {
   std::map<std::string, int>
       strangers;  // Balancer members that are nobody's: views that showed them.
 
+  absl::Duration opened;                        // By this daemon.
   absl::Duration next_activation;               // Read usage, decide the level.
   absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
   absl::Duration next_view;                     // Look at the balancer.

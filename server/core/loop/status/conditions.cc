@@ -73,13 +73,15 @@ ConditionNow BaseCondition(const PoolEntry& pool) {
   return {.status = C::FALSE, .reason = "InstancesFail", .message = std::move(message)};
 }
 
-ConditionNow UsageCondition(const PoolEntry& pool, absl::Time now) {
+ConditionNow UsageCondition(const PoolEntry& pool, Instant now) {
   const absl::Status& read = pool.usage_read;
   if (absl::IsFailedPrecondition(read) || absl::IsPermissionDenied(read)) return Failure(read);
-  const bool fresh = pool.demand.has_value() && now - pool.last_sample <= pool.spec->usage_max_age;
+  const absl::Duration age_max = pool.spec->usage_max_age;
+  const bool fresh = pool.demand.has_value() && now.wall - pool.last_sample <= age_max;
   if (fresh) return {.status = C::TRUE, .reason = "Fresh"};
   if (!read.ok()) return Failure(read);
-  if (!pool.demand.has_value()) return NotYet("NoSampleYet");
+  // After a downtime the first sample may still be on its way.
+  if (!pool.demand.has_value() || now.mono - pool.opened <= age_max) return NotYet("NoSampleYet");
   return {.status = C::FALSE,
           .reason = "Stale",
           .message = absl::StrCat("no sample since ", TimeText(pool.last_sample))};
@@ -122,7 +124,7 @@ ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
             .reason = "Held",
             .message = absl::StrCat("a target set by hand holds until ", TimeText(*until))};
   }
-  if (const ConditionNow usage = UsageCondition(pool, now.wall); usage.status != C::TRUE) {
+  if (const ConditionNow usage = UsageCondition(pool, now); usage.status != C::TRUE) {
     return {.status = C::FALSE,
             .reason = "UsageStale",
             .message = "without fresh usage nothing is scaled"};
@@ -256,7 +258,7 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
   conditions.Set("Ready", BaseCondition(pool), false);
   conditions.Set("Scaling", ScalingCondition(pool, now), false);
   if (!Deleting(pool)) {  // Otherwise nothing is read any more.
-    conditions.Set("UsageFresh", UsageCondition(pool, now.wall), true);
+    conditions.Set("UsageFresh", UsageCondition(pool, now), true);
     conditions.Set("ForecastTrusted", ForecastCondition(pool), true);
   }
   const auto provider = changes.world().providers.find(pool.spec->pool.provider());

@@ -154,6 +154,24 @@ TEST_CASE("a hold and a mode that only observes are reasons not to scale, and no
   CHECK(Told(simulation, "Scaling").empty());
 }
 
+TEST_CASE("after a downtime usage is stale only if no sample comes") {
+  for (const bool comes : {true, false}) {
+    Simulation simulation;
+    MakePool(simulation, 0);
+    REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
+    simulation.Run(absl::Seconds(10));
+    REQUIRE(Says(simulation, "UsageFresh", C::TRUE, "Fresh"));
+    simulation.while_down = [&] { simulation.SetWall(simulation.now().wall + absl::Hours(1)); };
+    simulation.KillAfter(simulation.inputs() + 1, Simulation::UnderWay::kDone);
+    simulation.Run(absl::Minutes(1));
+    REQUIRE(simulation.starts() == 2);
+    CHECK(Told(simulation, "UsageFresh").empty());
+    if (comes) REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
+    simulation.Run(absl::Minutes(3));
+    CHECK(Told(simulation, "UsageFresh").empty() == comes);
+  }
+}
+
 TEST_CASE("a restart turns nothing: conditions keep their time, and no event tells of them") {
   Simulation simulation;
   MakePool(simulation, 1);
