@@ -199,6 +199,8 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
     SettleTouched(changes);
   } else if (pool != world_.pools.end()) {
     OnPoolResult(changes, pool->second, asked, result);
+  } else if (asked.kind == Effect::Kind::kKill) {  // Of an instance without a record.
+    world_.providers.at(asked.provider).ending.erase(asked.member);
   }
   return Finish(changes);
 }

@@ -136,7 +136,7 @@ void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entr
   if (entry.ahead.contains(id)) return;
   const int seen = entry.orphans[id] + 1;
   orphans[id] = seen;
-  if (seen < kStrangerViews) return;
+  if (seen < kStrangerViews || !entry.ending.insert(id).second) return;
   Effect effect;
   effect.kind = Effect::Kind::kKill;
   effect.provider = provider;

@@ -141,6 +141,7 @@ struct ProviderEntry {
   std::optional<absl::Status> listed;  // What the last list came to; unset: none came yet.
   v1::Condition condition;             // ProviderReachable.
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
+  std::set<std::string> ending;        // Of those, the ones whose end is under way.
   // Of those, the ones that a newer store made: this one has lost what it knew, so it ends nothing
   // of them.
   std::set<std::string> ahead;

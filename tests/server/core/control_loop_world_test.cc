@@ -174,6 +174,18 @@ TEST_CASE("an instance without a record is destroyed after the third list that s
   CHECK(simulation.provider.Lives().size() == 1);
 }
 
+TEST_CASE("an instance without a record is ended by one call at a time") {
+  Simulation simulation({.latency = absl::Minutes(1)});
+  InstanceSpec stranger;
+  stranger.id = "x999";
+  simulation.provider.AddOrphan(stranger);
+  simulation.provider.Fail(FakeProvider::Verb::kDestroy, "x999", absl::UnavailableError("slow"), 2);
+  simulation.Run(absl::Minutes(2));
+  CHECK(simulation.provider.Calls(FakeProvider::Verb::kDestroy) <= 2);
+  CHECK(
+      simulation.RunUntil([&] { return simulation.provider.Lives().empty(); }, absl::Minutes(10)));
+}
+
 TEST_CASE("a shadow goes although one of its instances dies while it is drained") {
   Simulation simulation;
   Prepare(simulation, 1, 1, 100);
