@@ -93,7 +93,7 @@ Ready ControlLoop::Recover(Instant now) {
   FollowClock(changes);
   CloseAllSteps(world_, now.wall, options_.parallel_for);
   for (auto& [id, pool] : world_.pools) {
-    if (pool.forecaster->LastStep() > now.wall) ComeBack(changes, pool);
+    if (IsAhead(pool, now.wall)) ComeBack(changes, pool);
     for (auto& [member_id, member] : pool.members) {
       Apply(changes, pool, member, InstanceEvent::kRecovered);
     }

@@ -33,6 +33,14 @@ void FollowClock(Changes& changes) {
   for (auto& [id, pool] : world.pools) ComeBack(changes, pool);
 }
 
+bool IsAhead(const PoolEntry& pool, absl::Time now) {
+  const auto& wants = pool.record.planner().wants();
+  return pool.forecaster->LastStep() > now ||
+         std::any_of(wants.begin(), wants.end(), [now](const v1::PlannerState::Want& want) {
+           return FromProto(want.time()) > now;
+         });
+}
+
 void ComeBack(Changes& changes, PoolEntry& pool) {
   const absl::Time now = changes.now().wall;
   const absl::Duration length = pool.spec->step;

@@ -84,6 +84,26 @@ TEST_CASE("demand that is pushed is taken at once when the clock was set back") 
   CHECK(CountMembers(simulation, v1::Instance::ACTIVE) == 2);
 }
 
+TEST_CASE("what was wanted at a glance at a far future holds nothing after a restart") {
+  Simulation simulation;
+  v1::CreatePoolRequest create = ReactivePool();
+  *create.mutable_pool()->mutable_step() = ToProto(absl::Hours(1));  // None ends in the future.
+  v1::HaproxyUsage& usage = *create.mutable_pool()->add_usage_sources()->mutable_haproxy();
+  usage.set_socket_path("/run/haproxy.sock");
+  usage.set_frontend("public");
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(create).ok());
+  PollFor(simulation, 10, absl::Minutes(10));
+  Jump(simulation, kFar);
+  PollFor(simulation, 90, absl::Minutes(4));
+  REQUIRE(CountMembers(simulation, v1::Instance::ACTIVE) == 2);
+  simulation.while_down = [&] { Jump(simulation, -kFar); };
+  simulation.KillAfter(simulation.inputs() + 1, Simulation::UnderWay::kDone);
+  PollFor(simulation, 10, absl::Minutes(90));  // Sizes shrink at the end of a step.
+  REQUIRE(simulation.starts() == 2);
+  CHECK(CountMembers(simulation, v1::Instance::ACTIVE) == 0);
+}
+
 TEST_CASE("a clock that creeps is no event") {
   Simulation simulation;
   AddUsagePool(simulation, false);
