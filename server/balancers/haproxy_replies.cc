@@ -17,6 +17,16 @@ constexpr int64_t kCheckEnabled = 0x04;
 constexpr int64_t kStarting = 1;  // Up, in `slowstart`.
 constexpr int64_t kRunning = 2;
 
+// The longest reply that a socket takes holds some 20,000 servers of 130 columns. These bound what
+// one of another shape costs.
+constexpr int64_t kRowsMax = 50'000;
+constexpr int64_t kFieldsMax = 3'000'000;
+
+// No count of HAProxy's comes near; sums of some of these are far from overflowing.
+constexpr int64_t kCountMax = 1'000'000'000'000'000;
+constexpr int64_t kWeightMax = 256;
+constexpr int64_t kPortMax = 65535;
+
 absl::Status Malformed(std::string_view reply) {
   return absl::InternalError("unexpected reply from HAProxy: " + QuoteReply(reply));
 }
@@ -79,9 +89,18 @@ std::string JoinAddress(std::string_view ip, std::string_view port) {
   return address.append(":").append(port);
 }
 
-HaproxyCounters CountersOf(const HaproxyTable& table, size_t row) {
+bool IsWithin(std::optional<int64_t> number, int64_t max) {
+  return number && *number >= 0 && *number <= max;
+}
+
+// Unset: one of them is no count. Where HAProxy does not count something, the field is empty.
+std::optional<HaproxyCounters> CountersOf(const HaproxyTable& table, size_t row) {
+  bool all = true;
   const auto count = [&](const std::string& column) {
-    return table.Number(row, column).value_or(0);
+    if (table.Text(row, column).empty()) return int64_t{0};
+    const std::optional<int64_t> number = table.Count(row, column);
+    all = all && number;
+    return number.value_or(0);
   };
   HaproxyCounters counters;
   counters.queued = count("qcur");
@@ -95,27 +114,36 @@ HaproxyCounters CountersOf(const HaproxyTable& table, size_t row) {
   } else {
     counters.errors = count("hrsp_5xx") + count("econ") + std::max(retried, count("eresp"));
   }
+  if (!all) return std::nullopt;
   return counters;
 }
 
 }  // namespace
 
 absl::StatusOr<HaproxyTable> HaproxyTable::Parse(std::string_view reply, Format format) {
-  const auto split = format == Format::kCsv ? SplitCsv : SplitSpaces;
+  const bool csv = format == Format::kCsv;
+  const auto split = csv ? SplitCsv : SplitSpaces;
+  const auto lines = std::count(reply.begin(), reply.end(), '\n');
+  const auto separators = std::count(reply.begin(), reply.end(), csv ? ',' : ' ');
+  if (lines > kRowsMax || lines + separators > kFieldsMax) return Malformed(reply);
   HaproxyTable table;
+  size_t width = 0;  // More than there are columns where two have one name.
   std::string_view rest = reply;
   while (!rest.empty()) {
     std::string_view line = NextLine(rest);
     if (line.starts_with("# ")) {
+      if (width > 0) return Malformed(line);  // One table, one header.
       const std::vector<std::string> names = split(line.substr(2));
+      width = names.size();
       for (size_t i = 0; i < names.size(); ++i) table.columns_.emplace(names[i], i);
       continue;
     }
-    if (table.columns_.empty()) continue;
+    if (width == 0) continue;
     table.rows_.push_back(split(line));
-    if (table.rows_.back().size() < table.columns_.size()) return Malformed(line);
+    const size_t fields = table.rows_.back().size();
+    if (fields < width || (csv && fields > width)) return Malformed(line);
   }
-  if (table.columns_.empty()) return Malformed(reply);
+  if (width == 0) return Malformed(reply);
   return table;
 }
 
@@ -128,6 +156,11 @@ std::optional<int64_t> HaproxyTable::Number(size_t row, const std::string& colum
   return ToNumber(Text(row, column));
 }
 
+std::optional<int64_t> HaproxyTable::Count(size_t row, const std::string& column) const {
+  const std::optional<int64_t> number = Number(row, column);
+  return IsWithin(number, kCountMax) ? number : std::nullopt;
+}
+
 absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view reply) {
   absl::StatusOr<HaproxyTable> table = HaproxyTable::Parse(reply, HaproxyTable::Format::kSpaces);
   if (!table.ok()) return table.status();
@@ -137,7 +170,8 @@ absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view re
     const auto state = table->Number(row, "srv_op_state");
     const auto weight = table->Number(row, "srv_uweight");
     const std::string_view name = table->Text(row, "srv_name");
-    if (!admin || !state || !weight || name.empty()) return Malformed(reply);
+    if (!admin || !state || !IsWithin(weight, kWeightMax) || name.empty()) return Malformed(reply);
+    if (!IsWithin(table->Number(row, "srv_port"), kPortMax)) return Malformed(reply);
     HaproxyServer server;
     server.name = name;
     server.address = JoinAddress(table->Text(row, "srv_addr"), table->Text(row, "srv_port"));
@@ -145,8 +179,8 @@ absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view re
     server.draining = (*admin & kAdminDraining) != 0;
     server.up = !server.maintenance && (*state == kStarting || *state == kRunning);
     server.checked = (table->Number(row, "srv_check_state").value_or(0) & kCheckEnabled) != 0;
-    server.weight = static_cast<int>(std::clamp<int64_t>(*weight, 0, 256));
-    server.seconds_since_change = table->Number(row, "srv_time_since_last_change").value_or(0);
+    server.weight = static_cast<int>(*weight);
+    server.seconds_since_change = table->Count(row, "srv_time_since_last_change").value_or(0);
     servers.push_back(std::move(server));
   }
   return servers;
@@ -163,7 +197,9 @@ absl::StatusOr<std::map<std::string, HaproxyCounters>> ParseStat(std::string_vie
   std::map<std::string, HaproxyCounters> counters;
   for (size_t row = 0; row < table->rows(); ++row) {
     if (table->Text(row, "pxname") != backend) continue;
-    counters.emplace(table->Text(row, "svname"), CountersOf(*table, row));
+    const std::optional<HaproxyCounters> counted = CountersOf(*table, row);
+    if (!counted) return Malformed(reply);
+    counters.emplace(table->Text(row, "svname"), *counted);
   }
   return counters;
 }
@@ -174,8 +210,8 @@ absl::StatusOr<std::map<std::string, HaproxyConnections>> ParseServersConn(std::
   std::map<std::string, HaproxyConnections> connections;
   for (size_t row = 0; row < table->rows(); ++row) {
     const std::string_view name = table->Text(row, "bkname/svname");
-    const auto used = table->Number(row, "used_cur");
-    const auto idle = table->Number(row, "idle_cur");
+    const auto used = table->Count(row, "used_cur");
+    const auto idle = table->Count(row, "idle_cur");
     const size_t slash = name.find('/');
     if (!used || !idle || slash == std::string_view::npos) return Malformed(reply);
     connections[std::string(name.substr(slash + 1))] = {.used = *used, .idle = *idle};

@@ -21,8 +21,9 @@ class HaproxyTable {
  public:
   enum class Format { kCsv, kSpaces };
 
-  // Lines before the header are skipped. kInternal: no header. Rows shorter than the header (cut
-  // off) are an error too; longer ones are not (`show servers conn` has a column per thread).
+  // Lines before the header are skipped. kInternal: no header, or two; more rows or fields than a
+  // HAProxy of 20,000 servers has; a row that is shorter than the header (cut off), and with kCsv
+  // a longer one (`show servers conn` has a column per thread).
   static absl::StatusOr<HaproxyTable> Parse(std::string_view reply, Format format);
 
   size_t rows() const { return rows_.size(); }
@@ -32,6 +33,9 @@ class HaproxyTable {
 
   // Unset where there is no such column, or it is empty or not a whole number.
   std::optional<int64_t> Number(size_t row, const std::string& column) const;
+
+  // As Number, of what HAProxy counts: unset also if it is negative or above 10^15.
+  std::optional<int64_t> Count(size_t row, const std::string& column) const;
 
   bool HasColumn(const std::string& column) const { return columns_.contains(column); }
 

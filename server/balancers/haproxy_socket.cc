@@ -56,11 +56,12 @@ absl::Status CheckCommand(std::string_view path, std::string_view command) {
                      "refusing to send the command " + QuoteReply(command));
 }
 
-// Every reply is its lines, then an empty line.
+// Every reply is its lines, then an empty line. What comes after kCommandsMax of them is left out:
+// there are too many anyway.
 std::vector<std::string> SplitReplies(std::string_view text) {
   std::vector<std::string> replies;
   std::string reply;
-  while (!text.empty()) {
+  while (!text.empty() && replies.size() <= HaproxySocket::kCommandsMax) {
     const size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     const bool complete = end != std::string_view::npos;

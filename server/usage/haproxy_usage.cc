@@ -117,7 +117,7 @@ absl::StatusOr<int64_t> HaproxyUsage::Arrivals(const HaproxyTable& table,
   }
   // A backend's req_tot counts a request when it was answered, its stot when it was given to it.
   const bool by_requests = requests_ && !proxy.backend;
-  const std::optional<int64_t> arrivals = table.Number(row, by_requests ? "req_tot" : "stot");
+  const std::optional<int64_t> arrivals = table.Count(row, by_requests ? "req_tot" : "stot");
   if (!arrivals) return absl::FailedPreconditionError(where + what + " has no count of arrivals");
   return *arrivals;
 }
