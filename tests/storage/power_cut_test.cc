@@ -1,0 +1,159 @@
+// The power is cut at a random instant: what was acknowledged is there when the machine starts
+// again.
+#include <cmath>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+#include <random>
+
+#include "tests/fakes/random_seed.h"
+#include "tests/storage/faulty_disk.h"
+#include "tests/storage/numbered_batches.h"
+
+namespace shadow {
+namespace {
+
+constexpr int kRounds = 200;
+constexpr int kRoundsOfOneStore = 20;  // Then with a new one, so that checks of it stay quick.
+
+class PowerCuts {
+ public:
+  explicit PowerCuts(uint64_t seed) : random_(seed) {}
+
+  // From now on a sync does nothing, so what the store holds need not fit together.
+  void Lie() {
+    lies_ = true;
+    disk_.IgnoreSyncs();
+  }
+
+  int64_t acknowledged() const { return acknowledged_in_all_; }
+  int64_t lost() const { return lost_; }
+  int refused() const { return refused_; }
+
+  void Rounds(int rounds) {
+    for (int round = 0; round < rounds; ++round) {
+      INFO("round " << round);
+      if (round % kRoundsOfOneStore == 0) Begin();
+      if (!Round()) Begin();
+    }
+    store_.reset();
+    std::printf("power cuts: %d, batches acknowledged %lld, lost %lld, stores refused %d\n", rounds,
+                static_cast<long long>(acknowledged_in_all_), static_cast<long long>(lost_),
+                refused_);
+  }
+
+ private:
+  // A new store in a new directory, perhaps not at the first try.
+  void Begin() {
+    store_.reset();
+    directory_.emplace();
+    acknowledged_.clear();
+    last_ = 0;
+    if (Draw(2) == 0) {
+      disk_.CutPowerAfter(1 + Draw(40));
+      Store::Open(directory_->path(), {.boot_id = "boot"}).status().IgnoreError();
+      disk_.RestorePower(random_);
+    }
+    store_ = OpenStore(directory_->path());
+  }
+
+  // False: the store is refused from now on.
+  bool Round() {
+    if (Draw(4) == 0) {  // While it is closed and opened.
+      disk_.CutPowerAfter(1 + Draw(60));
+      store_.reset();
+      auto opened = Store::Open(directory_->path(), {.boot_id = "boot"});
+      if (opened.ok()) store_ = *std::move(opened);
+    } else {
+      disk_.CutPowerAfter(static_cast<int64_t>(
+          std::exp(std::uniform_real_distribution<double>(0, std::log(3000))(random_))));
+    }
+    if (store_ != nullptr) WriteUntilCut();
+    store_.reset();
+    REQUIRE(disk_.power_is_cut());
+    disk_.RestorePower(random_);
+    auto opened = Store::Open(directory_->path(), {.boot_id = "boot"});
+    if (!opened.ok()) {
+      INFO(opened.status());
+      CHECK(absl::IsDataLoss(opened.status()));
+      ++refused_;
+      return false;
+    }
+    store_ = *std::move(opened);
+    const std::set<int64_t> there = lies_ ? Events() : NumbersIn(*store_);
+    std::set<int64_t> lost;
+    std::set_difference(acknowledged_.begin(), acknowledged_.end(), there.begin(), there.end(),
+                        std::inserter(lost, lost.end()));
+    lost_ += std::ssize(lost);
+    for (const int64_t number : lost) acknowledged_.erase(number);
+    last_ = there.empty() ? 0 : *there.rbegin();
+    return true;
+  }
+
+  void WriteUntilCut() {
+    while (!disk_.power_is_cut()) {
+      const int64_t number = ++last_;
+      v1::WriteBatch batch = NumberedBatch(number);
+      if (Draw(8) == 0) {
+        batch.mutable_events(0)->set_message(std::string(static_cast<size_t>(Draw(40'000)), 'x'));
+      }
+      const auto done = [this, number](const absl::Status& status) {
+        const std::lock_guard lock(mutex_);
+        if (!status.ok()) return;
+        acknowledged_.insert(number);
+        ++acknowledged_in_all_;
+      };
+      if (Draw(8) != 0) {
+        store_->Commit(std::move(batch), done);
+        continue;
+      }
+      std::promise<void> waited;  // Keeps the queue short.
+      store_->Commit(std::move(batch), [&](const absl::Status& status) {
+        done(status);
+        waited.set_value();
+      });
+      waited.get_future().wait();
+    }
+  }
+
+  std::set<int64_t> Events() {
+    std::set<int64_t> numbers;
+    const auto events = store_->ReadEvents(0, "", 1'000'000);
+    if (!events.ok()) return numbers;
+    for (const v1::Event& event : *events) numbers.insert(event.revision());
+    return numbers;
+  }
+
+  int Draw(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
+
+  FaultyDisk disk_;  // Outlives what is on it.
+  std::mt19937_64 random_;
+  std::optional<TempDirectory> directory_;
+  std::unique_ptr<Store> store_;
+  bool lies_ = false;
+  int64_t last_ = 0;
+  std::mutex mutex_;  // Guards acknowledged_ while the store writes.
+  std::set<int64_t> acknowledged_;
+  int64_t acknowledged_in_all_ = 0;
+  int64_t lost_ = 0;
+  int refused_ = 0;
+};
+
+TEST_CASE("200 power cuts lose no acknowledged batch and damage no store") {
+  PowerCuts cuts(RandomSeed());
+  cuts.Rounds(kRounds);
+  CHECK(cuts.acknowledged() > kRounds);
+  CHECK(cuts.lost() == 0);
+  CHECK(cuts.refused() == 0);
+}
+
+// The proof that such a test can fail.
+TEST_CASE("a disk that only says that it syncs loses batches, and the tests see it") {
+  PowerCuts cuts(7);
+  cuts.Lie();
+  cuts.Rounds(kRoundsOfOneStore);
+  CHECK(cuts.lost() + cuts.refused() > 0);
+}
+
+}  // namespace
+}  // namespace shadow
