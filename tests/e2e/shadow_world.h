@@ -216,6 +216,26 @@ class ShadowWorld {
     CHECK(Mismatch() == "");
   }
 
+  // "" where all is as it should be, else what is not.
+  std::string Mismatch() {
+    std::map<std::string, std::set<pid_t>> processes = daemon_.TaggedProcesses();
+    std::set<std::string> serving;
+    for (const auto role : {v1::Instance::BASE, v1::Instance::SHADOW}) {
+      for (const v1::Instance& instance : Instances(role)) {
+        if (instance.state() == v1::Instance::FAILED) continue;
+        const std::set<pid_t> pids = processes[Id(instance)];
+        processes.erase(Id(instance));
+        if (pids != std::set<pid_t>{Pid(instance)}) return instance.name() + ": its processes";
+        const bool rests = instance.state() == v1::Instance::SUSPENDED;
+        if (DaemonProcess::Stopped(Pid(instance)) != rests) return instance.name() + ": stopped";
+        if (instance.state() == v1::Instance::ACTIVE) serving.insert(instance.address());
+      }
+    }
+    if (!processes.empty()) return processes.begin()->first + ": a process without an instance";
+    if (options_.haproxy && Balanced() != serving) return "HAProxy has other members";
+    return "";
+  }
+
   // Deletes everything through the API and finds nothing left.
   void Finish() {
     const auto shadow = FindShadow();
@@ -292,26 +312,6 @@ exec $$worker --body $2/base.txt $3
     options.slots = 12;
     options.more = "  http-check send meth GET uri /healthz\n";
     return options;
-  }
-
-  // "" where all is as it should be, else what is not.
-  std::string Mismatch() {
-    std::map<std::string, std::set<pid_t>> processes = daemon_.TaggedProcesses();
-    std::set<std::string> serving;
-    for (const auto role : {v1::Instance::BASE, v1::Instance::SHADOW}) {
-      for (const v1::Instance& instance : Instances(role)) {
-        if (instance.state() == v1::Instance::FAILED) continue;
-        const std::set<pid_t> pids = processes[Id(instance)];
-        processes.erase(Id(instance));
-        if (pids != std::set<pid_t>{Pid(instance)}) return instance.name() + ": its processes";
-        const bool rests = instance.state() == v1::Instance::SUSPENDED;
-        if (DaemonProcess::Stopped(Pid(instance)) != rests) return instance.name() + ": stopped";
-        if (instance.state() == v1::Instance::ACTIVE) serving.insert(instance.address());
-      }
-    }
-    if (!processes.empty()) return processes.begin()->first + ": a process without an instance";
-    if (options_.haproxy && Balanced() != serving) return "HAProxy has other members";
-    return "";
   }
 
   std::string Described() {
