@@ -1,7 +1,9 @@
 #include "storage/sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,7 +15,8 @@ constexpr int kBusyTimeoutMs = 5000;
 constexpr int kCheckpointTimeoutMs = 20;
 constexpr int kStepsBetweenStops = 10'000;
 
-absl::StatusCode CodeOf(int sqlite_code) {
+// `error`: what the system said of an I/O error.
+absl::StatusCode CodeOf(int sqlite_code, int error) {
   switch (sqlite_code & 0xff) {  // The primary code of an extended one.
     case SQLITE_CONSTRAINT:
     case SQLITE_TOOBIG:
@@ -23,10 +26,13 @@ absl::StatusCode CodeOf(int sqlite_code) {
     case SQLITE_NOTADB:
       return absl::StatusCode::kDataLoss;
     case SQLITE_FULL:
+      return absl::StatusCode::kResourceExhausted;
     case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+      return error == ENOSPC || error == EDQUOT ? absl::StatusCode::kResourceExhausted
+                                                : absl::StatusCode::kUnavailable;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_NOMEM:
@@ -45,8 +51,9 @@ int OnWal(void* pages, sqlite3*, const char*, int pages_in_wal) {
 
 absl::Status SqliteError(sqlite3* db, int code) {
   const char* path = sqlite3_db_filename(db, "main");
-  return absl::Status(CodeOf(code), absl::StrCat(path == nullptr ? "SQLite" : path, ": ",
-                                                 sqlite3_errmsg(db), " (SQLite code ", code, ")"));
+  return absl::Status(CodeOf(code, sqlite3_system_errno(db)),
+                      absl::StrCat(path == nullptr ? "SQLite" : path, ": ", sqlite3_errmsg(db),
+                                   " (SQLite code ", code, ")"));
 }
 
 void Statement::Finalize::operator()(sqlite3_stmt* stmt) const { sqlite3_finalize(stmt); }
@@ -185,6 +192,12 @@ absl::Status Connection::OwnCheckpoints() {
   if (absl::Status status = Execute("PRAGMA wal_autocheckpoint=0"); !status.ok()) return status;
   sqlite3_wal_hook(db_, OnWal, &wal_pages_);
   return absl::OkStatus();
+}
+
+int64_t Connection::wal_file_bytes() const {
+  struct stat info {};
+  const char* path = sqlite3_filename_wal(sqlite3_db_filename(db_, "main"));
+  return path != nullptr && stat(path, &info) == 0 ? info.st_size : 0;
 }
 
 absl::Status Connection::RunCheckpoint(Checkpoint checkpoint) {

@@ -16,11 +16,12 @@ struct sqlite3_stmt;
 namespace shadow::storage {
 
 // What every method below fails with; the message names the file.
-//   kInvalidArgument  a constraint, a value that is too big: the statement's own fault, the
-//                     transaction goes on
-//   kDataLoss         damage, or not an SQLite file
-//   kUnavailable      disk full, I/O errors, locked for longer than 5 s, no permission
-//   kInternal         anything else: a bug
+//   kInvalidArgument    a constraint, a value that is too big: the statement's own fault, the
+//                       transaction goes on
+//   kDataLoss           damage, or not an SQLite file
+//   kResourceExhausted  the disk is full, or a quota is used up
+//   kUnavailable        other I/O errors, locked for longer than 5 s, no permission
+//   kInternal           anything else: a bug
 absl::Status SqliteError(sqlite3* db, int code);
 
 // One prepared statement. Parameters and columns count as in sqlite3: parameters from 1, columns
@@ -94,6 +95,9 @@ class Connection {
   // From now on no commit checkpoints, and wal_bytes() is known after each.
   absl::Status OwnCheckpoints();
   int64_t wal_bytes() const { return wal_pages_ * page_bytes_; }
+
+  // Of the WAL's file, which keeps its size when it begins anew; 0: there is none.
+  int64_t wal_file_bytes() const;
 
   // kTruncate that finds readers in its way is no error: wal_bytes() stays.
   absl::Status RunCheckpoint(Checkpoint checkpoint);

@@ -26,8 +26,9 @@ std::string ReadPid(int fd) {
 
 absl::Status WritePid(int fd, const std::string& path) {
   const std::string text = absl::StrCat(getpid(), "\n");
-  if (ftruncate(fd, 0) != 0 ||
-      pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+  // Not emptied first: on a full disk the block might not come back.
+  if (pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+      ftruncate(fd, static_cast<off_t>(text.size())) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write the pid"));
   }
   return absl::OkStatus();

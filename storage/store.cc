@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/reader_pool.h"
+#include "storage/room/room.h"
 #include "storage/samples/hot_samples.h"
 #include "storage/samples/sample_reader.h"
 #include "storage/schema.h"
@@ -165,6 +166,8 @@ class SqliteStore final : public Store {
   void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) override {
     writer_->Commit(std::move(batch), std::move(done));
   }
+  absl::Status Stalled() const override { return writer_->Stalled(); }
+  void EndRetries() override { writer_->EndRetries(); }
   void Configure(const Options& options) override { writer_->Configure(options); }
   void Prune(absl::Time wall, absl::Duration mono) override { writer_->Prune(wall, mono); }
 
@@ -302,10 +305,8 @@ absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_rev
   return ReadHistory<v1::Event>(*statement, limit);
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
-                                                   const Options& options) {
+absl::StatusOr<std::unique_ptr<Store>> OpenOnce(const std::string& directory,
+                                                const Store::Options& options) {
   const std::string state_path = absl::StrCat(directory, "/state.db");
   const std::string metrics_path = absl::StrCat(directory, "/metrics.db");
   const auto place = storage::ReadStateIdentity(directory, options.boot_id);
@@ -315,7 +316,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   if (status.ok()) status = storage::CheckDatabase(metrics_path, storage::MetricsSchema());
   if (status.ok() && !options.adopt_copy) status = storage::CheckIdentity(state_path, *place);
   if (!status.ok()) return AsDamage(status);
-  std::vector<Finding> findings;
+  std::vector<Store::Finding> findings;
   if (IsThere(state_path) && !IsThere(metrics_path)) {
     findings.push_back({.name = "",
                         .text = absl::StrCat(metrics_path,
@@ -335,6 +336,18 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
   if (!writer.ok()) return AsDamage(writer.status());
   return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(findings),
                                        std::move(hot), *std::move(writer));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
+                                                   const Options& options) {
+  while (true) {
+    auto store = OpenOnce(directory, options);
+    const bool more_room = !store.ok() && options.room != nullptr &&
+                           options.room->Explains(store.status()) && options.room->Release();
+    if (!more_room) return store;
+  }
 }
 
 int Store::SchemaVersion() { return static_cast<int>(storage::StateSchema().migrations.size()); }

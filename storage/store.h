@@ -16,6 +16,8 @@
 
 namespace shadow {
 
+class Room;
+
 // Thread-safe. One writer thread owns every write and every checkpoint; reads go through
 // connections of their own and see what is committed. All methods but Commit block.
 class Store {
@@ -34,11 +36,17 @@ class Store {
     // The directory may be a copy of the one that the store was in (state_identity.h): a person
     // says that the original is not used any more.
     bool adopt_copy = false;
+    // Of `directory`; must outlive the store. Null: none is kept, and a full disk stops the writer
+    // at once.
+    Room* room = nullptr;
+    // How long in all a write that fails for another reason than room is tried again.
+    absl::Duration error_patience = absl::Seconds(10);
   };
 
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
   // them. kFailedPrecondition: a newer schema, not a shadowd store, or a copy of another one.
-  // kDataLoss: quick_check found damage. Nothing is changed then. Takes no lock: see StateLock.
+  // kDataLoss: quick_check found damage. Nothing is changed then. On a full disk it takes from the
+  // ballast what it needs. Takes no lock: see StateLock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
                                                      const Options& options);
   virtual ~Store() = default;
@@ -61,15 +69,25 @@ class Store {
   // order, after the commit is on disk, or with the error that kept it from it.
   // kResourceExhausted: 4096 batches or 1,000,000 samples are waiting; only then `done` runs in the
   // call itself. kInvalidArgument: this batch alone cannot be stored, for it has a record without a
-  // name, a sample that is not finite, or a revision or decision id that is there already. After
-  // any other error (I/O, full disk: kUnavailable, damage: kDataLoss) every further Commit fails
-  // with it.
+  // name, a sample that is not finite, or a revision or decision id that is there already.
+  //
+  // On a full disk the batch is tried again, with slices of the ballast, then until there is room;
+  // those behind it wait, for nothing overtakes it. Another I/O error (kUnavailable) is tried again
+  // for `error_patience`. After one that lasts longer, damage (kDataLoss), and EndRetries, every
+  // further Commit fails with it.
   virtual void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) = 0;
 
-  // Removes what is older than its retention, and the oldest events beyond `events_max`, in slices
-  // of at most 10,000 rows, on the writer thread, between commits. Returns when all is removed, so
-  // it must not be called from a `done`. What has passed is what passed on the monotonic clock, so
-  // a wall clock that was set forward removes nothing before a week of running
+  // Why the writer has to try again at present; OK: it does not.
+  virtual absl::Status Stalled() const = 0;
+
+  // For the end of the daemon: what cannot be written now fails, and so does all behind it.
+  virtual void EndRetries() = 0;
+
+  // Removes what is older than its retention, and the oldest events beyond `events_max` (with
+  // scarce room, beyond kScarceEventsMax), in slices of at most 10,000 rows, on the writer thread,
+  // between commits. Returns when all is removed, so it must not be called from a `done`; or when
+  // it cannot be written now, and the next call goes on. What has passed is what passed on the
+  // monotonic clock, so a wall clock that was set forward removes nothing before a week of running
   // (storage/retention_clock.h). Samples become means of 5 minutes, these means of hours, and these
   // are removed, each by the chunk, when the last of it is too old for its resolution. A mean has
   // the time at which its 5 minutes or its hour (UTC) begin. Samples of an erased pool also stay
@@ -114,6 +132,8 @@ class Store {
   virtual absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t after_revision,
                                                             const std::string& name_prefix,
                                                             int64_t limit) = 0;
+
+  static constexpr int64_t kScarceEventsMax = 10'000;
 
   // The schema of state.db that this build writes, `PRAGMA user_version`.
   static int SchemaVersion();

@@ -18,7 +18,8 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
   absl::StatusOr<SampleTables> sample_tables = SampleTables::Prepare(*metrics, hot);
   if (!sample_tables.ok()) return sample_tables.status();
   std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics),
-                                            *std::move(state_tables), *std::move(sample_tables)));
+                                            *std::move(state_tables), *std::move(sample_tables),
+                                            options));
   absl::StatusOr<std::unique_ptr<Retention>> retention =
       Retention::Prepare(*writer->state_, *writer->metrics_, writer->sample_tables_);
   if (!retention.ok()) return retention.status();
@@ -30,11 +31,13 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
 }
 
 Writer::Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-               StateTables state_tables, SampleTables sample_tables)
+               StateTables state_tables, SampleTables sample_tables, const Store::Options& options)
     : state_(std::move(state)),
       metrics_(std::move(metrics)),
       state_tables_(std::move(state_tables)),
-      sample_tables_(std::move(sample_tables)) {}
+      sample_tables_(std::move(sample_tables)),
+      room_(options.room),
+      error_patience_(options.error_patience) {}
 
 void Writer::Commit(v1::WriteBatch batch, Done done) {
   int64_t samples = 0;
@@ -70,14 +73,27 @@ void Writer::Prune(absl::Time wall, absl::Duration mono) {
   prune_look_.wall = wall;
   prune_look_.mono = mono;
   work_.notify_one();
-  pruned_.wait(lock, [&] { return prune_finished_ >= ticket; });
+  pruned_.wait(lock, [&] { return prune_finished_ >= ticket || !stalled_.ok(); });
+}
+
+absl::Status Writer::Stalled() const {
+  const std::lock_guard lock(mutex_);
+  return stalled_;
+}
+
+void Writer::EndRetries() {
+  const std::lock_guard lock(mutex_);
+  retries_ended_ = true;
+  retry_.notify_all();
 }
 
 void Writer::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    retries_ended_ = true;
     work_.notify_one();
+    retry_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -98,7 +114,8 @@ void Writer::Run() {
 bool Writer::NextWork(Work& work) {
   std::unique_lock lock(mutex_);
   const auto prune_is_due = [&] { return prune_asked_ > prune_finished_; };
-  const bool compaction_is_due = broken_.ok() && sample_tables_.CompactionIsDue();
+  const bool compaction_is_due =
+      broken_.ok() && !compaction_failed_ && sample_tables_.CompactionIsDue();
   work_.wait(lock,
              [&] { return stopping_ || !waiting_.empty() || prune_is_due() || compaction_is_due; });
   if (stopping_ && waiting_.empty() && !prune_is_due()) return false;
@@ -113,6 +130,9 @@ bool Writer::NextWork(Work& work) {
   work.prune = prune_is_due();
   work.prune_look = prune_look_;
   work.options = options_;
+  if (room_ != nullptr && room_->last().scarce) {
+    work.options.events_max = std::min(options_.events_max, Store::kScarceEventsMax);
+  }
   work.prune_ticket = prune_asked_;
   return true;
 }
@@ -120,8 +140,7 @@ bool Writer::NextWork(Work& work) {
 void Writer::CommitGroup(std::vector<Entry>& group) {
   for (Entry& entry : group) entry.status = broken_.ok() ? CheckBatch(entry.batch) : broken_;
   if (broken_.ok()) {
-    broken_ = WriteSamples(group);
-    if (broken_.ok()) broken_ = WriteState(group);
+    broken_ = WriteGroup(group);
     if (!broken_.ok()) {
       for (Entry& entry : group) {
         if (entry.status.ok()) entry.status = broken_;
@@ -131,6 +150,62 @@ void Writer::CommitGroup(std::vector<Entry>& group) {
   for (Entry& entry : group) {
     if (entry.done) entry.done(std::move(entry.status));
   }
+}
+
+absl::Status Writer::WriteGroup(std::vector<Entry>& group) {
+  bool samples_are_written = false;
+  absl::Status status = Insist([&] {
+    absl::Status written = samples_are_written ? absl::OkStatus() : WriteSamples(group);
+    samples_are_written = written.ok();
+    return written.ok() ? WriteState(group) : written;
+  });
+  if (status.ok()) compaction_failed_ = false;
+  return status;
+}
+
+absl::Status Writer::Insist(absl::FunctionRef<absl::Status()> write) {
+  absl::Duration waited;
+  absl::Duration pause = kRetryPauseMin;
+  absl::Status status = WithBallast(write);
+  while (true) {
+    const bool lacks_room = LacksRoom(status);
+    if (!lacks_room && (!absl::IsUnavailable(status) || waited >= error_patience_)) break;
+    if (!PauseAfter(status, pause)) break;
+    if (!lacks_room) waited += pause;
+    pause = std::min(2 * pause, kRetryPauseMax);
+    status = WithBallast(write);
+  }
+  EndStall();
+  return status;
+}
+
+absl::Status Writer::WithBallast(absl::FunctionRef<absl::Status()> write) {
+  absl::Status status = write();
+  while (LacksRoom(status) && room_->Release()) status = write();
+  return status;
+}
+
+bool Writer::LacksRoom(const absl::Status& error) const {
+  return room_ != nullptr && room_->Explains(error);
+}
+
+bool Writer::PauseAfter(const absl::Status& error, absl::Duration pause) {
+  std::unique_lock lock(mutex_);
+  stalled_ = error;
+  pruned_.notify_all();
+  retry_.wait_for(lock, absl::ToChronoNanoseconds(pause), [this] { return retries_ended_; });
+  return !retries_ended_;
+}
+
+void Writer::EndStall() {
+  const std::lock_guard lock(mutex_);
+  stalled_ = absl::OkStatus();
+}
+
+bool Writer::Tolerate(const absl::Status& status) {
+  const bool again = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+  if (!status.ok() && !again) broken_ = status;
+  return status.ok();
 }
 
 absl::Status Writer::WriteSamples(std::vector<Entry>& group) {
@@ -144,7 +219,11 @@ absl::Status Writer::WriteSamples(std::vector<Entry>& group) {
   absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
   if (status.ok()) status = sample_tables_.Write(batches);
   if (status.ok()) status = transaction.Commit();
-  if (status.ok()) sample_tables_.Committed();
+  if (status.ok()) {
+    sample_tables_.Committed();
+  } else {
+    sample_tables_.RolledBack();
+  }
   return status;
 }
 
@@ -170,23 +249,24 @@ absl::Status Writer::WriteState(std::vector<Entry>& group) {
 }
 
 void Writer::CompactSlice() {
-  if (!broken_.ok() || !sample_tables_.CompactionIsDue()) return;
+  if (!broken_.ok() || compaction_failed_ || !sample_tables_.CompactionIsDue()) return;
   Transaction transaction(*metrics_);
-  broken_ = transaction.Begin(Transaction::Kind::kWrite);
-  if (broken_.ok()) broken_ = sample_tables_.Compact();
-  if (broken_.ok()) broken_ = transaction.Commit();
-  if (broken_.ok()) sample_tables_.Committed();
+  absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
+  if (status.ok()) status = sample_tables_.Compact();
+  if (status.ok()) status = transaction.Commit();
+  compaction_failed_ = !Tolerate(status);
+  if (compaction_failed_) {
+    sample_tables_.RolledBack();
+  } else {
+    sample_tables_.Committed();
+  }
 }
 
 void Writer::PruneSlice(const Work& work) {
   bool more = false;
   if (broken_.ok()) {
     const absl::StatusOr<bool> removed = retention_->RemoveSlice(work.options, work.prune_look);
-    if (removed.ok()) {
-      more = *removed;
-    } else {
-      broken_ = removed.status();
-    }
+    more = Tolerate(removed.status()) && *removed;
   }
   const std::lock_guard lock(mutex_);
   if (more && !stopping_) return;  // The next slice comes after what was queued meanwhile.
@@ -194,11 +274,27 @@ void Writer::PruneSlice(const Work& work) {
   pruned_.notify_all();
 }
 
+bool Writer::CheckpointIsDue(const Connection& connection, Connection::Checkpoint& kind) const {
+  kind = connection.wal_bytes() < kWalBytesUrgent ? Connection::Checkpoint::kPassive
+                                                  : Connection::Checkpoint::kTruncate;
+  if (room_ == nullptr || !room_->last().low) return connection.wal_bytes() >= kWalBytesMax;
+  // What the WAL's file has is given back only when the ballast is whole: until then it is room
+  // that nobody else can take.
+  if (!room_->ballast_is_whole()) return connection.wal_bytes() >= kWalBytesLow;
+  kind = Connection::Checkpoint::kTruncate;
+  return connection.wal_file_bytes() >= kWalBytesLow;
+}
+
 void Writer::CheckpointIfDue(Connection& connection) {
-  if (!broken_.ok() || connection.wal_bytes() < kWalBytesMax) return;
-  broken_ = connection.RunCheckpoint(connection.wal_bytes() < kWalBytesUrgent
-                                         ? Connection::Checkpoint::kPassive
-                                         : Connection::Checkpoint::kTruncate);
+  Connection::Checkpoint kind;
+  if (!broken_.ok() || !CheckpointIsDue(connection, kind)) return;
+  const absl::Status status = WithBallast([&] { return connection.RunCheckpoint(kind); });
+  const bool lacks_room = LacksRoom(status);
+  if (Tolerate(status) || lacks_room) {
+    checkpoint_failures_ = 0;
+  } else if (++checkpoint_failures_ >= kCheckpointFailuresMax) {
+    broken_ = status;
+  }
 }
 
 }  // namespace shadow::storage

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "shadow/v1/record.pb.h"
 #include "storage/retention.h"
 #include "storage/retention_clock.h"
+#include "storage/room/room.h"
 #include "storage/samples/hot_samples.h"
 #include "storage/samples/sample_tables.h"
 #include "storage/schema.h"
@@ -32,9 +34,17 @@ inline constexpr int64_t kWaitingSamplesMax = 1'000'000;
 inline constexpr int64_t kGroupSamplesMax = 200'000;
 // From here on a checkpoint waits for the readers, so that the WAL cannot grow for ever.
 inline constexpr int64_t kWalBytesUrgent = 4 * kWalBytesMax;
+// With low room, of both the WAL and its file. A WAL that begins anew at this size needs no more
+// room than its file has.
+inline constexpr int64_t kWalBytesLow = 1 << 20;
+// Between two tries of a write; doubled each time.
+inline constexpr absl::Duration kRetryPauseMin = absl::Milliseconds(20);
+inline constexpr absl::Duration kRetryPauseMax = absl::Milliseconds(500);
+// Of checkpoints in a row that failed, but not for want of room.
+inline constexpr int kCheckpointFailuresMax = 30;
 
-// Thread-safe. Blocked while there is nothing to do. After an error that was not a batch's own it
-// only answers, with that error.
+// Thread-safe. Blocked while there is nothing to do. After an error that was not a batch's own, and
+// lasts, it only answers, with that error.
 class Writer {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;
@@ -50,11 +60,14 @@ class Writer {
 
   // As in Store.
   void Commit(v1::WriteBatch batch, Done done);
+  absl::Status Stalled() const;
+  void EndRetries();
   void Configure(const Store::Options& options);
   void Prune(absl::Time wall, absl::Duration mono);
 
   // Writes what is waiting, ends a Prune at its next slice, then the thread; what chunks could
-  // still be made of is left to the next start. Afterwards only Stop may be called.
+  // still be made of is left to the next start. Implies EndRetries. Afterwards only Stop may be
+  // called.
   void Stop();
 
  private:
@@ -74,16 +87,28 @@ class Writer {
   };
 
   Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-         StateTables state_tables, SampleTables sample_tables);
+         StateTables state_tables, SampleTables sample_tables, const Store::Options& options);
 
   void Run();
   bool NextWork(Work& work);  // False: stopped, and nothing is left.
   void CommitGroup(std::vector<Entry>& group);
+  absl::Status WriteGroup(std::vector<Entry>& group);
+  // Calls `write` until it has succeeded or there is no sense in it.
+  absl::Status Insist(absl::FunctionRef<absl::Status()> write);
+  // Calls it again as long as it fails for want of room and there is ballast.
+  absl::Status WithBallast(absl::FunctionRef<absl::Status()> write);
+  bool LacksRoom(const absl::Status& error) const;
+  // False: there are no more tries.
+  bool PauseAfter(const absl::Status& error, absl::Duration pause);
+  void EndStall();
+  // What can wait until there is room, or the next time, breaks nothing. True: it was done.
+  bool Tolerate(const absl::Status& status);
   absl::Status WriteSamples(std::vector<Entry>& group);
   absl::Status WriteState(std::vector<Entry>& group);
   void CompactSlice();
   void PruneSlice(const Work& work);
   void CheckpointIfDue(Connection& connection);
+  bool CheckpointIsDue(const Connection& connection, Connection::Checkpoint& kind) const;
 
   // The thread's own.
   const std::unique_ptr<Connection> state_;
@@ -91,11 +116,17 @@ class Writer {
   StateTables state_tables_;
   SampleTables sample_tables_;
   std::unique_ptr<Retention> retention_;  // Never null once it runs.
-  absl::Status broken_;                   // Not OK: why nothing is written any more.
+  Room* const room_;                      // Null: none is kept.
+  const absl::Duration error_patience_;
+  absl::Status broken_;  // Not OK: why nothing is written any more.
+  // The last compaction could not be written: it waits for the next commit that can.
+  bool compaction_failed_ = false;
+  int checkpoint_failures_ = 0;
 
   // Everybody's, under `mutex_`.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable work_;
+  std::condition_variable retry_;
   std::condition_variable pruned_;
   std::deque<Entry> waiting_;
   int64_t waiting_samples_ = 0;
@@ -103,6 +134,8 @@ class Writer {
   ClockLook prune_look_;  // Of the last call: an earlier one may have seen a clock that was wrong.
   uint64_t prune_asked_ = 0;
   uint64_t prune_finished_ = 0;  // Calls of Prune up to this one are served.
+  absl::Status stalled_;
+  bool retries_ended_ = false;
   bool stopping_ = false;
 
   std::thread thread_;

@@ -217,4 +217,13 @@ void SampleTables::Committed() {
   put_.clear();
 }
 
+void SampleTables::RolledBack() {
+  for (const int64_t series : dropped_) {
+    if (hot_->Count(series) >= kChunkSamples) due_.insert(series);
+  }
+  dropped_.clear();
+  put_.clear();
+  series_.clear();  // Some ids may have been given in the transaction. They are looked up again.
+}
+
 }  // namespace shadow::storage

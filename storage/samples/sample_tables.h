@@ -49,6 +49,9 @@ class SampleTables {
   // After the commit of either: shows it to the readers.
   void Committed();
 
+  // After either has failed or was not committed: it can be tried again.
+  void RolledBack();
+
  private:
   using Samples = std::map<int64_t, std::vector<TimedValue>>;  // By series.
 
@@ -72,7 +75,7 @@ class SampleTables {
   std::set<int64_t> due_;                            // Series with enough rows for a chunk.
   int64_t compacted_ = 0;                            // The last series that was, of this round.
 
-  // What Committed does.
+  // What Committed does, and RolledBack forgets.
   Samples put_;
   std::vector<int64_t> dropped_;
 };

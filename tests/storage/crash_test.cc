@@ -91,7 +91,7 @@ TEST_CASE("every acknowledged write survives kill -9") {
 int WriteUntilFull(const std::string& directory, int fd) {
   constexpr rlim_t kFileBytesMax = 512 << 10;
   constexpr int64_t kBatchesMax = 1000;
-  const auto store = Store::Open(directory, {});
+  const auto store = Store::Open(directory, {.error_patience = absl::Milliseconds(200)});
   if (!store.ok()) return 1;
   signal(SIGXFSZ, SIG_IGN);  // So that a write beyond the limit is an error.
   const rlimit limit = {kFileBytesMax, RLIM_INFINITY};

@@ -51,6 +51,8 @@ class HeldStore final : public Store {
 
   absl::StatusOr<v1::StoreContents> Load() override { return v1::StoreContents(); }
   std::vector<Finding> TakeFindings() override { return {}; }
+  absl::Status Stalled() const override { return absl::OkStatus(); }
+  void EndRetries() override {}
   void Configure(const Options& /*options*/) override {}
   void Prune(absl::Time /*wall*/, absl::Duration /*mono*/) override {}
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& /*pool*/,
