@@ -63,6 +63,10 @@ class Simulation {
 
   Instant now() const { return clock_.Now(); }
   void SetWall(absl::Time wall) { clock_.SetWall(wall); }
+  void SetRoom(const DiskRoom& room) {
+    Revive();
+    Apply(loop_->OnRoom(room, now()));
+  }
   const World& world() const { return loop_->world(); }
   ControlLoop& loop() { return *loop_; }
   const StoreImage& store() const { return store_; }

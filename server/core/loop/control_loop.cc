@@ -11,6 +11,7 @@
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/learning/fits.h"
 #include "server/core/loop/learning/scoring.h"
+#include "server/core/loop/room/low_room.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/mutations/request_ids.h"
 #include "server/core/loop/planning.h"
@@ -116,6 +117,9 @@ ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
   if (auto first = Remembered(world_, request, request_id); first.has_value()) {
     return {.ready = {}, .answer = *std::move(first)};
   }
+  if (absl::Status room = CheckRoom(world_, request); !room.ok()) {
+    return {.ready = {}, .answer = std::move(room)};
+  }
   Changes changes(world_, now, request_id);
   FollowClock(changes);
   Answer answer =
@@ -217,6 +221,13 @@ std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
   return due;
 }
 
+Ready ControlLoop::OnRoom(const DiskRoom& room, Instant now) {
+  Changes changes(world_, now);
+  FollowClock(changes);
+  NoteRoom(changes, room);
+  return Finish(changes);
+}
+
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   FollowClock(changes);
@@ -255,7 +266,9 @@ absl::Duration ControlLoop::NextTick() const {
 
 std::optional<Ready> ControlLoop::Close(Instant now) {
   if (!std::exchange(closing_, true)) {
-    for (auto& [id, pool] : world_.pools) QueueSave(world_, pool);
+    for (auto& [id, pool] : world_.pools) {
+      if (!world_.room.seen.low) QueueSave(world_, pool);
+    }
   }
   if (world_.save_queue.empty()) return std::nullopt;
   Changes changes(world_, now);

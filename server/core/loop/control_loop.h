@@ -75,6 +75,9 @@ class ControlLoop {
 
   Ready OnResult(const EffectResult& result, Instant now);
 
+  // What the disk of the store has room for now. Before the first call: for all.
+  Ready OnRoom(const DiskRoom& room, Instant now);
+
   // Everything that is due at `now`.
   Ready Tick(Instant now);
 

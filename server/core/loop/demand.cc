@@ -10,6 +10,7 @@
 #include "server/core/error.h"
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/learning/fits.h"
+#include "server/core/loop/room/low_room.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -229,9 +230,11 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
   const bool first = !pool.record.has_first_sample_time();
   if (first) *pool.record.mutable_first_sample_time() = samples[0].time();
   if (first || planned != pool.record.planner().has_start_step()) changes.Keep(pool);
+  Samples storable = Storable(changes.world(), pool, samples);
+  if (storable.empty()) return;
   v1::SampleBatch& batch = *changes.batch().add_samples();
   batch.set_pool(pool.record.pool().name());
-  *batch.mutable_samples() = samples;
+  *batch.mutable_samples() = std::move(storable);
 }
 
 v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {

@@ -77,7 +77,7 @@ void TickStep(Changes& changes, PoolEntry& pool) {
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.
-  if (now.mono < pool.next_save) return;
+  if (now.mono < pool.next_save || changes.world().room.seen.low) return;
   pool.next_save = now.mono + changes.world().save_interval;
   QueueSave(changes.world(), pool);
 }

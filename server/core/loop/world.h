@@ -18,6 +18,7 @@
 #include "server/core/clock.h"
 #include "server/core/effects/effect.h"
 #include "server/core/lifecycle.h"
+#include "server/core/loop/room/disk_room.h"
 #include "server/core/rise_detector.h"
 #include "server/core/spec.h"
 #include "shadow/v1/record.pb.h"
@@ -100,7 +101,8 @@ struct PoolEntry {
   OpenStep closed_step;            // The last one that counted.
   int early_rise = 0;              // EarlyRiseOf, as of the end of the last step.
   absl::Time last_sample = absl::InfinitePast();
-  std::optional<double> demand;  // Of the last sample.
+  absl::Time stored_step = absl::InfinitePast();  // Of the last sample that was stored.
+  std::optional<double> demand;                   // Of the last sample.
   std::optional<BalancerView> view;
   absl::Status usage_read;  // What became of the last reading; OK before the first.
   absl::Status view_read;
@@ -194,6 +196,7 @@ struct World {
   int instances_max = 1000;
   absl::Duration save_interval = absl::Minutes(15);
   Budget budget;
+  RoomEntry room;
   Scoring scoring;
   Fits fits;
   std::deque<std::string> save_queue;                    // Short names of pools.

@@ -14,13 +14,6 @@ namespace {
 using C = v1::Condition;
 using I = v1::Instance;
 
-struct ConditionNow {
-  C::Status status = C::UNKNOWN;
-  std::string_view reason;
-  std::string message = {};
-  bool known = true;  // False: not asked yet; the state before a restart stays.
-};
-
 ConditionNow NotYet(std::string_view reason) {
   return {.status = C::UNKNOWN, .reason = reason, .message = "", .known = false};
 }
@@ -272,18 +265,21 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
   }
 }
 
+void NoteDaemonCondition(Changes& changes, C& condition, std::string_view name,
+                         const ConditionNow& fresh) {
+  const C before = condition;
+  if (!Set(condition, fresh, changes.now().wall)) return;
+  changes.world().daemon_changed = true;
+  if (!Turned(before, condition)) return;
+  changes.Note(v1::Event::UPDATED, name, Text(condition), LevelOf(condition));
+}
+
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed) {
-  World& world = changes.world();
-  ProviderEntry& entry = world.providers.at(provider);
+  ProviderEntry& entry = changes.world().providers.at(provider);
   entry.listed = listed;
   entry.condition.set_type("ProviderReachable");
-  const C before = entry.condition;
-  if (!Set(entry.condition, ProviderCondition(entry), changes.now().wall)) return;
-  world.daemon_changed = true;
-  if (Turned(before, entry.condition)) {
-    changes.Note(v1::Event::UPDATED, absl::StrCat("providers/", provider), Text(entry.condition),
-                 LevelOf(entry.condition));
-  }
+  NoteDaemonCondition(changes, entry.condition, absl::StrCat("providers/", provider),
+                      ProviderCondition(entry));
 }
 
 std::vector<C> DaemonConditions(const World& world) {
@@ -297,6 +293,9 @@ std::vector<C> DaemonConditions(const World& world) {
     conditions.push_back(provider.condition);
     conditions.back().set_type(absl::StrCat("ProviderReachable/", name));
     if (!provider.listed.has_value()) conditions.back().set_status(C::UNKNOWN);
+  }
+  if (world.room.condition.status() != C::STATUS_UNSPECIFIED) {
+    conditions.push_back(world.room.condition);
   }
   return conditions;
 }

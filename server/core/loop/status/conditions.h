@@ -19,8 +19,22 @@ void UpdateConditions(Changes& changes, PoolEntry& pool);
 // are told, and its pools show it when they are settled next.
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed);
 
-// The daemon's own: Ready, which is TRUE once each provider has answered or failed to, and of each
-// provider ProviderReachable/NAME.
+// What is so of one condition now. `known` false: it was not asked yet, and the state before a
+// restart stays.
+struct ConditionNow {
+  v1::Condition::Status status = v1::Condition::UNKNOWN;
+  std::string_view reason;
+  std::string message = {};
+  bool known = true;
+};
+
+// Brings a condition of the daemon itself up to date, which has its type. If it became FALSE, or
+// ceased to be, watchers are told, by an event of `name`.
+void NoteDaemonCondition(Changes& changes, v1::Condition& condition, std::string_view name,
+                         const ConditionNow& fresh);
+
+// The daemon's own: Ready, which is TRUE once each provider has answered or failed to, of each
+// provider ProviderReachable/NAME, and DiskSpace once that was looked at.
 std::vector<v1::Condition> DaemonConditions(const World& world);
 
 // True once each provider has answered since the start, if only that it cannot.
