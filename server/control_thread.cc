@@ -33,8 +33,41 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       runner_(adapters, clock, {.provider_calls_max = effect_workers},
               [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {}
 
+bool ControlThread::PendingAnswer::given() const {
+  const std::lock_guard lock(mutex_);
+  return !done_;
+}
+
+void ControlThread::PendingAnswer::Give(Answer answer) {
+  std::function<void(Answer)> done;
+  {
+    const std::lock_guard lock(mutex_);
+    done = std::exchange(done_, nullptr);
+  }
+  if (done) done(std::move(answer));
+}
+
 absl::Status ControlThread::Post(Request request, std::function<void(Answer)> done) {
-  return mailbox_.PostCommand({.request = std::move(request), .done = std::move(done)});
+  auto answer = std::make_shared<PendingAnswer>(std::move(done), clock_.Now().mono);
+  absl::Status posted = mailbox_.PostCommand({.request = std::move(request), .answer = answer});
+  if (!posted.ok()) return posted;
+  const std::lock_guard lock(mutex_);
+  while (!pending_.empty() && pending_.front()->given()) pending_.pop_front();
+  pending_.push_back(std::move(answer));
+  return absl::OkStatus();
+}
+
+void ControlThread::AnswerOverdue(const absl::Status& why, absl::Duration patience) {
+  const absl::Duration now = clock_.Now().mono;
+  std::vector<std::shared_ptr<PendingAnswer>> overdue;
+  {
+    const std::lock_guard lock(mutex_);
+    while (!pending_.empty() && now - pending_.front()->since() >= patience) {
+      overdue.push_back(std::move(pending_.front()));
+      pending_.pop_front();
+    }
+  }
+  for (const auto& answer : overdue) answer->Give(why);
 }
 
 std::shared_ptr<const Snapshot> ControlThread::snapshot() const {
@@ -52,9 +85,7 @@ void ControlThread::Run() {
   while (true) {
     auto contents = mailbox_.Take(loop_.NextTick());
     // Results first: they are what the commands' effects wait for.
-    for (const EffectResult& result : contents.events) {
-      Carry(loop_.OnResult(result, clock_.Now()), nullptr);
-    }
+    for (const Event& event : contents.events) Handle(event);
     for (Command& command : contents.commands) Handle(std::move(command));
     const Instant begin = clock_.Now();
     if (loop_.NextTick() <= begin.mono) {
@@ -73,12 +104,21 @@ void ControlThread::Run() {
   durable_.wait(lock, [&] { return commits_ == 0; });
 }
 
+void ControlThread::Handle(const Event& event) {
+  const Instant now = clock_.Now();
+  if (const auto* room = std::get_if<DiskRoom>(&event)) {
+    Carry(loop_.OnRoom(*room, now), nullptr);
+  } else {
+    Carry(loop_.OnResult(std::get<EffectResult>(event), now), nullptr);
+  }
+}
+
 void ControlThread::Handle(Command command) {
   ControlLoop::Handled handled = loop_.Handle(command.request, clock_.Now());
   auto answer = std::make_shared<Answer>(std::move(handled.answer));
   Carry(std::move(handled.ready),
-        [answer, done = std::move(command.done)](const absl::Status& durable) {
-          done(durable.ok() ? std::move(*answer) : Answer(durable));
+        [answer, pending = std::move(command.answer)](const absl::Status& durable) {
+          pending->Give(durable.ok() ? std::move(*answer) : Answer(durable));
         });
 }
 

@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <variant>
 
 #include "server/core/clock.h"
 #include "server/core/loop/control_loop.h"
@@ -38,6 +40,12 @@ class ControlThread {
   // error (kResourceExhausted, kUnavailable), never.
   absl::Status Post(Request request, std::function<void(Answer)> done);
 
+  void PostRoom(DiskRoom room) { mailbox_.PostEvent(std::move(room)); }
+
+  // For when the store does not get on: answers with `why` what was asked longer ago than
+  // `patience` and has no answer yet. It may be done all the same; its own answer is dropped then.
+  void AnswerOverdue(const absl::Status& why, absl::Duration patience);
+
   // Of what is durable: whoever has the answer to a request finds at least that here.
   std::shared_ptr<const Snapshot> snapshot() const;
 
@@ -48,10 +56,27 @@ class ControlThread {
   TickTimes tick_times() const;
 
  private:
+  // Of one request; whoever comes first answers it.
+  class PendingAnswer {
+   public:
+    PendingAnswer(std::function<void(Answer)> done, absl::Duration since)
+        : since_(since), done_(std::move(done)) {}
+
+    absl::Duration since() const { return since_; }
+    bool given() const;
+    void Give(Answer answer);
+
+   private:
+    const absl::Duration since_;
+    mutable std::mutex mutex_;
+    std::function<void(Answer)> done_;  // Empty: it was given.
+  };
+
   struct Command {
     Request request;
-    std::function<void(Answer)> done;
+    std::shared_ptr<PendingAnswer> answer;  // Shared with `pending_`.
   };
+  using Event = std::variant<EffectResult, DiskRoom>;
 
   // Once it and all that came before it are durable, shows what it changed, runs its effects, and
   // then `then`. It need not change anything itself: also an answer or an effect must not overtake
@@ -62,18 +87,20 @@ class ControlThread {
   void Show(std::shared_ptr<const Snapshot> snapshot);
   void AwaitRoom(int64_t samples);
   void Handle(Command command);
+  void Handle(const Event& event);
 
   ControlLoop& loop_;
   Store& store_;
   EventHub& hub_;
   Clock& clock_;
   const std::function<void(absl::Status)> failed_;
-  Mailbox<Command, EffectResult> mailbox_;
+  Mailbox<Command, Event> mailbox_;
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::condition_variable durable_;
   std::shared_ptr<const Snapshot> snapshot_;
   TickTimes tick_times_;
+  std::deque<std::shared_ptr<PendingAnswer>> pending_;  // Oldest first; answered ones may be in it.
   int commits_ = 0;
   int64_t commit_samples_ = 0;
   std::atomic<bool> store_failed_ = false;

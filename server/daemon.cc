@@ -22,9 +22,11 @@
 #include "server/providers/process_provider.h"
 #include "server/providers/process_table.h"
 #include "server/recovery.h"
+#include "server/room_watch.h"
 #include "server/usage/haproxy_usage.h"
 #include "server/workers/step_workers.h"
 #include "spdlog/spdlog.h"
+#include "storage/room/room.h"
 #include "storage/state_lock.h"
 #include "storage/store.h"
 
@@ -46,13 +48,14 @@ rlim_t RaiseOpenFiles() {
 
 // References outlive what is returned. `open_files`: what instances start with.
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
-                                      const std::string& store_id, Store& store,
+                                      const std::string& store_id, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
   auto process = ProcessProvider::Open({.state_dir = config.state_dir,
                                         .store_id = store_id,
                                         .log_max_bytes = config.instance_log_max_bytes,
                                         .open_files_soft = open_files,
+                                        .make_room = [&room] { return room.ReleaseIfFull(); },
                                         .clock = clock});
   if (!process.ok()) return process.status();
   adapters.providers["process"] = *std::move(process);
@@ -76,7 +79,7 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
   return adapters;
 }
 
-Store::Options StoreOptions(const Config& config) {
+Store::Options StoreOptions(const Config& config, Room& room) {
   return {.sample_retention = config.sample_retention,
           .rollup_5m_retention = config.rollup_5m_retention,
           .rollup_1h_retention = config.rollup_1h_retention,
@@ -84,7 +87,8 @@ Store::Options StoreOptions(const Config& config) {
           .event_retention = config.event_retention,
           .events_max = config.events_max,
           .boot_id = BootId(),
-          .adopt_copy = config.adopt_copy};
+          .adopt_copy = config.adopt_copy,
+          .room = &room};
 }
 
 // What KeepHouse looks after.
@@ -92,6 +96,7 @@ struct House {
   ControlThread& control;
   ApiServer& server;
   Store& store;
+  Room& room;
   Clock& clock;
   const ConfigReader& read_config;
   const Config& config;  // Of the start.
@@ -109,7 +114,7 @@ void Reload(House& house) {
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
-  house.store.Configure(StoreOptions(*fresh));
+  house.store.Configure(StoreOptions(*fresh, house.room));
   spdlog::info("the configuration was reloaded");
 }
 
@@ -175,6 +180,14 @@ void KeepHouse(House& house, const std::atomic<bool>& failed) {
   }
 }
 
+void EndServing(House& house) {
+  sd_notify(0, "STOPPING=1");
+  spdlog::info("stopping; instances go on");
+  house.store.EndRetries();  // A full disk is no reason not to end.
+  house.server.SetServing(false);
+  house.server.Shutdown();
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
@@ -183,13 +196,14 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
   SystemClock clock;
-  auto store = Store::Open(config.state_dir, StoreOptions(config));
+  Room room(config.state_dir);
+  auto store = Store::Open(config.state_dir, StoreOptions(config, room));
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();
   SimulationWorker simulations;
   auto adapters =
-      MakeAdapters(config, open_files, contents->store_id(), **store, simulations, clock);
+      MakeAdapters(config, open_files, contents->store_id(), **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
   absl::Status status = CheckProviders(config, *adapters, contents->last_revision(), clock);
@@ -223,14 +237,15 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   House house{.control = control,
               .server = **server,
               .store = **store,
+              .room = room,
               .clock = clock,
               .read_config = read_config,
               .config = config};
-  KeepHouse(house, failed);
-  sd_notify(0, "STOPPING=1");
-  spdlog::info("stopping; instances go on");
-  (*server)->SetServing(false);
-  (*server)->Shutdown();
+  {
+    const RoomWatch watch(room, **store, control, clock);
+    KeepHouse(house, failed);
+  }
+  EndServing(house);
   simulations.Shutdown();  // What it scores is posted to `control`.
   control.Close();
   control_thread.join();

@@ -26,6 +26,14 @@ grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
     for (const v1::Condition& condition : snapshot->conditions) {
       *response->add_conditions() = condition;
     }
+    // What is shown above is durable: of a store that does not get on only the store itself tells.
+    if (const absl::Status stalled = api_.store.Stalled(); !stalled.ok()) {
+      v1::Condition& writes = *response->add_conditions();
+      writes.set_type("StoreWrites");
+      writes.set_status(v1::Condition::FALSE);
+      writes.set_reason(absl::IsResourceExhausted(stalled) ? "DiskFull" : "Failing");
+      writes.set_message(std::string(stalled.message()));
+    }
     response->set_pid(static_cast<uint32_t>(getpid()));
     return absl::OkStatus();
   });

@@ -40,7 +40,7 @@ Observation Absent(const std::string& id) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ProcessProvider>> ProcessProvider::Open(const Options& options) {
-  auto records = RecordDirectory::Open(options.state_dir);
+  auto records = RecordDirectory::Open(options.state_dir, options.make_room);
   if (!records.ok()) return records.status();
   return std::unique_ptr<ProcessProvider>(new ProcessProvider(options, *std::move(records)));
 }

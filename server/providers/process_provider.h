@@ -17,6 +17,7 @@
 // descendants, and those that carry its tag in their environment.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -39,6 +40,8 @@ class ProcessProvider final : public Provider {
     int64_t log_max_bytes = 1 << 20;
     // Soft limit of open files of instances whose DNA has none; 0: the daemon's own.
     uint64_t open_files_soft = 0;
+    // As of RecordDirectory: what wakes and suspends an instance is written also on a full disk.
+    std::function<bool()> make_room = [] { return false; };
     Clock& clock;  // Must be a real one: processes do not wait for a manual clock.
   };
 

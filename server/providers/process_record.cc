@@ -119,7 +119,8 @@ std::string ProcessRecord::Address() const {
   return port > 0 ? absl::StrCat("127.0.0.1:", port) : std::string();
 }
 
-absl::StatusOr<RecordDirectory> RecordDirectory::Open(const std::string& state_dir) {
+absl::StatusOr<RecordDirectory> RecordDirectory::Open(const std::string& state_dir,
+                                                      std::function<bool()> make_room) {
   std::string path = absl::StrCat(state_dir, "/instances");
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", path));
@@ -135,10 +136,16 @@ absl::StatusOr<RecordDirectory> RecordDirectory::Open(const std::string& state_d
   if (chmod(path.c_str(), 0700) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the mode of ", path));
   }
-  return RecordDirectory(std::move(path));
+  return RecordDirectory(std::move(path), std::move(make_room));
 }
 
 absl::Status RecordDirectory::Write(const ProcessRecord& record, Durability durability) const {
+  absl::Status status = WriteOnce(record, durability);
+  while (absl::IsResourceExhausted(status) && make_room_()) status = WriteOnce(record, durability);
+  return status;
+}
+
+absl::Status RecordDirectory::WriteOnce(const ProcessRecord& record, Durability durability) const {
   const std::string path = absl::StrCat(path_, "/", record.id, kRecordSuffix);
   const std::string part = absl::StrCat(path, kPartSuffix);
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

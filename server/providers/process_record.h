@@ -12,10 +12,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -50,8 +52,9 @@ struct ProcessRecord {
 class RecordDirectory {
  public:
   // Makes `state_dir`/instances, mode 0700. kFailedPrecondition: it is not a directory of our own
-  // user.
-  static absl::StatusOr<RecordDirectory> Open(const std::string& state_dir);
+  // user. `make_room` is asked when the disk is full; true: there is some more, try again.
+  static absl::StatusOr<RecordDirectory> Open(
+      const std::string& state_dir, std::function<bool()> make_room = [] { return false; });
 
   enum class Durability { kProcessCrash, kPowerLoss };  // kPowerLoss: fsync of file and directory.
   absl::Status Write(const ProcessRecord& record, Durability durability) const;
@@ -72,9 +75,13 @@ class RecordDirectory {
   std::string LogPath(const std::string& id) const;
 
  private:
-  explicit RecordDirectory(std::string path) : path_(std::move(path)) {}
+  RecordDirectory(std::string path, std::function<bool()> make_room)
+      : path_(std::move(path)), make_room_(std::move(make_room)) {}
+
+  absl::Status WriteOnce(const ProcessRecord& record, Durability durability) const;
 
   std::string path_;  // .../instances
+  std::function<bool()> make_room_;
 };
 
 }  // namespace shadow

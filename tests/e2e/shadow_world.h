@@ -29,6 +29,7 @@ struct WorldOptions {
   std::string prelude = "";       // Shell lines that run before the worker takes the process over.
   std::string dna = "";           // Text protobuf, merged into the DNA.
   std::string pool = "";          // The same for the pool.
+  std::string bin_dir = SHADOW_BIN_DIR;  // Holds shadowd.
 };
 
 // All waits have kPatience; a failed expectation fails the test. One thread.
@@ -41,7 +42,7 @@ class ShadowWorld {
   static constexpr int kInstanceCapacity = 50;
 
   explicit ShadowWorld(WorldOptions options = {}, bool create = true)
-      : options_(std::move(options)), daemon_(SHADOW_BIN_DIR) {
+      : options_(std::move(options)), daemon_(options_.bin_dir) {
     WriteWorker();
     if (!create) return;
     CreateDna();

@@ -125,6 +125,7 @@ class HeldDaemon {
     CHECK(PollUntil(kPatience, [&] { return store.taken() >= batches || !answers().empty(); }));
   }
   std::shared_ptr<const Snapshot> snapshot() const { return control_->snapshot(); }
+  ControlThread& control() { return *control_; }
 
   HeldStore store;
   EventHub hub{0};
@@ -176,6 +177,22 @@ TEST_CASE("what could not be made durable is answered by nobody, also not from m
   REQUIRE(answers.size() == 3);
   for (const absl::Status& answer : answers) CHECK(absl::IsUnavailable(answer));
   CHECK(daemon.snapshot()->dnas->empty());
+}
+
+TEST_CASE("what waits for a store that does not get on is answered once, with the reason") {
+  HeldDaemon daemon;
+  daemon.Post(CreateDna());
+  daemon.AwaitTaken(2);
+  daemon.control().AnswerOverdue(absl::ResourceExhaustedError("full"), absl::Hours(1));
+  CHECK(daemon.answers().empty());
+  daemon.control().AnswerOverdue(absl::ResourceExhaustedError("full"), absl::ZeroDuration());
+  REQUIRE(daemon.answers().size() == 1);
+  CHECK(daemon.answers()[0] == absl::ResourceExhaustedError("full"));
+  while (!daemon.snapshot()->dnas->contains("dnas/web")) daemon.store.Release();  // It is done.
+  CHECK(daemon.answers().size() == 1);
+  daemon.Post(CreateDna());  // And those that come later have their own.
+  while (daemon.answers().size() < 2) daemon.store.Release();
+  CHECK(absl::IsAlreadyExists(daemon.answers()[1]));
 }
 
 TEST_CASE("readers see what is durable, and whoever has an answer sees at least that") {
