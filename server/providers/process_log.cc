@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "server/holder/bounded_log.h"
 
 namespace shadow {
 namespace {
@@ -105,34 +106,21 @@ std::string Last(std::string text, size_t bytes) {
 }  // namespace
 
 absl::StatusOr<int> OpenLog(const std::string& path) {
-  const int fd =
-      open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   return fd;
 }
 
 absl::Status CapLog(const std::string& path, int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) return absl::OkStatus();
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   const absl::Cleanup close_fd = [fd] { close(fd); };
   struct stat info {};
   if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   if (info.st_size <= max_bytes) return absl::OkStatus();
-  std::string tail = ReadTail(fd, info.st_size, max_bytes / 2);
-  const size_t line_end = tail.find('\n');
-  if (line_end != std::string::npos && line_end + 1 < tail.size()) tail.erase(0, line_end + 1);
-  // Appending writers go on at the new end.
-  if (ftruncate(fd, 0) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot truncate ", path));
-  }
-  for (std::string_view left = tail; !left.empty();) {
-    const ssize_t written = write(fd, left.data(), left.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
-    left.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
+  if (CutLog(fd, max_bytes) >= 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot cut ", path));
 }
 
 std::string LastOutput(const std::string& path, const std::vector<std::string>& secrets) {

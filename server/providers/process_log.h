@@ -1,4 +1,4 @@
-// An instance's output file: opening it, keeping it small, and its last words.
+// An instance's output file: opening it, and its last words. Its holder keeps it small.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,12 @@
 
 namespace shadow {
 
-// Opens `path` for appending, mode 0600, empty. The descriptor is the caller's.
+// Opens `path` for its holder, mode 0600, empty. The descriptor is the caller's.
 absl::StatusOr<int> OpenLog(const std::string& path);
 
-// If the file is larger than `max_bytes`, only the last half of that stays, from the beginning of a
-// line. What is written at the same instant may be lost. OK if there is none.
+// For an instance without a holder, which writes the file itself: if it is larger than `max_bytes`,
+// only the last half of that stays, from the beginning of a line. What is written at the same
+// instant may be lost. OK if there is none.
 absl::Status CapLog(const std::string& path, int64_t max_bytes);
 
 // The last lines that hold anything, at most 3 and 512 bytes, joined by " | "; valid UTF-8 without

@@ -19,8 +19,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "server/core/error.h"
+#include "server/providers/look/process_members.h"
 #include "server/providers/process_access.h"
-#include "server/providers/process_signals.h"
 
 namespace shadow {
 namespace {

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,9 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
+#include "server/holder/interface.h"
+#include "server/providers/look/process_look.h"
+#include "server/providers/look/process_members.h"
 #include "server/providers/process_log.h"
 #include "server/providers/process_plan.h"
 #include "server/providers/process_signals.h"
@@ -42,11 +44,18 @@ Observation Absent(const std::string& id) {
 absl::StatusOr<std::unique_ptr<ProcessProvider>> ProcessProvider::Open(const Options& options) {
   auto records = RecordDirectory::Open(options.state_dir, options.make_room);
   if (!records.ok()) return records.status();
-  return std::unique_ptr<ProcessProvider>(new ProcessProvider(options, *std::move(records)));
+  auto holder = FindHolder();
+  if (!holder.ok()) return holder.status();
+  return std::unique_ptr<ProcessProvider>(
+      new ProcessProvider(options, *std::move(records), *std::move(holder)));
 }
 
-ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records)
-    : options_(options), records_(std::move(records)), facts_(options.store_id, options.clock) {}
+ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records,
+                                 std::string holder_program)
+    : options_(options),
+      records_(std::move(records)),
+      holder_program_(std::move(holder_program)),
+      facts_(options.store_id, options.clock) {}
 
 absl::Status ProcessProvider::Supports(const CompiledDna& dna) { return CheckEnforceable(dna.dna); }
 
@@ -70,7 +79,15 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   const auto log = OpenLog(records_.LogPath(instance.id));
   if (!log.ok()) return log.status();
   const absl::Cleanup close_log = [&log] { close(*log); };
-  plan->output_fd = *log;
+  const auto exit_file = OpenExitFile(records_.ExitPath(instance.id));
+  if (!exit_file.ok()) return exit_file.status();
+  const absl::Cleanup close_exit = [&exit_file] { close(*exit_file); };
+  plan->holder = {
+      .program = holder_program_,
+      .environment = absl::StrCat(kHoldsVariable, "=", options_.store_id, " ", instance.id),
+      .log_fd = *log,
+      .exit_fd = *exit_file,
+      .log_max_bytes = options_.log_max_bytes};
 
   auto held = HeldProcess::Spawn(*plan);
   ProcessRecord record;
@@ -85,6 +102,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   absl::Status status = held.status();
   if (status.ok()) {
     record.leader = held->id();
+    record.holder = held->holder();
     record.uid = plan->credentials.uid;
     // The record is on disk before the program runs: no crash leaves an instance that nobody knows.
     status = records_.Write(record, Durability::kPowerLoss);
@@ -147,9 +165,9 @@ absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {
 absl::StatusOr<ProcessRecord> ProcessProvider::FindAlive(const std::string& id) {
   auto record = Find(id);
   if (!record.ok()) return record;
-  const auto leader = ReadLeader(*record);
-  if (!leader.ok()) return leader.status();
-  if (!leader->has_value() || (*leader)->IsDead()) return Gone(id);
+  const auto end = HowItEnded(*record, records_.ExitPath(id), options_.clock);
+  if (!end.ok()) return end.status();
+  if (end->has_value()) return Gone(id);
   if (record->stopping) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, " is being destroyed"));
   }
@@ -257,78 +275,40 @@ absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
   ReapOrphans(*left, record.leader);
   const bool alive = std::any_of(left->begin(), left->end(),
                                  [](const ProcessStat& process) { return !process.IsDead(); });
-  if (alive) return false;
+  // The holder ends by itself, once the kernel knows no descendant of it any more.
+  if (alive || LivingHolder(*table, record) != nullptr) return false;
+  const auto holder = ReadHolder(record);
+  if (!holder.ok()) return holder.status();
+  ReapIfOurs(*holder);
   // Until now its zombie has kept the session's number from being used again.
-  if (ExitOfChild(record.leader.pid).has_value()) waitpid(record.leader.pid, nullptr, WNOHANG);
+  const auto leader = ReadLeader(record);
+  if (!leader.ok()) return leader.status();
+  ReapIfOurs(*leader);
   if (absl::Status removed = records_.Remove(record.id); !removed.ok()) return removed;
   return true;
 }
 
-void ProcessProvider::Reap(ProcessRecord& record) {
-  const auto reason = ExitOfChild(record.leader.pid);
-  if (!reason.has_value()) return;
-  record.exit_reason = *reason;
-  const auto table = ReadProcessTable();
-  if (!table.ok() || !records_.Write(record, Durability::kProcessCrash).ok()) return;
-  const auto left = InstanceProcesses(*table, record, options_.store_id);
-  // While others of its session live, or may, the zombie keeps the number theirs.
-  const bool alone =
-      left.ok() && std::all_of(left->begin(), left->end(),
-                               [](const ProcessStat& process) { return process.IsDead(); });
-  if (alone) waitpid(record.leader.pid, nullptr, WNOHANG);
-}
-
-absl::StatusOr<Observation> ProcessProvider::Observe(const ProcessRecord& record) const {
-  Observation seen;
-  seen.id = record.id;
-  seen.address = record.Address();
-  seen.handle = absl::StrCat("pid ", record.leader.pid);
-  const auto found = ReadLeader(record);
-  if (!found.ok()) return found.status();
-  const std::optional<ProcessStat>& leader = *found;
-  if (!leader.has_value() || leader->IsDead()) {
-    seen.life = record.stopping ? Life::kStopping : Life::kExited;
-    if (seen.life == Life::kExited) {
-      seen.exit_reason = !record.exit_reason.empty()
-                             ? record.exit_reason
-                             : ExitOfChild(record.leader.pid).value_or("exited");
-    }
-  } else if (record.stopping) {
-    seen.life = Life::kStopping;
-  } else {
-    const bool stopped = leader->state == 'T' || leader->state == 't';
-    seen.life = record.suspended && stopped ? Life::kSuspended : Life::kRunning;
-  }
-  return seen;
-}
-
-std::string ProcessProvider::WithLastOutput(const std::string& reason, const ProcessRecord& record,
-                                            const CompiledDna* dna) const {
-  std::vector<std::string> secrets;
-  if (record.has_secrets) {
-    auto known = dna == nullptr ? std::nullopt
-                                : SecretsGivenAt(dna->dna.security(),
-                                                 absl::FromUnixNanos(record.create_time_unix_ns));
-    if (!known) return reason + "; last output withheld: it may show a secret";
-    secrets = *std::move(known);
-  }
-  const std::string output = LastOutput(records_.LogPath(record.id), secrets);
-  return output.empty() ? reason : absl::StrCat(reason, "; last output: ", output);
-}
-
-void ProcessProvider::CapLog(const std::string& id) {
+void ProcessProvider::CapLog(const ProcessRecord& record) {
+  if (record.holder.has_value()) return;
   const std::lock_guard lock(log_mutex_);
   // A log that cannot be cut is no reason to know nothing of the instance; the next look tries
   // again.
-  shadow::CapLog(records_.LogPath(id), options_.log_max_bytes).IgnoreError();
+  shadow::CapLog(records_.LogPath(record.id), options_.log_max_bytes).IgnoreError();
 }
 
 absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instance, Depth depth) {
   auto record = Find(instance.id);
   if (absl::IsNotFound(record.status())) return Absent(instance.id);
   if (!record.ok()) return record.status();
-  CapLog(instance.id);
-  auto observed = Observe(*record);
+  CapLog(*record);
+  std::vector<ProcessStat> table;
+  if (record->suspended) {
+    auto read = ReadProcessTable();
+    if (!read.ok()) return read.status();
+    table = *std::move(read);
+  }
+  auto observed =
+      ObserveInstance(*record, records_.ExitPath(record->id), ProcessTree(table), options_.clock);
   if (!observed.ok()) return observed;
   Observation& seen = *observed;
   if (record->stopping) {
@@ -340,8 +320,11 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
     return *done ? Absent(instance.id) : seen;
   }
   if (seen.life == Life::kExited) {
-    Reap(*record);
-    seen.exit_reason = WithLastOutput(seen.exit_reason, *record, instance.dna.get());
+    const auto holder = ReadHolder(*record);
+    if (!holder.ok()) return holder.status();
+    ReapIfOurs(*holder);
+    seen.exit_reason =
+        WithLastOutput(seen.exit_reason, *record, records_.LogPath(record->id), instance.dna.get());
     return seen;
   }
   if (depth == Depth::kConnections && instance.dna) {
@@ -368,6 +351,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   auto found = FindTagged(*table, options_.store_id, *uids);
   if (!found.ok()) return found.status();
   std::map<std::string, ProcessRecord>& tagged = *found;
+  const ProcessTree tree(*table);
   std::vector<Observation> all;
   for (const std::string& id : *ids) {
     auto record = records_.Read(id);
@@ -376,11 +360,16 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
     if (!record.ok()) return record.status();
     if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
     tagged.erase(id);
-    CapLog(id);
-    auto seen = Observe(*record);
+    CapLog(*record);
+    auto seen = ObserveInstance(*record, records_.ExitPath(id), tree, options_.clock);
     if (!seen.ok()) return seen.status();
     if (seen->life == Life::kExited) {
-      seen->exit_reason = WithLastOutput(seen->exit_reason, *record, nullptr);
+      // Unless Destroy has begun since the record was read.
+      const auto now = records_.Read(id);
+      if (!now.ok() && !absl::IsNotFound(now.status())) return now.status();
+      if (!now.ok()) continue;
+      if (now->stopping) seen->life = Life::kStopping;
+      seen->exit_reason = WithLastOutput(seen->exit_reason, *record, records_.LogPath(id), nullptr);
     }
     all.push_back(*std::move(seen));
   }
@@ -390,7 +379,8 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
     // since.
     const auto written = records_.Read(id);
     if (!written.ok() && !absl::IsNotFound(written.status())) return written.status();
-    auto seen = Observe(written.ok() ? *written : record);
+    auto seen = ObserveInstance(written.ok() ? *written : record, records_.ExitPath(id), tree,
+                                options_.clock);
     if (!seen.ok()) return seen.status();
     if (written.ok() || seen->life != Life::kExited) all.push_back(*std::move(seen));
   }

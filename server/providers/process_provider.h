@@ -1,20 +1,27 @@
-// The embedded provider: each instance is a process of this host that leads its own session.
+// The embedded provider: each instance is a process of this host that leads its own session, below
+// a holder of its own (server/holder/main.cc).
 //
 //   DIR/instances/ID.pid   what is known of an instance (process_record.h); it exists before the
 //                          instance's program runs and until nothing of it is left.
 //   DIR/instances/ID.log   its standard output and error.
+//   DIR/instances/ID.exit  how it ended.
 //
 // Nothing is known only in memory: a new object on the same directory takes every instance over,
 // and instances outlive the daemon. `kill -9` of the daemon at any instant leaves an instance with
 // a record, or none. A process is identified by pid, start time and boot, never by its pid alone.
 //
-// The log is bounded by truncation: whenever Inspect or List finds it above `log_max_bytes`, its
-// last half of that is kept. So it holds at most `log_max_bytes` and what the instance writes
-// between two looks; while no daemon runs nobody looks. A line written during the truncation itself
-// may be lost.
+// The holder writes the log, which never exceeds `log_max_bytes`: before it would, all but its last
+// half is dropped. What the disk has no room for is dropped too.
 //
-// A suspended instance is stopped (SIGSTOP), every process of it: those of its session, their
-// descendants, and those that carry its tag in their environment.
+// A suspended instance is stopped (SIGSTOP), every process of it: all that descends from its
+// holder. One that somebody continues makes a look find the instance running, so it is stopped
+// again. The holder itself goes on: it must note how a suspended instance ends if somebody kills
+// it, and a process that somebody continues must not wait for room in its pipe.
+//
+// If the holder is killed, which only processes of the daemon's user and root can do, the instance
+// counts as failed. Its processes are found by session, record and tag then, as those of an
+// instance that an older daemon has started without a holder. Such a one keeps its log small only
+// as far as Inspect and List cut it.
 #pragma once
 
 #include <functional>
@@ -46,6 +53,7 @@ class ProcessProvider final : public Provider {
   };
 
   // kFailedPrecondition or kPermissionDenied: the directory cannot be made or is somebody else's.
+  // kNotFound: there is no holder's program.
   static absl::StatusOr<std::unique_ptr<ProcessProvider>> Open(const Options& options);
 
   // Refuses what a plain process cannot enforce (process_plan.h).
@@ -65,29 +73,23 @@ class ProcessProvider final : public Provider {
   absl::StatusOr<std::vector<Observation>> List() override;
 
  private:
-  ProcessProvider(const Options& options, RecordDirectory records);
+  ProcessProvider(const Options& options, RecordDirectory records, std::string holder_program);
 
   // The record of `id`; without one, that of a tagged process, which is written then. kNotFound.
   absl::StatusOr<ProcessRecord> Find(const std::string& id);
-  // As Find, but kNotFound also if the leader has ended.
+  // As Find, but kNotFound also if the instance has ended.
   absl::StatusOr<ProcessRecord> FindAlive(const std::string& id);
   absl::StatusOr<int> TakePort(const CompiledDna& dna);
   void ReturnPort(int port);
   absl::Status Start(const InstanceSpec& instance, int port);
-  // Life, address, handle, and the exit status without any output.
-  absl::StatusOr<Observation> Observe(const ProcessRecord& record) const;
-  // Reaps the leader if it is a dead child of ours, after its exit reason was written down; else
-  // the zombie keeps the reason.
-  void Reap(ProcessRecord& record);
-  // Removes the record and the log if no process of it is left. True: done.
+  // Removes the record and its files if nothing of it is left, the holder included. True: done.
   absl::StatusOr<bool> RemoveIfGone(ProcessRecord& record);
   absl::Status StopGracefully(const InstanceSpec& instance, ProcessRecord& record);
-  std::string WithLastOutput(const std::string& reason, const ProcessRecord& record,
-                             const CompiledDna* dna) const;
-  void CapLog(const std::string& id);
+  void CapLog(const ProcessRecord& record);
 
   const Options options_;
   const RecordDirectory records_;
+  const std::string holder_program_;
   std::mutex port_mutex_;
   std::set<int> ports_in_creation_;  // Chosen, not yet in a record.
   std::mutex log_mutex_;             // One truncation at a time.

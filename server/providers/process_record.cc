@@ -32,6 +32,9 @@ std::string Serialize(const ProcessRecord& record) {
       record.suspending, "\nsuspended ", record.suspended, "\nnice ", record.nice, "\nexit_reason ",
       record.exit_reason, "\n");
   if (record.uid.has_value()) absl::StrAppend(&text, "uid ", *record.uid, "\n");
+  if (record.holder.has_value()) {
+    absl::StrAppend(&text, "holder ", record.holder->pid, ":", record.holder->start_ticks, "\n");
+  }
   for (const ProcessId& id : record.stopped) {
     absl::StrAppend(&text, "stopped ", id.pid, ":", id.start_ticks, "\n");
   }
@@ -42,13 +45,18 @@ std::string Serialize(const ProcessRecord& record) {
   return text;
 }
 
-bool ParseId(const std::string& value, std::vector<ProcessId>& out) {
+std::optional<ProcessId> ParseId(const std::string& value) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(value, absl::MaxSplits(':', 1));
   ProcessId id;
-  if (!absl::SimpleAtoi(parts.first, &id.pid)) return false;
-  if (!absl::SimpleAtoi(parts.second, &id.start_ticks)) return false;
-  out.push_back(id);
-  return true;
+  if (!absl::SimpleAtoi(parts.first, &id.pid)) return std::nullopt;
+  if (!absl::SimpleAtoi(parts.second, &id.start_ticks)) return std::nullopt;
+  return id;
+}
+
+bool AddId(const std::string& value, std::vector<ProcessId>& out) {
+  const std::optional<ProcessId> id = ParseId(value);
+  if (id.has_value()) out.push_back(*id);
+  return id.has_value();
 }
 
 bool ParseFlag(const std::string& value, bool& flag) {
@@ -73,8 +81,9 @@ bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& 
   if (key == "stopping") return ParseFlag(value, record.stopping);
   if (key == "suspending") return ParseFlag(value, record.suspending);
   if (key == "suspended") return ParseFlag(value, record.suspended);
-  if (key == "stopped") return ParseId(value, record.stopped);
-  if (key == "niced") return ParseId(value, record.niced);
+  if (key == "holder") return (record.holder = ParseId(value)).has_value();
+  if (key == "stopped") return AddId(value, record.stopped);
+  if (key == "niced") return AddId(value, record.niced);
   return false;
 }
 
@@ -177,7 +186,8 @@ absl::StatusOr<ProcessRecord> RecordDirectory::Read(const std::string& id) const
 absl::Status RecordDirectory::Remove(const std::string& id) const {
   const std::string record = absl::StrCat(path_, "/", id, kRecordSuffix);
   // The record last: while it is there, the rest is known to be ours to remove.
-  for (const std::string& path : {absl::StrCat(record, kPartSuffix), LogPath(id), record}) {
+  for (const std::string& path :
+       {absl::StrCat(record, kPartSuffix), LogPath(id), ExitPath(id), record}) {
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
     }
@@ -222,6 +232,10 @@ absl::StatusOr<std::set<uid_t>> RecordDirectory::Uids() const {
 
 std::string RecordDirectory::LogPath(const std::string& id) const {
   return absl::StrCat(path_, "/", id, std::string(kLogSuffix));
+}
+
+std::string RecordDirectory::ExitPath(const std::string& id) const {
+  return absl::StrCat(path_, "/", id, ".exit");
 }
 
 }  // namespace shadow

@@ -33,6 +33,8 @@ struct ProcessRecord {
   std::string shadow;        // Empty for BASE.
   std::optional<uid_t> uid;  // That it was started as; unset: written by an older daemon.
   ProcessId leader;          // Leads the instance's session. pid 0: the record was damaged.
+  // Whose descendants all its processes are (server/holder); unset: started by an older daemon.
+  std::optional<ProcessId> holder;
   std::string boot_id;
   int port = 0;
   int64_t create_time_unix_ns = 0;
@@ -43,7 +45,7 @@ struct ProcessRecord {
   std::vector<ProcessId> stopped;
   std::vector<ProcessId> niced;  // Of those, the ones that were given nice 19 instead of `nice`.
   int nice = 0;
-  std::string exit_reason;  // "exit status 3": its leader was reaped.
+  std::string exit_reason;  // "exit status 3": an older daemon has reaped its leader.
 
   std::string Address() const;  // "127.0.0.1:PORT"
 };
@@ -62,7 +64,7 @@ class RecordDirectory {
   // kNotFound: there is none. One that cannot be parsed comes back with pid 0.
   absl::StatusOr<ProcessRecord> Read(const std::string& id) const;
 
-  // The record and the log. OK if they are not there.
+  // The record, the log and the exit status. OK if they are not there.
   absl::Status Remove(const std::string& id) const;
 
   // Every id that has a record or a log, ascending; Read may say kNotFound for it. Other files are
@@ -73,6 +75,7 @@ class RecordDirectory {
   absl::StatusOr<std::set<uid_t>> Uids() const;
 
   std::string LogPath(const std::string& id) const;
+  std::string ExitPath(const std::string& id) const;
 
  private:
   RecordDirectory(std::string path, std::function<bool()> make_room)

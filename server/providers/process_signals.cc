@@ -10,14 +10,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
-#include <set>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/names.h"
+#include "server/providers/look/process_members.h"
 #include "server/providers/process_credentials.h"
 
 namespace shadow {
@@ -25,37 +22,6 @@ namespace {
 
 constexpr absl::Duration kScanInterval = absl::Milliseconds(2);
 constexpr int kScansBeforeRelease = 4;
-
-// Also of a set-uid program, who has started it. False of one that is gone.
-absl::StatusOr<bool> RunsAs(pid_t pid, const std::set<uid_t>& uids) {
-  const auto privileges = ReadPrivileges(pid);
-  const absl::Status& status = privileges.status();
-  if (absl::IsNotFound(status) || absl::IsPermissionDenied(status)) return false;
-  if (!privileges.ok()) return privileges.status();
-  return uids.contains(privileges->uid) && uids.contains(privileges->real_uid);
-}
-
-// Carries both tags in its environment, and runs as one of `uids`.
-absl::StatusOr<bool> IsTagged(pid_t pid, const std::string& instance_id,
-                              const std::string& store_id, const std::set<uid_t>& uids) {
-  const auto environment = ReadEnvironment(pid);
-  if (!environment.ok()) return environment.status();
-  const bool tagged = EnvironmentValue(*environment, kInstanceVariable) == instance_id &&
-                      EnvironmentValue(*environment, kStoreVariable) == store_id;
-  return tagged ? RunsAs(pid, uids) : false;
-}
-
-absl::StatusOr<std::set<uid_t>> UidsOf(const ProcessRecord& record, const ProcessStat* leader) {
-  std::set<uid_t> uids = {geteuid()};
-  if (record.uid.has_value()) {
-    uids.insert(*record.uid);
-  } else if (leader != nullptr) {
-    const auto privileges = ReadPrivileges(leader->id.pid);
-    if (privileges.ok()) uids.insert(privileges->uid);
-    if (!privileges.ok() && !absl::IsNotFound(privileges.status())) return privileges.status();
-  }
-  return uids;
-}
 
 std::vector<ProcessId> Ids(const std::vector<ProcessStat>& processes) {
   std::vector<ProcessId> ids;
@@ -75,27 +41,6 @@ absl::Status SignalEach(const std::vector<ProcessId>& processes, int signal) {
   return result;
 }
 
-std::string Reason(const siginfo_t& info) {
-  if (info.si_code == CLD_EXITED) return absl::StrCat("exit status ", info.si_status);
-  const char* const name = sigabbrev_np(info.si_status);
-  return name != nullptr ? absl::StrCat("killed by SIG", name)
-                         : absl::StrCat("killed by signal ", info.si_status);
-}
-
-// A tagged session leader as the record that it should have had.
-ProcessRecord FromTags(const ProcessStat& leader, const std::string& environment) {
-  ProcessRecord record;
-  record.id = std::string(EnvironmentValue(environment, kInstanceVariable));
-  record.pool = std::string(EnvironmentValue(environment, "SHADOWD_POOL"));
-  record.shadow = std::string(EnvironmentValue(environment, "SHADOWD_SHADOW"));
-  record.leader = leader.id;
-  record.boot_id = BootId();
-  record.has_secrets = true;  // Perhaps.
-  const std::string port(EnvironmentValue(environment, "PORT"));
-  if (!absl::SimpleAtoi(port, &record.port)) record.port = 0;
-  return record;
-}
-
 // A process in vfork (posix_spawn, a shell) waits for its child to execute, and does not stop
 // before: a child that was stopped too early has to go on for a moment. The next scan stops it
 // again.
@@ -112,92 +57,6 @@ absl::Status ReleaseChildren(const std::vector<ProcessStat>& all,
 }
 
 }  // namespace
-
-const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const ProcessId& id) {
-  const auto found = std::find_if(table.begin(), table.end(),
-                                  [&id](const ProcessStat& process) { return process.id == id; });
-  return found == table.end() ? nullptr : &*found;
-}
-
-absl::StatusOr<std::optional<ProcessStat>> ReadLeader(const ProcessRecord& record) {
-  if (record.leader.pid <= 0 || record.boot_id != BootId()) return std::nullopt;
-  const auto stat = ReadProcessStat(record.leader.pid);
-  if (absl::IsNotFound(stat.status())) return std::nullopt;
-  if (!stat.ok()) return stat.status();
-  if (stat->id != record.leader) return std::nullopt;
-  return *stat;
-}
-
-absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<ProcessStat>& table,
-                                                           const ProcessRecord& record,
-                                                           const std::string& store_id) {
-  const bool same_boot = record.boot_id == BootId();
-  const ProcessStat* const leader = same_boot ? FindProcess(table, record.leader) : nullptr;
-  const uint64_t oldest = same_boot ? record.leader.start_ticks : 0;
-  const auto uids = UidsOf(record, leader);
-  if (!uids.ok()) return uids.status();
-  const pid_t self = getpid();
-
-  std::set<pid_t> members;
-  std::vector<ProcessStat> candidates;
-  for (const ProcessStat& process : table) {
-    if (process.session == 0 || process.id.start_ticks < oldest || process.id.pid == self) continue;
-    const bool in_session = leader != nullptr && process.session == record.leader.pid;
-    absl::StatusOr<bool> ours = in_session;
-    if (!in_session) ours = IsTagged(process.id.pid, record.id, store_id, *uids);
-    if (!ours.ok()) return ours.status();
-    if (*ours) {
-      members.insert(process.id.pid);
-    } else {
-      candidates.push_back(process);
-    }
-  }
-  // Descendants that left the session and hide their environment.
-  for (bool grown = true; grown;) {
-    grown = false;
-    for (const ProcessStat& process : candidates) {
-      if (!members.contains(process.parent) || members.contains(process.id.pid)) continue;
-      members.insert(process.id.pid);
-      grown = true;
-    }
-  }
-  std::vector<ProcessStat> result;
-  for (const ProcessStat& process : table) {
-    if (members.contains(process.id.pid)) result.push_back(process);
-  }
-  std::stable_partition(result.begin(), result.end(), [&record](const ProcessStat& process) {
-    return process.id == record.leader;
-  });
-  return result;
-}
-
-absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
-    const std::vector<ProcessStat>& table, const std::string& store_id,
-    const std::set<uid_t>& uids) {
-  std::map<std::string, ProcessRecord> found;
-  for (const ProcessStat& process : table) {
-    if (process.session != process.id.pid || process.IsDead()) continue;
-    const auto environment = ReadEnvironment(process.id.pid);
-    if (!environment.ok()) return environment.status();
-    if (EnvironmentValue(*environment, kStoreVariable) != store_id) continue;
-    ProcessRecord record = FromTags(process, *environment);
-    const auto id_or_none = [](const std::string& id) { return id.empty() || IsId(id); };
-    if (!IsId(record.id) || !id_or_none(record.pool) || !id_or_none(record.shadow)) continue;
-    const auto believed = RunsAs(process.id.pid, uids);
-    if (!believed.ok()) return believed.status();
-    if (!*believed) continue;
-    const auto [at, added] = found.try_emplace(record.id, record);
-    if (!added && record.leader.start_ticks < at->second.leader.start_ticks) at->second = record;
-  }
-  return found;
-}
-
-std::optional<std::string> ExitOfChild(pid_t pid) {
-  siginfo_t info{};
-  const int result = waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
-  if (pid <= 0 || result != 0 || info.si_pid != pid) return std::nullopt;
-  return Reason(info);
-}
 
 absl::Status SendSignal(const ProcessId& process, int signal) {
   const absl::Status gone = absl::NotFoundError(absl::StrCat("process ", process.pid, " is gone"));
@@ -283,11 +142,22 @@ absl::Status KillAll(const ProcessRecord& record, const std::string& store_id, C
     ReapOrphans(*all, record.leader);
     // Stopped first: what is stopped cannot start another one meanwhile.
     const std::vector<ProcessId> alive = Ids(*all);
-    if (alive.empty()) return absl::OkStatus();
+    const ProcessStat* const holder = LivingHolder(*table, record);
+    if (alive.empty() && holder == nullptr) return absl::OkStatus();
+    if (holder != nullptr && holder->state == 'T') {
+      absl::Status status = SignalEach({holder->id}, SIGCONT);
+      if (!status.ok()) return status;
+    }
     if (absl::Status status = SignalEach(alive, SIGSTOP); !status.ok()) return status;
     if (absl::Status status = SignalEach(alive, SIGKILL); !status.ok()) return status;
     if (clock.Now().mono >= deadline) return absl::OkStatus();
     Pause(clock, kScanInterval);
+  }
+}
+
+void ReapIfOurs(const std::optional<ProcessStat>& process) {
+  if (process.has_value() && process->IsDead() && process->parent == getpid()) {
+    waitpid(process->id.pid, nullptr, WNOHANG);
   }
 }
 

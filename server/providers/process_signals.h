@@ -1,10 +1,8 @@
-// The processes of an instance, and signals to them that can reach nobody else. A look at /proc
-// that is not complete is an error, as in process_table.h, and nothing follows from it.
+// Signals to the processes of an instance, which can reach nobody else. A look at /proc that is not
+// complete is an error, as in process_table.h, and nothing follows from it.
 #pragma once
 
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -16,38 +14,6 @@
 #include "server/providers/process_table.h"
 
 namespace shadow {
-
-inline constexpr char kInstanceVariable[] = "SHADOWD_INSTANCE";
-inline constexpr char kStoreVariable[] = "SHADOWD_STORE";
-
-// The entry of `table` that is exactly this process; nullptr if there is none.
-const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const ProcessId& id);
-
-// The leader, if it is there, be it as a zombie.
-absl::StatusOr<std::optional<ProcessStat>> ReadLeader(const ProcessRecord& record);
-
-// Every process of the instance, zombies included, the leader (if it is there) first:
-// - those of the leader's session, as long as the leader (or its zombie) keeps that number from
-// being
-//   used again; then only those that
-// - carry the instance's and the store's tag in their environment, in whatever session, and run as
-//   the record's user or as ours: whoever else writes that tag is not believed; and
-// - the descendants of all these.
-// Never this process itself, and none that is older than the leader.
-absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<ProcessStat>& table,
-                                                           const ProcessRecord& record,
-                                                           const std::string& store_id);
-
-// The oldest session leader of each instance that carries the store's tag and runs as one of
-// `uids`, by instance id, as the record that it should have had. An environment is anybody's to
-// write: what is no id there is left out.
-absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
-    const std::vector<ProcessStat>& table, const std::string& store_id,
-    const std::set<uid_t>& uids);
-
-// How a child of ours ended: "exit status 3", "killed by SIGKILL"; unset: it is no dead child of
-// ours. It stays to be reaped.
-std::optional<std::string> ExitOfChild(pid_t pid);
 
 // Through a pidfd, after the start time was compared behind it: a number that was used again is
 // never signalled. kNotFound: the process is gone.
@@ -63,9 +29,13 @@ absl::StatusOr<std::vector<ProcessId>> StopAll(const ProcessRecord& record,
 absl::Status ContinueAll(const ProcessRecord& record, const std::vector<ProcessId>& stopped,
                          const std::string& store_id);
 
-// SIGKILL to every process of the instance, until none is left or `timeout` has passed (no error).
+// SIGKILL to every process of the instance, until none is left, and its holder has ended by itself,
+// or `timeout` has passed (no error).
 absl::Status KillAll(const ProcessRecord& record, const std::string& store_id, Clock& clock,
                      absl::Duration timeout);
+
+// Reaps it if it is a dead child of ours.
+void ReapIfOurs(const std::optional<ProcessStat>& process);
 
 // Reaps those among `processes` that are dead children of ours, but not `leader`.
 void ReapOrphans(const std::vector<ProcessStat>& processes, const ProcessId& leader);

@@ -5,14 +5,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <stop_token>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "server/core/clock.h"
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_table.h"
 
@@ -31,11 +29,25 @@ struct SpawnPlan {
   bool no_new_privileges = false;
   uint64_t open_files_soft = 0;  // Soft RLIMIT_NOFILE, unless `limits` has it; 0: the caller's.
   std::vector<Limit> limits;
-  int output_fd = -1;  // Standard output and error; stays the caller's.
+  int output_fd = -1;  // Standard output and error; stays the caller's. Unused with a holder.
   // Under a guard (guard/process_guard.h): nothing that it starts outlives it, or the thread that
   // spawned it. The id is the guard's then.
   bool guarded = false;
+
+  // Under a holder (server/holder/main.cc), which outlives this process: all that it starts stays
+  // below the holder, and the holder has its output.
+  struct Holder {
+    std::string program;      // Absolute path of shadow-holder.
+    std::string environment;  // "NAME=VALUE": all of it.
+    int log_fd = -1;          // These two stay the caller's.
+    int exit_fd = -1;
+    int64_t log_max_bytes = 0;
+  };
+  std::optional<Holder> holder;  // Not with `guarded`.
 };
+
+// Beside this program, or where it is installed. kNotFound: it is at neither place.
+absl::StatusOr<std::string> FindHolder();
 
 // A child that leads its own session, stopped short of executing its program. If it is dropped (or
 // this process dies) before Release, the child exits by itself. Owned by one thread.
@@ -45,14 +57,18 @@ struct SpawnPlan {
 // there is nothing to gain but through a set-uid program).
 class HeldProcess {
  public:
-  // kResourceExhausted: no more processes. kUnavailable: no /dev/null or pipe.
+  // kResourceExhausted: no more processes. kUnavailable: no /dev/null or pipe, or the holder cannot
+  // be executed.
   static absl::StatusOr<HeldProcess> Spawn(const SpawnPlan& plan);
 
   HeldProcess(HeldProcess&& other) noexcept;
   HeldProcess& operator=(HeldProcess&& other) = delete;
   ~HeldProcess();
 
+  // The guard's with one, otherwise the program's.
   ProcessId id() const { return id_; }
+  // It is this process's child then, and the program is its child.
+  std::optional<ProcessId> holder() const { return holder_; }
 
   // Lets it execute its program. kFailedPrecondition (kResourceExhausted for the tasks limit): a
   // FieldError with what could not be done, and the child is reaped. OK too if it is still at it
@@ -61,19 +77,17 @@ class HeldProcess {
 
  private:
   HeldProcess() = default;
+  // Fills in holder_ and id_.
+  absl::Status AwaitHolder(int report_fd);
+  void ReapOwnChild() const;
   void Abandon();
 
-  SpawnPlan plan_;  // For its errors.
+  SpawnPlan plan_;   // For its errors.
+  pid_t child_ = 0;  // Of this process: the program, its guard or its holder.
   ProcessId id_;
+  std::optional<ProcessId> holder_;
   int go_fd_ = -1;     // A byte releases the child, end of file ends it.
   int error_fd_ = -1;  // What failed; end of file: the program runs.
 };
-
-// Runs a program to its end and returns the first `output_max_bytes` of what it writes. All that it
-// started, in whatever session, is killed when its first process has ended, and with it after
-// `timeout` or when `stop` is asked for. kDeadlineExceeded, kCancelled, and as Spawn and Release;
-// kUnavailable: its output could not be read. Not an error: an exit status.
-absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duration timeout,
-                                     size_t output_max_bytes, const std::stop_token& stop);
 
 }  // namespace shadow

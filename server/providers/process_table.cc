@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -127,7 +128,41 @@ absl::StatusOr<std::vector<ProcessStat>> ReadProcessTable() {
     if (!stat.ok()) return stat.status();
     table.push_back(*stat);
   }
+  const auto by_pid = [](const ProcessStat& a, const ProcessStat& b) {
+    return a.id.pid < b.id.pid;
+  };
+  std::sort(table.begin(), table.end(), by_pid);
+  for (ProcessStat& process : table) {
+    ProcessStat parent;
+    parent.id.pid = process.parent;
+    if (process.parent == 0 || std::binary_search(table.begin(), table.end(), parent, by_pid))
+      continue;
+    // It was read after this one, and had ended by then.
+    const auto now = ReadProcessStat(process.id.pid);
+    if (now.ok() && now->id == process.id) process = *now;
+  }
   return table;
+}
+
+ProcessTree::ProcessTree(const std::vector<ProcessStat>& table) {
+  for (const ProcessStat& process : table) {
+    ids_.emplace(process.id.pid, process.id);
+    by_parent_.emplace(process.parent, process);
+  }
+}
+
+std::vector<ProcessStat> ProcessTree::Below(const ProcessId& root) const {
+  std::vector<ProcessStat> below;
+  const auto found = ids_.find(root.pid);
+  if (found == ids_.end() || found->second != root) return below;
+  pid_t parent = root.pid;
+  for (size_t next = 0;; parent = below[next++].id.pid) {
+    const auto [first, last] = by_parent_.equal_range(parent);
+    for (auto child = first; child != last; ++child) {
+      if (child->second.id != root) below.push_back(child->second);
+    }
+    if (next == below.size()) return below;
+  }
 }
 
 absl::StatusOr<std::vector<pid_t>> ReadThreads(pid_t pid) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,9 +41,22 @@ struct ProcessStat {
 // kNotFound: there is none.
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid);
 
-// Every process, by pid; those that end meanwhile are left out. An error if one of the others
-// cannot be read.
+// Every process, by pid; those that end meanwhile are left out. One that loses its parent meanwhile
+// has its new one. An error if one of the others cannot be read.
 absl::StatusOr<std::vector<ProcessStat>> ReadProcessTable();
+
+// Who descends from whom in a table.
+class ProcessTree {
+ public:
+  explicit ProcessTree(const std::vector<ProcessStat>& table);
+
+  // All descendants of that process, zombies included, parents first; empty if it is not there.
+  std::vector<ProcessStat> Below(const ProcessId& root) const;
+
+ private:
+  std::map<pid_t, ProcessId> ids_;
+  std::multimap<pid_t, ProcessStat> by_parent_;
+};
 
 // True if every thread of it is stopped or has ended.
 absl::StatusOr<bool> IsStopped(pid_t pid);

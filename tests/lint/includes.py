@@ -39,7 +39,13 @@ TABLE = [
         [_CORE, r"forecast/.+", MESSAGES],
         [STANDARD, ABSEIL, PROTOBUF, OPENSSL, r"arpa/inet\.h"],
     ),
-    (r"server/providers/", [r"server/providers/.+", _CORE, MESSAGES], [ANY]),
+    # A small program of its own, which is to stay small.
+    (
+        r"server/holder/",
+        [r"server/holder/.+"],
+        [STANDARD, POSIX, r"poll\.h|sys/(signalfd|timerfd|wait)\.h"],
+    ),
+    (r"server/providers/", [r"server/(providers|holder)/.+", _CORE, MESSAGES], [ANY]),
     (r"server/balancers/", [r"server/balancers/.+", _CORE, MESSAGES], [ANY]),
     # HAProxy is read over the same runtime socket that it is steered by.
     (

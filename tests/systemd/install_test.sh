@@ -20,11 +20,22 @@ unit="$root/usr/lib/systemd/system/shadowd.service"
 config="$root/etc/shadowd/shadowd.textproto"
 install_into /usr
 user="$root/usr/lib/sysusers.d/shadowd.conf"
-for file in "$unit" "$config" "$user" "$root"/usr/bin/shadow{d,ctl}; do
+holder="$root/usr/libexec/shadowd/shadow-holder"
+for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl}; do
   [[ -s "$file" ]] || fail "not installed: $file"
 done
 grep -qx 'ExecStart=/usr/bin/shadowd --config /etc/shadowd/shadowd.textproto' "$unit" ||
   fail "the unit starts something else: $(grep ExecStart "$unit")"
+
+# Started from there, it finds its holder.
+"$root/usr/bin/shadowd" --state-dir "$root/state" --listen "unix:$root/socket" \
+  > "$root/log" 2>&1 < /dev/null &
+daemon=$!
+for ((i = 0; i < 200; i++)); do
+  if grep -q serving "$root/log" || ! kill -0 "$daemon" 2> /dev/null; then break; fi
+  sleep 0.1
+done
+kill "$daemon" 2> /dev/null && wait "$daemon" || fail "shadowd does not start: $(< "$root/log")"
 
 echo '# Edited.' >> "$config"
 install_into /usr

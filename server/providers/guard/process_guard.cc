@@ -1,6 +1,5 @@
 #include "server/providers/guard/process_guard.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,37 +7,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include "server/holder/children.h"
 
 namespace shadow {
 namespace {
 
 constexpr int kPauseMs = 1;
 
-// SIGKILL to each child that the kernel lists now, "17 42 ".
-void KillChildren() {
-  const int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  std::array<char, 4096> text{};
-  pid_t child = 0;
-  for (ssize_t got = 0; (got = read(fd, text.data(), text.size())) > 0;) {
-    for (ssize_t i = 0; i < got; ++i) {
-      const char c = text[static_cast<size_t>(i)];
-      if (c >= '0' && c <= '9') {
-        child = child * 10 + (c - '0');
-        continue;
-      }
-      if (child > 0) kill(child, SIGKILL);
-      child = 0;
-    }
-  }
-  close(fd);
-}
-
 // What a child leaves behind becomes a child itself, so this ends with the last descendant.
 void KillDescendants() {
   while (true) {
-    KillChildren();
+    ForEachChild([](pid_t child) { kill(child, SIGKILL); });
     pid_t ended = 0;
     do {
       ended = waitpid(-1, nullptr, WNOHANG);

@@ -10,6 +10,7 @@
 
 #include "server/core/verify.h"
 #include "server/providers/data_set_digest.h"
+#include "server/providers/guard/guarded_run.h"
 #include "server/providers/process_plan.h"
 #include "server/providers/process_spawn.h"
 #include "tests/server/providers/provider_world.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "server/providers/process_spawn.h"
+#include "server/providers/guard/guarded_run.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
