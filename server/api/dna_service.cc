@@ -1,19 +1,8 @@
 #include "server/api/services.h"
+#include "server/api/supported.h"
 #include "server/core/loop/mutations/mutations.h"
 
 namespace shadow {
-
-absl::Status CheckSupported(const Adapters& adapters, const v1::Dna& dna) {
-  const auto compiled = CompileDna(dna);
-  if (!compiled.ok()) return absl::OkStatus();
-  absl::Status refusal;
-  for (const auto& [name, provider] : adapters.providers) {
-    const absl::Status supported = provider->Supports(*compiled);
-    if (supported.ok()) return supported;
-    refusal.Update(supported);
-  }
-  return refusal;
-}
 
 namespace {
 
@@ -33,7 +22,8 @@ DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    v1::Dna* response) {
   return Ask(context, api_.control, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "CreateDna");
-    return admin.ok() ? CheckSupported(api_.adapters, request->dna()) : admin;
+    return admin.ok() ? CheckDnaSupported(api_.adapters, *api_.control.snapshot(), request->dna())
+                      : admin;
   });
 }
 
@@ -73,7 +63,8 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
   return Ask(context, api_.control, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "UpdateDna");
     if (!admin.ok()) return admin;
-    return CheckSupported(api_.adapters, Merged(*api_.control.snapshot(), *request));
+    const auto snapshot = api_.control.snapshot();
+    return CheckDnaSupported(api_.adapters, *snapshot, Merged(*snapshot, *request));
   });
 }
 

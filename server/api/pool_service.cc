@@ -1,12 +1,29 @@
 #include "server/api/services.h"
+#include "server/api/supported.h"
+#include "server/core/loop/mutations/mutations.h"
 
 namespace shadow {
+namespace {
+
+// What `request` would store, as far as the snapshot tells; what the core refuses is left to it.
+v1::Pool Merged(const Snapshot& snapshot, const v1::UpdatePoolRequest& request) {
+  const auto current = snapshot.pools.find(request.pool().name());
+  if (current == snapshot.pools.end()) return request.pool();
+  v1::Pool merged = current->second->pool;
+  MergeMasked(request.pool(), request.update_mask(), merged).IgnoreError();
+  return merged;
+}
+
+}  // namespace
 
 PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(api_.role, "CreatePool"); });
+  return Ask(context, api_.control, *request, response, [&] {
+    const absl::Status admin = RequireAdmin(api_.role, "CreatePool");
+    return admin.ok() ? CheckPoolSupported(api_.adapters, *api_.control.snapshot(), request->pool())
+                      : admin;
+  });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
@@ -43,8 +60,12 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
                                                       const v1::UpdatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_.control, *request, response,
-             [&] { return RequireAdmin(api_.role, "UpdatePool"); });
+  return Ask(context, api_.control, *request, response, [&] {
+    const absl::Status admin = RequireAdmin(api_.role, "UpdatePool");
+    if (!admin.ok()) return admin;
+    const auto snapshot = api_.control.snapshot();
+    return CheckPoolSupported(api_.adapters, *snapshot, Merged(*snapshot, *request));
+  });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::DeletePool(Context* context,

@@ -38,10 +38,6 @@ struct ApiContext {
   Role role = Role::kReader;  // Of all who call these services.
 };
 
-// Whether some provider of this daemon can enforce `dna`; kFailedPrecondition, naming the first
-// field, if none can. Malformed DNAs are left to the control loop.
-absl::Status CheckSupported(const Adapters& adapters, const v1::Dna& dna);
-
 class DnaServiceImpl final : public v1::DnaService::CallbackService {
  public:
   explicit DnaServiceImpl(ApiContext& api) : api_(api) {}

@@ -1,0 +1,23 @@
+// Whether the daemon's providers can enforce what they are to run, asked before it is stored.
+#pragma once
+
+#include "absl/status/status.h"
+#include "server/core/loop/status/snapshot.h"
+#include "server/effect_runner.h"
+#include "shadow/v1/dna.pb.h"
+#include "shadow/v1/pool.pb.h"
+
+namespace shadow {
+
+// All return kFailedPrecondition, naming the first field that cannot be enforced. What is malformed
+// or not there is left to the control loop, which refuses it.
+
+// Of `dna`, as it would be stored: the providers of all pools that run it, or any one if none does.
+absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,
+                               const v1::Dna& dna);
+
+// Of `pool`, as it would be stored: its provider, for its DNA.
+absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapshot,
+                                const v1::Pool& pool);
+
+}  // namespace shadow
