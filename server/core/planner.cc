@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -259,7 +260,7 @@ int SizeByHand(double demand, double increase, double base_capacity, double inst
   return static_cast<int>(std::clamp<double>(need, 1, kInstancesMax));
 }
 
-v1::Decision Decide(D::Kind kind, const D::Inputs& inputs, absl::Time now) {
+v1::Decision Decide(D::Kind kind, D::Inputs inputs, absl::Time now) {
   Draft draft{inputs, {}, inputs.current_instances(), inputs.current_active()};
   draft.decision.set_kind(kind);
   *draft.decision.mutable_time() = ToProto(now);
@@ -277,7 +278,7 @@ v1::Decision Decide(D::Kind kind, const D::Inputs& inputs, absl::Time now) {
   draft.decision.set_target_instances(draft.instances);
   draft.decision.set_target_active(draft.active);
   draft.decision.set_target_activation_level(LevelFor(draft.instances, draft.active));
-  *draft.decision.mutable_inputs() = inputs;
+  *draft.decision.mutable_inputs() = std::move(inputs);
   return std::move(draft.decision);
 }
 

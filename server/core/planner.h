@@ -34,7 +34,7 @@ inline constexpr int kInstancesMax =
 //  LEVEL  what demand x headroom takes, growing the shadow if it is too small, or, of those that
 //         are planned and there, what the activation_quantile takes if trusted. Up at once; down
 //         after the stabilisation window.
-v1::Decision Decide(v1::Decision::Kind kind, const v1::Decision::Inputs& inputs, absl::Time now);
+v1::Decision Decide(v1::Decision::Kind kind, v1::Decision::Inputs inputs, absl::Time now);
 
 // A decision in words, with its numbers.
 std::string Explain(const v1::Decision& decision);

@@ -50,8 +50,8 @@ int EarlyRise(std::span<const int> needs, absl::Duration first, const CreationPa
   return static_cast<int>(early);
 }
 
-int EarlyRiseOf(const PoolEntry& pool, absl::Time now, absl::Duration provisioning_lead,
-                absl::Duration activation_lead) {
+int EarlyRiseOf(const PoolEntry& pool, absl::Time now, ForecastTrust trust,
+                absl::Duration provisioning_lead, absl::Duration activation_lead) {
   const v1::Policy& policy = pool.spec->pool.policy();
   const CreationPace pace{.provisioning_lead = std::max(provisioning_lead, absl::Milliseconds(1)),
                           .activation_lead = activation_lead,
@@ -63,13 +63,14 @@ int EarlyRiseOf(const PoolEntry& pool, absl::Time now, absl::Duration provisioni
     most = std::max(most, one.max_instances.value_or(0));
   }
   const int steps = StepsAhead(most, pace);
-  if (steps == 0 || pool.forecaster->Trust().trust != ForecastTrust::kTrusted) return 0;
-  const auto forecast = ForecastFrom(pool, now, steps, {pool.spec->service_level});
+  if (steps == 0 || trust != ForecastTrust::kTrusted) return 0;
+  const auto forecast = ForecastRows(pool, now, steps, {pool.spec->service_level});
   if (!forecast.ok()) return 0;
   std::vector<int> needs;
-  for (const v1::Forecast::Point& point : forecast->points()) {
-    needs.push_back(NeedOf((point.values(0) - pool.spec->base_capacity_per_spec) /
-                           pool.spec->pool.instance_capacity()));
+  needs.reserve(forecast->size());
+  for (const std::vector<double>& row : *forecast) {
+    needs.push_back(
+        NeedOf((row[0] - pool.spec->base_capacity_per_spec) / pool.spec->pool.instance_capacity()));
   }
   return EarlyRise(needs, StepStart(now, pace.step) - now, pace);
 }

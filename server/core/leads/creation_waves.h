@@ -27,9 +27,9 @@ struct CreationPace {
 int EarlyRise(std::span<const int> needs, absl::Duration first, const CreationPace& pace);
 
 // The same for the service-level quantile of the pool's forecast; 0: its policy's
-// max_concurrent_creations is enough, or the forecast is not trusted.
-int EarlyRiseOf(const PoolEntry& pool, absl::Time now, absl::Duration provisioning_lead,
-                absl::Duration activation_lead);
+// max_concurrent_creations is enough, or the forecast is not trusted (`trust`: its verdict).
+int EarlyRiseOf(const PoolEntry& pool, absl::Time now, ForecastTrust trust,
+                absl::Duration provisioning_lead, absl::Duration activation_lead);
 
 inline constexpr int kWaveStepsMax = 288;  // That are looked ahead.
 

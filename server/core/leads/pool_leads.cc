@@ -41,20 +41,25 @@ bool Overtaken(const PoolEntry& pool, const Member& late) {
 }
 
 absl::Duration BalancerLead(const PoolEntry& pool) {
-  if (!pool.spec->has_balancer) return absl::ZeroDuration();
-  return LeadFrom(pool.record.balancing(), absl::ZeroDuration());
+  return pool.spec->has_balancer ? pool.learned_leads.balancing : absl::ZeroDuration();
 }
 
 }  // namespace
 
+void LearnLeads(PoolEntry& pool) {
+  const v1::PoolRecord& record = pool.record;
+  pool.learned_leads = {.provisioning = LeadFrom(record.provisioning(), kDefaultProvisioningLead),
+                        .waking = LeadFrom(record.waking(), kDefaultActivationLead),
+                        .balancing = LeadFrom(record.balancing(), absl::ZeroDuration())};
+}
+
 absl::Duration ProvisioningLead(const PoolEntry& pool) {
-  return pool.spec->provisioning_lead.value_or(
-      LeadFrom(pool.record.provisioning(), kDefaultProvisioningLead));
+  return pool.spec->provisioning_lead.value_or(pool.learned_leads.provisioning);
 }
 
 absl::Duration ActivationLead(const PoolEntry& pool) {
   if (pool.spec->activation_lead.has_value()) return *pool.spec->activation_lead;
-  return LeadFrom(pool.record.waking(), kDefaultActivationLead) + BalancerLead(pool);
+  return pool.learned_leads.waking + BalancerLead(pool);
 }
 
 absl::Duration ProvisioningLeadNow(const PoolEntry& pool, absl::Time now) {

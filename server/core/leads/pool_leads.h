@@ -6,6 +6,10 @@
 
 namespace shadow {
 
+// Takes up what the pool's record has learned: to be called whenever that has changed. Every
+// decision asks for the leads, and they take a sort each.
+void LearnLeads(PoolEntry& pool);
+
 // Create until suspended and verified.
 absl::Duration ProvisioningLead(const PoolEntry& pool);
 
@@ -22,8 +26,5 @@ void ShowLeads(const PoolEntry& pool, v1::Pool& shown);
 
 // Moves what older daemons recorded to where it is kept now.
 void MigrateLeads(v1::PoolRecord& record);
-
-inline constexpr absl::Duration kDefaultProvisioningLead = absl::Seconds(30);
-inline constexpr absl::Duration kDefaultActivationLead = absl::Seconds(2);
 
 }  // namespace shadow

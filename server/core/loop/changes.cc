@@ -219,17 +219,25 @@ void Changes::Derive(PoolEntry& pool) {
   Show(pool);
 }
 
-Ready Changes::Finish() {
+// Each step changes what all pools' planners remember: the copies are a tenth of a tick.
+void Changes::KeepPools(const ParallelFor& parallel_for) {
+  std::vector<std::pair<const v1::PoolRecord*, v1::PoolRecord*>> kept;
+  for (const std::string& id : kept_pools_) {
+    const auto pool = world_.pools.find(id);
+    if (pool == world_.pools.end()) continue;
+    kept.emplace_back(&pool->second.record, ready_.batch.add_put_pools());
+  }
+  parallel_for(kept.size(), [&](size_t i) { *kept[i].second = *kept[i].first; });
+}
+
+Ready Changes::Finish(const ParallelFor& parallel_for) {
   CHECK(!finished_);
   finished_ = true;
-  for (const std::string& id : std::set<std::string>(pools_)) {
+  for (const std::string& id : PoolIds(pools_)) {
     const auto pool = world_.pools.find(id);
     if (pool != world_.pools.end()) Derive(pool->second);
   }
-  for (const std::string& id : kept_pools_) {
-    const auto pool = world_.pools.find(id);
-    if (pool != world_.pools.end()) *ready_.batch.add_put_pools() = pool->second.record;
-  }
+  KeepPools(parallel_for);
   for (const auto& [pool, shadow] : kept_shadows_) {
     *ready_.batch.add_put_shadows() = world_.pools.at(pool).shadows.at(shadow).record;
   }

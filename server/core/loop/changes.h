@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
+#include "server/core/loop/parallel_for.h"
 #include "server/core/loop/world.h"
 
 namespace shadow {
@@ -73,7 +74,7 @@ class Changes {
   v1::WriteBatch& batch() { return ready_.batch; }
 
   // Short names of the pools of which something was put or erased so far.
-  std::set<std::string> touched() const { return pools_; }
+  PoolIds touched() const { return pools_; }
 
   // Returns the id that its result will carry.
   uint64_t Run(Effect effect);
@@ -82,20 +83,21 @@ class Changes {
   void Cancel(uint64_t effect) { ready_.cancelled.push_back(effect); }
 
   // Recomputes what follows from the members, and returns it all. Nothing may be called after it.
-  Ready Finish();
+  Ready Finish(const ParallelFor& parallel_for = OneByOne);
 
  private:
   v1::Event& AddEvent(v1::Event::Kind kind, std::string_view name, std::string_view message,
                       LogLevel level);
   void Derive(PoolEntry& pool);
+  void KeepPools(const ParallelFor& parallel_for);
 
   World& world_;
   const Instant now_;
   const std::string request_id_;
   Ready ready_;
   bool finished_ = false;
-  std::set<std::string> pools_;  // Touched: derived fields may have changed.
-  std::set<std::string> kept_pools_;
+  PoolIds pools_;  // Touched: derived fields may have changed.
+  PoolIds kept_pools_;
   std::set<std::pair<std::string, std::string>> kept_shadows_;
   std::set<std::pair<std::string, std::string>> kept_members_;
 };

@@ -54,7 +54,7 @@ std::shared_ptr<const PoolSnapshot> SnapshotOf(const PoolEntry& pool) {
 }  // namespace
 
 Ready ControlLoop::Finish(Changes& changes) {
-  Ready ready = changes.Finish();
+  Ready ready = changes.Finish(options_.parallel_for);
   for (const Effect& effect : ready.effects) {
     CHECK(!in_flight_.contains(effect.id));
     in_flight_[effect.id] = {.kind = effect.kind,
@@ -212,6 +212,7 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
 std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
   CHECK(world_.due.size() == world_.pools.size());
   std::vector<PoolEntry*> due;
+  due.reserve(std::min(kPoolsPerTick, world_.due.size()));
   for (const auto& [time, id] : world_.due) {
     if (time > now || due.size() == kPoolsPerTick) break;
     due.push_back(&world_.pools.at(id));

@@ -256,7 +256,10 @@ v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
 }
 
 TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
-  TrustVerdict verdict = pool.forecaster->Trust();
+  return TrustAt(pool, now, pool.forecaster->Trust());
+}
+
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now, TrustVerdict verdict) {
   const absl::Duration age = (StepsSinceLast(pool, now) - 1) * pool.spec->step;
   const absl::Duration season = pool.spec->season_lengths.front();
   if (verdict.trust != ForecastTrust::kTrusted || age <= season) return verdict;
@@ -266,9 +269,10 @@ TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now) {
                                  absl::FormatDuration(season))};
 }
 
-Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead) {
+Outlook OutlookAt(const PoolEntry& pool, absl::Time now, ForecastTrust verdict,
+                  absl::Duration activation_lead) {
   Outlook outlook;
-  outlook.trust = TrustProto(TrustAt(pool, now).trust);
+  outlook.trust = TrustProto(TrustAt(pool, now, {.trust = verdict, .reason = ""}).trust);
   if (outlook.trust != v1::TRUSTED) return outlook;
   const double level = pool.spec->service_level;
   outlook.activation_quantile = HighestQuantile(pool, now, activation_lead, level);
@@ -290,6 +294,11 @@ int64_t RowSteps(absl::Duration pool_step, int64_t steps) {
     if (kDaySeconds % (stride * step) == 0) return stride;
   }
   return needed;
+}
+
+absl::StatusOr<std::vector<std::vector<double>>> ForecastRows(
+    const PoolEntry& pool, absl::Time now, int steps, const std::vector<double>& quantiles) {
+  return Rows(pool, now, steps, 1, quantiles);
 }
 
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,

@@ -39,6 +39,8 @@ bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now);
 // By the forecaster's own verdict. A season after the last step nothing of the latest one is known,
 // and what is there is only good to look at.
 TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now);
+// The same where the forecaster's verdict is known.
+TrustVerdict TrustAt(const PoolEntry& pool, absl::Time now, TrustVerdict verdict);
 
 // Whether a SIZE decision is due, and before it the steps that ended are to be closed.
 bool StepIsOver(const PoolEntry& pool, absl::Time now);
@@ -50,8 +52,9 @@ absl::Time StepStart(absl::Time time, absl::Duration step);
 v1::Usage UsageNow(const PoolEntry& pool, absl::Time now);
 
 // The highest quantiles, at the pool's service level, of the steps through the one that holds `now`
-// + `activation_lead`, and of those of the look-ahead.
-Outlook OutlookAt(const PoolEntry& pool, absl::Time now, absl::Duration activation_lead);
+// + `activation_lead`, and of those of the look-ahead. `verdict`: the forecaster's own.
+Outlook OutlookAt(const PoolEntry& pool, absl::Time now, ForecastTrust verdict,
+                  absl::Duration activation_lead);
 
 inline constexpr int kForecastStepsMax = kForecastRowsMax;
 
@@ -68,5 +71,10 @@ int64_t RowSteps(absl::Duration pool_step, int64_t steps);
 // kFailedPrecondition: no history.
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,
                                           const std::vector<double>& quantiles);
+
+// The same of `steps` steps at most kForecastStepsMax, a row each: only the numbers.
+absl::StatusOr<std::vector<std::vector<double>>> ForecastRows(const PoolEntry& pool, absl::Time now,
+                                                              int steps,
+                                                              const std::vector<double>& quantiles);
 
 }  // namespace shadow

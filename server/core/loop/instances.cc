@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/check.h"
 #include "server/core/leads/learned_lead.h"
+#include "server/core/leads/pool_leads.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 
@@ -48,6 +49,7 @@ void MeasureProvisioning(Changes& changes, PoolEntry& pool, Member& member) {
   const absl::Duration took = changes.now().mono - *std::exchange(member.created_at, {});
   NoteLead(*pool.record.mutable_provisioning(), FromProto(member.record.instance().create_time()),
            took);
+  LearnLeads(pool);
   changes.Keep(pool);
 }
 
@@ -63,6 +65,7 @@ void MeasureActivation(Changes& changes, PoolEntry& pool, Member& member) {
   if (member.warm_at.has_value()) {
     NoteLead(*pool.record.mutable_balancing(), begin, served - warm);
   }
+  LearnLeads(pool);
   changes.Keep(pool);
 }
 

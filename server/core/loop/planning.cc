@@ -156,9 +156,10 @@ void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
 }
 
 void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
-  const Outlook outlook = pool.outlook.has_value()
-                              ? *pool.outlook
-                              : OutlookAt(pool, now, FromProto(in.activation_lead()));
+  const Outlook outlook =
+      pool.outlook.has_value()
+          ? *pool.outlook
+          : OutlookAt(pool, now, pool.forecaster->Trust().trust, FromProto(in.activation_lead()));
   in.set_trust(outlook.trust);
   if (outlook.activation_quantile) in.set_activation_quantile(*outlook.activation_quantile);
   if (outlook.look_ahead_quantile) in.set_look_ahead_quantile(*outlook.look_ahead_quantile);
@@ -242,22 +243,23 @@ absl::Time DecisionTick(const PoolEntry& pool, absl::Time now) {
 const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
   const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
-  D::Inputs inputs = InputsNow(pool, now);
+  D decision = Decide(kind, InputsNow(pool, now), now);
+  const D::Inputs& inputs = decision.inputs();
   const WindowWants wants = WantsNow(inputs);
   const bool wants_changed =
       RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
                    wants.instances, wants.active);
-  D decision = Decide(kind, inputs, now);
   pool.needed = std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
   const auto share =
       BudgetShare(changes.world(), pool, decision.target_instances(), changes.now().mono);
   if (share.has_value()) {
-    inputs.set_budget_instances(*share);
-    decision = Decide(kind, inputs, now);
+    D::Inputs bounded = std::move(*decision.mutable_inputs());
+    bounded.set_budget_instances(*share);
+    decision = Decide(kind, std::move(bounded), now);
   }
   decision.set_pool(pool.record.pool().name());
   const bool held = decision.reasons_size() > 0 && decision.reasons(0) == D::HELD;
-  decision.set_acted(inputs.mode() == v1::Policy::AUTOMATIC && !held && !Deleting(pool));
+  decision.set_acted(decision.inputs().mode() == v1::Policy::AUTOMATIC && !held && !Deleting(pool));
   const bool differs = Differs(pool, decision);
   if (differs || always_record) decision.set_explanation(Explain(decision));
   if (decision.acted()) Act(changes, pool, decision);

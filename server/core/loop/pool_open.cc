@@ -53,6 +53,7 @@ void OpenForecasts(PoolEntry& pool) {
 }
 
 void OpenPool(World& world, PoolEntry& pool, Instant now) {
+  LearnLeads(pool);
   OpenForecasts(pool);
   pool.opened = now.mono;
   pool.next_activation = now.mono;

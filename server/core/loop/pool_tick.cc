@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/core/leads/pool_leads.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/learning/backfill.h"
@@ -71,9 +70,7 @@ void NoteSized(PoolEntry& pool, absl::Time now) {
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
   pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
-  ShowLeads(pool, *pool.record.mutable_pool());
   ShowLimits(changes.world(), pool);
-  pool.trust = TrustAt(pool, now.wall);
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.

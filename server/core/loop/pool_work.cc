@@ -21,8 +21,12 @@ void PlanEndedStep(PoolEntry& pool, Instant now) {
   if (pool.capacity->SetLead(provisioning + activation)) {
     pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
-  pool.early_rise = EarlyRiseOf(pool, now.wall, provisioning, activation);
-  pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), activation);
+  ShowLeads(pool, *pool.record.mutable_pool());
+  TrustVerdict verdict = pool.forecaster->Trust();
+  const ForecastTrust trust = verdict.trust;
+  pool.trust = TrustAt(pool, now.wall, std::move(verdict));
+  pool.early_rise = EarlyRiseOf(pool, now.wall, trust, provisioning, activation);
+  pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), trust, activation);
 }
 
 // The first pools of those that wait for a save: each once, though the queue may name a pool that
@@ -56,10 +60,6 @@ void Save(Changes& changes, std::span<PoolEntry* const> pools, const ParallelFor
 }
 
 }  // namespace
-
-void OneByOne(size_t count, const std::function<void(size_t)>& part) {
-  for (size_t i = 0; i < count; ++i) part(i);
-}
 
 void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
                     const ParallelFor& parallel_for) {

@@ -4,18 +4,11 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <span>
 
 #include "server/core/loop/changes.h"
 
 namespace shadow {
-
-// Runs part(0) to part(count - 1), on any threads and in any order; returns when all have ended.
-using ParallelFor = std::function<void(size_t count, const std::function<void(size_t)>& part)>;
-
-// In order, on the caller's thread.
-void OneByOne(size_t count, const std::function<void(size_t)>& part);
 
 // Closes what ended of the steps of `pools`, plans by it and looks ahead; not of those that await a
 // fit.

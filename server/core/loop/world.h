@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
 #include "server/core/capacity/pool_capacity.h"
@@ -77,6 +78,18 @@ struct Outlook {
   std::optional<double> look_ahead_quantile;
 };
 
+using PoolIds = absl::btree_set<std::string>;  // In order: what a tick leads to is the same anew.
+
+inline constexpr absl::Duration kDefaultProvisioningLead = absl::Seconds(30);
+inline constexpr absl::Duration kDefaultActivationLead = absl::Seconds(2);
+
+// What a pool's record comes to (LearnLeads).
+struct LearnedLeads {
+  absl::Duration provisioning = kDefaultProvisioningLead;
+  absl::Duration waking = kDefaultActivationLead;
+  absl::Duration balancing;
+};
+
 struct PoolEntry {
   std::string id;  // "web"
   v1::PoolRecord record;
@@ -91,6 +104,7 @@ struct PoolEntry {
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
   Backoff base_backoff;
+  LearnedLeads learned_leads;
 
   std::optional<uint64_t> learn_effect;   // It learns again, meanwhile by what it knew.
   std::vector<OpenStep> steps_meanwhile;  // Closed since that began; oldest first.
@@ -202,7 +216,7 @@ struct World {
   std::deque<std::string> save_queue;                    // Short names of pools.
   std::set<std::pair<absl::Duration, std::string>> due;  // Of each pool; short names.
   // What the next snapshot differs in; short names, also of pools that are gone.
-  std::set<std::string> changed_pools;
+  PoolIds changed_pools;
   bool dnas_dirty = true;
   bool daemon_changed = true;  // The daemon's own conditions.
 };
