@@ -54,6 +54,8 @@ class Engine final : public Forecaster {
   // Memory of everything that it holds between calls.
   int64_t StateBytes() const;
   absl::Status Restore(std::string_view saved) override;
+  std::string SaveFits() const override;
+  void RestoreFits(std::string_view saved) override;
 
  private:
   void PushStep(int64_t index, double value);
@@ -95,6 +97,9 @@ class Engine final : public Forecaster {
   int64_t CellOf(int64_t index) const {
     return shape_.Cell(clock_.Seconds(index * shape_.step_seconds));
   }
+
+  // The fit of the history before the cell `end`. Null: none such counts or is due.
+  MadeFit* FitEndingAt(int64_t end);
 
   // Into a new object only. False: not from Save, or for other options.
   bool Load(SavedReader& reader);

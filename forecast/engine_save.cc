@@ -5,7 +5,10 @@
 //   u8 started, i64 last step index, i64 its cell, i64 steps missing up to it
 //   i64 first cell of the history, u32 cells, per cell f32 value or stand-in, u8 per 8 cells:
 //   missing the state of FitSchedule the state of FineTail, where there is one u64 checksum
-// Models are not saved: they follow from the history up to the cells of their fits.
+// Models are not part of it: they follow from the history up to the cells of their fits. SaveFits
+// saves them apart:
+//   u32 magic, u32 version, i64 the history's end, per fit i64 the cell that it ends before,
+//   Model::Save; u64 checksum
 #include <cmath>
 #include <utility>
 
@@ -16,6 +19,8 @@ namespace {
 
 constexpr uint32_t kMagic = 0x464d5353;  // "SSMF"
 constexpr uint32_t kVersion = 3;
+constexpr uint32_t kFitsMagic = 0x46535353;  // "SSSF"
+constexpr uint32_t kFitsVersion = 1;
 constexpr int kBitsPerByte = 8;
 constexpr float kSavedValueMax = 1.1e30F;
 
@@ -108,6 +113,40 @@ bool Engine::Load(SavedReader& reader) {
     schedule_.Shift(shift);
   }
   return true;
+}
+
+Engine::MadeFit* Engine::FitEndingAt(int64_t end) {
+  if (schedule_.counting() == end) return &counting_;
+  return schedule_.due() == end ? &due_ : nullptr;
+}
+
+std::string Engine::SaveFits() const {
+  SavedWriter writer;
+  writer.U32(kFitsMagic);
+  writer.U32(kFitsVersion);
+  writer.I64(history_.next());
+  const auto save = [&](const std::optional<int64_t>& end, const MadeFit& fit) {
+    if (!end.has_value() || fit.model == nullptr) return;
+    writer.I64(*end);
+    fit.model->Save(writer);
+  };
+  save(schedule_.counting(), counting_);
+  save(schedule_.due(), due_);
+  return std::move(writer).Finish();
+}
+
+void Engine::RestoreFits(std::string_view saved) {
+  SavedReader reader(saved);
+  if (reader.U32() != kFitsMagic || reader.U32() != kFitsVersion) return;
+  if (reader.I64() != history_.next()) return;  // Of other cells, as in another time zone.
+  while (reader.ok() && reader.remaining() > 0) {
+    const int64_t end = reader.I64();
+    MadeFit* fit = reader.ok() ? FitEndingAt(end) : nullptr;
+    if (fit == nullptr || fit->made) return;
+    fit->model = Model::Load(reader, shape_, history_, end);
+    fit->made = fit->model != nullptr;
+    if (!fit->made) return;
+  }
 }
 
 absl::Status Engine::Restore(std::string_view saved) {

@@ -127,6 +127,13 @@ class Forecaster {
 
   // kInvalidArgument: not from Save, or for other options; nothing is changed then.
   virtual absl::Status Restore(std::string_view saved) = 0;
+
+  // The fits that are made, as bytes for RestoreFits after a Restore of what Save gave at the same
+  // instant. They follow from what is saved, so whoever lacks them only makes them again: that
+  // takes longer than all the rest of a restart.
+  virtual std::string SaveFits() const { return ""; }
+  // What is not from SaveFits, or of other fits than are due or count, is passed over.
+  virtual void RestoreFits(std::string_view /*saved*/) {}
 };
 
 inline absl::StatusOr<std::vector<std::vector<double>>> Forecaster::ForecastAt(

@@ -66,7 +66,8 @@ DayTypes TypesOf(const Shape& shape, const Series& series, int64_t first, int64_
 Model::Model(const Shape& shape, const Profiles::Setup& setup, float unit)
     : shape_(shape), unit_(unit), next_(setup.first), profiles_(setup), knots_(shape.horizon) {}
 
-std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, int64_t end) {
+std::unique_ptr<Model> Model::Begin(const Shape& shape, const History& history, int64_t end,
+                                    SlotQuantiles::Input& input) {
   const int64_t first = std::max(history.first(), end - shape.window);
   int64_t present = 0;
   double sum = 0;
@@ -96,18 +97,35 @@ std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, in
       SpreadOf(first, end, [&](int64_t t) { return std::log(series(t) + kLogOffset); });
   model->constant_ = kConstantPart * (static_cast<float>(all.deviation) + 1e-9F);
   model->log_constant_ = kConstantPart * (static_cast<float>(logs.deviation) + 1e-9F);
+  input = {.shape = &model->shape_, .series = series, .first = first, .end = end, .types = types};
+  return model;
+}
+
+std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, int64_t end) {
+  SlotQuantiles::Input input{};
+  std::unique_ptr<Model> model = Begin(shape, history, end, input);
+  if (model == nullptr) return nullptr;
   const BackTest test = RunBackTest({.shape = &shape,
-                                     .series = series,
-                                     .first = first,
+                                     .series = input.series,
+                                     .first = input.first,
                                      .end = end,
                                      .constant = model->constant_,
                                      .log_constant = model->log_constant_},
                                     model->profiles_);
   if (test.rows() == 0) return nullptr;  // All that it could be judged by is missing.
   model->next_ = end;
-  model->LearnExperts(
-      test,
-      {.shape = &model->shape_, .series = series, .first = first, .end = end, .types = types});
+  model->LearnExperts(test, input);
+  return model;
+}
+
+std::unique_ptr<Model> Model::Load(SavedReader& reader, const Shape& shape, const History& history,
+                                   int64_t end) {
+  SlotQuantiles::Input input{};
+  std::unique_ptr<Model> model = Begin(shape, history, end, input);
+  if (model == nullptr || !model->LoadLearned(reader)) return nullptr;
+  for (int64_t t = input.first; t < end; ++t) model->profiles_.Push(input.series, t);
+  model->next_ = end;
+  model->slots_.emplace(input);
   return model;
 }
 

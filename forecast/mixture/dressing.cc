@@ -143,6 +143,35 @@ int64_t LeadKnots::Bytes() const {
   return static_cast<int64_t>(sizeof(int) * leads_.size() + sizeof(float) * places_.size());
 }
 
+void Dressing::Save(SavedWriter& writer) const {
+  for (const auto& scale : scale_) {
+    for (const float value : scale) writer.F32(value);
+  }
+  for (const float value : growth_) writer.F32(value);
+  for (const LevelArray& shape : shape_) {
+    for (const float value : shape) writer.F32(value);
+  }
+}
+
+std::optional<Dressing> Dressing::Load(SavedReader& reader, int day) {
+  Dressing loaded;
+  bool finite = true;
+  const auto take = [&](auto& values) {
+    for (float& value : values) {
+      value = reader.F32();
+      finite &= std::isfinite(value);
+    }
+  };
+  for (auto& scale : loaded.scale_) {
+    scale.resize(static_cast<size_t>(day));
+    take(scale);
+  }
+  take(loaded.growth_);
+  for (LevelArray& shape : loaded.shape_) take(shape);
+  if (!reader.ok() || !finite) return std::nullopt;
+  return loaded;
+}
+
 Dressing::Dressing(const BackTest& test, const LeadKnots& knots, const Eigen::VectorXf& residual) {
   LearnScale(test, residual);
   Eigen::VectorXf relative(test.rows());

@@ -4,9 +4,11 @@
 #include <Eigen/Core>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "forecast/mixture/back_test.h"
+#include "forecast/saved_bytes.h"
 
 namespace shadow {
 
@@ -52,7 +54,13 @@ class Dressing {
 
   int64_t Bytes() const;
 
+  void Save(SavedWriter& writer) const;
+  // Of days of `day` cells. Unset: not from Save.
+  static std::optional<Dressing> Load(SavedReader& reader, int day);
+
  private:
+  Dressing() = default;
+
   void LearnScale(const BackTest& test, const Eigen::VectorXf& residual);
   void LearnGrowth(const BackTest& test, const std::vector<int>& knots,
                    const Eigen::VectorXf& relative);

@@ -24,6 +24,58 @@ TEST_CASE("a restored forecaster forecasts the same, now and later") {
   CHECK(restored->Save() == original->Save());
 }
 
+// As a daemon has it between two fits: all that are due are made.
+std::unique_ptr<Forecaster> WithFits(int64_t steps) {
+  auto forecaster = MakeForecaster(kOptions);
+  for (int64_t i = 0; i < steps; ++i) {
+    REQUIRE(forecaster->Update(StepTime(i), Daily(i)).ok());
+    while (forecaster->Fit()) {
+    }
+  }
+  return forecaster;
+}
+
+TEST_CASE("fits that are restored are not made again, and forecast the same") {
+  for (const int64_t steps : {int64_t{5 * kDay + 17}, int64_t{40 * kDay + 5}}) {
+    const auto original = WithFits(steps);
+    auto restored = MakeForecaster(kOptions);
+    REQUIRE(restored->Restore(original->Save()).ok());
+    REQUIRE(restored->FitDue());
+    restored->RestoreFits(original->SaveFits());
+    CHECK_FALSE(restored->FitDue());
+    CHECK_FALSE(restored->AwaitsFit(restored->LastStep()));
+    CHECK(*restored->Forecast(300, kSavedQuantiles) == *original->Forecast(300, kSavedQuantiles));
+    CHECK(restored->Trust().reason == original->Trust().reason);
+    for (int64_t i = steps; i < steps + 30; ++i) {
+      REQUIRE(original->Update(StepTime(i), Daily(i)).ok());
+      REQUIRE(restored->Update(StepTime(i), Daily(i)).ok());
+      REQUIRE(*restored->Forecast(20, kSavedQuantiles) == *original->Forecast(20, kSavedQuantiles));
+    }
+    CHECK(restored->SaveFits() == original->SaveFits());
+  }
+}
+
+TEST_CASE("fits that are damaged or of another time are made again") {
+  constexpr int64_t kSteps = 6 * kDay;
+  const auto original = WithFits(kSteps);
+  const std::string fits = original->SaveFits();
+  std::vector<std::string> bad = {"",
+                                  "x",
+                                  fits + "x",
+                                  WithFits(kSteps - 1)->SaveFits(),
+                                  WithFits(kSteps + kDay)->SaveFits(),
+                                  MakeForecaster(kOptions)->SaveFits()};
+  for (size_t cut = 1; cut < fits.size(); cut += fits.size() / 16)
+    bad.push_back(fits.substr(0, cut));
+  for (const std::string& bytes : bad) {
+    auto restored = MakeForecaster(kOptions);
+    REQUIRE(restored->Restore(original->Save()).ok());
+    restored->RestoreFits(bytes);
+    CHECK(restored->FitDue());
+    CHECK(*restored->Forecast(50, kSavedQuantiles) == *original->Forecast(50, kSavedQuantiles));
+  }
+}
+
 TEST_CASE("what is not from Save is refused and changes nothing") {
   const auto forecaster = Fed(3 * kDay, Daily);
   const auto before = *forecaster->Forecast(50, kSavedQuantiles);

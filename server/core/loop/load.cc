@@ -1,4 +1,8 @@
 // ControlLoop::Load and its replay: from what the store holds to the world.
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/leads/pool_leads.h"
@@ -126,6 +130,7 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   for (auto& [id, pool] : world_.pools) {
     if (options_.make_forecaster) pool.forecaster = options_.make_forecaster(*pool.spec);
   }
+  std::vector<std::pair<Forecaster*, const std::string*>> restores;
   for (const auto& record : contents.forecasters()) {
     const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
     if (pool == world_.pools.end()) continue;
@@ -134,7 +139,10 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
     absl::Status restored = entry.capacity->Restore(record.capacity());
     const bool began = restored.ok();
     if (began) restored = entry.forecaster->Restore(record.state());
-    if (restored.ok()) continue;
+    if (restored.ok()) {
+      restores.emplace_back(entry.forecaster.get(), &record.fits());
+      continue;
+    }
     AddFinding(record.pool(),
                absl::StrCat("its saved forecast cannot be used and was dropped; the pool learns "
                             "again from its samples: ",
@@ -143,6 +151,8 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
     entry.capacity.reset();
     OpenForecasts(entry);
   }
+  options_.parallel_for(restores.size(),
+                        [&](size_t i) { restores[i].first->RestoreFits(*restores[i].second); });
   return absl::OkStatus();
 }
 

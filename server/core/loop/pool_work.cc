@@ -51,6 +51,7 @@ void Save(Changes& changes, std::span<PoolEntry* const> pools, const ParallelFor
     records[i]->set_pool(pools[i]->record.pool().name());
     records[i]->set_state(pools[i]->forecaster->Save());
     records[i]->set_capacity(pools[i]->capacity->Save());
+    records[i]->set_fits(pools[i]->forecaster->SaveFits());
   });
   for (PoolEntry* pool : pools) {
     if (pool->record.planner().late_steps().empty()) continue;
