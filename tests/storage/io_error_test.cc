@@ -30,7 +30,9 @@ constexpr Refusal kRefusals[] = {
 };
 
 // Errors that are the disk's, not damage: the daemon is started again, nobody restores a backup.
-bool IsDiskError(const absl::Status& status) { return absl::IsUnavailable(status); }
+bool IsDiskError(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+}
 
 // A directory of which a copy is kept in memory, to begin each time with the same.
 class Beginning {
@@ -74,7 +76,7 @@ v1::WriteBatch Import() {
 // Opens, writes, reads and closes it. All errors must be the disk's.
 Life Live(const std::string& directory, int64_t first) {
   Life life;
-  const auto opened = Store::Open(directory, {.boot_id = "boot"});
+  const auto opened = Store::Open(directory, Impatient());
   if (!opened.ok()) {
     INFO(opened.status());
     CHECK(IsDiskError(opened.status()));
@@ -177,7 +179,7 @@ TEST_CASE("a disk error at any call of a migration leaves the old version or the
   const Refusal refusal = GENERATE(from_range(std::begin(kRefusals), std::end(kRefusals)));
   RefuseEach(refusal, [&](FaultyDisk& disk) {
     const std::string& directory = beginning.Again();
-    const absl::Status status = Store::Open(directory, {.boot_id = "boot"}).status();
+    const absl::Status status = Store::Open(directory, Impatient()).status();
     INFO(status);
     CHECK((status.ok() || IsDiskError(status)));
     const bool refused = disk.refused() > 0;

@@ -11,6 +11,14 @@
 
 namespace shadow {
 
+// Of a store whose disk fails: it answers at once, where the daemon's would try again for a while.
+inline Store::Options Impatient() {
+  Store::Options options;
+  options.boot_id = "boot";
+  options.error_patience = absl::ZeroDuration();
+  return options;
+}
+
 inline v1::WriteBatch NumberedBatch(int64_t number) {
   v1::WriteBatch batch;
   AddEvent(batch, number, "pools/web");

@@ -51,10 +51,10 @@ class PowerCuts {
     last_ = 0;
     if (Draw(2) == 0) {
       disk_.CutPowerAfter(1 + Draw(40));
-      Store::Open(directory_->path(), {.boot_id = "boot"}).status().IgnoreError();
+      Store::Open(directory_->path(), Impatient()).status().IgnoreError();
       disk_.RestorePower(random_);
     }
-    store_ = OpenStore(directory_->path());
+    store_ = OpenStore(directory_->path(), Impatient());
   }
 
   // False: the store is refused from now on.
@@ -62,7 +62,7 @@ class PowerCuts {
     if (Draw(4) == 0) {  // While it is closed and opened.
       disk_.CutPowerAfter(1 + Draw(60));
       store_.reset();
-      auto opened = Store::Open(directory_->path(), {.boot_id = "boot"});
+      auto opened = Store::Open(directory_->path(), Impatient());
       if (opened.ok()) store_ = *std::move(opened);
     } else {
       disk_.CutPowerAfter(static_cast<int64_t>(
@@ -72,7 +72,7 @@ class PowerCuts {
     store_.reset();
     REQUIRE(disk_.power_is_cut());
     disk_.RestorePower(random_);
-    auto opened = Store::Open(directory_->path(), {.boot_id = "boot"});
+    auto opened = Store::Open(directory_->path(), Impatient());
     if (!opened.ok()) {
       INFO(opened.status());
       CHECK(absl::IsDataLoss(opened.status()));
