@@ -1,14 +1,17 @@
 #include "storage/schema.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "storage/samples/chunk_migration.h"
 
@@ -205,10 +208,23 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenAndMigrate(const std::string& pa
   return connection;
 }
 
+// Whether `found` only says that the disk did not give a page: "Page 7: unable to get the page.
+// error code=266".
+bool PageUnread(const std::string& found) {
+  constexpr std::string_view kCode = "unable to get the page. error code=";
+  const size_t at = found.find(kCode);
+  int code = 0;
+  return at != std::string::npos && absl::SimpleAtoi(found.substr(at + kCode.size()), &code) &&
+         (code & 0xff) == SQLITE_IOERR;
+}
+
 absl::Status QuickCheck(Connection& connection, const std::string& path) {
   const absl::StatusOr<std::string> found = connection.QueryText("PRAGMA quick_check(1)");
   if (!found.ok()) return found.status();
   if (*found == "ok") return absl::OkStatus();
+  if (PageUnread(*found)) {
+    return absl::UnavailableError(absl::StrCat(path, " cannot be read: ", *found));
+  }
   return absl::DataLossError(
       absl::StrCat(path, " is damaged and was left as it is; restore it from a backup: ", *found));
 }
