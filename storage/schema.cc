@@ -271,9 +271,12 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
   if (!Exists(path)) {
     const std::string unfinished = absl::StrCat(path, ".new");
     if (absl::Status status = StartFile(unfinished); !status.ok()) return status;
-    // Closing the connection moves everything from the WAL into the file.
     const absl::Status status = OpenAndMigrate(unfinished, schema).status();
     if (!status.ok()) return status;
+    // Closing the connection has moved everything from the WAL into the file, or the WAL is there.
+    if (const std::string wal = absl::StrCat(unfinished, "-wal"); Exists(wal)) {
+      return absl::UnavailableError(absl::StrCat(wal, " cannot be moved into its database"));
+    }
     if (absl::Status finish = FinishFile(unfinished, path); !finish.ok()) return finish;
   }
   if (chmod(path.c_str(), kFileMode) != 0) return FileError(path, "chmod");
