@@ -34,10 +34,11 @@ bool WriteAt(int fd, const char* data, size_t size, off_t at) {
   return true;
 }
 
-// The first beginning of a line after `from`, or `from` if none begins there before `end`.
-off_t NextLine(int fd, off_t from, off_t end) {
+// The first beginning of a line at or after `from`, or `from` if none begins there before `end`.
+off_t LineFrom(int fd, off_t from, off_t end) {
+  if (from == 0) return from;
   Block block;
-  for (off_t at = from; at < end;) {
+  for (off_t at = from - 1; at < end;) {
     const ssize_t got = ReadAt(fd, block, at, end);
     if (got <= 0) return from;
     if (const void* found = memchr(block.data(), '\n', static_cast<size_t>(got))) {
@@ -55,7 +56,7 @@ off_t CutLog(int fd, off_t max_bytes) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return -1;
   const off_t end = info.st_size;
-  off_t from = NextLine(fd, std::max<off_t>(0, end - max_bytes / 2), end);
+  off_t from = LineFrom(fd, std::max<off_t>(0, end - max_bytes / 2), end);
   off_t kept = 0;
   Block block;
   while (from < end) {
