@@ -28,12 +28,18 @@ void ExpectError(const ProgramResult& result, int exit_code,
   for (const std::string& word : words) CHECK_THAT(result.err, Catch::Contains(word));
 }
 
-// What is there, without what the planner thinks of it.
+// What is there, without what the planner thinks of it: a step may end meanwhile.
 std::string Resources(ShadowWorld& world) {
-  std::string text = ShadowWorld::Must(world.FindPool()).DebugString();
+  using Pools = v1::PoolService::Stub;
+  const auto list =
+      ShadowWorld::Must(DaemonProcess::Call(world.daemon().pools(), &Pools::ListPools, {}));
+  std::string text;
+  for (v1::Pool pool : list.pools()) {
+    pool.clear_conditions();
+    text += pool.DebugString();
+  }
   if (const auto shadow = world.FindShadow()) text += shadow->DebugString();
-  for (const char* group : {"dna", "pool"}) text += Ctl(world, {group, "list", "-o", "json"}).out;
-  return text;
+  return text + Ctl(world, {"dna", "list", "-o", "json"}).out;
 }
 
 WorldOptions Still() { return {.base_instances = 0, .haproxy = false}; }
