@@ -215,7 +215,10 @@ class DaemonProcess {
   // grpc.health.v1.Health/Check of the whole server, by hand: its generated stub is in no package.
   bool Serves() {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(500)));
+    // Without it a call fails at once while there is no connection, and then nobody polls the next
+    // try: gRPC looks at it every 5 s.
+    context.set_wait_for_ready(true);
     // An empty HealthCheckRequest; a response of SERVING is field 1, varint 1.
     grpc::GenericStub stub(channel_);
     grpc::CompletionQueue queue;
