@@ -25,7 +25,7 @@ constexpr int64_t kFieldsMax = 3'000'000;
 // No count of HAProxy's comes near; sums of some of these are far from overflowing.
 constexpr int64_t kCountMax = 1'000'000'000'000'000;
 constexpr int64_t kWeightMax = 256;
-constexpr int64_t kPortMax = 65535;
+constexpr int64_t kServerPortMax = 65535;
 
 absl::Status Malformed(std::string_view reply) {
   return absl::InternalError("unexpected reply from HAProxy: " + QuoteReply(reply));
@@ -171,7 +171,7 @@ absl::StatusOr<std::vector<HaproxyServer>> ParseServersState(std::string_view re
     const auto weight = table->Number(row, "srv_uweight");
     const std::string_view name = table->Text(row, "srv_name");
     if (!admin || !state || !IsWithin(weight, kWeightMax) || name.empty()) return Malformed(reply);
-    if (!IsWithin(table->Number(row, "srv_port"), kPortMax)) return Malformed(reply);
+    if (!IsWithin(table->Number(row, "srv_port"), kServerPortMax)) return Malformed(reply);
     HaproxyServer server;
     server.name = name;
     server.address = JoinAddress(table->Text(row, "srv_addr"), table->Text(row, "srv_port"));

@@ -58,7 +58,7 @@ absl::Status Explain(const ChildFailure& failure, const SpawnPlan& plan) {
     case ChildStep::kUser:
       return fail("dna.security.user",
                   absl::StrCat("cannot become uid ", plan.credentials.uid, ": ", reason));
-    case ChildStep::kCapabilities:
+    case ChildStep::kDropCapabilities:
       return fail("dna.security.capabilities", absl::StrCat("cannot set them: ", reason));
     case ChildStep::kNoNewPrivileges:
       return fail("dna.security.no_new_privileges", absl::StrCat("cannot set it: ", reason));

@@ -126,7 +126,7 @@ void SetCapabilities(CapabilityMask wanted) {
     const auto bits = static_cast<__u32>(wanted >> (32 * half));
     data[half].effective = data[half].permitted = data[half].inheritable = bits;
   }
-  if (syscall(SYS_capset, &header, data) != 0) Fail(ChildStep::kCapabilities);
+  if (syscall(SYS_capset, &header, data) != 0) Fail(ChildStep::kDropCapabilities);
 }
 
 // The system calls themselves: glibc's functions would speak to threads that are not here.
@@ -136,7 +136,7 @@ void BecomeUser(const ChildSetup& setup) {
   if (Has(setup.own_capabilities, CAP_SETPCAP)) {
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
       if (Has(wanted.capabilities, capability)) continue;
-      if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) Fail(ChildStep::kCapabilities);
+      if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) Fail(ChildStep::kDropCapabilities);
     }
   }
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -153,7 +153,7 @@ void BecomeUser(const ChildSetup& setup) {
   for (int capability = 0; capability < 64; ++capability) {
     if (!Has(wanted.capabilities, capability)) continue;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) {
-      Fail(ChildStep::kCapabilities);
+      Fail(ChildStep::kDropCapabilities);
     }
   }
 }

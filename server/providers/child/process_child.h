@@ -14,7 +14,7 @@ enum class ChildStep {
   kSession,
   kLimit,
   kUser,
-  kCapabilities,
+  kDropCapabilities,
   kNoNewPrivileges,
   kDirectory,
   kExec
