@@ -75,6 +75,7 @@ class Killing {
  private:
   // Every process has its instance, and every instance its process.
   void Settle() {
+    world_.WaitForBase();  // Else the last one that serves may be the next to die.
     const bool settled =
         PollUntil(ShadowWorld::kPatience, [this] { return world_.Mismatch().empty(); });
     INFO("round " << rounds_ << ": " << world_.Mismatch());
