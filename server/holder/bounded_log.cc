@@ -14,7 +14,7 @@ namespace {
 using Block = std::array<char, 4096>;
 
 ssize_t ReadAt(int fd, Block& block, off_t from, off_t end) {
-  const auto wanted = static_cast<size_t>(std::min<off_t>(block.size(), end - from));
+  const auto wanted = static_cast<size_t>(std::min(off_t{sizeof(block)}, end - from));
   ssize_t got = 0;
   while ((got = pread(fd, block.data(), wanted, from)) < 0 && errno == EINTR) {
   }

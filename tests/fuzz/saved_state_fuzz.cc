@@ -99,7 +99,7 @@ void GoOnPlanning(const std::string& state) {
 
 // The first byte: whose state, and whether the rest is it or edits of a true one.
 void Fuzz(std::string_view bytes) {
-  static const Saved saved = Learned();
+  static const Saved kSaved = Learned();
   if (bytes.empty()) return;
   const int kind = bytes.front() & 3;
   bytes.remove_prefix(1);
@@ -107,11 +107,11 @@ void Fuzz(std::string_view bytes) {
     case 0:
       return GoOn(WithChecksum(bytes));
     case 1:
-      return GoOn(Edited(saved.forecaster, bytes));
+      return GoOn(Edited(kSaved.forecaster, bytes));
     case 2:
       return GoOnPlanning(WithChecksum(bytes));
     default:
-      return GoOnPlanning(Edited(saved.plan, bytes));
+      return GoOnPlanning(Edited(kSaved.plan, bytes));
   }
 }
 

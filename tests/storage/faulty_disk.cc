@@ -97,7 +97,7 @@ void Put(std::string& content, int64_t offset, std::string_view bytes) {
 }  // namespace
 
 const sqlite3_io_methods& FaultyFile::Methods() {
-  static const sqlite3_io_methods methods = [] {
+  static const sqlite3_io_methods kMethods = [] {
     sqlite3_io_methods made{};
     made.iVersion = 2;  // With shared memory for the WAL; without memory maps.
     made.xClose = Close;
@@ -136,7 +136,7 @@ const sqlite3_io_methods& FaultyFile::Methods() {
     };
     return made;
   }();
-  return methods;
+  return kMethods;
 }
 
 FaultyDisk::FaultyDisk() : below_(sqlite3_vfs_find(nullptr)), vfs_(*below_) {
