@@ -140,7 +140,7 @@ void Report(Planned& planned, int pools, int steps) {
 
 // Stored, and not planned by.
 void AddLastStep(const std::string& directory, const LearnedState& state) {
-  auto store = Store::Open(directory, {});
+  auto store = Store::Open(directory, {.adopt_copy = true});
   Insist(store.status());
   v1::WriteBatch batch;
   for (int i = 0; i < state.pools; ++i) {
