@@ -6,21 +6,11 @@
 
 #include "storage/store.h"
 #include "tests/storage/child_process.h"
+#include "tests/storage/numbered_batches.h"
 #include "tests/storage/temp_directory.h"
 
 namespace shadow {
 namespace {
-
-v1::WriteBatch Numbered(int64_t number) {
-  v1::WriteBatch batch;
-  AddEvent(batch, number, "pools/web");
-  AddDecision(batch, number, "pools/web");
-  batch.add_put_pools()->mutable_pool()->set_name("pools/p" + std::to_string(number));
-  batch.add_requests()->set_request_id(std::to_string(number));
-  batch.add_samples()->set_pool("pools/web");
-  AddSample(*batch.mutable_samples(0), number, 1);
-  return batch;
-}
 
 // Commits numbered batches until it is killed, and reports each that was acknowledged.
 int WriteForEver(const std::string& directory, int fd) {
@@ -34,11 +24,11 @@ int WriteForEver(const std::string& directory, int fd) {
       if (!status.ok() || !ChildProcess::Report(fd, number)) failed = true;
     };
     if (number % 32 != 0) {
-      (*store)->Commit(Numbered(number), report);
+      (*store)->Commit(NumberedBatch(number), report);
       continue;
     }
     std::promise<void> done;  // Keeps the queue short.
-    (*store)->Commit(Numbered(number), [&](const absl::Status& status) {
+    (*store)->Commit(NumberedBatch(number), [&](const absl::Status& status) {
       report(status);
       done.set_value();
     });
