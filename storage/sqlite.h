@@ -96,7 +96,7 @@ class Connection {
   absl::Status OwnCheckpoints();
   int64_t wal_bytes() const { return wal_pages_ * page_bytes_; }
 
-  // Of the WAL's file, which keeps its size when it begins anew; 0: there is none.
+  // Of the WAL's file, which keeps its size when it begins anew; 0 without a WAL.
   int64_t wal_file_bytes() const;
 
   // kTruncate that finds readers in its way is no error: wal_bytes() stays.

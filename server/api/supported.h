@@ -1,4 +1,5 @@
-// Whether the daemon's providers can enforce what they are to run, asked before it is stored.
+// Whether the daemon's providers can enforce what a request would have them run. The services ask
+// before they post the request; on gRPC's threads, with the snapshot of that moment.
 #pragma once
 
 #include "absl/status/status.h"
@@ -9,8 +10,8 @@
 
 namespace shadow {
 
-// All return kFailedPrecondition, naming the first field that cannot be enforced. What is malformed
-// or not there is left to the control loop, which refuses it.
+// Both return kFailedPrecondition, naming the first field that cannot be enforced. What is
+// malformed or names nothing is left to the control loop, which refuses it.
 
 // Of `dna`, as it would be stored: the providers of all pools that run it, or any one if none does.
 absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,

@@ -16,7 +16,7 @@ absl::StatusOr<int> OpenLog(const std::string& path);
 
 // For an instance without a holder, which writes the file itself: if it is larger than `max_bytes`,
 // only the last half of that stays, from the beginning of a line. What is written at the same
-// instant may be lost. OK if there is none.
+// instant may be lost. OK if there is no such file.
 absl::Status CapLog(const std::string& path, int64_t max_bytes);
 
 // The last lines that hold anything, at most 3 and 512 bytes, joined by " | "; valid UTF-8 without

@@ -16,7 +16,7 @@ class Ballast {
   // it, and what is not released yet is not lost to it.
   static constexpr int64_t kSliceBytes = 256 << 10;
 
-  // `bytes_max`: of the whole file, a multiple of kSliceBytes; 0: there is none.
+  // `bytes_max`: of the whole file, a multiple of kSliceBytes; 0 for no ballast.
   Ballast(std::string path, int64_t bytes_max);
 
   int64_t bytes() const { return bytes_; }
@@ -26,7 +26,7 @@ class Ballast {
   // Makes it whole. kResourceExhausted: there is no room. Nothing has changed after an error.
   absl::Status Fill();
 
-  // Gives a slice back to the file system. False: there is none left, or it cannot be given back.
+  // Gives a slice back to the file system. False: nothing is left to give, or it failed.
   bool Release();
 
  private:

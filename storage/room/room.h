@@ -53,11 +53,11 @@ class Room {
   // Whether all of the ballast is there.
   bool ballast_is_whole() const;
 
-  // Whether `error`, of a write, is one of a disk without room: it says so, or there is none.
+  // Whether a full disk explains `error`, of a write: the error says so, or nothing is free.
   bool Explains(const absl::Status& error) const;
 
-  // Gives back a slice of the ballast, for a write that is tried again at once. False: none is
-  // left.
+  // Gives back a slice of the ballast, for a write that is tried again at once. False: nothing is
+  // left to give.
   bool Release();
 
   // The same where the disk is full, for a write outside of the store.

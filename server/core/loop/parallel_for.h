@@ -1,4 +1,5 @@
-// How the loop has work done side by side that concerns one pool each.
+// Work on many pools side by side: the loop calls it, whoever runs the loop lends the threads
+// (StepWorkers). A part may touch nothing but its own pool.
 #pragma once
 
 #include <cstddef>

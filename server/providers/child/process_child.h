@@ -30,7 +30,7 @@ struct ChildFailure {
 // What a holder writes to its report pipe: once before it executes its program, and once more if it
 // cannot.
 struct HolderReport {
-  pid_t child = -1;  // The instance's first process; -1: there is none.
+  pid_t child = -1;  // The first process of the instance; -1 before it is forked.
   int error = 0;     // errno
 };
 

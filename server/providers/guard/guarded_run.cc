@@ -52,7 +52,7 @@ absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duratio
     close(output[0]);
     if (output[1] >= 0) close(output[1]);
   };
-  // Only our end is to be non-blocking.
+  // Our end must not block; the instance's may.
   fcntl(output[1], F_SETFL, 0);
   plan.output_fd = output[1];
   plan.guarded = true;

@@ -17,7 +17,7 @@ namespace shadow {
 inline constexpr char kInstanceVariable[] = "SHADOWD_INSTANCE";
 inline constexpr char kStoreVariable[] = "SHADOWD_STORE";
 
-// The entry of `table` that is exactly this process; nullptr if there is none.
+// The entry of `table` that is exactly this process, or nullptr.
 const ProcessStat* FindProcess(const std::vector<ProcessStat>& table, const ProcessId& id);
 
 // The leader, if it is there, be it as a zombie.
