@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "server/api/api_server.h"
 #include "server/balancers/haproxy_balancer.h"
-#include "server/balancers/none_balancer.h"
 #include "server/control_thread.h"
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
@@ -51,18 +50,24 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
                                       const std::string& store_id, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
-  auto process = ProcessProvider::Open({.state_dir = config.state_dir,
-                                        .store_id = store_id,
-                                        .log_max_bytes = config.instance_log_max_bytes,
-                                        .open_files_soft = open_files,
-                                        .make_room = [&room] { return room.ReleaseIfFull(); },
-                                        .clock = clock});
-  if (!process.ok()) return process.status();
-  adapters.providers["process"] = *std::move(process);
+  adapters.providers = std::make_unique<Providers>(
+      [options = ProcessProvider::Options{.state_dir = config.state_dir,
+                                          .store_id = store_id,
+                                          .log_max_bytes = config.instance_log_max_bytes,
+                                          .open_files_soft = open_files,
+                                          .make_room = [&room] { return room.ReleaseIfFull(); },
+                                          .clock = clock}](
+          const v1::Provider& spec) -> absl::StatusOr<std::unique_ptr<Provider>> {
+        if (spec.has_process()) return ProcessProvider::Open(options);
+        return absl::UnimplementedError("this kind of provider is not known");
+      });
+  if (const auto made = adapters.providers->Get(*DefaultProvider()); !made.ok()) {
+    return made.status();
+  }
   adapters.prober = std::make_unique<HttpProber>(clock);
   adapters.make_balancer = [&clock](const v1::Balancer& spec) -> std::unique_ptr<Balancer> {
     if (spec.has_haproxy()) return std::make_unique<HaproxyBalancer>(spec.haproxy(), clock);
-    return std::make_unique<NoneBalancer>();
+    return nullptr;
   };
   adapters.make_usage_source =
       [&clock](const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
@@ -128,15 +133,16 @@ void ReloadAndTell(House& house) {
 
 // Whether what lives is no newer than the store; or, if a person says so, ends what is. A provider
 // that does not answer only gets a warning.
-absl::Status CheckProviders(const Config& config, const Adapters& adapters, int64_t revision,
-                            Clock& clock) {
-  for (const auto& [name, provider] : adapters.providers) {
-    absl::Status ahead = config.end_unknown ? EndThoseAhead(*provider, revision, clock)
-                                            : CheckNoneAhead(*provider, revision);
-    if (absl::IsDataLoss(ahead) || (config.end_unknown && !ahead.ok())) return ahead;
-    if (!ahead.ok()) {
-      spdlog::warn("provider {} does not list its instances: {}", name, ahead.ToString());
-    }
+absl::Status CheckProvider(const Config& config, Adapters& adapters, int64_t revision,
+                           Clock& clock) {
+  const std::shared_ptr<const CompiledProvider> named = DefaultProvider();
+  const absl::StatusOr<Provider*> provider = adapters.providers->Get(*named);
+  if (!provider.ok()) return provider.status();
+  absl::Status ahead = config.end_unknown ? EndThoseAhead(**provider, revision, clock)
+                                          : CheckNoneAhead(**provider, revision);
+  if (absl::IsDataLoss(ahead) || config.end_unknown) return ahead;
+  if (!ahead.ok()) {
+    spdlog::warn("provider {} does not list its instances: {}", named->key, ahead.ToString());
   }
   return absl::OkStatus();
 }
@@ -206,7 +212,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
       MakeAdapters(config, open_files, contents->store_id(), **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
-  absl::Status status = CheckProviders(config, *adapters, contents->last_revision(), clock);
+  absl::Status status = CheckProvider(config, *adapters, contents->last_revision(), clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(

@@ -30,8 +30,8 @@ void LogEffect(const Effect& effect, absl::Duration took, const absl::Status& st
   if (!spdlog::should_log(spdlog::level::debug)) return;
   const std::string& of =
       effect.instance.name.empty() && effect.pool ? effect.pool->pool.name() : effect.instance.name;
-  spdlog::debug("{}: {} took {}: {}", of.empty() ? effect.provider : of, KindName(effect.kind),
-                absl::FormatDuration(took), status.ToString());
+  spdlog::debug("{}: {} took {}: {}", of.empty() && effect.provider ? effect.provider->key : of,
+                KindName(effect.kind), absl::FormatDuration(took), status.ToString());
 }
 
 }  // namespace
@@ -77,9 +77,18 @@ void EffectRunner::Cancel(uint64_t id) {
   calls_.Cancel(id);
 }
 
-Provider* EffectRunner::ProviderOf(const Effect& effect) const {
-  const auto found = adapters_.providers.find(effect.provider);
-  return found == adapters_.providers.end() ? nullptr : found->second.get();
+Provider* EffectRunner::ProviderOf(const Effect& effect) {
+  const auto provider = adapters_.providers->Get(*effect.provider);
+  if (provider.ok()) return *provider;
+  EffectResult result;
+  result.id = effect.id;
+  result.status = provider.status();
+  done_(std::move(result));
+  return nullptr;
+}
+
+absl::Duration EffectRunner::TimeLimit(const Effect& effect) const {
+  return options_.call_time_limit + effect.provider->traits.call_time - kPromise;
 }
 
 void EffectRunner::Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams,
@@ -96,34 +105,36 @@ void EffectRunner::Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams
 }
 
 void EffectRunner::CallProvider(Effect effect) {
+  const Seams seams{.provider = ProviderOf(effect)};
+  if (seams.provider == nullptr) return;
   const bool list = effect.kind == Effect::Kind::kListInstances;
   Lanes::Job job{
-      .lane = absl::StrCat(list ? "instance list of provider " : "provider ", effect.provider),
+      .lane = absl::StrCat(list ? "instance list of provider " : "provider ", effect.provider->key),
       .subject = effect.instance.id,
       .in_flight_max = list ? 1 : options_.provider_calls_max,
-      .time_limit = options_.call_time_limit};
-  const Seams seams{.provider = ProviderOf(effect)};
+      .time_limit = TimeLimit(effect)};
   Call(calls_, std::move(job), std::move(effect), seams, nullptr);
 }
 
 void EffectRunner::Probe(Effect effect) {
+  const Seams seams{.provider = ProviderOf(effect), .prober = adapters_.prober.get()};
+  if (seams.provider == nullptr) return;
   const bool warm_up = effect.kind == Effect::Kind::kWarmUp;
   const CompiledDna& dna = *effect.instance.dna;
-  Lanes::Job job{
-      .lane = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
-                           effect.instance.shadow.empty() ? "the base" : "the shadows",
-                           " of pools/", effect.instance.pool),
-      .in_flight_max = kProbesMax,
-      .time_limit = options_.call_time_limit + (warm_up ? WarmUpMost(dna) : dna.ready_timeout)};
-  const Seams seams{.provider = ProviderOf(effect), .prober = adapters_.prober.get()};
+  Lanes::Job job{.lane = absl::StrCat(warm_up ? "warm-ups of " : "ready checks of ",
+                                      effect.instance.shadow.empty() ? "the base" : "the shadows",
+                                      " of pools/", effect.instance.pool),
+                 .in_flight_max = kProbesMax,
+                 .time_limit = TimeLimit(effect) + (warm_up ? WarmUpMost(dna) : dna.ready_timeout)};
   Call(probes_, std::move(job), std::move(effect), seams, nullptr);
 }
 
 void EffectRunner::CallBalancer(Effect effect) {
   std::shared_ptr<Balancer> balancer = AdaptersOf(effect).balancer;
   const Seams seams{.balancer = balancer.get()};
-  Lanes::Job job{.lane = absl::StrCat("balancer ", balancer->peer()),
-                 .subject = effect.instance.id,
+  const bool assign = effect.kind == Effect::Kind::kAssign;
+  Lanes::Job job{.lane = absl::StrCat("balancer ", balancer ? balancer->peer() : "nobody"),
+                 .subject = assign ? effect.pool->pool.name() : "",
                  .in_flight_max = kBalancerCallsMax,
                  .time_limit = options_.call_time_limit};
   Call(calls_, std::move(job), std::move(effect), seams, std::move(balancer));

@@ -7,28 +7,13 @@
 #include <mutex>
 #include <string>
 
+#include "server/adapters.h"
 #include "server/core/clock.h"
 #include "server/core/effects/carry_out.h"
-#include "server/core/loop/learning/backfill.h"
 #include "server/workers/background_workers.h"
 #include "server/workers/lanes.h"
 
 namespace shadow {
-
-// What the seams are made of here; filled by daemon.cc.
-struct Adapters {
-  std::map<std::string, std::unique_ptr<Provider>> providers;  // By the name that pools use.
-  std::unique_ptr<Prober> prober;
-  std::function<std::unique_ptr<Balancer>(const v1::Balancer&)> make_balancer;
-  // nullptr: this kind is not polled.
-  std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
-  // Scores `pool`, which is shown with its leads, and calls `done` with what came of it, on another
-  // thread or at once. Returns at once. kFailedPrecondition: too little history. kCancelled: it
-  // gave way to other work.
-  using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
-  std::function<void(const v1::Pool& pool, Scored done)> score;
-  ReadSamples read_samples;  // Of the store.
-};
 
 // Thread-safe. What is under way is bounded by the control loop: one effect for each instance and a
 // few for each pool.
@@ -39,12 +24,14 @@ class EffectRunner {
   static constexpr int kUsageCallsMax = 2;
   // A pool has four lanes of probes: checks and warm-ups, of the base and of its shadows.
   static constexpr int kProbesMax = 8;
-  // The seams promise 2 s (a probe, beyond its DNA's timeout): who takes this long has broken that.
+  // The seams promise 2 s (a provider what its traits say, a probe that much beyond its DNA's
+  // timeout): who takes 8 s longer has broken that.
+  static constexpr absl::Duration kPromise = absl::Seconds(2);
   static constexpr absl::Duration kCallTimeLimit = absl::Seconds(10);
 
   struct Options {
     int provider_calls_max = 8;  // At one time, of each provider; a list has a lane of its own.
-    absl::Duration call_time_limit = kCallTimeLimit;
+    absl::Duration call_time_limit = kCallTimeLimit;  // Of a provider by its traits.
   };
 
   // `adapters` and `clock` must outlive it. `done` is called once for each effect that Stop does
@@ -88,7 +75,9 @@ class EffectRunner {
   void Score(const Effect& effect);
   void Fit(const Effect& effect);
   void Learn(const Effect& effect);
-  Provider* ProviderOf(const Effect& effect) const;
+  // nullptr: it cannot be made, and the effect has its result.
+  Provider* ProviderOf(const Effect& effect);
+  absl::Duration TimeLimit(const Effect& effect) const;
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;

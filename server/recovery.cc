@@ -97,7 +97,7 @@ absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock) {
       spdlog::warn("instance {} is ended: the store has no record of it", id);
       InstanceSpec instance;
       instance.id = id;
-      absl::Status status = provider.Destroy(instance, Provider::Stop::kForce);
+      absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);
       if (!status.ok()) return status;
     }
     if (clock.Now().mono >= deadline) {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "storage/pool_migration.h"
 #include "storage/samples/chunk_migration.h"
 
 namespace shadow::storage {
@@ -56,6 +57,7 @@ INSERT INTO meta(key, value)
     '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex, 18, 3) || '-' || substr(hex, 21, 12)
   FROM (SELECT lower(hex(randomblob(16))) AS hex);
 )sql"},
+    {"", DropProviderNames},
 };
 
 // `samples` holds what is not in a chunk yet. In the order of time, for a tick of all pools is next

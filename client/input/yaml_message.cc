@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/input/yaml_scalar.h"
 #include "client/text.h"
 
@@ -79,6 +80,11 @@ const char* KindOf(const YAML::Node& node) {
   if (node.IsMap()) return "a map";
   if (node.IsSequence()) return "a list";
   return node.IsNull() ? "nothing" : "a single value";
+}
+
+// A message that is one of several kinds, and nothing beside.
+bool IsChoice(const Descriptor& type) {
+  return type.real_oneof_decl_count() == 1 && type.oneof_decl(0)->field_count() == type.field_count();
 }
 
 }  // namespace
@@ -211,6 +217,21 @@ absl::Status YamlReader::SetValue(const YAML::Node& node, const std::string& pat
   return set.ok() ? set : Error(node.Mark(), path, std::string(set.message()));
 }
 
+absl::Status YamlReader::Choose(const YAML::Node& node, const std::string& path,
+                                Message& message) {
+  const Descriptor& type = *message.GetDescriptor();
+  const FieldDescriptor* kind = FindField(type, node.Scalar());
+  if (kind == nullptr || kind->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+    std::vector<std::string> known;
+    for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
+    return Error(node.Mark(), path,
+                 absl::StrCat("\"", PrintableText(node.Scalar()),
+                              "\" is not known; known: ", absl::StrJoin(known, ", ")));
+  }
+  message.GetReflection()->MutableMessage(&message, kind);
+  return absl::OkStatus();
+}
+
 absl::Status YamlReader::FillSubmessage(const YAML::Node& node, const std::string& path,
                                         Message& message) {
   if (node.IsScalar()) {
@@ -224,6 +245,7 @@ absl::Status YamlReader::FillSubmessage(const YAML::Node& node, const std::strin
     if (!absl::IsUnimplemented(set)) {
       return Error(node.Mark(), path, std::string(set.message()));
     }
+    if (IsChoice(*message.GetDescriptor())) return Choose(node, path, message);
   } else if (absl::Status set = SetTime("0", message); set.ok()) {
     return Error(node.Mark(), path, absl::StrCat("wanted a single value, found ", KindOf(node)));
   }

@@ -51,6 +51,9 @@ class YamlReader {
   absl::Status SetValue(const YAML::Node& node, const std::string& path,
                         const google::protobuf::FieldDescriptor& field,
                         google::protobuf::Message& message);
+  // `provider: process`: the kind with its defaults.
+  absl::Status Choose(const YAML::Node& node, const std::string& path,
+                      google::protobuf::Message& message);
   absl::Status FillSubmessage(const YAML::Node& node, const std::string& path,
                               google::protobuf::Message& message);
 

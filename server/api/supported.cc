@@ -8,20 +8,11 @@
 namespace shadow {
 namespace {
 
-absl::Status AnySupports(const Adapters& adapters, const CompiledDna& dna) {
-  absl::Status refusal;
-  for (const auto& [name, provider] : adapters.providers) {
-    const absl::Status supported = provider->Supports(dna);
-    if (supported.ok()) return supported;
-    refusal.Update(supported);
-  }
-  return refusal;
-}
-
-absl::Status ProviderSupports(const Adapters& adapters, const std::string& name,
+// A provider that cannot be made now refuses nothing: the pool's condition tells.
+absl::Status ProviderSupports(const Adapters& adapters, const CompiledProvider& provider,
                               const CompiledDna& dna) {
-  const auto provider = adapters.providers.find(name);
-  return provider == adapters.providers.end() ? absl::OkStatus() : provider->second->Supports(dna);
+  const absl::StatusOr<Provider*> made = adapters.providers->Get(provider);
+  return made.ok() ? (*made)->Supports(dna) : absl::OkStatus();
 }
 
 }  // namespace
@@ -32,12 +23,14 @@ absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapsho
   if (!compiled.ok()) return absl::OkStatus();
   std::set<std::string> asked;
   for (const auto& [name, pool] : snapshot.pools) {
-    const std::string& provider = pool->pool.provider();
-    if (pool->pool.dna() != dna.name() || !asked.insert(provider).second) continue;
-    absl::Status supported = ProviderSupports(adapters, provider, *compiled);
+    if (pool->pool.dna() != dna.name()) continue;
+    const auto provider = CompileProvider(pool->pool.provider());
+    if (!asked.insert(provider->key).second) continue;
+    absl::Status supported = ProviderSupports(adapters, *provider, *compiled);
     if (!supported.ok()) return supported;
   }
-  return asked.empty() ? AnySupports(adapters, *compiled) : absl::OkStatus();
+  if (!asked.empty()) return absl::OkStatus();
+  return ProviderSupports(adapters, *DefaultProvider(), *compiled);
 }
 
 absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapshot,
@@ -47,7 +40,7 @@ absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapsh
   if (!compiled_pool.ok() || dna == snapshot.dnas->end()) return absl::OkStatus();
   const auto compiled = CompileDna(dna->second);
   if (!compiled.ok()) return absl::OkStatus();
-  return ProviderSupports(adapters, compiled_pool->pool.provider(), *compiled);
+  return ProviderSupports(adapters, *compiled_pool->provider, *compiled);
 }
 
 }  // namespace shadow

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "server/adapters.h"
 #include "server/core/loop/status/snapshot.h"
-#include "server/effect_runner.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 
@@ -13,7 +13,8 @@ namespace shadow {
 // Both return kFailedPrecondition, naming the first field that cannot be enforced. What is
 // malformed or names nothing is left to the control loop, which refuses it.
 
-// Of `dna`, as it would be stored: the providers of all pools that run it, or any one if none does.
+// Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
+// none does.
 absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,
                                const v1::Dna& dna);
 

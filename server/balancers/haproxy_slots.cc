@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "server/balancers/haproxy_address.h"
 
 namespace shadow {
@@ -46,28 +47,11 @@ bool IsSlotName(std::string_view name, std::string_view prefix) {
 
 }  // namespace
 
-HaproxySlots::Reservation::Reservation(HaproxySlots& slots, std::string slot)
-    : slots_(&slots), slot_(std::move(slot)) {}
-
-HaproxySlots::Reservation::Reservation(Reservation&& other) noexcept
-    : slots_(std::exchange(other.slots_, nullptr)), slot_(std::move(other.slot_)) {}
-
-HaproxySlots::Reservation::~Reservation() {
-  if (slots_ != nullptr) slots_->Release(slot_);
-}
-
 HaproxySlots::HaproxySlots(const v1::HaproxyBalancer& spec, Clock& clock)
     : backend_(spec.backend()),
       prefix_(spec.slot_prefix().empty() ? std::string(kDefaultPrefix) : spec.slot_prefix()),
       socket_(spec.socket_path(), clock),
       clock_(clock) {}
-
-absl::StatusOr<std::vector<HaproxyServer>> HaproxySlots::Read(absl::Duration deadline) const {
-  const absl::StatusOr<std::vector<std::string>> replies =
-      Ask({"show servers state " + backend_}, deadline);
-  if (!replies.ok()) return replies.status();
-  return ParseSlots(replies->front());
-}
 
 absl::StatusOr<HaproxySlots::Snapshot> HaproxySlots::ReadSnapshot(absl::Duration deadline) {
   Snapshot snapshot;
@@ -137,42 +121,35 @@ bool HaproxySlots::IsFree(const Snapshot& snapshot, const HaproxyServer& slot) {
          snapshot.connections.at(slot.name).used == 0;
 }
 
-bool HaproxySlots::HasFree(const Snapshot& snapshot) {
-  return std::any_of(snapshot.slots.begin(), snapshot.slots.end(),
-                     [&](const HaproxyServer& slot) { return IsFree(snapshot, slot); });
+uint64_t HaproxySlots::Use(const std::string& slot) {
+  const std::lock_guard lock(mutex_);
+  return last_uses_[slot] = ++uses_;
 }
 
-std::optional<HaproxySlots::Reservation> HaproxySlots::ReserveFree(const Snapshot& snapshot) {
+bool HaproxySlots::UsedSince(const Snapshot& snapshot, const std::string& slot) {
+  const std::lock_guard lock(mutex_);
+  const auto found = last_uses_.find(slot);
+  return found != last_uses_.end() && found->second > snapshot.uses_before;
+}
+
+std::optional<std::string> HaproxySlots::TakeFree(const Snapshot& snapshot) {
+  const std::lock_guard lock(mutex_);
+  const auto last = [this](const HaproxyServer& slot) {
+    const auto found = last_uses_.find(slot.name);
+    return found == last_uses_.end() ? 0 : found->second;
+  };
+  // By our own use, then by HAProxy's last change of state (from before our start), then by number.
+  const auto rank = [&](const HaproxyServer& slot) {
+    return std::make_tuple(last(slot), -slot.seconds_since_change, slot.name.size());
+  };
   const HaproxyServer* best = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    // By our own use, then by HAProxy's last change of state (from before our start), then by
-    // number.
-    const auto rank = [this](const HaproxyServer& slot) {
-      return std::make_tuple(use_by_slot_[slot.name].last, -slot.seconds_since_change,
-                             slot.name.size());
-    };
-    for (const HaproxyServer& slot : snapshot.slots) {
-      const SlotUse& use = use_by_slot_[slot.name];
-      if (use.busy || use.last > snapshot.uses_before || !IsFree(snapshot, slot)) continue;
-      if (best == nullptr || rank(slot) < rank(*best)) best = &slot;
-    }
+  for (const HaproxyServer& slot : snapshot.slots) {
+    if (last(slot) > snapshot.uses_before || !IsFree(snapshot, slot)) continue;
+    if (best == nullptr || rank(slot) < rank(*best)) best = &slot;
   }
-  return best == nullptr ? std::nullopt : Reserve(snapshot, best->name);
-}
-
-std::optional<HaproxySlots::Reservation> HaproxySlots::Reserve(const Snapshot& snapshot,
-                                                               const std::string& slot) {
-  const std::lock_guard lock(mutex_);
-  SlotUse& use = use_by_slot_[slot];
-  if (use.busy || use.last > snapshot.uses_before) return std::nullopt;
-  use = {.last = ++uses_, .busy = true};
-  return Reservation(*this, slot);
-}
-
-void HaproxySlots::Release(const std::string& slot) {
-  const std::lock_guard lock(mutex_);
-  use_by_slot_[slot] = {.last = ++uses_, .busy = false};
+  if (best == nullptr) return std::nullopt;
+  last_uses_[best->name] = ++uses_;
+  return best->name;
 }
 
 absl::Status HaproxySlots::Prepare(const Snapshot& snapshot, const std::string& slot,
@@ -200,14 +177,15 @@ absl::Status HaproxySlots::Open(const std::string& slot, absl::Duration deadline
   return Set(slot, {"state ready", "health up"}, deadline);
 }
 
-absl::Status HaproxySlots::Vacate(const std::string& slot, absl::Duration deadline) const {
+absl::Status HaproxySlots::Vacate(const std::string& slot, absl::Duration deadline) {
+  const absl::Cleanup used = [&] { Use(slot); };
   if (absl::Status status = Set(slot, {"state maint", "weight 0"}, deadline); !status.ok()) {
     return status;
   }
   const auto replies = Ask({"shutdown sessions server " + FullName(slot)}, deadline);
   if (!replies.ok()) return replies.status();
-  // Only a slot without connections in use gets its free address back: until then Remove finds it
-  // again and Add keeps away from it. The new address makes HAProxy close the idle ones.
+  // Only a slot without connections in use gets its free address back: until then each Assign finds
+  // it again, and nobody enters it. The new address makes HAProxy close the idle ones.
   if (absl::Status status = WaitForConnections(slot, false, deadline); !status.ok()) return status;
   if (absl::Status status = Set(slot, {AddressCommand(kFreeAddress)}, deadline); !status.ok()) {
     return status;

@@ -38,38 +38,23 @@ class HaproxySlots {
     uint64_t uses_before = 0;  // Uses() when the question was asked.
   };
 
-  // The right to fill or empty one slot; given back on destruction, also to be counted as a use.
-  class Reservation {
-   public:
-    Reservation(HaproxySlots& slots, std::string slot);
-    Reservation(Reservation&& other) noexcept;
-    Reservation& operator=(Reservation&&) = delete;
-    ~Reservation();
-    const std::string& slot() const { return slot_; }
-
-   private:
-    HaproxySlots* slots_;
-    std::string slot_;
-  };
-
   HaproxySlots(const v1::HaproxyBalancer& spec, Clock& clock);
 
   absl::Duration Deadline() const { return socket_.Deadline(); }
 
-  absl::StatusOr<std::vector<HaproxyServer>> Read(absl::Duration deadline) const;
   absl::StatusOr<Snapshot> ReadSnapshot(absl::Duration deadline);
 
-  // Grows with every reservation and its end.
+  // Grows with every use of a slot.
   uint64_t Uses();
 
-  // A free slot of `snapshot`, the one whose last use is longest ago; or a certain slot. Unset if
-  // there is none, or if it was or is reserved by another call since the snapshot, which is then
-  // out of date.
-  std::optional<Reservation> ReserveFree(const Snapshot& snapshot);
-  std::optional<Reservation> Reserve(const Snapshot& snapshot, const std::string& slot);
+  // Counts a use of `slot` that is done, and returns Uses().
+  uint64_t Use(const std::string& slot);
 
-  // Whether the snapshot has a free slot, reserved or not.
-  static bool HasFree(const Snapshot& snapshot);
+  bool UsedSince(const Snapshot& snapshot, const std::string& slot);
+
+  // A free slot of `snapshot`, the one whose last use is longest ago, which counts as one. Unset if
+  // there is none that was not used since.
+  std::optional<std::string> TakeFree(const Snapshot& snapshot);
 
   // Gives a free slot its address, at weight 0 and still in maintenance, and waits until no
   // connection of its earlier life is left. kUnavailable: one stays.
@@ -79,8 +64,9 @@ class HaproxySlots {
   // Ends the maintenance of a prepared slot; UP at once.
   absl::Status Open(const std::string& slot, absl::Duration deadline) const;
 
-  // Breaks off what is in flight and makes the slot free. kUnavailable: a connection stays.
-  absl::Status Vacate(const std::string& slot, absl::Duration deadline) const;
+  // Breaks off what is in flight and makes the slot free, which counts as a use. kUnavailable: a
+  // connection stays.
+  absl::Status Vacate(const std::string& slot, absl::Duration deadline);
 
   // "set server BACKEND/SLOT WHAT" for each of `what`, all in one line.
   absl::Status Set(const std::string& slot, const std::vector<std::string>& what,
@@ -94,18 +80,12 @@ class HaproxySlots {
  private:
   static constexpr absl::Duration kPollInterval = absl::Milliseconds(2);
 
-  struct SlotUse {
-    uint64_t last = 0;  // 0: not used by this object yet.
-    bool busy = false;
-  };
-
   static bool IsFree(const Snapshot& snapshot, const HaproxyServer& slot);
   absl::StatusOr<std::vector<std::string>> Ask(const std::vector<std::string>& commands,
                                                absl::Duration deadline) const;
   absl::StatusOr<std::vector<HaproxyServer>> ParseSlots(std::string_view reply) const;
   absl::Status WaitForConnections(const std::string& slot, bool idle_too,
                                   absl::Duration deadline) const;
-  void Release(const std::string& slot);
 
   const std::string backend_;
   const std::string prefix_;
@@ -114,7 +94,7 @@ class HaproxySlots {
 
   std::mutex mutex_;  // Guards what follows.
   uint64_t uses_ = 0;
-  std::map<std::string, SlotUse> use_by_slot_;  // As many as the backend has slots.
+  std::map<std::string, uint64_t> last_uses_;  // By slot that was used by this object.
 };
 
 }  // namespace shadow

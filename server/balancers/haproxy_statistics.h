@@ -1,5 +1,5 @@
 // HAProxy's counters, which count since it started, turned into what BalancerView promises: since
-// Add.
+// the member was brought in.
 #pragma once
 
 #include <cstdint>

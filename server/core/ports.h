@@ -12,7 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -34,45 +34,48 @@ struct InstanceSpec {
   std::shared_ptr<const CompiledDna> dna;  // Shared by all instances of one revision.
 };
 
-// What is true of a started instance, to be compared with its DNA (verify.h). A field that the DNA
-// does not speak of may be left empty.
-struct Facts {
-  struct DataSetFact {
-    std::string sha256;  // As DataSet.sha256 is defined; or, if unreadable, empty with `error` set.
-    std::string error;
-    bool writable = false;  // By the instance's user.
-  };
-  std::string os_id;
-  std::string os_version_id;
-  std::map<std::string, std::string>
-      software_output;  // By Software.name: first 4 KiB, stdout and stderr.
-  std::map<std::string, DataSetFact> data_sets;  // By DataSet.name.
-  int64_t uid = -1;
-  // What Security.user (unset: the daemon's own user) is on the instance's host; -1: no such user.
-  int64_t wanted_uid = -1;
-  std::set<std::string> capabilities;  // Effective, as "CAP_...".
-  bool no_new_privileges = false;
-  std::set<std::string>
-      writable_paths;                 // Of Security.read_only_paths, those the instance can write.
-  std::set<std::string> connections;  // Established, remote ends: "10.0.0.1:5432", "[::1]:5432".
-  std::map<std::string, int64_t> limits;  // "memory_max_bytes", "tasks_max", ... as enforced now.
-};
-
 enum class Life { kAbsent, kStarting, kRunning, kSuspended, kStopping, kExited };
 
 struct Observation {
   std::string id;
   Life life = Life::kAbsent;
-  std::string address;         // "127.0.0.1:20001", once it is known.
-  std::string handle;          // "pid 4711"
-  std::string exit_reason;     // kExited: for people, e.g. "exit status 3; last output: ...".
-  std::optional<Facts> facts;  // Only where asked for and already collected.
+  std::string address;      // "127.0.0.1:20001", once it is known.
+  std::string handle;       // "pid 4711"
+  std::string exit_reason;  // kExited: for people, e.g. "exit status 3; last output: ...".
+};
+
+// It has ended, or nothing of it is left.
+inline bool IsDead(const Observation& seen) {
+  return seen.life == Life::kExited || seen.life == Life::kAbsent;
+}
+
+// What is to be done with one instance.
+struct InstanceOp {
+  enum class Kind {
+    // Begins to start it; get-or-create by id. kFailedPrecondition: as Provider::Supports.
+    kCreate,
+    // All its processes stop running; memory stays. kNotFound: it is gone.
+    kSuspend,
+    // The signal of the DNA's resume hook follows, if the instance was suspended. kNotFound: as
+    // above.
+    kResume,
+    // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kDestroy: the
+    // stop signal (also to a suspended one, which is resumed for it), kKill: everything by force.
+    // Of such an instance the id may be all that is known.
+    kDestroy,
+    kKill,
+  };
+  Kind kind = Kind::kCreate;
+  InstanceSpec instance;
 };
 
 class Provider {
  public:
-  enum class Depth { kLife, kConnections, kFacts };
-  enum class Stop { kGraceful, kForce };
+  // Of a DNA, for Verify.
+  enum class Part { kEverything, kConnections };
+  // One sentence for each field in which an instance differs from its DNA: the field, what was
+  // wanted and what was found, in printable ASCII and without secrets.
+  using Differences = std::vector<std::string>;
 
   virtual ~Provider() = default;
 
@@ -81,53 +84,70 @@ class Provider {
   // ...".
   virtual absl::Status Supports(const CompiledDna& dna) = 0;
 
-  // Begins to start it; get-or-create by id. kFailedPrecondition: as Supports. kResourceExhausted:
-  // no free port or no more processes.
-  virtual absl::Status Create(const InstanceSpec& instance) = 0;
-
-  // All its processes stop running; memory stays. kNotFound: it is gone. Idempotent.
-  virtual absl::Status Suspend(const InstanceSpec& instance) = 0;
-  // The signal of the DNA's resume hook follows, if the instance was suspended.
-  virtual absl::Status Resume(const InstanceSpec& instance) = 0;
-
-  // Begins or continues to end it; Inspect says kAbsent when nothing of it is left. kGraceful: the
-  // stop signal (also to a suspended one, which is resumed for it), kForce: SIGKILL to everything.
-  virtual absl::Status Destroy(const InstanceSpec& instance, Stop stop) = 0;
+  // One status for each operation, in their order. All are idempotent, and one that fails keeps no
+  // other from being done. kResourceExhausted: there is no room for it now (a port, a quota); it is
+  // asked for again later, and the instance has not failed.
+  virtual std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) = 0;
 
   // Never an error for an instance that is gone: that is kAbsent, or kExited while its remains (the
-  // exit reason, files) are kept; Destroy removes them. kFacts starts to collect what the DNA
-  // speaks of and leaves `facts` unset until all is there, so it is to be called again.
-  // kConnections: facts of the connections alone, read at once; unset: it does not run.
-  virtual absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) = 0;
+  // exit reason, files) are kept; kDestroy removes them.
+  virtual absl::StatusOr<Observation> Inspect(const InstanceSpec& instance) = 0;
+
+  // Compares what runs with its DNA. Unset: that is still being found out, ask again; kConnections
+  // are known at once. kNotFound: it does not run.
+  virtual absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
+                                                            Part part) = 0;
 
   // Every instance that carries this store's tag, also after a crash; complete or an error.
   virtual absl::StatusOr<std::vector<Observation>> List() = 0;
+
+  // Apply of one operation.
+  absl::Status ApplyOne(InstanceOp::Kind kind, const InstanceSpec& instance);
+};
+
+// What a balancer is to do with one instance.
+struct Assignment {
+  std::string id;  // Of the instance.
+  std::string address;
+  // Of a full weight. 0, and not draining: its ready check has just passed, and it gets no traffic
+  // until it is given a weight.
+  int weight_percent = 0;
+  // No new traffic, what is in flight goes on. Is not brought in for it.
+  bool draining = false;
 };
 
 struct BalancerMember {
+  std::string id;  // By the last Assign; empty: nobody that it named.
   std::string address;
   int weight_percent = 0;  // Of a full weight; 0 while draining or not yet serving.
   bool healthy = false;    // By the balancer's own checks.
   bool draining = false;
   // Unset, each: the balancer cannot tell.
   std::optional<int64_t> in_flight;  // Requests or connections being served or queued for it.
-  std::optional<int64_t> requests;   // Since Add.
-  std::optional<int64_t> errors;     // Since Add: 5xx, broken or refused connections, retries away.
-  std::optional<double> response_time_ms;  // Mean since Add; unset: too few requests to say.
+  std::optional<int64_t> requests;   // Since it was brought in.
+  std::optional<int64_t> errors;  // Since then: 5xx, broken or refused connections, retries away.
+  std::optional<double> response_time_ms;  // Mean since then; unset: too few requests to say.
 };
 
 struct BalancerView {
   std::string epoch;                        // Changes when the balancer restarted or was reloaded.
-  std::vector<BalancerMember> members;      // Only those that Add brought in.
+  std::vector<BalancerMember> members;      // Only those that Assign brought in.
   std::optional<int> slots;                 // For members, full and free; unset: not known.
   std::optional<double> errors_per_second;  // Of the whole backend; unset: not known yet.
   std::optional<double> queued_requests;
   std::optional<double> response_time_ms;  // Mean of the backend.
 };
 
-// Members are known by their address. Never sends traffic before the first passed health check: the
-// caller adds an instance only after its own ready check passed (core/lifecycle), and weight is 0
-// until SetWeight.
+struct AssignResult {
+  // Of each assignment, in their order. kResourceExhausted: no free slot. kUnavailable: it is not
+  // healthy by the balancer's checks, so it has no weight yet; try again.
+  std::vector<absl::Status> assigned;
+  // Who was not named and is a member still, by address, and why: try again.
+  std::map<std::string, absl::Status> left;
+};
+
+// Never sends traffic to who was not assigned a weight, nor before a first passed health check.
+// Assign and View may be called at the same time, but no two of one of them.
 class Balancer {
  public:
   virtual ~Balancer() = default;
@@ -136,21 +156,13 @@ class Balancer {
   // lane: if it hangs, that holds up its pools alone.
   virtual std::string peer() const = 0;
 
-  // At weight 0. kResourceExhausted: no free slot. Idempotent.
-  virtual absl::Status Add(const std::string& address) = 0;
+  // The whole truth of a pool: brings in who is missing, gives each its weight or drains it, and
+  // removes every member that is not named; nothing reaches those afterwards, idle kept-alive
+  // connections are closed too. Idempotent; what is so already is left alone. An error: nothing is
+  // known of any.
+  virtual absl::StatusOr<AssignResult> Assign(std::span<const Assignment> assignments) = 0;
 
-  // 1 to 100; 100 = a full share. kNotFound: Add first. kUnavailable: not healthy, try again.
-  // On a draining member it ends the drain.
-  virtual absl::Status SetWeight(const std::string& address, int weight_percent) = 0;
-
-  // No new traffic, what is in flight goes on. OK if it is not there.
-  virtual absl::Status Drain(const std::string& address) = 0;
-
-  // Afterwards nothing reaches it: also idle kept-alive connections are closed. OK if it is not
-  // there.
-  virtual absl::Status Remove(const std::string& address) = 0;
-
-  virtual absl::StatusOr<BalancerView> List() = 0;
+  virtual absl::StatusOr<BalancerView> View() = 0;
 };
 
 struct UsageReading {

@@ -22,6 +22,21 @@ namespace shadow {
 // Of idle_cost, shortage_cost and the prices of a replay, in any one unit.
 inline constexpr double kCostMax = 1e12;
 
+// What a provider can do, and how long it takes.
+struct ProviderTraits {
+  // false: a suspended instance goes on running, out of the balancer and at its smallest.
+  bool suspends = true;
+  absl::Duration poll_interval;  // Between two looks at an instance that is on its way.
+  absl::Duration list_interval;
+  absl::Duration call_time;  // Within which each call returns.
+};
+
+struct CompiledProvider {
+  std::string key;  // Of all specs that mean the same provider, e.g. "process".
+  v1::Provider spec;
+  ProviderTraits traits;
+};
+
 struct CompiledDna {
   v1::Dna dna;                // As given; output-only fields set.
   std::string revision_name;  // "dnas/web@0123456789ab"
@@ -39,7 +54,8 @@ struct CompiledDna {
 };
 
 struct CompiledPool {
-  v1::Pool pool;              // With every default filled in.
+  v1::Pool pool;  // With every default filled in.
+  std::shared_ptr<const CompiledProvider> provider;
   bool has_balancer = false;  // Somebody must be told of its instances, and asked about them.
   bool polls_usage = false;   // A source is to be read; otherwise samples are pushed alone.
   absl::Duration step;
@@ -65,6 +81,11 @@ struct CompiledPool {
 // The revision of the result is computed here.
 absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna);
 absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool);
+
+// Of a spec that is set.
+std::shared_ptr<const CompiledProvider> CompileProvider(const v1::Provider& spec);
+// Of pools that name none.
+std::shared_ptr<const CompiledProvider> DefaultProvider();
 
 // JSON of the content fields, keys sorted, no spaces, unset fields left out.
 std::string CanonicalJson(const v1::Dna& dna);

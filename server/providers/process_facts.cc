@@ -16,13 +16,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/core/verify.h"
 #include "server/providers/data_set_digest.h"
 #include "server/providers/guard/guarded_run.h"
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_access.h"
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_plan.h"
+#include "server/providers/verify.h"
 
 namespace shadow {
 namespace {

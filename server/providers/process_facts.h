@@ -1,4 +1,4 @@
-// Collects what is true of a running process instance (ports.h, Facts), away from its callers.
+// Collects what is true of a running process instance (verify.h, Facts), away from its callers.
 #pragma once
 
 #include <condition_variable>
@@ -15,8 +15,8 @@
 
 #include "absl/status/statusor.h"
 #include "server/core/clock.h"
-#include "server/core/ports.h"
 #include "server/providers/process_record.h"
+#include "server/providers/verify.h"
 
 namespace shadow {
 

@@ -59,6 +59,29 @@ ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records
 
 absl::Status ProcessProvider::Supports(const CompiledDna& dna) { return CheckEnforceable(dna.dna); }
 
+std::vector<absl::Status> ProcessProvider::Apply(std::span<const InstanceOp> operations) {
+  std::vector<absl::Status> done;
+  done.reserve(operations.size());
+  for (const InstanceOp& operation : operations) done.push_back(Carry(operation));
+  return done;
+}
+
+absl::Status ProcessProvider::Carry(const InstanceOp& operation) {
+  switch (operation.kind) {
+    case InstanceOp::Kind::kCreate:
+      return Create(operation.instance);
+    case InstanceOp::Kind::kSuspend:
+      return Suspend(operation.instance);
+    case InstanceOp::Kind::kResume:
+      return Resume(operation.instance);
+    case InstanceOp::Kind::kDestroy:
+      return Destroy(operation.instance, Stop::kGraceful);
+    case InstanceOp::Kind::kKill:
+      return Destroy(operation.instance, Stop::kForce);
+  }
+  return absl::InternalError("no such operation");
+}
+
 absl::Status ProcessProvider::Create(const InstanceSpec& instance) {
   const auto found = Find(instance.id);
   if (found.ok()) return absl::OkStatus();
@@ -296,7 +319,7 @@ void ProcessProvider::CapLog(const ProcessRecord& record) {
   shadow::CapLog(records_.LogPath(record.id), options_.log_max_bytes).IgnoreError();
 }
 
-absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instance, Depth depth) {
+absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instance) {
   auto record = Find(instance.id);
   if (absl::IsNotFound(record.status())) return Absent(instance.id);
   if (!record.ok()) return record.status();
@@ -327,18 +350,23 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
         WithLastOutput(seen.exit_reason, *record, records_.LogPath(record->id), instance.dna.get());
     return seen;
   }
-  if (depth == Depth::kConnections && instance.dna) {
-    auto facts = CollectConnections(*instance.dna, *record, options_.store_id);
-    if (!facts.ok()) return facts.status();
-    seen.facts = *std::move(facts);
-  }
-  if (depth == Depth::kFacts && instance.dna) {
-    auto facts = facts_.Take(*record, instance.dna);
-    // kNotFound: it ended meanwhile, which the next look sees.
-    if (!facts.ok() && !absl::IsNotFound(facts.status())) return facts.status();
-    if (facts.ok()) seen.facts = *std::move(facts);
-  }
   return seen;
+}
+
+absl::StatusOr<std::optional<Provider::Differences>> ProcessProvider::Verify(
+    const InstanceSpec& instance, Part part) {
+  const auto record = FindAlive(instance.id);
+  if (!record.ok()) return record.status();
+  const CompiledDna& dna = *instance.dna;
+  if (part == Part::kConnections) {
+    const auto facts = CollectConnections(dna, *record, options_.store_id);
+    if (!facts.ok()) return facts.status();
+    return MissingConnections(dna, *facts);
+  }
+  const auto facts = facts_.Take(*record, instance.dna);
+  if (!facts.ok()) return facts.status();
+  if (!facts->has_value()) return std::nullopt;
+  return shadow::Differences(dna, **facts);
 }
 
 absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {

@@ -27,7 +27,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,21 +61,27 @@ class ProcessProvider final : public Provider {
   // Refuses what a plain process cannot enforce (process_plan.h).
   absl::Status Supports(const CompiledDna& dna) override;
 
-  // Also kFailedPrecondition: the program, directory, user or a secret file of the DNA cannot be
-  // used; the error names the field and the reason, and nothing is left behind.
-  absl::Status Create(const InstanceSpec& instance) override;
-
-  // Also kUnavailable: a process of it could not be stopped yet; try again.
-  absl::Status Suspend(const InstanceSpec& instance) override;
-  absl::Status Resume(const InstanceSpec& instance) override;
-
-  // A limit can be raised only with CAP_SYS_RESOURCE; kFailedPrecondition otherwise.
-  absl::Status Destroy(const InstanceSpec& instance, Stop stop) override;
-  absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) override;
+  // kCreate, also kFailedPrecondition: the program, directory, user or a secret file of the DNA
+  // cannot be used, or a limit cannot be raised without CAP_SYS_RESOURCE; the error names the field
+  // and the reason, and nothing is left behind. kSuspend, also kUnavailable: a process of it could
+  // not be stopped yet; try again.
+  std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) override;
+  absl::StatusOr<Observation> Inspect(const InstanceSpec& instance) override;
+  // kResourceExhausted: 4096 instances wait to be looked at.
+  absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
+                                                    Part part) override;
   absl::StatusOr<std::vector<Observation>> List() override;
 
  private:
+  enum class Stop { kGraceful, kForce };
+
   ProcessProvider(const Options& options, RecordDirectory records, std::string holder_program);
+
+  absl::Status Carry(const InstanceOp& operation);
+  absl::Status Create(const InstanceSpec& instance);
+  absl::Status Suspend(const InstanceSpec& instance);
+  absl::Status Resume(const InstanceSpec& instance);
+  absl::Status Destroy(const InstanceSpec& instance, Stop stop);
 
   // The record of `id`; without one, that of a tagged process, which is written then. kNotFound.
   absl::StatusOr<ProcessRecord> Find(const std::string& id);

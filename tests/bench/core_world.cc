@@ -61,15 +61,11 @@ int IndexOf(std::string_view pool) {
   return std::stoi(std::string(pool.substr(pool.rfind('-') + 1)));
 }
 
-// With the facts of the small DNA, which asks for nothing but the daemon's own user.
 Observation Seen(const std::string& id, Life life) {
   Observation seen;
   seen.id = id;
   seen.life = life;
   seen.address = "127.0.0.1:20000";
-  seen.facts.emplace();
-  seen.facts->uid = 1;
-  seen.facts->wanted_uid = 1;
   return seen;
 }
 
@@ -290,6 +286,7 @@ EffectResult CoreWorld::Answer(const Effect& effect) {
   }
   const auto life = lives_.find(id);
   result.ready = true;
+  result.differences.emplace();
   result.observation = Seen(id, life == lives_.end() ? Life::kAbsent : life->second);
   return result;
 }

@@ -55,6 +55,10 @@ TEST_CASE("values are taken by the type of their field") {
   CHECK(ParsePool("demand_unit: 12").demand_unit() == "12");
   CHECK(ParsePool("demand_unit: no").demand_unit() == "no");
   CHECK(ParsePool("demand_unit: ~\nprovider: null").demand_unit().empty());
+  CHECK(ParsePool("provider: process").provider().has_process());
+  CHECK(ParsePool("provider: {process: {}}").provider().has_process());
+  CHECK(ParsePool("balancer: none").balancer().has_none());
+  CHECK(ParsePool("usage_sources: [pushed]").usage_sources(0).has_pushed());
   CHECK(ParsePool("reconciling: true").reconciling());
   CHECK(ParsePool("usage_sources: [pushed: {}]").usage_sources(0).has_pushed());
   CHECK(ParsePool("policy: &p {headroom: 2}\nbalancer: {none: {}}").policy().headroom() == 2);
@@ -76,6 +80,8 @@ TEST_CASE("what is wrong is named with its path, its line and what was wanted") 
       {"name: pools/web\npolicy:\n  service_levle: 0.9\n",
        "pool.policy.service_levle: f.yaml line 3: unknown key \"service_levle\"; did you mean "
        "\"service_level\"?"},
+      {"name: pools/web\nprovider: docker\n",
+       "pool.provider: f.yaml line 2: \"docker\" is not known; known: process"},
       {"name: pools/web\nfoobarbaz: 1\n",
        "pool.foobarbaz: f.yaml line 2: unknown key \"foobarbaz\""},
       {"name: pools/web\nstep: 1m\nstep: 2m\n",

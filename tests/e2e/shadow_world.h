@@ -202,7 +202,7 @@ class ShadowWorld {
   std::set<std::string> Balanced() {
     HaproxyBalancer balancer(PoolSpec().balancer().haproxy(), clock_);
     std::set<std::string> addresses;
-    const auto view = balancer.List();
+    const auto view = balancer.View();
     if (!view.ok()) return addresses;
     for (const BalancerMember& member : view->members) {
       if (member.weight_percent > 0 && !member.draining) addresses.insert(member.address);

@@ -1,10 +1,12 @@
-// A Balancer in memory: no traffic, every number that List gives is a knob.
+// A Balancer in memory: no traffic, every number that View gives is a knob.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,71 +19,31 @@ namespace shadow {
 // Thread-safe, verbs and knobs alike.
 class FakeBalancer final : public Balancer {
  public:
-  enum class Verb { kAdd, kSetWeight, kDrain, kRemove, kList };
+  enum class Verb { kAssign, kView };
 
   // `slots_max`: how many members fit.
   explicit FakeBalancer(size_t slots_max = 1000) : slots_max_(slots_max) {}
 
   std::string peer() const override { return "fake"; }
 
-  absl::Status Add(const std::string& address) override {
+  absl::StatusOr<AssignResult> Assign(std::span<const Assignment> assignments) override {
     const std::lock_guard lock(mutex_);
-    if (absl::Status status = Begin(Verb::kAdd, "add " + address); !status.ok()) return status;
-    const auto found = members_.find(address);
-    if (found != members_.end()) {
-      found->second.healthy = true;
-      return absl::OkStatus();
-    }
-    if (members_.size() >= slots_max_) return absl::ResourceExhaustedError("no free slot");
-    BalancerMember member;
-    member.address = address;
-    member.healthy = true;
-    if (counts_) {
-      member.in_flight = 0;
-      member.requests = 0;
-      member.errors = 0;
-    }
-    members_.emplace(address, std::move(member));
-    return absl::OkStatus();
+    if (absl::Status status = Begin(Verb::kAssign); !status.ok()) return status;
+    std::set<std::string> wanted;
+    for (const Assignment& assignment : assignments) wanted.insert(assignment.address);
+    std::erase_if(members_, [&](const auto& member) {
+      if (wanted.contains(member.first)) return false;
+      Note("remove " + member.first);
+      return true;
+    });
+    AssignResult result;
+    for (const Assignment& assignment : assignments) result.assigned.push_back(Carry(assignment));
+    return result;
   }
 
-  absl::Status SetWeight(const std::string& address, int weight_percent) override {
+  absl::StatusOr<BalancerView> View() override {
     const std::lock_guard lock(mutex_);
-    const std::string call = "weight " + address + " " + std::to_string(weight_percent);
-    if (absl::Status status = Begin(Verb::kSetWeight, call); !status.ok()) return status;
-    if (weight_percent < 1 || weight_percent > 100) {
-      return FieldError("weight_percent", std::to_string(weight_percent) + " is not in [1, 100]");
-    }
-    const auto found = members_.find(address);
-    if (found == members_.end()) return absl::NotFoundError(address + " was not added");
-    if (!found->second.healthy) return absl::UnavailableError(address + " is not healthy");
-    found->second.weight_percent = weight_percent;
-    found->second.draining = false;
-    return absl::OkStatus();
-  }
-
-  absl::Status Drain(const std::string& address) override {
-    const std::lock_guard lock(mutex_);
-    if (absl::Status status = Begin(Verb::kDrain, "drain " + address); !status.ok()) return status;
-    const auto found = members_.find(address);
-    if (found == members_.end()) return absl::OkStatus();
-    found->second.weight_percent = 0;
-    found->second.draining = true;
-    return absl::OkStatus();
-  }
-
-  absl::Status Remove(const std::string& address) override {
-    const std::lock_guard lock(mutex_);
-    if (absl::Status status = Begin(Verb::kRemove, "remove " + address); !status.ok()) {
-      return status;
-    }
-    members_.erase(address);
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<BalancerView> List() override {
-    const std::lock_guard lock(mutex_);
-    if (absl::Status status = Begin(Verb::kList, ""); !status.ok()) return status;
+    if (absl::Status status = Begin(Verb::kView); !status.ok()) return status;
     BalancerView view;
     view.slots = static_cast<int>(slots_max_);
     view.epoch = std::to_string(epoch_);
@@ -90,6 +52,12 @@ class FakeBalancer final : public Balancer {
     view.response_time_ms = response_time_ms_;
     for (const auto& [address, member] : members_) view.members.push_back(member);
     return view;
+  }
+
+  // As if somebody else had brought it in.
+  void AddStranger(const std::string& address) {
+    const std::lock_guard lock(mutex_);
+    members_.insert_or_assign(address, Newcomer(address));
   }
 
   // What its own checks say of a member; no effect on one that is not there.
@@ -109,7 +77,7 @@ class FakeBalancer final : public Balancer {
     if (members_.contains(address)) members_[address].in_flight = in_flight;
   }
 
-  // Counters since Add, as List is to give them.
+  // Counters since it was brought in, as View is to give them.
   void SetCounters(const std::string& address, int64_t requests, int64_t errors,
                    std::optional<double> response_time_ms) {
     const std::lock_guard lock(mutex_);
@@ -148,8 +116,8 @@ class FakeBalancer final : public Balancer {
     return found == members_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  // Every call but List, in order, failed ones too: "add 127.0.0.1:1", "weight 127.0.0.1:1 10",
-  // "drain ...", "remove ...". The newest kCallsMax.
+  // Every change that was made, in order: "add 127.0.0.1:1", "weight 127.0.0.1:1 10", "drain ...",
+  // "remove ...". The newest kCallsMax.
   std::vector<std::string> Calls() {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -163,12 +131,55 @@ class FakeBalancer final : public Balancer {
     int left = 0;
   };
 
-  // With mutex_.
-  absl::Status Begin(Verb verb, const std::string& call) {
-    if (verb != Verb::kList) {
-      if (calls_.size() >= kCallsMax) calls_.erase(calls_.begin(), calls_.begin() + kCallsMax / 2);
-      calls_.push_back(call);
+  // The rest with mutex_.
+  absl::Status Carry(const Assignment& assignment) {
+    const std::string& address = assignment.address;
+    if (assignment.weight_percent < 0 || assignment.weight_percent > 100) {
+      return FieldError("weight_percent",
+                        std::to_string(assignment.weight_percent) + " is not in [0, 100]");
     }
+    auto found = members_.find(address);
+    if (found == members_.end()) {
+      if (assignment.draining) return absl::OkStatus();
+      if (members_.size() >= slots_max_) return absl::ResourceExhaustedError("no free slot");
+      Note("add " + address);
+      found = members_.emplace(address, Newcomer(address)).first;
+    }
+    BalancerMember& member = found->second;
+    member.id = assignment.id;
+    if (assignment.draining) {
+      if (!std::exchange(member.draining, true)) Note("drain " + address);
+      member.weight_percent = 0;
+      return absl::OkStatus();
+    }
+    if (assignment.weight_percent == 0) member.healthy = true;
+    if (!member.healthy) return absl::UnavailableError(address + " is not healthy");
+    if (member.weight_percent != assignment.weight_percent || member.draining) {
+      Note("weight " + address + " " + std::to_string(assignment.weight_percent));
+    }
+    member.weight_percent = assignment.weight_percent;
+    member.draining = false;
+    return absl::OkStatus();
+  }
+
+  BalancerMember Newcomer(const std::string& address) const {
+    BalancerMember member;
+    member.address = address;
+    member.healthy = true;
+    if (counts_) {
+      member.in_flight = 0;
+      member.requests = 0;
+      member.errors = 0;
+    }
+    return member;
+  }
+
+  void Note(const std::string& change) {
+    if (calls_.size() >= kCallsMax) calls_.erase(calls_.begin(), calls_.begin() + kCallsMax / 2);
+    calls_.push_back(change);
+  }
+
+  absl::Status Begin(Verb verb) {
     const auto found = failures_.find(verb);
     if (found == failures_.end() || found->second.left <= 0) return absl::OkStatus();
     --found->second.left;

@@ -5,56 +5,45 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "server/core/error.h"
 #include "server/core/ports.h"
-#include "server/core/verify.h"
 
 namespace shadow {
 
-// Facts in which Differences(dna, facts) finds nothing.
-inline Facts MatchingFacts(const CompiledDna& compiled) {
-  constexpr int64_t kUid = 1000;
-  const v1::Dna& dna = compiled.dna;
-  Facts facts;
-  facts.os_id = dna.operating_system().id();
-  facts.os_version_id = dna.operating_system().version_id();
-  for (const v1::Software& software : dna.software()) {
-    facts.software_output[software.name()] = software.name() + " " + software.version() + "\n";
-  }
-  for (const v1::DataSet& set : dna.data_sets()) {
-    facts.data_sets[set.name()] = {
-        .sha256 = set.sha256(), .error = "", .writable = !set.read_only()};
-  }
-  facts.uid = facts.wanted_uid = kUid;
-  for (const std::string& name : dna.security().capabilities()) facts.capabilities.insert(name);
-  facts.no_new_privileges = dna.security().no_new_privileges();
-  for (const v1::Connection& end : dna.network().connections()) {
-    facts.connections.insert(RemoteEnd(end.host(), end.port()));
-  }
-  const v1::Resources& limits = dna.resources();
-  if (limits.has_cpu_millis()) facts.limits["cpu_millis"] = limits.cpu_millis();
-  if (limits.has_memory_max_bytes()) facts.limits["memory_max_bytes"] = limits.memory_max_bytes();
-  if (limits.has_tasks_max()) facts.limits["tasks_max"] = limits.tasks_max();
-  if (limits.has_open_files_max()) facts.limits["open_files_max"] = limits.open_files_max();
-  return facts;
+// One operation each, with any provider.
+inline absl::Status Create(Provider& provider, const InstanceSpec& instance) {
+  return provider.ApplyOne(InstanceOp::Kind::kCreate, instance);
+}
+inline absl::Status Suspend(Provider& provider, const InstanceSpec& instance) {
+  return provider.ApplyOne(InstanceOp::Kind::kSuspend, instance);
+}
+inline absl::Status Resume(Provider& provider, const InstanceSpec& instance) {
+  return provider.ApplyOne(InstanceOp::Kind::kResume, instance);
+}
+inline absl::Status Destroy(Provider& provider, const InstanceSpec& instance) {
+  return provider.ApplyOne(InstanceOp::Kind::kDestroy, instance);
+}
+inline absl::Status Kill(Provider& provider, const InstanceSpec& instance) {
+  return provider.ApplyOne(InstanceOp::Kind::kKill, instance);
 }
 
 // Thread-safe. It outlives a simulated crash of the daemon: hand the same object to the next one.
 class FakeProvider final : public Provider {
  public:
-  enum class Verb { kSupports, kCreate, kSuspend, kResume, kDestroy, kInspect, kList };
+  enum class Verb { kSupports, kCreate, kSuspend, kResume, kDestroy, kInspect, kVerify, kList };
 
   struct Knobs {
     int start_inspections = 0;  // So many Inspects say kStarting first.
     int stop_inspections = 0;  // So many Inspects say kStopping after a graceful Destroy; -1: ever.
-    int facts_inspections = 0;  // So many Inspects(kFacts) find the facts not collected yet.
-    int max_instances = 1000;   // Create fails with kResourceExhausted above it.
-    // Changes the facts of an instance before they are handed out; unset: they match its DNA.
-    std::function<void(const InstanceSpec&, Facts&)> facts;
+    int verify_calls = 0;      // So many Verifies of everything know nothing yet.
+    int max_instances = 1000;  // Create fails with kResourceExhausted above it.
+    // In what an instance differs from its DNA; unset: in nothing.
+    std::function<Differences(const InstanceSpec&, Part)> differences;
     // A DNA field that this host cannot enforce; empty: all can.
     std::function<absl::Status(const CompiledDna&)> supports;
   };
@@ -118,44 +107,14 @@ class FakeProvider final : public Provider {
     return knobs_.supports ? knobs_.supports(dna) : absl::OkStatus();
   }
 
-  absl::Status Create(const InstanceSpec& instance) override {
+  std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) override {
     const std::lock_guard lock(mutex_);
-    if (absl::Status failure = Called(Verb::kCreate, instance.id); !failure.ok()) return failure;
-    if (instances_.contains(instance.id)) return absl::OkStatus();
-    if (knobs_.supports) {
-      if (absl::Status refused = knobs_.supports(*instance.dna); !refused.ok()) return refused;
-    }
-    if (static_cast<int>(instances_.size()) >= knobs_.max_instances) {
-      return absl::ResourceExhaustedError("no room for another instance");
-    }
-    Start(instance);
-    return absl::OkStatus();
+    std::vector<absl::Status> done;
+    for (const InstanceOp& operation : operations) done.push_back(Carry(operation));
+    return done;
   }
 
-  absl::Status Suspend(const InstanceSpec& instance) override {
-    return Change(Verb::kSuspend, instance.id, Life::kSuspended);
-  }
-
-  absl::Status Resume(const InstanceSpec& instance) override {
-    return Change(Verb::kResume, instance.id, Life::kRunning);
-  }
-
-  absl::Status Destroy(const InstanceSpec& instance, Stop stop) override {
-    const std::lock_guard lock(mutex_);
-    if (absl::Status failure = Called(Verb::kDestroy, instance.id); !failure.ok()) return failure;
-    const auto found = instances_.find(instance.id);
-    if (found == instances_.end()) return absl::OkStatus();
-    if (stop == Stop::kForce || found->second.life == Life::kExited ||
-        knobs_.stop_inspections == 0) {
-      instances_.erase(found);
-    } else if (found->second.life != Life::kStopping) {
-      found->second.life = Life::kStopping;
-      found->second.inspections_left = knobs_.stop_inspections;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<Observation> Inspect(const InstanceSpec& instance, Depth depth) override {
+  absl::StatusOr<Observation> Inspect(const InstanceSpec& instance) override {
     const std::lock_guard lock(mutex_);
     if (absl::Status failure = Called(Verb::kInspect, instance.id); !failure.ok()) return failure;
     const auto found = instances_.find(instance.id);
@@ -169,16 +128,21 @@ class FakeProvider final : public Provider {
       instances_.erase(found);
       return Absent(instance.id);
     }
-    Observation seen = Observe(entry);
-    const bool alive = entry.life == Life::kRunning || entry.life == Life::kSuspended;
-    if (depth == Depth::kFacts && alive && entry.spec.dna && entry.facts_left-- <= 0) {
-      seen.facts = FactsOf(entry.spec);
-      entry.facts_left = knobs_.facts_inspections;
-    }
-    if (depth == Depth::kConnections && alive && entry.spec.dna) {
-      seen.facts.emplace().connections = FactsOf(entry.spec).connections;
-    }
-    return seen;
+    return Observe(entry);
+  }
+
+  absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
+                                                    Part part) override {
+    const std::lock_guard lock(mutex_);
+    if (absl::Status failure = Called(Verb::kVerify, instance.id); !failure.ok()) return failure;
+    const auto found = instances_.find(instance.id);
+    const bool alive = found != instances_.end() && (found->second.life == Life::kRunning ||
+                                                     found->second.life == Life::kSuspended);
+    if (!alive) return Gone(instance.id);
+    int& left = found->second.verify_calls_left;
+    if (part == Part::kEverything && left-- > 0) return std::nullopt;
+    left = knobs_.verify_calls;
+    return knobs_.differences ? knobs_.differences(instance, part) : Differences{};
   }
 
   absl::StatusOr<std::vector<Observation>> List() override {
@@ -195,15 +159,9 @@ class FakeProvider final : public Provider {
     Life life = Life::kRunning;
     int number = 0;
     int inspections_left = 0;
-    int facts_left = 0;
+    int verify_calls_left = 0;
     std::string exit_reason;
   };
-  Facts FactsOf(const InstanceSpec& instance) const {
-    Facts facts = MatchingFacts(*instance.dna);
-    if (knobs_.facts) knobs_.facts(instance, facts);
-    return facts;
-  }
-
   struct Failure {
     Verb verb;
     std::string id;
@@ -226,21 +184,62 @@ class FakeProvider final : public Provider {
             .life = entry.life,
             .address = "127.0.0.1:" + std::to_string(20000 + entry.number),
             .handle = "fake " + std::to_string(entry.number),
-            .exit_reason = entry.life == Life::kExited ? entry.exit_reason : "",
-            .facts = std::nullopt};
+            .exit_reason = entry.life == Life::kExited ? entry.exit_reason : ""};
   }
 
   void Start(const InstanceSpec& instance) {
     Entry& entry = instances_[instance.id];
     entry.spec = instance;
     entry.number = next_number_++;
-    entry.facts_left = knobs_.facts_inspections;
+    entry.verify_calls_left = knobs_.verify_calls;
     entry.inspections_left = knobs_.start_inspections;
     entry.life = knobs_.start_inspections > 0 ? Life::kStarting : Life::kRunning;
   }
 
+  // The rest with mutex_.
+  absl::Status Carry(const InstanceOp& operation) {
+    const InstanceSpec& instance = operation.instance;
+    switch (operation.kind) {
+      case InstanceOp::Kind::kCreate:
+        return Create(instance);
+      case InstanceOp::Kind::kSuspend:
+        return Change(Verb::kSuspend, instance.id, Life::kSuspended);
+      case InstanceOp::Kind::kResume:
+        return Change(Verb::kResume, instance.id, Life::kRunning);
+      case InstanceOp::Kind::kDestroy:
+      case InstanceOp::Kind::kKill:
+        return Destroy(instance, operation.kind == InstanceOp::Kind::kKill);
+    }
+    return absl::InternalError("no such operation");
+  }
+
+  absl::Status Create(const InstanceSpec& instance) {
+    if (absl::Status failure = Called(Verb::kCreate, instance.id); !failure.ok()) return failure;
+    if (instances_.contains(instance.id)) return absl::OkStatus();
+    if (knobs_.supports) {
+      if (absl::Status refused = knobs_.supports(*instance.dna); !refused.ok()) return refused;
+    }
+    if (static_cast<int>(instances_.size()) >= knobs_.max_instances) {
+      return absl::ResourceExhaustedError("no room for another instance");
+    }
+    Start(instance);
+    return absl::OkStatus();
+  }
+
+  absl::Status Destroy(const InstanceSpec& instance, bool force) {
+    if (absl::Status failure = Called(Verb::kDestroy, instance.id); !failure.ok()) return failure;
+    const auto found = instances_.find(instance.id);
+    if (found == instances_.end()) return absl::OkStatus();
+    if (force || found->second.life == Life::kExited || knobs_.stop_inspections == 0) {
+      instances_.erase(found);
+    } else if (found->second.life != Life::kStopping) {
+      found->second.life = Life::kStopping;
+      found->second.inspections_left = knobs_.stop_inspections;
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Change(Verb verb, const std::string& id, Life life) {
-    const std::lock_guard lock(mutex_);
     if (absl::Status failure = Called(verb, id); !failure.ok()) return failure;
     const auto found = instances_.find(id);
     if (found == instances_.end() || found->second.life == Life::kExited) return Gone(id);

@@ -132,7 +132,7 @@ class Simulation {
     for (const Observation& one : *seen) lives[one.address] = one.life;
     std::vector<std::string> misled;
     for (auto& [name, balancer] : balancers) {
-      const auto view = balancer.List();
+      const auto view = balancer.View();
       for (const BalancerMember& member : view->members) {
         if (member.weight_percent == 0 || member.draining) continue;
         const auto life = lives.find(member.address);
@@ -155,10 +155,8 @@ class Simulation {
   };
 
   void Start() {
-    loop_ =
-        std::make_unique<ControlLoop>(ControlLoop::Options{.providers = {"process"},
-                                                           .instances_max = options_.instances_max,
-                                                           .parallel_for = options_.parallel_for});
+    loop_ = std::make_unique<ControlLoop>(ControlLoop::Options{
+        .instances_max = options_.instances_max, .parallel_for = options_.parallel_for});
     ++starts_;
     const absl::Status loaded = loop_->Load(store_.Contents(), now());
     if (!loaded.ok()) throw std::runtime_error(loaded.ToString());

@@ -136,7 +136,7 @@ TEST_CASE("a put replaces the record, an erasure removes that name only") {
 
   v1::WriteBatch second;
   second.add_put_pools()->mutable_pool()->set_name("pools/web2");
-  second.mutable_put_pools(0)->mutable_pool()->set_provider("other");
+  second.mutable_put_pools(0)->mutable_pool()->set_demand_unit("other");
   second.add_erase("pools/web");
   second.add_erase("pools/never-there");
   REQUIRE(CommitAndWait(*store, second).ok());
@@ -144,7 +144,7 @@ TEST_CASE("a put replaces the record, an erasure removes that name only") {
   REQUIRE(contents.ok());
   REQUIRE(contents->pools_size() == 2);
   CHECK(contents->pools(0).pool().name() == "pools/web2");
-  CHECK(contents->pools(0).pool().provider() == "other");
+  CHECK(contents->pools(0).pool().demand_unit() == "other");
   CHECK(contents->pools(1).pool().name() == "pools/db");
   // Revisions come in the order of their first put, not by name.
   REQUIRE(contents->dnas_size() == 2);

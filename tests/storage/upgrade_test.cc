@@ -38,6 +38,8 @@ void CheckRecords(const v1::StoreContents& contents) {
   CHECK(contents.dnas(0).dna().process().argv_size() == 2);
   REQUIRE(contents.pools_size() == 1);
   CHECK(contents.pools(0).pool().external_capacity() == 100);
+  const v1::Pool& pool = contents.pools(0).pool();
+  CHECK(pool.GetReflection()->GetUnknownFields(pool).empty());
   CHECK(contents.pools(0).planner().wants_size() == 1);
   CHECK(contents.pools(0).provisioning_leads_size() == 1);
   REQUIRE(contents.shadows_size() == 1);
@@ -54,7 +56,8 @@ void CheckRecords(const v1::StoreContents& contents) {
 
 TEST_CASE("a store of each older version is migrated and keeps all of its rows") {
   const TempDirectory directory;
-  const OldVersions versions = GENERATE(OldVersions{1, 1}, OldVersions{1, 2}, OldVersions{1, 3});
+  const OldVersions versions =
+      GENERATE(OldVersions{1, 1}, OldVersions{1, 2}, OldVersions{1, 3}, OldVersions{2, 3});
   INFO("state.db " << versions.state << ", metrics.db " << versions.metrics);
   MakeOldStore(directory.path(), versions);
   for (int start = 0; start < 2; ++start) {

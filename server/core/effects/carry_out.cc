@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/core/verify.h"
 
 namespace shadow {
 namespace {
@@ -18,16 +17,15 @@ using K = Effect::Kind;
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
-void Inspect(const Effect& effect, Provider& provider, Provider::Depth depth,
-             EffectResult& result) {
-  auto seen = provider.Inspect(effect.instance, depth);
+void Inspect(const Effect& effect, Provider& provider, EffectResult& result) {
+  auto seen = provider.Inspect(effect.instance);
   result.status = seen.status();
   if (seen.ok()) result.observation = *std::move(seen);
 }
 
 void AwaitReady(const Effect& effect, const Seams& seams, const std::stop_token& stop,
                 EffectResult& result) {
-  Inspect(effect, *seams.provider, Provider::Depth::kLife, result);
+  Inspect(effect, *seams.provider, result);
   if (!result.observation.has_value() || result.observation->life != Life::kRunning) return;
   const absl::Status ready =
       seams.prober->Check(*effect.instance.dna, result.observation->address, stop);
@@ -46,13 +44,12 @@ absl::Status AwaitConnections(const InstanceSpec& instance, Provider& provider,
   std::unique_lock lock(mutex);
   absl::Status last;
   for (int64_t tries = instance.dna->warm_up_timeout / kLookInterval; tries >= 0; --tries) {
-    const auto seen = provider.Inspect(instance, Provider::Depth::kConnections);
-    last = seen.status();  // An incomplete look says nothing.
-    if (seen.ok()) {
-      if (!seen->facts.has_value()) return absl::FailedPreconditionError("it has ended");
-      const std::vector<std::string> missing = MissingConnections(*instance.dna, *seen->facts);
-      if (missing.empty()) return absl::OkStatus();
-      last = absl::FailedPreconditionError(absl::StrJoin(missing, "; "));
+    const auto missing = provider.Verify(instance, Provider::Part::kConnections);
+    last = missing.status();  // An incomplete look says nothing.
+    if (absl::IsNotFound(last)) return absl::FailedPreconditionError("it has ended");
+    if (missing.ok() && missing->has_value()) {
+      if ((*missing)->empty()) return absl::OkStatus();
+      last = absl::FailedPreconditionError(absl::StrJoin(**missing, "; "));
     }
     nobody.wait_for(lock, stop, absl::ToChronoMilliseconds(kLookInterval), [] { return false; });
     if (stop.stop_requested()) return absl::CancelledError("the probe was stopped");
@@ -60,9 +57,18 @@ absl::Status AwaitConnections(const InstanceSpec& instance, Provider& provider,
   return last;
 }
 
-void Destroy(const Effect& effect, Provider& provider, Provider::Stop stop, EffectResult& result) {
-  result.status = provider.Destroy(effect.instance, stop);
-  if (result.status.ok()) Inspect(effect, provider, Provider::Depth::kLife, result);
+void Destroy(const Effect& effect, Provider& provider, InstanceOp::Kind kind,
+             EffectResult& result) {
+  result.status = provider.ApplyOne(kind, effect.instance);
+  if (result.status.ok()) Inspect(effect, provider, result);
+}
+
+void Verify(const Effect& effect, Provider& provider, EffectResult& result) {
+  Inspect(effect, provider, result);
+  if (!result.status.ok() || IsDead(*result.observation)) return;
+  auto differences = provider.Verify(effect.instance, Provider::Part::kEverything);
+  result.status = differences.status();
+  if (differences.ok()) result.differences = *std::move(differences);
 }
 
 void ListInstances(Provider& provider, EffectResult& result) {
@@ -71,8 +77,14 @@ void ListInstances(Provider& provider, EffectResult& result) {
   if (instances.ok()) result.instances = *std::move(instances);
 }
 
-void ListBalancer(Balancer& balancer, EffectResult& result) {
-  auto view = balancer.List();
+void Assign(const Effect& effect, Balancer& balancer, EffectResult& result) {
+  auto assigned = balancer.Assign(effect.assignments);
+  result.status = assigned.status();
+  if (assigned.ok()) result.assigned = *std::move(assigned);
+}
+
+void ViewBalancer(Balancer& balancer, EffectResult& result) {
+  auto view = balancer.View();
   result.status = view.status();
   if (view.ok()) result.balancer = *std::move(view);
 }
@@ -95,7 +107,7 @@ absl::Status CheckSeams(const Effect& effect, const Seams& seams) {
       if (absl::Status status = need(seams.prober, "prober"); !status.ok()) return status;
       [[fallthrough]];
     case Seam::kProvider:
-      return need(seams.provider, absl::StrCat("provider \"", effect.provider, "\""));
+      return need(seams.provider, absl::StrCat("provider \"", effect.provider->key, "\""));
     case Seam::kBalancer:
       return need(seams.balancer, "balancer");
     case Seam::kUsageSource:
@@ -115,19 +127,19 @@ EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_
   if (!result.status.ok()) return result;
   switch (effect.kind) {
     case K::kCreate:
-      result.status = seams.provider->Create(effect.instance);
+      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kCreate, effect.instance);
       break;
     case K::kAwaitReady:
       AwaitReady(effect, seams, stop, result);
       break;
     case K::kVerify:
-      Inspect(effect, *seams.provider, Provider::Depth::kFacts, result);
+      Verify(effect, *seams.provider, result);
       break;
     case K::kSuspend:
-      result.status = seams.provider->Suspend(effect.instance);
+      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kSuspend, effect.instance);
       break;
     case K::kResume:
-      result.status = seams.provider->Resume(effect.instance);
+      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kResume, effect.instance);
       break;
     case K::kWarmUp:
       result.status = seams.prober->WarmUp(*effect.instance.dna, effect.address, stop);
@@ -136,28 +148,19 @@ EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_
       }
       break;
     case K::kDestroy:
-      Destroy(effect, *seams.provider, Provider::Stop::kGraceful, result);
+      Destroy(effect, *seams.provider, InstanceOp::Kind::kDestroy, result);
       break;
     case K::kKill:
-      Destroy(effect, *seams.provider, Provider::Stop::kForce, result);
+      Destroy(effect, *seams.provider, InstanceOp::Kind::kKill, result);
       break;
     case K::kListInstances:
       ListInstances(*seams.provider, result);
       break;
-    case K::kAdd:
-      result.status = seams.balancer->Add(effect.address);
+    case K::kAssign:
+      Assign(effect, *seams.balancer, result);
       break;
-    case K::kSetWeight:
-      result.status = seams.balancer->SetWeight(effect.address, effect.weight_percent);
-      break;
-    case K::kDrain:
-      result.status = seams.balancer->Drain(effect.address);
-      break;
-    case K::kRemove:
-      result.status = seams.balancer->Remove(effect.address);
-      break;
-    case K::kListBalancer:
-      ListBalancer(*seams.balancer, result);
+    case K::kViewBalancer:
+      ViewBalancer(*seams.balancer, result);
       break;
     case K::kReadUsage:
       ReadUsage(effect, *seams.usage, result);

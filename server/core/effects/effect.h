@@ -28,12 +28,12 @@ struct Effect {
 
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
-  std::string provider;
+  std::shared_ptr<const CompiledProvider> provider;  // Of an instance, or of a list.
   // Its balancer and usage sources; of kScore with its learned leads. Unset: kListInstances.
   std::shared_ptr<const CompiledPool> pool;
   InstanceSpec instance;
-  std::string address;
-  int weight_percent = 0;
+  std::string address;                  // kWarmUp.
+  std::vector<Assignment> assignments;  // kAssign.
   absl::Time since;
   std::shared_ptr<FitTask> fit;
   // kLearn: who learns, and the samples before `until`. Shared as `fit` is.
@@ -48,11 +48,13 @@ struct EffectResult {
   std::string not_ready;                   // kAwaitReady: why its check failed, if it was made.
   std::optional<Observation> observation;  // kAwaitReady, kVerify, kDestroy, kKill.
   std::vector<Observation> instances;      // kListInstances.
-  BalancerView balancer;                   // kListBalancer.
-  UsageReading usage;                      // kReadUsage.
-  v1::ObserveScore score;                  // kScore.
-  std::shared_ptr<FitTask> fit;            // kFit: has run.
-  std::shared_ptr<PoolEntry> learner;      // kLearn: has learned.
+  std::optional<Provider::Differences> differences;  // kVerify; unset: not known yet.
+  AssignResult assigned;                             // kAssign.
+  BalancerView balancer;                             // kViewBalancer.
+  UsageReading usage;                                // kReadUsage.
+  v1::ObserveScore score;                            // kScore.
+  std::shared_ptr<FitTask> fit;                      // kFit: has run.
+  std::shared_ptr<PoolEntry> learner;                // kLearn: has learned.
 };
 
 }  // namespace shadow

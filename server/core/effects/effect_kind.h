@@ -9,20 +9,16 @@ enum class EffectKind {
   // On one instance.
   kCreate,
   kAwaitReady,  // Inspect, and the ready check once it runs.
-  kVerify,      // Inspect with facts.
+  kVerify,      // Inspect, and Verify if it lives.
   kSuspend,
   kResume,
   kWarmUp,
   kDestroy,  // Then Inspect.
   kKill,     // The same by force.
-  // On one member of a balancer, by `address`.
-  kAdd,
-  kSetWeight,
-  kDrain,
-  kRemove,
+  kAssign,   // All of a pool, at its balancer.
   // Looks at the world.
   kListInstances,  // Of one provider.
-  kListBalancer,   // Of one pool.
+  kViewBalancer,   // Of one pool.
   kReadUsage,      // Of one pool, samples after `since`.
   kScore,          // Of one pool: what AUTOMATIC would have meant. May take minutes.
   kFit,            // Of one pool's forecaster: `fit` alone, on any thread. Takes milliseconds.

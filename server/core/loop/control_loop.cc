@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/core/check.h"
+#include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/clock/clock_jumps.h"
 #include "server/core/loop/demand.h"
@@ -60,7 +61,7 @@ Ready ControlLoop::Finish(Changes& changes) {
     in_flight_[effect.id] = {.kind = effect.kind,
                              .pool = effect.pool ? PoolId(*effect.pool) : std::string(),
                              .member = effect.instance.id,
-                             .provider = effect.provider,
+                             .provider = effect.provider ? effect.provider->key : std::string(),
                              .asked = changes.now().mono};
   }
   return ready;
@@ -78,11 +79,12 @@ void ControlLoop::SettleTouched(Changes& changes) {
 }
 
 void ControlLoop::ListProviders(Changes& changes) {
+  if (!options_.lists_providers) return;
   for (auto& [name, provider] : world_.providers) {
     if (provider.effect.has_value() || changes.now().mono < provider.next_list) continue;
     Effect effect;
     effect.kind = Effect::Kind::kListInstances;
-    effect.provider = name;
+    effect.provider = provider.provider;
     provider.effect = changes.Run(std::move(effect));
   }
 }
@@ -101,7 +103,7 @@ Ready ControlLoop::Recover(Instant now) {
     ResumePool(changes, pool);
   }
   CountBudget(world_);
-  for (const std::string& name : options_.providers) world_.providers[name].next_list = now.mono;
+  if (options_.lists_providers) AddProvider(world_, DefaultProvider(), now.mono);
   ListProviders(changes);
   SettleTouched(changes);
   return Finish(changes);
@@ -134,7 +136,10 @@ ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
 void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight& asked,
                                const EffectResult& result) {
   switch (asked.kind) {
-    case Effect::Kind::kListBalancer:
+    case Effect::Kind::kAssign:
+      OnAssigned(changes, pool, result);
+      break;
+    case Effect::Kind::kViewBalancer:
       if (pool.view_effect != result.id) return;  // Of a namesake, or a balancer that it had.
       pool.view_effect.reset();
       OnBalancerView(changes, pool, asked.asked, result);
@@ -170,11 +175,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
     case Effect::Kind::kResume:
     case Effect::Kind::kWarmUp:
     case Effect::Kind::kDestroy:
-    case Effect::Kind::kKill:
-    case Effect::Kind::kAdd:
-    case Effect::Kind::kSetWeight:
-    case Effect::Kind::kDrain:
-    case Effect::Kind::kRemove: {
+    case Effect::Kind::kKill: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
       OnInstanceResult(changes, pool, member->second, result);
@@ -198,7 +199,7 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   } else if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();
-    provider.next_list = now.mono + kListInterval;
+    provider.next_list = now.mono + provider.provider->traits.list_interval;
     OnInstanceList(changes, asked.provider, asked.asked, result);
     SettleTouched(changes);
   } else if (pool != world_.pools.end()) {
@@ -259,7 +260,8 @@ absl::Duration ControlLoop::NextTick() const {
   if (!world_.save_queue.empty()) return absl::ZeroDuration();
   absl::Duration next = NextScore(world_);
   for (const auto& [name, provider] : world_.providers) {
-    if (!provider.effect.has_value()) next = std::min(next, provider.next_list);
+    if (options_.lists_providers && !provider.effect.has_value())
+      next = std::min(next, provider.next_list);
   }
   if (!world_.due.empty()) next = std::min(next, world_.due.begin()->first);
   return next;

@@ -24,7 +24,8 @@ namespace shadow {
 class ControlLoop {
  public:
   struct Options {
-    std::vector<std::string> providers = {"process"};
+    // Those of pools, and the default one. false: no instance comes or goes by itself.
+    bool lists_providers = true;
     int instances_max = 1000;  // Of all pools together.
     // Between two saves of what a pool has learned; what came since is replayed at a start.
     absl::Duration save_interval = absl::Minutes(15);
@@ -97,9 +98,9 @@ class ControlLoop {
  private:
   struct InFlight {
     Effect::Kind kind;
-    std::string pool;    // Short.
-    std::string member;  // Id.
-    std::string provider;
+    std::string pool;      // Short.
+    std::string member;    // Id.
+    std::string provider;  // Its key.
     absl::Duration asked;
   };
 
@@ -120,7 +121,6 @@ class ControlLoop {
   bool closing_ = false;
 };
 
-inline constexpr absl::Duration kListInterval = absl::Seconds(2);
 // Pools that a tick takes, those that have been due longest; the next tick goes on with the rest
 // at once, and requests come in between.
 inline constexpr size_t kPoolsPerTick = 512;

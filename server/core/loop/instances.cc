@@ -7,6 +7,7 @@
 #include "server/core/check.h"
 #include "server/core/leads/learned_lead.h"
 #include "server/core/leads/pool_leads.h"
+#include "server/core/loop/balancing/balancing.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 
@@ -171,12 +172,11 @@ std::optional<EffectKind> KindOf(const Member& member, absl::Duration now) {
 
 void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind kind) {
   CHECK(!member.effect.has_value());  // One at a time.
-  CHECK(member.dna != nullptr || kind == Effect::Kind::kDestroy || kind == Effect::Kind::kKill ||
-        kind == Effect::Kind::kRemove || kind == Effect::Kind::kDrain);
+  CHECK(member.dna != nullptr || kind == Effect::Kind::kDestroy || kind == Effect::Kind::kKill);
   const I& instance = member.record.instance();
   Effect effect;
   effect.kind = kind;
-  effect.provider = pool.spec->pool.provider();
+  effect.provider = pool.spec->provider;
   effect.pool = pool.spec;
   effect.instance = {.id = member.id,
                      .name = instance.name(),
@@ -184,8 +184,6 @@ void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind
                      .shadow = member.shadow,
                      .dna = member.dna};
   effect.address = instance.address();
-  effect.weight_percent =
-      member.task == T::kFullWeight ? 100 : pool.spec->pool.policy().canary().weight_percent();
   member.effect = changes.Run(std::move(effect));
   member.effect_stale = false;
 }
@@ -197,7 +195,7 @@ void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
       [[fallthrough]];
     case TimeLimit::kDrain:
       return Apply(changes, pool, member, E::kDrained, "drain timeout");
-    case TimeLimit::kRemove:  // The balancer cannot be reached: RemoveStrangers clears it later.
+    case TimeLimit::kRemove:  // The balancer cannot be reached: it is told later.
       return Apply(changes, pool, member, E::kRemoved);
     case TimeLimit::kStop:  // From now on by force.
       return;
@@ -261,7 +259,8 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
   if (moves && reason.empty()) instance.clear_reason();
   instance.set_state(row->to);
   SetTask(pool, member, row->task, changes.now().mono);
-  if (member.effect_stale) changes.Cancel(*member.effect);
+  // That the balancer is told of all members is not cancelled for one.
+  if (member.effect_stale && member.effect != pool.assign_effect) changes.Cancel(*member.effect);
   if (row->task == T::kAdd) {
     member.record.set_balanced(true);
     if (!member.warm_at.has_value()) member.warm_at = changes.now().mono;
@@ -309,7 +308,8 @@ bool Advance(Changes& changes, PoolEntry& pool, Member& member) {
     return false;
   }
   const std::optional<Effect::Kind> kind = KindOf(member, now);
-  if (kind.has_value() && !member.effect.has_value() && now >= member.not_before) {
+  if (kind.has_value() && !AwaitsBalancer(member) && !member.effect.has_value() &&
+      now >= member.not_before) {
     Issue(changes, pool, member, *kind);
   }
   return true;
@@ -320,7 +320,7 @@ absl::Duration DueTime(const Member& member) {
   // Past its deadline a task that is being destroyed goes on by force: only the poll counts.
   const absl::Duration deadline =
       member.task == T::kDestroy ? absl::InfiniteDuration() : member.deadline;
-  const bool waits = !KindOf(member, absl::ZeroDuration()).has_value();
+  const bool waits = AwaitsBalancer(member) || !KindOf(member, absl::ZeroDuration()).has_value();
   return waits ? deadline : std::min(member.not_before, deadline);
 }
 
@@ -330,6 +330,11 @@ void RetryLater(Changes& changes, PoolEntry& pool, Member& member, std::string_v
   if (reason.empty() || member.record.instance().reason() == reason) return;
   member.record.mutable_instance()->set_reason(std::string(reason));
   changes.Put(pool, member, v1::Event::UPDATED, reason);
+}
+
+void WaitForRoom(Changes& changes, PoolEntry& pool, Member& member, std::string_view reason) {
+  member.deadline = DeadlineOf(pool, member, changes.now().mono);
+  RetryLater(changes, pool, member, reason);
 }
 
 }  // namespace shadow

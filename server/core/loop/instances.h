@@ -17,8 +17,8 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, InstanceEvent even
 
 void SetWant(Changes& changes, PoolEntry& pool, Member& member, v1::InstanceRecord::Want want);
 
-// Acts on the passed deadline, or issues the effect of the member's task if it is time. Returns
-// false if the member was forgotten: it is no longer in the pool.
+// Acts on the passed deadline, or issues the effect of the member's task if it is time and no other
+// one's (balancing.h). Returns false if the member was forgotten: it is no longer in the pool.
 bool Advance(Changes& changes, PoolEntry& pool, Member& member);
 
 // When Advance has something to do next; infinite while a result is awaited.
@@ -27,7 +27,9 @@ absl::Duration DueTime(const Member& member);
 // Tries its task again after a back-off that doubles with each failed try.
 void RetryLater(Changes& changes, PoolEntry& pool, Member& member, std::string_view reason);
 
-inline constexpr absl::Duration kPollInterval = absl::Milliseconds(50);
+// The same where there is no room for it now: it has not failed, so its time limit begins anew.
+void WaitForRoom(Changes& changes, PoolEntry& pool, Member& member, std::string_view reason);
+
 inline constexpr absl::Duration kRetryMin = absl::Milliseconds(100);
 inline constexpr absl::Duration kRetryMax = absl::Seconds(5);
 inline constexpr absl::Duration kVerifyTimeout = absl::Minutes(10);

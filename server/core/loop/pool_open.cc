@@ -1,6 +1,7 @@
 #include "server/core/loop/pool_open.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/demand.h"
@@ -32,6 +33,15 @@ bool Sized(const PoolEntry& pool, absl::Time now) {
 
 }  // namespace
 
+void AddProvider(World& world, std::shared_ptr<const CompiledProvider> provider,
+                 absl::Duration now) {
+  const auto [entry, added] = world.providers.try_emplace(provider->key);
+  if (!added) return;
+  entry->second.provider = std::move(provider);
+  entry->second.next_list = now;
+  world.daemon_changed = true;
+}
+
 void OpenForecasts(PoolEntry& pool) {
   const std::string saved = pool.forecaster == nullptr ? "" : pool.forecaster->Save();
   pool.forecaster = MakeForecaster({.step = pool.spec->step,
@@ -62,6 +72,7 @@ void OpenPool(World& world, PoolEntry& pool, Instant now) {
   pool.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
   world.SetDue(pool, now.mono);
   ScheduleScore(pool, now);
+  AddProvider(world, pool.spec->provider, now.mono);
 }
 
 void ResumePool(Changes& changes, PoolEntry& pool) {

@@ -20,7 +20,7 @@ void LookAtBalancer(Changes& changes, PoolEntry& pool) {
   const absl::Duration now = changes.now().mono;
   if (!pool.spec->has_balancer || pool.view_effect.has_value() || now < pool.next_view) return;
   Effect effect;
-  effect.kind = Effect::Kind::kListBalancer;
+  effect.kind = Effect::Kind::kViewBalancer;
   effect.pool = pool.spec;
   pool.view_effect = changes.Run(std::move(effect));
   pool.next_view = now + (moving ? kViewIntervalMoving

@@ -5,12 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/core/canary.h"
 #include "server/core/check.h"
+#include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/status/conditions.h"
 #include "server/core/names.h"
-#include "server/core/verify.h"
 
 namespace shadow {
 namespace {
@@ -29,10 +28,6 @@ bool Passing(const absl::Status& status) {
          absl::IsAborted(status) || absl::IsInternal(status) || absl::IsUnknown(status);
 }
 
-bool Dead(const Observation& observation) {
-  return observation.life == Life::kExited || observation.life == Life::kAbsent;
-}
-
 std::string DeathReason(const Observation& observation) {
   return observation.exit_reason.empty() ? std::string("it is gone") : observation.exit_reason;
 }
@@ -42,7 +37,7 @@ void OnReadyResult(Changes& changes, PoolEntry& pool, Member& member, const Effe
     I& instance = *member.record.mutable_instance();
     instance.set_address(result.observation->address);
     instance.set_handle(result.observation->handle);
-    if (Dead(*result.observation)) {
+    if (IsDead(*result.observation)) {
       Apply(changes, pool, member, E::kFailed, DeathReason(*result.observation));
       return;
     }
@@ -60,19 +55,15 @@ void OnVerifyResult(Changes& changes, PoolEntry& pool, Member& member, const Eff
     RetryLater(changes, pool, member, "");
     return;
   }
-  if (Dead(*result.observation)) {
+  if (IsDead(*result.observation)) {
     Apply(changes, pool, member, E::kFailed, DeathReason(*result.observation));
-  } else if (!result.observation->facts.has_value()) {
-    member.not_before = changes.now().mono + kPollInterval;
+  } else if (!result.differences.has_value()) {
+    member.not_before = changes.now().mono + pool.spec->provider->traits.poll_interval;
+  } else if (result.differences->empty()) {
+    Apply(changes, pool, member, E::kVerified);
   } else {
-    const std::vector<std::string> differences =
-        Differences(*member.dna, *result.observation->facts);
-    if (differences.empty()) {
-      Apply(changes, pool, member, E::kVerified);
-    } else {
-      Apply(changes, pool, member, E::kFailed,
-            absl::StrCat("differs from its DNA: ", absl::StrJoin(differences, "; ")));
-    }
+    Apply(changes, pool, member, E::kFailed,
+          absl::StrCat("differs from its DNA: ", absl::StrJoin(*result.differences, "; ")));
   }
 }
 
@@ -82,52 +73,26 @@ void OnDestroyResult(Changes& changes, PoolEntry& pool, Member& member,
       result.observation->life == Life::kAbsent) {
     Apply(changes, pool, member, E::kDestroyed, member.record.instance().reason());
   } else if (result.status.ok()) {
-    member.not_before = changes.now().mono + kPollInterval;
+    member.not_before = changes.now().mono + pool.spec->provider->traits.poll_interval;
   } else {
     RetryLater(changes, pool, member, "");
   }
 }
 
-// Create, Suspend, Resume, WarmUp and the balancer's verbs: `done` on success.
-void OnVerbResult(Changes& changes, PoolEntry& pool, Member& member, const EffectResult& result,
-                  E done) {
-  const T task = member.task;
-  const bool at_balancer = task == T::kAdd || task == T::kCanaryWeight || task == T::kFullWeight ||
-                           task == T::kDrain || task == T::kRemove;
-  if (result.status.ok()) {
-    Apply(changes, pool, member, done);
-  } else if (at_balancer && absl::IsNotFound(result.status)) {
-    Apply(changes, pool, member, E::kLost);
-  } else if (at_balancer || absl::IsAborted(result.status) ||  // It has not begun.
-             (Passing(result.status) && task != T::kWarmUp)) {
-    RetryLater(changes, pool, member, Text(task, result.status));
-  } else {
-    Apply(changes, pool, member, E::kFailed, Text(task, result.status));
-  }
-}
-
-// Whether what was seen then can be held against what the member is now.
-bool Settled(const Member& member, absl::Duration asked) {
-  if (member.task_since > asked) return false;
-  // A warm-up changes no life, and goes on until its timeout where an instance has ended.
-  if (member.task == T::kWarmUp) return true;
-  return !member.effect.has_value() &&
-         (member.task == T::kNone || member.task == T::kJudge || member.task == T::kAwaitDrained);
-}
-
 void CheckLife(Changes& changes, PoolEntry& pool, Member& member, const Observation* seen) {
   const I::State state = member.record.instance().state();
   if (state == I::FAILED || state == I::DELETING || state == I::CREATING) return;
-  if (seen == nullptr || Dead(*seen)) {
+  if (seen == nullptr || IsDead(*seen)) {
     Apply(changes, pool, member, E::kFailed,
           seen == nullptr ? std::string("it is gone") : DeathReason(*seen));
-  } else if (state == I::SUSPENDED && seen->life == Life::kRunning) {
+  } else if (state == I::SUSPENDED && seen->life == Life::kRunning &&
+             pool.spec->provider->traits.suspends) {
     Apply(changes, pool, member, E::kRunning);
   }
 }
 
-void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entry,
-              std::map<std::string, int>& orphans, const std::string& id) {
+void OnOrphan(Changes& changes, ProviderEntry& entry, std::map<std::string, int>& orphans,
+              const std::string& id) {
   if (InstanceNumber(id) > changes.world().revision && entry.ahead.insert(id).second) {
     changes.Note(v1::Event::UPDATED, absl::StrCat("instances/", id),
                  "newer than the store, which has lost its record: it is left alone",
@@ -139,7 +104,7 @@ void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entr
   if (seen < kStrangerViews || !entry.ending.insert(id).second) return;
   Effect effect;
   effect.kind = Effect::Kind::kKill;
-  effect.provider = provider;
+  effect.provider = entry.provider;
   effect.instance.id = id;
   changes.Run(std::move(effect));
   if (seen == kStrangerViews) {
@@ -148,59 +113,31 @@ void OnOrphan(Changes& changes, const std::string& provider, ProviderEntry& entr
   }
 }
 
-void OnServing(Changes& changes, PoolEntry& pool, Member& member, const BalancerMember* seen) {
-  if (seen == nullptr || seen->draining || seen->weight_percent != 100) {
-    Apply(changes, pool, member, E::kLost);
-    return;
-  }
-  if (seen->healthy) {
-    member.unhealthy_since.reset();
-    return;
-  }
-  if (!member.unhealthy_since.has_value()) member.unhealthy_since = changes.now().mono;
-  if (changes.now().mono - *member.unhealthy_since >= kUnhealthyTimeout) {
-    Apply(changes, pool, member, E::kFailed,
-          absl::StrCat("the balancer's health check has failed for ",
-                       absl::FormatDuration(kUnhealthyTimeout)));
-  }
-}
-
-void OnCanary(Changes& changes, PoolEntry& pool, Member& member, const BalancerMember* seen,
-              const std::vector<double>& peers) {
-  if (seen == nullptr || seen->draining) {
-    Apply(changes, pool, member, E::kLost);
-    return;
-  }
-  const CanaryStats stats{.requests = seen->requests,
-                          .in_flight = seen->in_flight,
-                          .errors = seen->errors,
-                          .response_time_ms = seen->response_time_ms,
-                          .healthy = seen->healthy};
-  const CanaryJudgement judgement =
-      JudgeCanary(*pool.spec, stats, peers, changes.now().mono - member.task_since);
-  if (judgement.verdict == CanaryVerdict::kPass) Apply(changes, pool, member, E::kCanaryPassed);
-  if (judgement.verdict == CanaryVerdict::kFail) {
-    Apply(changes, pool, member, E::kFailed, judgement.reason);
-  }
-}
-
-void RemoveStrangers(Changes& changes, PoolEntry& pool, const std::set<std::string>& known) {
-  std::map<std::string, int> strangers;
-  for (const BalancerMember& seen : pool.view->members) {
-    if (known.contains(seen.address)) continue;
-    const int views = pool.strangers[seen.address] + 1;
-    strangers[seen.address] = views;
-    if (views < kStrangerViews) continue;
-    Effect effect;
-    effect.kind = Effect::Kind::kRemove;
-    effect.pool = pool.spec;
-    effect.address = seen.address;
-    changes.Run(std::move(effect));
-  }
-  pool.strangers = std::move(strangers);
-}
-
 }  // namespace
+
+void OnTaskResult(Changes& changes, PoolEntry& pool, Member& member, const absl::Status& status) {
+  const T task = member.task;
+  const std::optional<E> done = RowOf(task).done;
+  CHECK(done.has_value());
+  if (status.ok()) {
+    Apply(changes, pool, member, *done);
+  } else if (absl::IsResourceExhausted(status) && !AwaitsBalancer(member)) {
+    WaitForRoom(changes, pool, member, Text(task, status));
+  } else if (AwaitsBalancer(member) || absl::IsAborted(status) ||  // It has not begun.
+             (Passing(status) && task != T::kWarmUp)) {
+    RetryLater(changes, pool, member, Text(task, status));
+  } else {
+    Apply(changes, pool, member, E::kFailed, Text(task, status));
+  }
+}
+
+bool Settled(const Member& member, absl::Duration asked) {
+  if (member.task_since > asked) return false;
+  // A warm-up changes no life, and goes on until its timeout where an instance has ended.
+  if (member.task == T::kWarmUp) return true;
+  return !member.effect.has_value() &&
+         (member.task == T::kNone || member.task == T::kJudge || member.task == T::kAwaitDrained);
+}
 
 void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
                       const EffectResult& result) {
@@ -211,9 +148,7 @@ void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
   if (member.task == T::kAwaitReady) return OnReadyResult(changes, pool, member, result);
   if (member.task == T::kVerify) return OnVerifyResult(changes, pool, member, result);
   if (member.task == T::kDestroy) return OnDestroyResult(changes, pool, member, result);
-  if (const std::optional<E> done = RowOf(member.task).done; done.has_value()) {
-    OnVerbResult(changes, pool, member, result, *done);
-  }
+  OnTaskResult(changes, pool, member, result.status);
 }
 
 void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
@@ -230,53 +165,15 @@ void OnInstanceList(Changes& changes, const std::string& provider, absl::Duratio
       const auto found = seen.find(id);
       const Observation* observation = found == seen.end() ? nullptr : found->second;
       if (found != seen.end()) seen.erase(found);
-      if (pool.spec->pool.provider() == provider && Settled(member, asked)) {
+      if (pool.spec->provider->key == provider && Settled(member, asked)) {
         CheckLife(changes, pool, member, observation);
       }
     }
+    if (pool.spec->provider->key == provider) TellAtStart(changes, pool);
   }
   std::map<std::string, int> orphans;
-  for (const auto& [id, observation] : seen) OnOrphan(changes, provider, entry, orphans, id);
+  for (const auto& [id, observation] : seen) OnOrphan(changes, entry, orphans, id);
   entry.orphans = std::move(orphans);
-}
-
-void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
-                    const EffectResult& result) {
-  pool.view_read = result.status;
-  if (!result.status.ok()) {
-    pool.view.reset();  // Unknown: nobody is judged on old numbers.
-    return;
-  }
-  pool.view = result.balancer;
-  std::map<std::string, const BalancerMember*> seen;
-  for (const BalancerMember& member : pool.view->members) seen[member.address] = &member;
-  std::set<std::string> known;
-  std::vector<double> peers;
-  for (const auto& [id, member] : pool.members) {
-    if (member.record.balanced() || member.effect.has_value()) {
-      known.insert(member.record.instance().address());
-    }
-    const auto found = seen.find(member.record.instance().address());
-    if (member.record.instance().state() == I::ACTIVE && found != seen.end() &&
-        found->second->response_time_ms.has_value()) {
-      peers.push_back(*found->second->response_time_ms);
-    }
-  }
-  for (auto& [id, member] : pool.members) {
-    if (!member.record.balanced() || !Settled(member, asked)) continue;
-    const auto found = seen.find(member.record.instance().address());
-    const BalancerMember* at = found == seen.end() ? nullptr : found->second;
-    const I::State state = member.record.instance().state();
-    if (state == I::ACTIVE) OnServing(changes, pool, member, at);
-    if (state == I::WARMING && member.task == T::kJudge) {
-      OnCanary(changes, pool, member, at, peers);
-    }
-    if (state == I::DRAINING && member.task == T::kAwaitDrained &&
-        (at == nullptr || at->in_flight == 0)) {
-      Apply(changes, pool, member, E::kDrained);
-    }
-  }
-  RemoveStrangers(changes, pool, known);
 }
 
 }  // namespace shadow

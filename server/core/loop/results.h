@@ -13,13 +13,13 @@ void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
 void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
                     const EffectResult& result);
 
-// A look at the pool's balancer, asked for at `asked`: judges canaries, ends drains, mends what
-// differs.
-void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
-                    const EffectResult& result);
+// What came of the member's task, where a status says it all.
+void OnTaskResult(Changes& changes, PoolEntry& pool, Member& member, const absl::Status& status);
 
-// An ACTIVE instance that its balancer's health check fails for this long is replaced.
-inline constexpr absl::Duration kUnhealthyTimeout = absl::Seconds(10);
+// Whether what was seen by a look, asked for at `asked`, can be held against what the member is
+// now.
+bool Settled(const Member& member, absl::Duration asked);
+
 // What nobody knows is removed after it was seen in this many looks in a row.
 inline constexpr int kStrangerViews = 3;
 

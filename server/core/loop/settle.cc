@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
@@ -118,6 +119,7 @@ absl::Duration DueTime(const PoolEntry& pool, Instant now) {
     due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
   }
   if (pool.spec->has_balancer && !pool.view_effect.has_value()) due = std::min(due, pool.next_view);
+  due = std::min(due, NextTelling(pool));
   for (const auto& [id, member] : pool.members) due = std::min(due, DueTime(member));
   const auto consider = [&](const Backoff& backoff) {
     if (backoff.not_before > now.mono) due = std::min(due, backoff.not_before);
@@ -162,6 +164,7 @@ bool Settle(Changes& changes, PoolEntry& pool) {
     changes.world().ErasePool(pool);
     return false;
   }
+  TellBalancer(changes, pool);
   if (Moving(pool)) {
     pool.next_view = std::min(pool.next_view, changes.now().mono + kViewIntervalMoving);
   }

@@ -125,8 +125,6 @@ struct PoolEntry {
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
   int needed = 0;  // Of those, what actual demand needs; what serves, while that is not known.
-  std::map<std::string, int>
-      strangers;  // Balancer members that are nobody's: views that showed them.
 
   absl::Duration opened;                        // By this daemon.
   absl::Duration next_activation;               // Read usage, decide the level.
@@ -137,6 +135,11 @@ struct PoolEntry {
   // The earliest of this pool's timers but its saves and scores; set by World::SetDue.
   absl::Duration due;
   std::optional<uint64_t> view_effect;
+  std::optional<uint64_t> assign_effect;  // The balancer is being told of all members.
+  std::vector<std::string> assigning;     // Of those, in order, the ones that it names.
+  bool assigned = false;       // It was told by this daemon, and so can tell who its members are.
+  bool assign_due = false;     // It is to be told although no member waits for that.
+  absl::Duration next_assign;  // For that, not before.
   std::optional<uint64_t> usage_effect;
 };
 
@@ -152,6 +155,7 @@ struct RememberedRequest {
 };
 
 struct ProviderEntry {
+  std::shared_ptr<const CompiledProvider> provider;
   absl::Duration next_list;
   std::optional<uint64_t> effect;
   std::optional<absl::Status> listed;  // What the last list came to; unset: none came yet.

@@ -15,7 +15,6 @@ using I = v1::Instance;
 
 constexpr int kInputsPerStepMax = 1'000'000;  // More would never come to rest.
 
-// Asks for nothing but a user that its facts have.
 v1::Dna ReplayDna() {
   v1::Dna dna;
   dna.set_name("dnas/replay");
@@ -28,9 +27,6 @@ Observation Seen(const std::string& id, Life life) {
   seen.id = id;
   seen.life = life;
   seen.address = "127.0.0.1:20000";
-  seen.facts.emplace();
-  seen.facts->uid = 1;
-  seen.facts->wanted_uid = 1;
   return seen;
 }
 
@@ -71,7 +67,7 @@ PoolReplay::PoolReplay(const v1::Pool& spec, const Leads& leads, absl::Time star
       step_(FromProto(spec.step())),
       leads_(leads),
       now_{.wall = start, .mono = absl::Hours(1)},
-      loop_({.providers = {},  // Nothing to list: no instance comes or goes by itself.
+      loop_({.lists_providers = false,
              .instances_max = instances_max,
              .save_interval = absl::InfiniteDuration(),
              .make_forecaster = [&forecast](const CompiledPool& /*pool*/) {
@@ -197,6 +193,7 @@ EffectResult PoolReplay::Carry(const Effect& effect) const {
   result.id = effect.id;
   const bool ends = effect.kind == Effect::Kind::kDestroy || effect.kind == Effect::Kind::kKill;
   result.ready = !ends;
+  result.differences.emplace();
   result.observation = Seen(effect.instance.id, ends ? Life::kAbsent : Life::kRunning);
   return result;
 }

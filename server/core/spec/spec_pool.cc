@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
 #include "server/core/spec/field_checker.h"
+#include "server/core/spec/kinds.h"
 #include "server/core/spec/output_fields.h"
 #include "server/core/spec/policy_rules.h"
 #include "server/core/time_proto.h"
@@ -20,9 +21,7 @@ namespace {
 
 constexpr int64_t kPoolMaxBytes = 64 * 1024;
 constexpr size_t kUnitMaxBytes = 64;
-constexpr size_t kSocketPathMaxBytes = 107;  // sun_path of unix(7) without its NUL.
 constexpr int kUsageSourcesMax = 8;
-constexpr int kUsageNamesMax = 64;  // Frontends, and backends, of one source.
 constexpr int kSeasonsMax = 3;
 constexpr int64_t kSeasonMinSteps = 2;
 constexpr int64_t kSeasonMaxSteps = 604'800;  // A week of seconds.
@@ -36,82 +35,44 @@ constexpr FieldChecker::Limits kManagedInstances = {.min = 0, .max = 1000};
 void CheckNames(v1::Pool& pool, FieldChecker& check) {
   check.Add(ParsePoolName(pool.name(), "pool.name").status());
   check.Add(ParseDnaName(pool.dna(), "pool.dna").status());
-  if (pool.provider().empty()) pool.set_provider("process");
-  if (pool.provider() != "process") {
-    check.Fail("pool.provider",
-               absl::StrCat(Quoted(pool.provider()), " is not known; known: \"process\""));
-  }
   if (!pool.demand_unit().empty())
     check.Text("pool.demand_unit", pool.demand_unit(), kUnitMaxBytes);
 }
 
-void CheckSocket(const std::string& field, const std::string& path, FieldChecker& check) {
-  check.Text(field, path, kSocketPathMaxBytes);
-  check.Path(field, path);
+// No kind at all is the default, `process`.
+void CompileProviderOf(CompiledPool& compiled, FieldChecker& check) {
+  v1::Provider& provider = *compiled.pool.mutable_provider();
+  if (provider.kind_case() == v1::Provider::KIND_NOT_SET) provider.mutable_process();
+  KindOf(provider).compile("pool.provider", provider, check);
+  compiled.provider = CompileProvider(provider);
 }
 
-void CompileBalancer(v1::Pool& pool, FieldChecker& check) {
-  v1::Balancer& balancer = *pool.mutable_balancer();
+void CompileBalancer(CompiledPool& compiled, FieldChecker& check) {
+  v1::Balancer& balancer = *compiled.pool.mutable_balancer();
   if (balancer.kind_case() == v1::Balancer::KIND_NOT_SET) balancer.mutable_none();
-  if (!balancer.has_haproxy()) return;
-  v1::HaproxyBalancer& haproxy = *balancer.mutable_haproxy();
-  CheckSocket("pool.balancer.haproxy.socket_path", haproxy.socket_path(), check);
-  check.Foreign("pool.balancer.haproxy.backend", haproxy.backend());
-  if (haproxy.slot_prefix().empty()) haproxy.set_slot_prefix("slot");
-  check.Foreign("pool.balancer.haproxy.slot_prefix", haproxy.slot_prefix());
+  const BalancerKind& kind = KindOf(balancer);
+  kind.compile("pool.balancer", balancer, check);
+  compiled.has_balancer = kind.told;
 }
 
-// The names of one kind: `one`, unset if empty, and `more`.
-void CheckNamed(const std::string& field, const std::string& one, const std::string& more_field,
-                const google::protobuf::RepeatedPtrField<std::string>& more, FieldChecker& check) {
-  std::set<std::string> names;
-  if (!one.empty()) {
-    check.Foreign(field, one);
-    names.insert(one);
-  }
-  check.Count(more_field, more.size(), kUsageNamesMax);
-  for (int i = 0; check.ok() && i < more.size(); ++i) {
-    const std::string at = absl::StrCat(more_field, "[", i, "]");
-    check.Foreign(at, more[i]);
-    if (!names.insert(more[i]).second) {
-      check.Fail(at, absl::StrCat(Quoted(more[i]), " is named twice"));
-    }
-  }
-}
-
-void CompileHaproxyUsage(const std::string& field, v1::HaproxyUsage& haproxy, FieldChecker& check) {
-  CheckSocket(absl::StrCat(field, ".socket_path"), haproxy.socket_path(), check);
-  if (haproxy.frontend().empty() && haproxy.frontends().empty() && haproxy.backend().empty() &&
-      haproxy.backends().empty()) {
-    check.Fail(field,
-               "names none of frontend, frontends, backend, backends; at least one is wanted");
-  }
-  CheckNamed(absl::StrCat(field, ".frontend"), haproxy.frontend(),
-             absl::StrCat(field, ".frontends"), haproxy.frontends(), check);
-  CheckNamed(absl::StrCat(field, ".backend"), haproxy.backend(), absl::StrCat(field, ".backends"),
-             haproxy.backends(), check);
-  if (haproxy.metric() == v1::HaproxyUsage::METRIC_UNSPECIFIED) {
-    haproxy.set_metric(v1::HaproxyUsage::REQUESTS);
-  }
-}
-
-void CompileUsageSources(v1::Pool& pool, FieldChecker& check) {
+void CompileUsageSources(CompiledPool& compiled, FieldChecker& check) {
   constexpr char kField[] = "pool.usage_sources";
+  v1::Pool& pool = compiled.pool;
   check.Count(kField, pool.usage_sources_size(), kUsageSourcesMax);
-  int haproxy_sources = 0;
   for (int i = 0; check.ok() && i < pool.usage_sources_size(); ++i) {
     const std::string field = absl::StrCat(kField, "[", i, "]");
     v1::UsageSource& source = *pool.mutable_usage_sources(i);
     if (source.kind_case() == v1::UsageSource::KIND_NOT_SET) {
       check.Fail(field, "has neither pushed nor haproxy");
+      return;
     }
-    if (!source.has_haproxy()) continue;
-    if (++haproxy_sources > 1) {
+    const UsageKind& kind = KindOf(source);
+    if (kind.polled && std::exchange(compiled.polls_usage, true)) {
       check.Fail(field,
                  "is a second haproxy source; name all frontends and backends in one, which adds "
                  "them up");
     }
-    CompileHaproxyUsage(absl::StrCat(field, ".haproxy"), *source.mutable_haproxy(), check);
+    kind.compile(field, source, check);
   }
 }
 
@@ -230,12 +191,9 @@ absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool) {
   if (check.ok()) check.WellFormed(compiled.pool, "pool");
   if (!check.ok()) return check.status();
   CheckNames(compiled.pool, check);
-  CompileBalancer(compiled.pool, check);
-  CompileUsageSources(compiled.pool, check);
-  const auto& sources = compiled.pool.usage_sources();
-  compiled.has_balancer = compiled.pool.balancer().has_haproxy();
-  compiled.polls_usage = std::any_of(sources.begin(), sources.end(),
-                                     [](const auto& source) { return source.has_haproxy(); });
+  CompileProviderOf(compiled, check);
+  CompileBalancer(compiled, check);
+  CompileUsageSources(compiled, check);
   CompileGrid(compiled, check);
   CompileCalendar(compiled, check);
   CompileCapacity(compiled, check);

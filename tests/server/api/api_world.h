@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "server/api/api_server.h"
-#include "server/balancers/none_balancer.h"
 #include "server/control_thread.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/one_provider.h"
 #include "tests/storage/temp_directory.h"
 
 namespace shadow {
@@ -84,9 +84,9 @@ class ApiWorld {
     Adapters adapters;
     auto provider = std::make_unique<FakeProvider>();
     prepare(*provider);
-    adapters.providers["process"] = std::move(provider);
+    adapters.providers = ProvidersOf(std::move(provider));
     adapters.prober = std::make_unique<FakeProber>();
-    adapters.make_balancer = [](const v1::Balancer&) { return std::make_unique<NoneBalancer>(); };
+    adapters.make_balancer = [](const v1::Balancer&) { return nullptr; };
     adapters.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
     return adapters;
   }

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "server/balancers/none_balancer.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/one_provider.h"
 #include "tests/fakes/poll.h"
 #include "tests/server/core/loop_requests.h"
 
@@ -87,9 +87,9 @@ class HeldStore final : public Store {
 class HeldDaemon {
  public:
   HeldDaemon() {
-    adapters_.providers["process"] = std::make_unique<FakeProvider>();
+    adapters_.providers = ProvidersOf(std::make_unique<FakeProvider>());
     adapters_.prober = std::make_unique<FakeProber>();
-    adapters_.make_balancer = [](const v1::Balancer&) { return std::make_unique<NoneBalancer>(); };
+    adapters_.make_balancer = [](const v1::Balancer&) { return nullptr; };
     adapters_.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
     REQUIRE(loop_.Load({}, clock_.Now()).ok());
     control_ = std::make_unique<ControlThread>(loop_, store, adapters_, hub, clock_, 1,

@@ -13,6 +13,7 @@
 #include "server/core/clock.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/one_provider.h"
 #include "tests/fakes/poll.h"
 #include "tests/fakes/test_dna.h"
 
@@ -22,6 +23,7 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr absl::Duration kCallTimeLimit = absl::Hours(1);
 constexpr char kHangs[] = "127.0.0.1:1";
+constexpr char kLost[] = "dna.network.connections: wanted one to 10.0.0.1:5432";
 constexpr char kHealthy[] = "127.0.0.1:2";
 
 // A runner on fakes whose prober hangs at kHangs.
@@ -36,7 +38,7 @@ class Runner {
     adapters_.prober = std::move(prober);
     auto provider = std::make_unique<FakeProvider>();
     provider_ = provider.get();
-    adapters_.providers["process"] = std::move(provider);
+    adapters_.providers = ProvidersOf(std::move(provider));
     runner_ = std::make_unique<EffectRunner>(
         adapters_, clock_, Options{.provider_calls_max = 2, .call_time_limit = kCallTimeLimit},
         [this](EffectResult result) {
@@ -54,7 +56,7 @@ class Runner {
     Effect effect;
     effect.id = ++last_id_;
     effect.kind = kind;
-    effect.provider = "process";
+    effect.provider = spec_;
     effect.instance = {.id = instance.empty() ? "i" + std::to_string(effect.id) : instance,
                        .name = "",
                        .pool = pool,
@@ -82,6 +84,7 @@ class Runner {
  private:
   using Options = EffectRunner::Options;
 
+  const std::shared_ptr<const CompiledProvider> spec_ = DefaultProvider();
   std::shared_ptr<CompiledDna> dna_;
   SystemClock clock_;
   Adapters adapters_;
@@ -147,8 +150,9 @@ TEST_CASE("what has lost a connection of its DNA is not warm until it has it aga
   REQUIRE(world.StatusOf(world.Submit(Effect::Kind::kCreate, "web", "", "i1")).ok());
   std::atomic<int> looks = 0;
   world.provider().Set([&](FakeProvider::Knobs& knobs) {
-    knobs.facts = [&](const InstanceSpec&, Facts& facts) {
-      if (++looks < 3) facts.connections.clear();
+    knobs.differences = [&](const InstanceSpec&, Provider::Part) {
+      return ++looks < 3 ? Provider::Differences{"dna.network.connections: none"}
+                         : Provider::Differences{};
     };
   });
   CHECK(world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1")).ok());
@@ -160,14 +164,15 @@ TEST_CASE("what does not get a connection of its DNA back is not warmed up, and 
   world.SetDna(ConnectedDna(absl::Milliseconds(200)));
   REQUIRE(world.StatusOf(world.Submit(Effect::Kind::kCreate, "web", "", "i1")).ok());
   world.provider().Set([](FakeProvider::Knobs& knobs) {
-    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.connections = {"10.0.0.2:80"}; };
+    knobs.differences = [](const InstanceSpec&, Provider::Part part) {
+      CHECK(part == Provider::Part::kConnections);
+      return Provider::Differences{kLost};
+    };
   });
   const absl::Status lost =
       world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1"));
   CHECK(absl::IsFailedPrecondition(lost));
-  CHECK(lost.message() ==
-        "dna.network.connections: wanted an established connection to 10.0.0.1:5432, found "
-        "10.0.0.2:80");
+  CHECK(lost.message() == kLost);
 
   world.SetDna(ConnectedDna(absl::Minutes(10)));
   const uint64_t patient = world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "i1");

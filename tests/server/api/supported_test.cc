@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/one_provider.h"
 
 namespace shadow {
 namespace {
@@ -28,66 +29,73 @@ v1::Pool SmallPool() {
   return pool;
 }
 
-// Two providers: "process", which pools have by default, and "other".
-struct TwoProviders {
-  TwoProviders() {
-    for (const char* name : {"process", "other"}) {
-      adapters.providers[name] = std::make_unique<FakeProvider>();
-    }
+struct World {
+  World() {
+    auto made = std::make_unique<FakeProvider>();
+    provider = made.get();
+    adapters.providers = ProvidersOf(std::move(made));
     auto dnas = std::make_shared<DnaMap>();
     (*dnas)["dnas/web"] = SmallDna();
     snapshot.dnas = dnas;
   }
 
-  void Refuse(const std::string& provider) {
-    auto& fake = dynamic_cast<FakeProvider&>(*adapters.providers.at(provider));
-    fake.Fail(FakeProvider::Verb::kSupports, "", FieldError("dna.resources", "cannot be limited"),
-              kAlways);
+  void Refuse() const {
+    provider->Fail(FakeProvider::Verb::kSupports, "",
+                   FieldError("dna.resources", "cannot be limited"), kAlways);
   }
 
-  void AddPool(const std::string& provider) {
+  void AddPool(const std::string& dna) {
     auto entry = std::make_shared<PoolSnapshot>();
     entry->pool = SmallPool();
-    entry->pool.set_provider(provider);
+    entry->pool.mutable_provider()->mutable_process();
+    entry->pool.set_dna(dna);
     snapshot.pools.Set("pools/web", entry);
   }
 
   Adapters adapters;
+  FakeProvider* provider = nullptr;
   Snapshot snapshot;
 };
 
-TEST_CASE("a DNA that no pool runs is for any provider that can enforce it") {
-  TwoProviders world;
-  world.Refuse("process");
+TEST_CASE("a DNA that no pool runs is asked of the default provider") {
+  World world;
+  world.AddPool("dnas/other");
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, SmallDna()).ok());
-  world.Refuse("other");
+  world.Refuse();
   const absl::Status refused = CheckDnaSupported(world.adapters, world.snapshot, SmallDna());
   CHECK(ErrorField(refused) == "dna.resources");
 }
 
-TEST_CASE("a new revision is asked of the providers of the pools that run it") {
-  TwoProviders world;
-  world.Refuse("other");
-  world.AddPool("process");
+TEST_CASE("a new revision is asked of the providers of the pools that run it, once of each") {
+  World world;
+  world.AddPool("dnas/web");
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, SmallDna()).ok());
-  world.AddPool("other");
+  CHECK(world.provider->Calls(FakeProvider::Verb::kSupports) == 1);
+  world.Refuse();
   const absl::Status refused = CheckDnaSupported(world.adapters, world.snapshot, SmallDna());
   CHECK(ErrorField(refused) == "dna.resources");
 }
 
 TEST_CASE("a pool's DNA is asked of its own provider") {
-  TwoProviders world;
-  world.Refuse("other");
+  World world;
   CHECK(CheckPoolSupported(world.adapters, world.snapshot, SmallPool()).ok());
-  world.Refuse("process");
+  world.Refuse();
   const absl::Status refused = CheckPoolSupported(world.adapters, world.snapshot, SmallPool());
   CHECK(ErrorField(refused) == "dna.resources");
 }
 
+TEST_CASE("a provider that cannot be made refuses nothing") {
+  World world;
+  world.adapters.providers = std::make_unique<Providers>(
+      [](const v1::Provider&) -> absl::StatusOr<std::unique_ptr<Provider>> {
+        return absl::UnavailableError("it is away");
+      });
+  CHECK(CheckPoolSupported(world.adapters, world.snapshot, SmallPool()).ok());
+}
+
 TEST_CASE("what is malformed or not there is left to the control loop") {
-  TwoProviders world;
-  world.Refuse("process");
-  world.Refuse("other");
+  World world;
+  world.Refuse();
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, v1::Dna()).ok());
   v1::Pool unknown = SmallPool();
   unknown.set_dna("dnas/none");

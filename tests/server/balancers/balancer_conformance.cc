@@ -1,5 +1,6 @@
 #include "tests/server/balancers/balancer_conformance.h"
 
+#include "tests/fakes/assigned_members.h"
 #include "tests/fakes/poll.h"
 
 namespace shadow {
@@ -9,13 +10,15 @@ constexpr absl::Duration kPatience = absl::Seconds(10);
 
 void CheckWeights(const BalancerCase& subject) {
   Balancer& balancer = subject.balancer;
+  AssignedMembers members(balancer);
   const std::string& a = subject.addresses[0];
   const std::string& b = subject.addresses[1];
 
   SECTION("a new member has weight 0 and no history") {
-    REQUIRE(balancer.Add(a).ok());
+    REQUIRE(members.Add(a).ok());
     const auto member = FindMember(balancer, a);
     REQUIRE(member);
+    CHECK(member->id == a);
     CHECK(member->weight_percent == 0);
     CHECK(member->healthy);
     CHECK_FALSE(member->draining);
@@ -25,107 +28,116 @@ void CheckWeights(const BalancerCase& subject) {
     CHECK_FALSE(member->response_time_ms);
     CHECK_FALSE(FindMember(balancer, b));
   }
-  SECTION("a weight is kept, also when the member is added again") {
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.Add(b).ok());
-    REQUIRE(balancer.SetWeight(a, 10).ok());
+  SECTION("a weight is kept while others come and change") {
+    REQUIRE(members.SetWeight(a, 10).ok());
+    REQUIRE(members.Add(b).ok());
     CHECK(FindMember(balancer, a)->weight_percent == 10);
     CHECK(FindMember(balancer, b)->weight_percent == 0);
-    REQUIRE(balancer.SetWeight(a, 100).ok());
-    REQUIRE(balancer.SetWeight(a, 100).ok());
-    REQUIRE(balancer.Add(a).ok());
+    REQUIRE(members.SetWeight(a, 100).ok());
+    REQUIRE(members.SetWeight(a, 100).ok());
+    REQUIRE(members.SetWeight(b, 1).ok());
     CHECK(FindMember(balancer, a)->weight_percent == 100);
-    CHECK(balancer.List()->members.size() == 2);
+    CHECK(FindMember(balancer, b)->weight_percent == 1);
+    CHECK(balancer.View()->members.size() == 2);
+    REQUIRE(members.SetWeight(a, 0).ok());
+    CHECK(FindMember(balancer, a)->weight_percent == 0);
   }
-  SECTION("a weight outside 1 to 100 is refused and changes nothing") {
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.SetWeight(a, 1).ok());
-    for (const int weight : {-1, 0, 101, 1000}) {
-      CHECK(balancer.SetWeight(a, weight).code() == absl::StatusCode::kInvalidArgument);
+  SECTION("a weight outside 0 to 100 is refused, and the others have theirs") {
+    for (const int weight : {-1, 101, 1000}) {
+      const std::vector<Assignment> assignments = {
+          {.id = "i1", .address = a, .weight_percent = weight},
+          {.id = "i2", .address = b, .weight_percent = 20}};
+      const auto result = balancer.Assign(assignments);
+      REQUIRE(result.ok());
+      CHECK(result->assigned[0].code() == absl::StatusCode::kInvalidArgument);
+      CHECK(result->assigned[1].ok());
+      CHECK(FindMember(balancer, b)->weight_percent == 20);
     }
-    CHECK(FindMember(balancer, a)->weight_percent == 1);
   }
-  SECTION("a weight for who was not added is not found") {
-    CHECK(balancer.SetWeight(a, 10).code() == absl::StatusCode::kNotFound);
-    CHECK(balancer.List()->members.empty());
+  SECTION("members are known by the id that was told last") {
+    for (const char* id : {"i1", "i2"}) {
+      const std::vector<Assignment> assignments = {{.id = id, .address = a}};
+      REQUIRE(balancer.Assign(assignments)->assigned[0].ok());
+      CHECK(FindMember(balancer, a)->id == id);
+    }
   }
 }
 
 void CheckLeaving(const BalancerCase& subject) {
   Balancer& balancer = subject.balancer;
+  AssignedMembers members(balancer);
   const std::string& a = subject.addresses[0];
   const std::string& b = subject.addresses[1];
 
   SECTION("draining takes the weight, and a weight ends the draining") {
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.SetWeight(a, 100).ok());
-    REQUIRE(balancer.Drain(a).ok());
-    REQUIRE(balancer.Drain(a).ok());
+    REQUIRE(members.SetWeight(a, 100).ok());
+    REQUIRE(members.Drain(a).ok());
+    REQUIRE(members.Drain(a).ok());
     CHECK(FindMember(balancer, a)->draining);
     CHECK(FindMember(balancer, a)->weight_percent == 0);
-    REQUIRE(balancer.SetWeight(a, 50).ok());
+    REQUIRE(members.SetWeight(a, 50).ok());
     CHECK_FALSE(FindMember(balancer, a)->draining);
     CHECK(FindMember(balancer, a)->weight_percent == 50);
   }
-  SECTION("who was removed is gone and can come back") {
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.Add(b).ok());
-    REQUIRE(balancer.SetWeight(a, 100).ok());
-    REQUIRE(balancer.SetWeight(b, 30).ok());
-    REQUIRE(balancer.Remove(a).ok());
-    REQUIRE(balancer.Remove(a).ok());
+  SECTION("who is not named is gone and can come back") {
+    REQUIRE(members.SetWeight(a, 100).ok());
+    REQUIRE(members.SetWeight(b, 30).ok());
+    REQUIRE(members.Remove(a).ok());
+    REQUIRE(members.Remove(a).ok());
     CHECK_FALSE(FindMember(balancer, a));
     CHECK(FindMember(balancer, b)->weight_percent == 30);
-    CHECK(balancer.SetWeight(a, 10).code() == absl::StatusCode::kNotFound);
-    REQUIRE(balancer.Add(a).ok());
+    REQUIRE(members.Add(a).ok());
     CHECK(FindMember(balancer, a)->weight_percent == 0);
+    REQUIRE(balancer.Assign({}).ok());
+    CHECK(balancer.View()->members.empty());
   }
-  SECTION("draining and removing who is not there is fine") {
-    CHECK(balancer.Drain(a).ok());
-    CHECK(balancer.Remove(a).ok());
-    CHECK(balancer.List()->members.empty());
+  SECTION("nobody is brought in to be drained") {
+    CHECK(members.Drain(a).ok());
+    CHECK(balancer.View()->members.empty());
   }
   SECTION("the epoch stays while nothing restarts") {
-    const std::string epoch = balancer.List()->epoch;
-    REQUIRE(balancer.Add(a).ok());
-    CHECK(balancer.List()->epoch == epoch);
+    const std::string epoch = balancer.View()->epoch;
+    REQUIRE(members.Add(a).ok());
+    CHECK(balancer.View()->epoch == epoch);
     CHECK_FALSE(epoch.empty());
   }
 }
 
 void CheckBounds(const BalancerCase& subject) {
   if (!subject.bounded) return;
-  Balancer& balancer = subject.balancer;
+  AssignedMembers members(subject.balancer);
   SECTION("without room for one more it says so, until one is removed") {
-    REQUIRE(balancer.Add(subject.addresses[0]).ok());
-    REQUIRE(balancer.Add(subject.addresses[1]).ok());
-    CHECK(balancer.Add(subject.addresses[2]).code() == absl::StatusCode::kResourceExhausted);
-    REQUIRE(balancer.Add(subject.addresses[1]).ok());
-    REQUIRE(balancer.Remove(subject.addresses[0]).ok());
-    CHECK(balancer.Add(subject.addresses[2]).ok());
+    REQUIRE(members.Add(subject.addresses[0]).ok());
+    REQUIRE(members.Add(subject.addresses[1]).ok());
+    CHECK(members.Add(subject.addresses[2]).code() == absl::StatusCode::kResourceExhausted);
+    CHECK(members.Tell(subject.addresses[1]).ok());
+    REQUIRE(members.Remove(subject.addresses[0]).ok());
+    CHECK(members.Tell(subject.addresses[2]).ok());
+    CHECK(FindMember(subject.balancer, subject.addresses[2]));
   }
 }
 
 void CheckHealth(const BalancerCase& subject) {
   if (!subject.set_healthy) return;
   Balancer& balancer = subject.balancer;
+  AssignedMembers members(balancer);
   const std::string& a = subject.addresses[0];
   SECTION("an unhealthy member gets no weight until it is healthy again") {
-    REQUIRE(balancer.Add(a).ok());
+    REQUIRE(members.Add(a).ok());
     subject.set_healthy(a, false);
     REQUIRE(PollUntil(kPatience, [&] { return !FindMember(balancer, a)->healthy; }));
-    CHECK(balancer.SetWeight(a, 10).code() == absl::StatusCode::kUnavailable);
+    CHECK(members.SetWeight(a, 10).code() == absl::StatusCode::kUnavailable);
     CHECK(FindMember(balancer, a)->weight_percent == 0);
     subject.set_healthy(a, true);
     REQUIRE(PollUntil(kPatience, [&] { return FindMember(balancer, a)->healthy; }));
-    CHECK(balancer.SetWeight(a, 10).ok());
+    CHECK(members.SetWeight(a, 10).ok());
   }
-  SECTION("adding an unhealthy member again declares it healthy, at once") {
-    REQUIRE(balancer.Add(a).ok());
+  SECTION("an unhealthy member whose ready check has passed is declared healthy, at once") {
+    REQUIRE(members.Add(a).ok());
     subject.set_healthy(a, false);
     REQUIRE(PollUntil(kPatience, [&] { return !FindMember(balancer, a)->healthy; }));
     subject.set_healthy(a, true);
-    REQUIRE(balancer.Add(a).ok());
+    REQUIRE(members.Add(a).ok());
     CHECK(FindMember(balancer, a)->healthy);
   }
 }
@@ -133,19 +145,15 @@ void CheckHealth(const BalancerCase& subject) {
 void CheckRestart(const BalancerCase& subject) {
   if (!subject.restart) return;
   Balancer& balancer = subject.balancer;
+  AssignedMembers members(balancer);
   const std::string& a = subject.addresses[0];
-  SECTION("a restart is seen by the epoch, and every verb stays idempotent") {
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.SetWeight(a, 100).ok());
-    const std::string before = balancer.List()->epoch;
+  SECTION("a restart is seen by the epoch, and the next call brings everybody back") {
+    REQUIRE(members.SetWeight(a, 100).ok());
+    const std::string before = balancer.View()->epoch;
     subject.restart();
-    CHECK(balancer.List()->epoch != before);
-    CHECK(balancer.List()->members.empty());
-    CHECK(balancer.SetWeight(a, 10).code() == absl::StatusCode::kNotFound);
-    CHECK(balancer.Drain(a).ok());
-    CHECK(balancer.Remove(a).ok());
-    REQUIRE(balancer.Add(a).ok());
-    REQUIRE(balancer.SetWeight(a, 100).ok());
+    CHECK(balancer.View()->epoch != before);
+    CHECK(balancer.View()->members.empty());
+    REQUIRE(members.Tell(a).ok());
     CHECK(FindMember(balancer, a)->weight_percent == 100);
   }
 }
@@ -153,7 +161,7 @@ void CheckRestart(const BalancerCase& subject) {
 }  // namespace
 
 std::optional<BalancerMember> FindMember(Balancer& balancer, const std::string& address) {
-  const absl::StatusOr<BalancerView> view = balancer.List();
+  const absl::StatusOr<BalancerView> view = balancer.View();
   INFO(view.status().ToString());
   REQUIRE(view.ok());
   for (const BalancerMember& member : view->members) {

@@ -21,7 +21,7 @@ struct BalancerCase {
   std::function<void()> restart;  // The balancer's; it forgets its members.
 };
 
-// Unset: not a member. Fails the test where List does.
+// Unset: not a member. Fails the test where View does.
 std::optional<BalancerMember> FindMember(Balancer& balancer, const std::string& address);
 
 // In sections of the test case that calls it; the balancer is to be new in each.

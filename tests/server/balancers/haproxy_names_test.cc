@@ -4,6 +4,7 @@
 
 #include "server/balancers/haproxy_balancer.h"
 #include "server/usage/haproxy_usage.h"
+#include "tests/fakes/assigned_members.h"
 #include "tests/fakes/haproxy_process.h"
 #include "tests/fakes/http_load.h"
 #include "tests/fakes/http_origin.h"
@@ -83,11 +84,13 @@ TEST_CASE("a backend's members and numbers are not those of the frontend of that
   HttpOrigin stranger("other");
   HaproxyBalancer web(site.Backend("web"), site.clock);
   HaproxyBalancer other(site.Backend("other"), site.clock);
-  REQUIRE(web.Add(origin.address()).ok());
-  REQUIRE(web.SetWeight(origin.address(), 100).ok());
-  REQUIRE(other.Add(stranger.address()).ok());
-  REQUIRE(other.SetWeight(stranger.address(), 100).ok());
-  CHECK(web.List()->members.size() == 1);
+  AssignedMembers in_web(web);
+  AssignedMembers in_other(other);
+  REQUIRE(in_web.Add(origin.address()).ok());
+  REQUIRE(in_web.SetWeight(origin.address(), 100).ok());
+  REQUIRE(in_other.Add(stranger.address()).ok());
+  REQUIRE(in_other.SetWeight(stranger.address(), 100).ok());
+  CHECK(web.View()->members.size() == 1);
   CHECK_FALSE(FindMember(web, stranger.address()));
   CHECK_FALSE(FindMember(other, origin.address()));
 
@@ -110,11 +113,12 @@ TEST_CASE("removing a member from a backend leaves the same address in another o
   HttpOrigin origin("shared");
   HaproxyBalancer web(site.Backend("web"), site.clock);
   HaproxyBalancer other(site.Backend("other"), site.clock);
-  for (HaproxyBalancer* balancer : {&web, &other}) {
-    REQUIRE(balancer->Add(origin.address()).ok());
-    REQUIRE(balancer->SetWeight(origin.address(), 100).ok());
+  AssignedMembers in_web(web);
+  AssignedMembers in_other(other);
+  for (AssignedMembers* members : {&in_web, &in_other}) {
+    REQUIRE(members->SetWeight(origin.address(), 100).ok());
   }
-  REQUIRE(web.Remove(origin.address()).ok());
+  REQUIRE(in_web.Remove(origin.address()).ok());
   CHECK_FALSE(FindMember(web, origin.address()));
   REQUIRE(FindMember(other, origin.address()));
   CHECK(FindMember(other, origin.address())->weight_percent == 100);
@@ -126,14 +130,15 @@ TEST_CASE("the backend's errors are not those of the frontend of that name") {
   Site site;
   HttpOrigin origin("web");
   HaproxyBalancer web(site.Backend("web"), site.clock);
-  REQUIRE(web.Add(origin.address()).ok());
-  REQUIRE(web.SetWeight(origin.address(), 100).ok());
-  REQUIRE(web.List().ok());
+  AssignedMembers in_web(web);
+  REQUIRE(in_web.Add(origin.address()).ok());
+  REQUIRE(in_web.SetWeight(origin.address(), 100).ok());
+  REQUIRE(web.View().ok());
   HttpClient client(site.web_port);  // Backend "other" has no server: 503.
   for (int i = 0; i < 10; ++i) REQUIRE(client.Get("/")->status == 503);
   std::optional<double> errors;
   REQUIRE(PollUntil(kPatience, [&] {
-    errors = web.List()->errors_per_second;
+    errors = web.View()->errors_per_second;
     return errors.has_value();
   }));
   CHECK(*errors == 0);

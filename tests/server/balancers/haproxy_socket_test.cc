@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "server/balancers/haproxy_balancer.h"
+#include "tests/fakes/assigned_members.h"
 #include "tests/server/balancers/unix_peer.h"
 
 namespace shadow {
@@ -125,14 +126,15 @@ TEST_CASE("a balancer behind a silent peer returns within two seconds from every
   spec.set_socket_path(peer.path());
   spec.set_backend("web");
   HaproxyBalancer balancer(spec, clock);
+  AssignedMembers members(balancer);
   const auto timed = [&](const std::function<absl::Status()>& call) {
     const absl::Duration before = clock.Now().mono;
     CHECK(call().code() == absl::StatusCode::kDeadlineExceeded);
     CHECK(clock.Now().mono - before < absl::Seconds(3));
   };
-  timed([&] { return balancer.Add("127.0.0.1:1"); });
-  timed([&] { return balancer.Remove("127.0.0.1:1"); });
-  timed([&] { return balancer.List().status(); });
+  timed([&] { return members.Add("127.0.0.1:1"); });
+  timed([&] { return members.Remove("127.0.0.1:1"); });
+  timed([&] { return balancer.View().status(); });
 }
 
 TEST_CASE("a balancer tells garbage from an empty backend") {
@@ -143,10 +145,11 @@ TEST_CASE("a balancer tells garbage from an empty backend") {
     spec.set_socket_path(peer.path());
     spec.set_backend("web");
     HaproxyBalancer balancer(spec, clock);
+    AssignedMembers members(balancer);
     INFO(text);
-    CHECK(balancer.List().status().code() == absl::StatusCode::kInternal);
-    CHECK(balancer.Add("127.0.0.1:1").code() == absl::StatusCode::kInternal);
-    CHECK(balancer.Remove("127.0.0.1:1").code() == absl::StatusCode::kInternal);
+    CHECK(balancer.View().status().code() == absl::StatusCode::kInternal);
+    CHECK(members.Add("127.0.0.1:1").code() == absl::StatusCode::kInternal);
+    CHECK(members.Remove("127.0.0.1:1").code() == absl::StatusCode::kInternal);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "server/balancers/haproxy_balancer.h"
+#include "tests/fakes/assigned_members.h"
 #include "tests/fakes/haproxy_process.h"
 #include "tests/fakes/http_load.h"
 #include "tests/fakes/http_origin.h"
@@ -49,6 +50,7 @@ struct Site {
   HaproxyProcess haproxy;
   SystemClock clock;
   HaproxyBalancer balancer;
+  AssignedMembers members{balancer};
 };
 
 // Waits for `count` more answers.
@@ -62,11 +64,11 @@ TEST_CASE("no request reaches a member before it has a weight") {
   HttpOrigin origin("shadow");
   HttpLoad load(site.Load(8));
   AwaitAnswers(load, 50);
-  REQUIRE(site.balancer.Add(origin.address()).ok());
+  REQUIRE(site.members.Add(origin.address()).ok());
   CHECK(site.Member(origin.address()).healthy);
   AwaitAnswers(load, 500);
   CHECK(origin.requests() == 0);
-  REQUIRE(site.balancer.SetWeight(origin.address(), 100).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
   REQUIRE(PollUntil(kPatience, [&] { return origin.requests() > 0; }));
   CHECK(load.Stop().failed == 0);
 }
@@ -74,8 +76,8 @@ TEST_CASE("no request reaches a member before it has a weight") {
 TEST_CASE("the share of a canary follows its weight") {
   Site site(2);
   HttpOrigin origin("shadow");
-  REQUIRE(site.balancer.Add(origin.address()).ok());
-  REQUIRE(site.balancer.SetWeight(origin.address(), 10).ok());
+  REQUIRE(site.members.Add(origin.address()).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 10).ok());
   HttpLoad load(site.Load(4));
   AwaitAnswers(load, 1100);
   const HttpLoad::Result result = load.Stop();
@@ -95,13 +97,13 @@ TEST_CASE("thirty whole cycles of two members under load fail no request") {
     HttpOrigin& origin = cycle % 2 == 0 ? first : second;
     const std::string address = origin.address();
     INFO("cycle " << cycle);
-    REQUIRE(site.balancer.Add(address).ok());
-    REQUIRE(site.balancer.SetWeight(address, 10).ok());
-    REQUIRE(site.balancer.SetWeight(address, 100).ok());
+    REQUIRE(site.members.Add(address).ok());
+    REQUIRE(site.members.SetWeight(address, 10).ok());
+    REQUIRE(site.members.SetWeight(address, 100).ok());
     REQUIRE(PollUntil(kPatience, [&] { return site.Member(address).requests >= 20; }));
-    REQUIRE(site.balancer.Drain(address).ok());
+    REQUIRE(site.members.Drain(address).ok());
     REQUIRE(PollUntil(kPatience, [&] { return site.Member(address).in_flight == 0; }));
-    const absl::Status removed = site.balancer.Remove(address);
+    const absl::Status removed = site.members.Remove(address);
     INFO(removed);
     REQUIRE(removed.ok());
     const int64_t requests = origin.requests();
@@ -123,13 +125,13 @@ TEST_CASE("a slot that gets a new address sends nothing to the old one, whatever
   for (int cycle = 0; cycle < 10; ++cycle) {
     INFO("cycle " << cycle);
     old_origin.SetDelay(absl::Milliseconds(30));
-    REQUIRE(site.balancer.Add(old_origin.address()).ok());
-    REQUIRE(site.balancer.SetWeight(old_origin.address(), 100).ok());
+    REQUIRE(site.members.Add(old_origin.address()).ok());
+    REQUIRE(site.members.SetWeight(old_origin.address(), 100).ok());
     REQUIRE(PollUntil(kPatience, [&] { return site.Member(old_origin.address()).in_flight > 0; }));
     // Not drained: in flight are broken off, and their GETs go to the base.
-    REQUIRE(site.balancer.Remove(old_origin.address()).ok());
-    REQUIRE(site.balancer.Add(new_origin.address()).ok());
-    REQUIRE(site.balancer.SetWeight(new_origin.address(), 100).ok());
+    REQUIRE(site.members.Remove(old_origin.address()).ok());
+    REQUIRE(site.members.Add(new_origin.address()).ok());
+    REQUIRE(site.members.SetWeight(new_origin.address(), 100).ok());
     // What was under way to the old one has arrived once it answers us, and all of it is closed: a
     // connection kept for the slot would stay open.
     REQUIRE(HttpClient(old_origin.port()).Get("/health"));
@@ -138,7 +140,7 @@ TEST_CASE("a slot that gets a new address sends nothing to the old one, whatever
     const int64_t new_requests = new_origin.requests();
     REQUIRE(PollUntil(kPatience, [&] { return new_origin.requests() > new_requests + 50; }));
     REQUIRE(old_origin.requests() == old_requests);
-    REQUIRE(site.balancer.Remove(new_origin.address()).ok());
+    REQUIRE(site.members.Remove(new_origin.address()).ok());
   }
   CHECK(load.Stop().failed == 0);
 }
@@ -146,14 +148,14 @@ TEST_CASE("a slot that gets a new address sends nothing to the old one, whatever
 TEST_CASE("a member that hangs can be removed at once, and its GETs are answered elsewhere") {
   Site site(HaproxyProcess::Options{.slots = 1, .check = GENERATE(kWithShutdown, kWithout)});
   HttpOrigin origin("shadow");
-  REQUIRE(site.balancer.Add(origin.address()).ok());
-  REQUIRE(site.balancer.SetWeight(origin.address(), 100).ok());
+  REQUIRE(site.members.Add(origin.address()).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
   HttpLoad load(site.Load(4));
   AwaitAnswers(load, 20);
   // Too short for two failed health checks.
   origin.SetFrozen(true);
   REQUIRE(PollUntil(kPatience, [&] { return site.Member(origin.address()).in_flight == 4; }));
-  const absl::Status removed = site.balancer.Remove(origin.address());
+  const absl::Status removed = site.members.Remove(origin.address());
   INFO(removed);
   REQUIRE(removed.ok());
   AwaitAnswers(load, 100);
@@ -166,10 +168,9 @@ TEST_CASE("a member that hangs can be removed at once, and its GETs are answered
 TEST_CASE("members and other servers are never mixed up") {
   Site site(2);
   CHECK_FALSE(FindMember(site.balancer, site.base.address()));
-  CHECK(site.balancer.Remove(site.base.address()).ok());
-  CHECK(site.balancer.Drain(site.base.address()).ok());
-  CHECK(site.balancer.SetWeight(site.base.address(), 50).code() == absl::StatusCode::kNotFound);
-  CHECK(site.balancer.Remove("127.0.0.1:9").ok());
+  CHECK(site.members.Remove(site.base.address()).ok());
+  CHECK(site.members.Drain(site.base.address()).ok());
+  CHECK(site.members.Remove("127.0.0.1:9").ok());
   HttpClient client(site.haproxy.frontend_port());
   const auto reply = client.Get("/");
   REQUIRE(reply);
@@ -180,14 +181,14 @@ TEST_CASE("every way to fail is counted as that member's error, and no user sees
   Site site(HaproxyProcess::Options{.slots = 2, .server_timeout = "1s"});
   HttpOrigin origin("shadow");
   const std::string address = origin.address();
-  REQUIRE(site.balancer.Add(address).ok());
+  REQUIRE(site.members.Add(address).ok());
   HttpLoad load(site.Load(4));
   SECTION("a 500 that is retried elsewhere") { origin.SetStatus(500); }
   SECTION("a 503 that is retried elsewhere") { origin.SetStatus(503); }
   SECTION("a connection that is closed instead of an answer") { origin.SetHangUp(true); }
   SECTION("an answer that does not come in time") { origin.SetDelay(absl::Seconds(3)); }
   SECTION("a connection that is refused") { origin.Stop(); }
-  site.balancer.SetWeight(address, 10).IgnoreError();
+  site.members.SetWeight(address, 10).IgnoreError();
   REQUIRE(PollUntil(kPatience, [&] { return site.Member(address).errors >= 1; }));
   const BalancerMember member = site.Member(address);
   CHECK(member.requests >= member.errors);
@@ -198,8 +199,8 @@ TEST_CASE("as many errors are counted as there were failed answers") {
   Site site(2);
   HttpOrigin origin("shadow");
   const std::string address = origin.address();
-  REQUIRE(site.balancer.Add(address).ok());
-  REQUIRE(site.balancer.SetWeight(address, 100).ok());
+  REQUIRE(site.members.Add(address).ok());
+  REQUIRE(site.members.SetWeight(address, 100).ok());
   int passed_on = 0;
   SECTION("retried ones") { origin.SetStatus(500); }
   SECTION("ones that are passed on") {
@@ -222,8 +223,8 @@ TEST_CASE("as many errors are counted as there were failed answers") {
 TEST_CASE("a killed, frozen or failing member fails no user GET") {
   Site site(2);
   HttpOrigin origin("shadow");
-  REQUIRE(site.balancer.Add(origin.address()).ok());
-  REQUIRE(site.balancer.SetWeight(origin.address(), 100).ok());
+  REQUIRE(site.members.Add(origin.address()).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
   HttpLoad load(site.Load(8));
   REQUIRE(PollUntil(kPatience, [&] { return site.Member(origin.address()).requests > 20; }));
   SECTION("killed") { origin.Stop(); }
@@ -234,7 +235,7 @@ TEST_CASE("a killed, frozen or failing member fails no user GET") {
   }
   REQUIRE(PollUntil(kPatience, [&] { return !site.Member(origin.address()).healthy; }));
   AwaitAnswers(load, 100);
-  REQUIRE(site.balancer.Remove(origin.address()).ok());
+  REQUIRE(site.members.Remove(origin.address()).ok());
   AwaitAnswers(load, 100);
   origin.SetFrozen(false);
   CHECK(load.Stop().failed == 0);
@@ -243,16 +244,16 @@ TEST_CASE("a killed, frozen or failing member fails no user GET") {
 TEST_CASE("a reload under load drops members, which come back, and fails no request") {
   Site site(2);
   HttpOrigin origin("shadow");
-  REQUIRE(site.balancer.Add(origin.address()).ok());
-  REQUIRE(site.balancer.SetWeight(origin.address(), 100).ok());
-  const std::string before = site.balancer.List()->epoch;
+  REQUIRE(site.members.Add(origin.address()).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
+  const std::string before = site.balancer.View()->epoch;
   HttpLoad load(site.Load(4));
   AwaitAnswers(load, 50);
   site.haproxy.Reload();
-  CHECK(site.balancer.List()->epoch != before);
+  CHECK(site.balancer.View()->epoch != before);
   CHECK_FALSE(FindMember(site.balancer, origin.address()));
-  REQUIRE(site.balancer.Add(origin.address()).ok());
-  REQUIRE(site.balancer.SetWeight(origin.address(), 100).ok());
+  REQUIRE(site.members.Add(origin.address()).ok());
+  REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
   REQUIRE(PollUntil(kPatience, [&] { return site.Member(origin.address()).requests > 20; }));
   CHECK(load.Stop().failed == 0);
 }

@@ -88,14 +88,16 @@ TEST_CASE("after a failure instances are created one at a time until one has bee
            CountMembers(simulation, v1::Instance::VERIFYING);
   };
   simulation.provider.Set([](FakeProvider::Knobs& knobs) {
-    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.uid = 7; };
+    knobs.differences = [](const InstanceSpec&, Provider::Part) {
+      return Provider::Differences{"dna.security.user: wanted web, found uid 7"};
+    };
   });
   REQUIRE(
       simulation.Call(CreateShadow(350)).ok());  // 6 instances, which are not what they are to be.
   REQUIRE(simulation.RunUntil(
       [&] { return CountMembers(simulation, v1::Instance::FAILED) > 0 && under_way() == 0; },
       kLimit));
-  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.differences = nullptr; });
   std::vector<int> counts;  // Different ones, in their order.
   REQUIRE(simulation.RunUntil(
       [&] {

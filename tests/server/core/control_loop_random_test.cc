@@ -132,7 +132,7 @@ class Disorder {
             std::next(lives.begin(), Pick(static_cast<int>(lives.size())))->first, "by chance");
         break;
       case 1:
-        simulation.provider.Fail(static_cast<V>(1 + Pick(7)), "",
+        simulation.provider.Fail(static_cast<V>(1 + Pick(8)), "",
                                  Pick(2) == 0 ? absl::UnavailableError("by chance")
                                               : absl::FailedPreconditionError("by chance"),
                                  1 + Pick(3));
@@ -141,7 +141,7 @@ class Disorder {
         simulation.balancers[kPool].Restart();
         break;
       case 3:
-        simulation.balancers[kPool].Fail(static_cast<FakeBalancer::Verb>(Pick(5)),
+        simulation.balancers[kPool].Fail(static_cast<FakeBalancer::Verb>(Pick(2)),
                                          absl::UnavailableError("by chance"), 1 + Pick(5));
         break;
       default: {

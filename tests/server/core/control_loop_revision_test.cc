@@ -118,8 +118,9 @@ TEST_CASE("while no instance of the new revision passes, the old shadow serves o
   PrepareAutomatic(simulation);
   const std::string old_revision = PoolRevision(simulation);
   simulation.provider.Set([&](FakeProvider::Knobs& knobs) {
-    knobs.facts = [&](const InstanceSpec& instance, Facts& facts) {
-      if (instance.dna->revision_name != old_revision) facts.uid = 7;
+    knobs.differences = [&](const InstanceSpec& instance, Provider::Part) {
+      if (instance.dna->revision_name == old_revision) return Provider::Differences{};
+      return Provider::Differences{"dna.security.user: wanted web, found uid 7"};
     };
   });
   REQUIRE(simulation.Call(UpdateDna()).ok());
@@ -132,7 +133,7 @@ TEST_CASE("while no instance of the new revision passes, the old shadow serves o
   CHECK(ShadowOf(simulation, old_revision)->state() == S::ACTIVE);
   CHECK(ShadowOf(simulation, PoolRevision(simulation))->serving_instances() == 0);
 
-  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.differences = nullptr; });
   CHECK(RunUnder(simulation, 100, absl::Minutes(10), [&] {
     fewest.Look();
     return Replaced(simulation);
@@ -155,14 +156,15 @@ TEST_CASE(
   }));
   const std::string old_revision = PoolRevision(simulation);
   simulation.provider.Set([&](FakeProvider::Knobs& knobs) {
-    knobs.facts = [&](const InstanceSpec& instance, Facts& facts) {
-      if (instance.dna->revision_name != old_revision) facts.uid = 7;
+    knobs.differences = [&](const InstanceSpec& instance, Provider::Part) {
+      if (instance.dna->revision_name == old_revision) return Provider::Differences{};
+      return Provider::Differences{"dna.security.user: wanted web, found uid 7"};
     };
   });
   REQUIRE(simulation.Call(UpdateDna()).ok());
   CHECK_FALSE(RunUnder(simulation, 30, absl::Minutes(1), serving(2)));
   CHECK(RunUnder(simulation, 100, absl::Seconds(30), serving(kServing)));
-  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.differences = nullptr; });
   CHECK(RunUnder(simulation, 100, absl::Minutes(10), [&] { return Replaced(simulation); }));
 }
 

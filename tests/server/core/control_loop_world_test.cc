@@ -54,7 +54,7 @@ void SpoilCanary(Simulation& simulation, int64_t errors, double response_time_ms
 void LoseBalancer(Simulation& simulation) {
   constexpr int kForEver = 1'000'000;
   using Verb = FakeBalancer::Verb;
-  for (const Verb verb : {Verb::kAdd, Verb::kSetWeight, Verb::kDrain, Verb::kRemove, Verb::kList}) {
+  for (const Verb verb : {Verb::kAssign, Verb::kView}) {
     simulation.balancers[kPool].Fail(verb, absl::UnavailableError("no answer"), kForEver);
   }
 }
@@ -64,7 +64,9 @@ void LoseBalancer(Simulation& simulation) {
 TEST_CASE("an instance that differs from its DNA never serves and is retried ever more rarely") {
   Simulation simulation;
   simulation.provider.Set([](FakeProvider::Knobs& knobs) {
-    knobs.facts = [](const InstanceSpec&, Facts& facts) { facts.uid = 7; };
+    knobs.differences = [](const InstanceSpec&, Provider::Part) {
+      return Provider::Differences{"dna.security.user: wanted web, found uid 7"};
+    };
   });
   REQUIRE(simulation.Call(CreateDna()).ok());
   REQUIRE(simulation.Call(CreatePool(1)).ok());
@@ -76,7 +78,7 @@ TEST_CASE("an instance that differs from its DNA never serves and is retried eve
   const int creates = simulation.provider.Calls(FakeProvider::Verb::kCreate);
   CHECK(creates >= 6);
   CHECK(creates <= 10);
-  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.facts = nullptr; });
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.differences = nullptr; });
   CHECK(simulation.RunUntil([&] { return CountMembers(simulation, I::ACTIVE, I::BASE) == 1; },
                             absl::Minutes(6)));
 }
@@ -144,7 +146,7 @@ TEST_CASE("what a silent balancer may still send traffic to is not suspended") {
 TEST_CASE("a balancer member that is nobody's is removed in the end") {
   Simulation simulation;
   Prepare(simulation, 1, 0, 0);
-  REQUIRE(simulation.balancers[kPool].Add("127.0.0.1:9").ok());
+  simulation.balancers[kPool].AddStranger("127.0.0.1:9");
   CHECK(simulation.RunUntil([&] { return !BalancerAddresses(simulation).contains("127.0.0.1:9"); },
                             kLimit));
   CHECK(BalancerAddresses(simulation).size() == 1);

@@ -140,7 +140,7 @@ inline std::set<std::string> ProviderIds(const Simulation& simulation) {
 
 inline std::set<std::string> BalancerAddresses(Simulation& simulation) {
   std::set<std::string> addresses;
-  const auto view = simulation.balancers["pools/web"].List();
+  const auto view = simulation.balancers["pools/web"].View();
   for (const BalancerMember& member : view->members) addresses.insert(member.address);
   return addresses;
 }

@@ -8,17 +8,31 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 
-#include "server/core/verify.h"
 #include "server/providers/data_set_digest.h"
 #include "server/providers/guard/guarded_run.h"
 #include "server/providers/process_plan.h"
 #include "server/providers/process_spawn.h"
+#include "server/providers/verify.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
 namespace {
 
-using Depth = Provider::Depth;
+ProcessRecord RecordOf(const ProcessWorld& world, const InstanceSpec& instance) {
+  const auto records = RecordDirectory::Open(world.directory().path());
+  REQUIRE(records.ok());
+  const auto record = records->Read(instance.id);
+  REQUIRE(record.ok());
+  return *record;
+}
+
+Facts FactsOf(const ProcessWorld& world, const InstanceSpec& instance) {
+  SystemClock clock;
+  const auto facts =
+      CollectFacts(*instance.dna, RecordOf(world, instance), world.store_id(), clock, {});
+  REQUIRE(facts.ok());
+  return *facts;
+}
 
 // The first word that a shell command prints.
 std::string Shell(const std::string& command) {
@@ -87,26 +101,23 @@ TEST_CASE("an instance whose data set or software is another differs by name") {
   missing.set_version("3.1");
   missing.add_verify_argv("/nowhere/missing-3.1/run");
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
 
-  auto facts = FactsOf(world.provider(), instance);
-  REQUIRE(facts.has_value());
-  CHECK(Differences(dna, *facts) ==
+  auto facts = FactsOf(world, instance);
+  CHECK(Differences(dna, facts) ==
         std::vector<std::string>{"dna.software[missing].version: wanted 3.1, found (its verify "
                                  "command cannot be executed)"});
-  CHECK(facts->data_sets.at("catalog").writable == (geteuid() == facts->uid));
+  CHECK(facts.data_sets.at("catalog").writable == (geteuid() == facts.uid));
 
   WriteFile(path, "abd");
-  facts = FactsOf(world.provider(), instance);
-  REQUIRE(facts.has_value());
-  const auto differences = Differences(dna, *facts);
+  facts = FactsOf(world, instance);
+  const auto differences = Differences(dna, facts);
   REQUIRE(differences.size() == 2);
   CHECK(differences[1].starts_with("dna.data_sets[catalog].sha256: wanted ba7816bf"));
 
   REQUIRE(std::filesystem::remove(path));
-  facts = FactsOf(world.provider(), instance);
-  REQUIRE(facts.has_value());
-  CHECK(facts->data_sets.at("catalog").error ==
+  facts = FactsOf(world, instance);
+  CHECK(facts.data_sets.at("catalog").error ==
         "cannot read " + path + ": No such file or directory");
 }
 
@@ -115,15 +126,14 @@ TEST_CASE("the operating system and the limits are those of the host and the pro
   CompiledDna dna = TestDna();
   dna.dna.mutable_resources()->set_memory_max_bytes(1 << 30);
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
-  const auto facts = FactsOf(world.provider(), instance);
-  REQUIRE(facts.has_value());
-  CHECK(facts->os_id == Shell(". /etc/os-release; echo $ID"));
-  CHECK(facts->limits.at("memory_max_bytes") == 1 << 30);
-  CHECK(facts->uid == geteuid());
-  CHECK(facts->wanted_uid == geteuid());
-  CHECK(facts->capabilities.empty());
-  CHECK_FALSE(facts->no_new_privileges);
+  REQUIRE(Create(world.provider(), instance).ok());
+  const auto facts = FactsOf(world, instance);
+  CHECK(facts.os_id == Shell(". /etc/os-release; echo $ID"));
+  CHECK(facts.limits.at("memory_max_bytes") == 1 << 30);
+  CHECK(facts.uid == geteuid());
+  CHECK(facts.wanted_uid == geteuid());
+  CHECK(facts.capabilities.empty());
+  CHECK_FALSE(facts.no_new_privileges);
 }
 
 TEST_CASE("established connections of any process of an instance are facts") {
@@ -157,31 +167,29 @@ TEST_CASE("established connections of any process of an instance are facts") {
   connection.set_host(host);
   connection.set_port(port);
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   CHECK(PollUntil(kPatience, [&] {
-    const auto facts = FactsOf(world.provider(), instance);
-    return facts.has_value() && Differences(dna, *facts).empty();
+    const auto facts = FactsOf(world, instance);
+    return Differences(dna, facts).empty();
   }));
 
   CompiledDna spelled = dna;
   spelled.dna.mutable_network()->mutable_connections(0)->set_host(six ? "0:0:0:0:0:0:0:1"
                                                                       : "::ffff:127.0.0.1");
-  const auto same = FactsOf(world.provider(), TestInstance("a1", spelled));
-  REQUIRE(same.has_value());
-  CHECK(Differences(spelled, *same) == std::vector<std::string>{});
+  const auto same = FactsOf(world, TestInstance("a1", spelled));
+  CHECK(Differences(spelled, same) == std::vector<std::string>{});
 
   CompiledDna other = dna;
   other.dna.mutable_network()->mutable_connections(0)->set_port(1);
-  const auto facts = FactsOf(world.provider(), TestInstance("a1", other));
-  REQUIRE(facts.has_value());
-  CHECK(Differences(other, *facts) ==
+  const auto facts = FactsOf(world, TestInstance("a1", other));
+  CHECK(Differences(other, facts) ==
         std::vector<std::string>{"dna.network.connections: wanted an established connection to " +
                                  RemoteEnd(host, 1) + ", found " + RemoteEnd(host, port)});
-  const auto alone = world.provider().Inspect(instance, Depth::kConnections);
-  REQUIRE(alone.ok());
-  REQUIRE(alone->facts.has_value());
-  CHECK(MissingConnections(dna, *alone->facts).empty());
-  CHECK(MissingConnections(other, *alone->facts).size() == 1);
+  const auto missing = [&](const CompiledDna& wanted) {
+    return world.provider().Verify(TestInstance("a1", wanted), Provider::Part::kConnections);
+  };
+  CHECK(missing(dna)->value().empty());
+  CHECK(missing(other)->value().size() == 1);
   close(listener);
 }
 
@@ -242,10 +250,10 @@ TEST_CASE("a provider that goes away does not wait for a verify command") {
   software.set_version("1");
   for (const char* word : {"/bin/sleep", "9"}) software.add_verify_argv(word);
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
-  const auto seen = world.provider().Inspect(instance, Depth::kFacts);
-  REQUIRE(seen.ok());
-  CHECK_FALSE(seen->facts.has_value());
+  REQUIRE(Create(world.provider(), instance).ok());
+  const auto differences = world.provider().Verify(instance, Provider::Part::kEverything);
+  REQUIRE(differences.ok());
+  CHECK_FALSE(differences->has_value());
   SystemClock clock;
   const absl::Duration begin = clock.Now().mono;
   world.Reopen();

@@ -17,7 +17,6 @@
 namespace shadow {
 namespace {
 
-using Stop = Provider::Stop;
 
 CompiledDna Shell(const std::string& script) { return TestDna({"/bin/bash", "-c", script}); }
 
@@ -30,7 +29,7 @@ std::vector<std::string> PrintedLines(const ProcessWorld& world, const std::stri
 
 // Starts it and waits for as many pids as it is to print.
 std::vector<pid_t> StartAndRead(ProcessWorld& world, const InstanceSpec& instance, size_t count) {
-  const absl::Status created = world.provider().Create(instance);
+  const absl::Status created = Create(world.provider(), instance);
   INFO(created.ToString());
   REQUIRE(created.ok());
   REQUIRE(PollUntil(kPatience, [&] { return PrintedLines(world, instance.id).size() == count; }));
@@ -80,7 +79,7 @@ TEST_CASE("what an instance leaves behind is ended when its first process has") 
   REQUIRE(Becomes(world.provider(), instance, Life::kExited));
   CHECK_THAT(Look(world.provider(), instance).exit_reason, Catch::StartsWith(row.reason));
   CHECK(PollUntil(kPatience, [&] { return IsGone(left[0]); }));
-  REQUIRE(world.provider().Destroy(instance, Stop::kGraceful).ok());
+  REQUIRE(Destroy(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
 }
 
@@ -92,11 +91,11 @@ TEST_CASE("a process that hides is stopped, continued and killed with its instan
     const auto environment = ReadEnvironment(hidden);
     return environment.ok() && environment->find("SHADOWD") == std::string::npos;
   }));
-  REQUIRE(world.provider().Suspend(instance).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
   CHECK(StateOf(hidden) == 'T');
-  REQUIRE(world.provider().Resume(instance).ok());
+  REQUIRE(Resume(world.provider(), instance).ok());
   CHECK(PollUntil(kPatience, [&] { return StateOf(hidden) == 'S'; }));
-  REQUIRE(world.provider().Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Kill(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
   CHECK(IsGone(hidden));
 }
@@ -107,13 +106,13 @@ TEST_CASE("an instance of which somebody continues a process is not suspended") 
       TestInstance("a1", Shell("sleep 1000 & echo $!\n" + std::string(kEscape) + "; wait"));
   const std::vector<pid_t> pids = StartAndRead(world, instance, 2);
   for (const pid_t pid : pids) {
-    REQUIRE(world.provider().Suspend(instance).ok());
+    REQUIRE(Suspend(world.provider(), instance).ok());
     REQUIRE(Look(world.provider(), instance).life == Life::kSuspended);
     REQUIRE(kill(pid, SIGCONT) == 0);
     REQUIRE(PollUntil(kPatience, [&] { return StateOf(pid) == 'S'; }));
     CHECK(Look(world.provider(), instance).life == Life::kRunning);
     CHECK(world.provider().List()->front().life == Life::kRunning);
-    REQUIRE(world.provider().Suspend(instance).ok());
+    REQUIRE(Suspend(world.provider(), instance).ok());
     CHECK(StateOf(pid) == 'T');
     CHECK(world.provider().List()->front().life == Life::kSuspended);
   }
@@ -127,7 +126,7 @@ TEST_CASE("the log of an instance that floods it stays within its bound without 
       Shell("yes 0123456789 | head -c 33000000; echo the end; > \"$DONE\"; sleep 1000");
   (*dna.dna.mutable_process()->mutable_environment())["DONE"] = world.directory() / "done";
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   world.Close();
   off_t largest = 0;
   REQUIRE(PollUntil(kPatience, [&] {
@@ -154,7 +153,7 @@ TEST_CASE("an instance does not wait for a log that has no room") {
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   const rlimit small = {.rlim_cur = 4096, .rlim_max = before.rlim_max};
   REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const absl::Status created = world.provider().Create(instance);
+  const absl::Status created = Create(world.provider(), instance);
   setrlimit(RLIMIT_FSIZE, &before);
   INFO(created.ToString());
   REQUIRE(created.ok());
@@ -175,7 +174,7 @@ TEST_CASE("how an instance ended is known to a daemon that did not run then") {
       Shell(std::string("until [ -e \"$GO\" ]; do sleep 0.01; done; echo bye; ") + row.end);
   (*dna.dna.mutable_process()->mutable_environment())["GO"] = world.directory() / "go";
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const pid_t holder = HolderOf(world, "a1");
   world.Close();
   WriteFile(world.directory() / "go", "");
@@ -194,15 +193,15 @@ TEST_CASE("an instance whose holder is killed has failed, and is ended all the s
                   std::string(suspended ? kEscape : "sleep 1000 & echo $!") + "\nsleep 1000"));
   std::vector<pid_t> pids = StartAndRead(world, instance, 2);
   pids.push_back(PidOf(Look(world.provider(), instance)));
-  if (suspended) REQUIRE(world.provider().Suspend(instance).ok());
+  if (suspended) REQUIRE(Suspend(world.provider(), instance).ok());
   REQUIRE(kill(HolderOf(world, "a1"), SIGKILL) == 0);
   REQUIRE(Becomes(world.provider(), instance, Life::kExited));
   CHECK_THAT(Look(world.Reopen(), instance).exit_reason,
              Catch::StartsWith("its holder was killed; last output"));
-  CHECK(absl::IsNotFound(world.provider().Suspend(instance)));
-  CHECK(absl::IsNotFound(world.provider().Resume(instance)));
+  CHECK(absl::IsNotFound(Suspend(world.provider(), instance)));
+  CHECK(absl::IsNotFound(Resume(world.provider(), instance)));
   CHECK_FALSE(std::all_of(pids.begin(), pids.end(), IsGone));
-  REQUIRE(world.provider().Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Kill(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
   CHECK(PollUntil(kPatience, [&] { return std::all_of(pids.begin(), pids.end(), IsGone); }));
 }
@@ -210,7 +209,7 @@ TEST_CASE("an instance whose holder is killed has failed, and is ended all the s
 TEST_CASE("a holder that somebody has stopped goes on after a look") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1");
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const pid_t holder = HolderOf(world, "a1");
   REQUIRE(kill(holder, SIGSTOP) == 0);
   REQUIRE(PollUntil(kPatience, [&] { return StateOf(holder) == 'T'; }));
@@ -276,15 +275,15 @@ TEST_CASE("an instance that was started without a holder goes on") {
   CHECK(Look(world.provider(), instance).life == Life::kRunning);
   CHECK(std::filesystem::file_size(world.LogPath("a1")) <= 2000);
   CHECK(ReadText(world.LogPath("a1")).ends_with("\n100000\n"));
-  REQUIRE(world.provider().Suspend(instance).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
   CHECK(Look(world.provider(), instance).life == Life::kSuspended);
-  REQUIRE(world.provider().Resume(instance).ok());
+  REQUIRE(Resume(world.provider(), instance).ok());
   CHECK(Look(world.provider(), instance).life == Life::kRunning);
   WriteFile(world.directory() / "go", "");
   REQUIRE(Becomes(world.provider(), instance, Life::kExited));
   CHECK_THAT(Look(world.provider(), instance).exit_reason,
              Catch::StartsWith("exited; last output"));
-  REQUIRE(world.provider().Destroy(instance, Stop::kGraceful).ok());
+  REQUIRE(Destroy(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
 }
 

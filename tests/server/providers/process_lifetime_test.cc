@@ -43,7 +43,7 @@ std::vector<pid_t> PrintedPids(const ProcessWorld& world, const std::string& id)
 
 // Starts the family and waits until it is complete. The leader is the last of the result.
 std::vector<pid_t> StartFamily(ProcessWorld& world, const InstanceSpec& instance) {
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   REQUIRE(PollUntil(kPatience, [&] {
     const auto pids = PrintedPids(world, instance.id);
     return pids.size() == kFamilySize && std::all_of(pids.begin(), pids.end(), [](pid_t pid) {
@@ -68,13 +68,13 @@ TEST_CASE("every process of an instance is stopped, continued and killed") {
   const std::vector<pid_t> family = StartFamily(world, instance);
   REQUIRE(All(family, Running));
 
-  REQUIRE(world.provider().Suspend(instance).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
   CHECK(All(family, Stopped));
-  REQUIRE(world.provider().Resume(instance).ok());
+  REQUIRE(Resume(world.provider(), instance).ok());
   CHECK(PollUntil(kPatience, [&] { return All(family, Running); }));
 
-  REQUIRE(world.provider().Suspend(instance).ok());
-  REQUIRE(world.provider().Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
+  REQUIRE(Kill(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
   CHECK(All(family, IsGone));
 }
@@ -94,7 +94,7 @@ TEST_CASE("a suspension that a crash has cut short is undone by resuming") {
 
   Provider& next = world.Reopen();
   CHECK(Look(next, instance).life == Life::kRunning);
-  REQUIRE(next.Resume(instance).ok());
+  REQUIRE(Resume(next, instance).ok());
   CHECK(PollUntil(kPatience, [&] { return All(family, Running); }));
 }
 
@@ -103,17 +103,17 @@ TEST_CASE("an instance gets the signal of its resume hook once after each suspen
   CompiledDna dna = Shell("trap 'echo told' USR1; sleep 1000 & echo up; while :; do wait; done");
   dna.resume_signal = SIGUSR1;
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const auto prints = [&](const std::string& text) {
     return PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == text; });
   };
   REQUIRE(prints("up\n"));
-  REQUIRE(world.provider().Resume(instance).ok());  // It runs.
+  REQUIRE(Resume(world.provider(), instance).ok());  // It runs.
   for (const char* told : {"up\ntold\n", "up\ntold\ntold\n"}) {
-    REQUIRE(world.provider().Suspend(instance).ok());
-    REQUIRE(world.provider().Resume(instance).ok());
+    REQUIRE(Suspend(world.provider(), instance).ok());
+    REQUIRE(Resume(world.provider(), instance).ok());
     CHECK(prints(told));
-    REQUIRE(world.provider().Resume(instance).ok());
+    REQUIRE(Resume(world.provider(), instance).ok());
   }
 }
 
@@ -121,13 +121,13 @@ TEST_CASE("an instance gets the signal of its resume hook once after each suspen
 TEST_CASE("an instance that starts one process after the other is stopped") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1", Shell("while :; do /bin/true; done"));
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   for (int i = 0; i < 30; ++i) {
-    const absl::Status suspended = world.provider().Suspend(instance);
+    const absl::Status suspended = Suspend(world.provider(), instance);
     INFO(suspended.ToString());
     REQUIRE(suspended.ok());
     REQUIRE(Look(world.provider(), instance).life == Life::kSuspended);
-    REQUIRE(world.provider().Resume(instance).ok());
+    REQUIRE(Resume(world.provider(), instance).ok());
   }
 }
 
@@ -138,12 +138,12 @@ TEST_CASE("a graceful stop of a suspended instance runs its signal handler") {
   (*dna.dna.mutable_process()->mutable_environment())["OUT"] = world.directory() / "out";
   dna.stop_signal = SIGUSR1;
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   REQUIRE(PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == "up\n"; }));
-  const absl::Status suspended = world.provider().Suspend(instance);
+  const absl::Status suspended = Suspend(world.provider(), instance);
   INFO(suspended.ToString());
   REQUIRE(suspended.ok());
-  REQUIRE(world.provider().Destroy(instance, Stop::kGraceful).ok());
+  REQUIRE(Destroy(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
   CHECK(ReadText(world.directory() / "out") == "bye\n");
   CHECK_FALSE(std::filesystem::exists(world.RecordPath("a1")));
@@ -154,13 +154,13 @@ TEST_CASE("an instance that ignores its stop signal is stopping until it is forc
   ProcessWorld world;
   const InstanceSpec instance =
       TestInstance("a1", Shell("trap '' TERM; echo up; while :; do sleep 0.01; done"));
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   REQUIRE(PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == "up\n"; }));
-  REQUIRE(world.provider().Destroy(instance, Stop::kGraceful).ok());
+  REQUIRE(Destroy(world.provider(), instance).ok());
   CHECK(Look(world.provider(), instance).life == Life::kStopping);
   // So it is for the next daemon.
   CHECK(Look(world.Reopen(), instance).life == Life::kStopping);
-  REQUIRE(world.provider().Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Kill(world.provider(), instance).ok());
   CHECK(Becomes(world.provider(), instance, Life::kAbsent));
 }
 
@@ -175,19 +175,19 @@ TEST_CASE("the exit of an instance is told with its last output, and leaves no z
       Row{"printf 'a\\377\\001b\\303\\244\\n'; exit 1", "exit status 1; last output: a? b\u00e4"});
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1", Shell(row.script));
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const pid_t pid = PidOf(Look(world.provider(), instance));
   REQUIRE(Becomes(world.provider(), instance, Life::kExited));
   CHECK(Look(world.provider(), instance).exit_reason == row.reason);
   CHECK(IsGone(pid));
-  CHECK(absl::IsNotFound(world.provider().Suspend(instance)));
+  CHECK(absl::IsNotFound(Suspend(world.provider(), instance)));
   // It is on disk.
   CHECK(Look(world.Reopen(), instance).exit_reason == row.reason);
   const auto all = world.provider().List();
   REQUIRE(all.ok());
   REQUIRE(all->size() == 1);
   CHECK(all->front().exit_reason == row.reason);
-  REQUIRE(world.provider().Destroy(instance, Stop::kGraceful).ok());
+  REQUIRE(Destroy(world.provider(), instance).ok());
   CHECK(Look(world.provider(), instance).life == Life::kAbsent);
 }
 
@@ -219,10 +219,10 @@ TEST_CASE("a pid that was used again is never signalled") {
 
   const InstanceSpec instance = TestInstance("a1");
   CHECK(Look(world.provider(), instance).life == Life::kExited);
-  CHECK(absl::IsNotFound(world.provider().Suspend(instance)));
+  CHECK(absl::IsNotFound(Suspend(world.provider(), instance)));
   CHECK(absl::IsNotFound(SendSignal({stranger, stat->id.start_ticks - 1}, SIGKILL)));
-  CHECK(world.provider().Destroy(instance, Stop::kGraceful).ok());
-  CHECK(world.provider().Destroy(instance, Stop::kForce).ok());
+  CHECK(Destroy(world.provider(), instance).ok());
+  CHECK(Kill(world.provider(), instance).ok());
   CHECK(Look(world.provider(), instance).life == Life::kAbsent);
   CHECK(Running(stranger));
   CHECK(waitpid(stranger, nullptr, WNOHANG) == 0);
@@ -250,9 +250,9 @@ TEST_CASE("an instance whose record was lost is found by its tag") {
   CHECK(all->front().life == Life::kRunning);
   CHECK(all->front().handle == before.handle);
   CHECK(all->front().address == before.address);
-  REQUIRE(next.Create(instance).ok());
+  REQUIRE(Create(next, instance).ok());
   CHECK(Look(next, instance).handle == before.handle);
-  REQUIRE(next.Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Kill(next, instance).ok());
   CHECK(Becomes(next, instance, Life::kAbsent));
   CHECK(All(family, IsGone));
 }
@@ -294,10 +294,10 @@ TEST_CASE("instances of a killed daemon go on, stay suspended and are adopted") 
   CHECK(Running(PidOf((*all)[0])));
   CHECK(Stopped(PidOf((*all)[1])));
   const InstanceSpec suspended = TestInstance("a2");
-  REQUIRE(next.Resume(suspended).ok());
+  REQUIRE(Resume(next, suspended).ok());
   CHECK(PollUntil(kPatience, [&] { return Running(PidOf((*all)[1])); }));
   for (const char* id : {"a1", "a2"}) {
-    REQUIRE(next.Destroy(TestInstance(id), Stop::kForce).ok());
+    REQUIRE(Kill(next, TestInstance(id)).ok());
     CHECK(Becomes(next, TestInstance(id), Life::kAbsent));
   }
 }
@@ -344,12 +344,12 @@ TEST_CASE("the priority of a suspended instance is low, and its own again afterw
   const int expected = own->Has(kCapSysNice) ? 19 : ReadProcessStat(getpid())->nice;
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1");
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const pid_t pid = PidOf(Look(world.provider(), instance));
   const int before = ReadProcessStat(pid)->nice;
-  REQUIRE(world.provider().Suspend(instance).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
   CHECK(ReadProcessStat(pid)->nice == expected);
-  REQUIRE(world.Reopen().Resume(instance).ok());
+  REQUIRE(Resume(world.Reopen(), instance).ok());
   CHECK(ReadProcessStat(pid)->nice == before);
 }
 

@@ -64,14 +64,14 @@ TEST_CASE("only what is not there is gone") {
 TEST_CASE("an instance is not gone because it could not be looked at") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1", world.Dna());
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const pid_t pid = PidOf(Look(world.provider(), instance));
   {
     const NoDescriptors none;
-    CHECK_FALSE(world.provider().Inspect(instance, Provider::Depth::kLife).ok());
+    CHECK_FALSE(world.provider().Inspect(instance).ok());
     CHECK_FALSE(world.provider().List().ok());
-    CHECK_FALSE(world.provider().Suspend(instance).ok());
-    CHECK_FALSE(world.provider().Destroy(instance, Provider::Stop::kForce).ok());
+    CHECK_FALSE(Suspend(world.provider(), instance).ok());
+    CHECK_FALSE(Kill(world.provider(), instance).ok());
   }
   CHECK(StateOf(pid) != 'X');
   CHECK(Look(world.provider(), instance).life == Life::kRunning);
@@ -86,7 +86,7 @@ TEST_CASE("facts are complete, or an error that says nothing of the instance") {
   software.set_version("1");
   for (const char* word : {"/bin/sh", "-c", "echo 1"}) software.add_verify_argv(word);
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   const auto records = RecordDirectory::Open(world.directory().path());
   REQUIRE(records.ok());
   const auto record = records->Read("a1");

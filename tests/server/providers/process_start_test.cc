@@ -18,13 +18,12 @@
 namespace shadow {
 namespace {
 
-using Stop = Provider::Stop;
 
 CompiledDna Shell(const std::string& script) { return TestDna({"/bin/sh", "-c", script}); }
 
 // The output of a program that ends by itself.
 std::string OutputOf(ProcessWorld& world, const InstanceSpec& instance) {
-  const absl::Status created = world.provider().Create(instance);
+  const absl::Status created = Create(world.provider(), instance);
   INFO(created.ToString());
   REQUIRE(created.ok());
   REQUIRE(Becomes(world.provider(), instance, Life::kExited));
@@ -172,7 +171,7 @@ TEST_CASE("what cannot be started is named, and nothing is left of it") {
     CompiledDna dna = TestDna();
     row.change(dna.dna);
     const InstanceSpec instance = TestInstance("a1", dna);
-    const absl::Status status = world.provider().Create(instance);
+    const absl::Status status = Create(world.provider(), instance);
     INFO(status.ToString());
     CHECK(absl::IsFailedPrecondition(status));
     CHECK(ErrorField(status) == row.field);
@@ -230,7 +229,7 @@ TEST_CASE("the log holds the last lines, and is the daemon's alone") {
   CompiledDna dna = *instance.dna;
   (*dna.dna.mutable_process()->mutable_environment())["GO"] = world.directory() / "go";
   const InstanceSpec writer = TestInstance("a1", dna);
-  REQUIRE(world.provider().Create(writer).ok());
+  REQUIRE(Create(world.provider(), writer).ok());
   REQUIRE(
       PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")).ends_with("line 1999\n"); }));
   const std::string cut = ReadText(world.LogPath("a1"));
@@ -274,17 +273,17 @@ TEST_CASE("a port that is listened on or recorded is not given again") {
   REQUIRE(taken.fd >= 0);
   const InstanceSpec one = TestInstance("a1", dna);
   const InstanceSpec two = TestInstance("a2", dna);
-  REQUIRE(world.provider().Create(one).ok());
-  REQUIRE(world.provider().Create(two).ok());
+  REQUIRE(Create(world.provider(), one).ok());
+  REQUIRE(Create(world.provider(), two).ok());
   CHECK(std::set<std::string>{Look(world.provider(), one).address,
                               Look(world.provider(), two).address} ==
         std::set<std::string>{"127.0.0.1:19200", "127.0.0.1:19202"});
-  const absl::Status third = world.provider().Create(TestInstance("a3", dna));
+  const absl::Status third = Create(world.provider(), TestInstance("a3", dna));
   CHECK(absl::IsResourceExhausted(third));
   CHECK(third.message() == "no free port in 19200 to 19202");
-  REQUIRE(world.provider().Destroy(one, Stop::kForce).ok());
+  REQUIRE(Kill(world.provider(), one).ok());
   REQUIRE(Becomes(world.provider(), one, Life::kAbsent));
-  CHECK(world.provider().Create(TestInstance("a3", dna)).ok());
+  CHECK(Create(world.provider(), TestInstance("a3", dna)).ok());
 }
 
 TEST_CASE("the instances' directory is the daemon's alone") {

@@ -11,7 +11,6 @@
 namespace shadow {
 namespace {
 
-using Stop = Provider::Stop;
 
 // A session leader with that environment, as `uid`; ended with its owner.
 class Stranger {
@@ -74,16 +73,16 @@ TEST_CASE("a process of another user is no instance, whatever its environment sa
   CHECK(world.provider().List()->empty());
 
   const InstanceSpec instance = TestInstance("a1");
-  REQUIRE(world.provider().Create(instance).ok());
+  REQUIRE(Create(world.provider(), instance).ok());
   CHECK(world.provider().List()->size() == 1);
-  REQUIRE(world.provider().Suspend(instance).ok());
-  REQUIRE(world.provider().Resume(instance).ok());
-  REQUIRE(world.provider().Destroy(instance, Stop::kForce).ok());
+  REQUIRE(Suspend(world.provider(), instance).ok());
+  REQUIRE(Resume(world.provider(), instance).ok());
+  REQUIRE(Kill(world.provider(), instance).ok());
   CHECK(PollUntil(kPatience, [&] { return world.provider().List()->empty(); }));
   CHECK(stranger.lives());
   // Nor does it keep the next one from being made.
   const Stranger next("a2", world.store_id(), kOther);
-  REQUIRE(world.provider().Create(TestInstance("a2")).ok());
+  REQUIRE(Create(world.provider(), TestInstance("a2")).ok());
   CHECK(world.provider().List()->size() == 1);
 }
 

@@ -3,15 +3,15 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
+#include <tuple>
 
-#include "server/core/verify.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
 namespace {
 
-using Depth = Provider::Depth;
-using Stop = Provider::Stop;
+// A new provider is one more here.
+using Worlds = std::tuple<FakeWorld, ProcessWorld>;
 
 std::vector<std::string> Listed(Provider& provider) {
   const auto all = provider.List();
@@ -22,92 +22,90 @@ std::vector<std::string> Listed(Provider& provider) {
   return ids;
 }
 
-TEMPLATE_TEST_CASE("a provider creates an instance once", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("a provider creates an instance once", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec instance = TestInstance("a1", world.Dna());
   REQUIRE(provider.Supports(*instance.dna).ok());
-  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
   const Observation first = Look(provider, instance);
   CHECK(first.id == "a1");
   CHECK(first.address.starts_with("127.0.0.1:"));
   CHECK_FALSE(first.handle.empty());
-  CHECK_FALSE(first.facts.has_value());
 
-  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Create(provider, instance).ok());
   CHECK(Look(provider, instance).handle == first.handle);
   CHECK(Listed(provider) == std::vector<std::string>{"a1"});
 }
 
-TEMPLATE_TEST_CASE("instances have different addresses", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("instances have different addresses", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec one = TestInstance("a1", world.Dna());
   const InstanceSpec two = TestInstance("a2", world.Dna());
-  REQUIRE(provider.Create(one).ok());
-  REQUIRE(provider.Create(two).ok());
+  REQUIRE(Create(provider, one).ok());
+  REQUIRE(Create(provider, two).ok());
   REQUIRE(Becomes(provider, one, Life::kRunning));
   REQUIRE(Becomes(provider, two, Life::kRunning));
   CHECK(Look(provider, one).address != Look(provider, two).address);
   CHECK(Listed(provider) == std::vector<std::string>{"a1", "a2"});
 }
 
-TEMPLATE_TEST_CASE("suspend and resume are idempotent", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("suspend and resume are idempotent", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec instance = TestInstance("a1", world.Dna());
-  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
-  REQUIRE(provider.Resume(instance).ok());
-  REQUIRE(provider.Suspend(instance).ok());
-  REQUIRE(provider.Suspend(instance).ok());
+  REQUIRE(Resume(provider, instance).ok());
+  REQUIRE(Suspend(provider, instance).ok());
+  REQUIRE(Suspend(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kSuspended));
-  REQUIRE(provider.Resume(instance).ok());
-  REQUIRE(provider.Resume(instance).ok());
+  REQUIRE(Resume(provider, instance).ok());
+  REQUIRE(Resume(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
 }
 
-TEMPLATE_TEST_CASE("an absent instance is no error to look at or to destroy", "", FakeWorld,
-                   ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("an absent instance is no error to look at or to destroy", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec instance = TestInstance("a1", world.Dna());
   const Observation seen = Look(provider, instance);
   CHECK(seen.id == "a1");
   CHECK(seen.life == Life::kAbsent);
-  CHECK(provider.Destroy(instance, Stop::kGraceful).ok());
-  CHECK(provider.Destroy(instance, Stop::kForce).ok());
-  CHECK(absl::IsNotFound(provider.Suspend(instance)));
-  CHECK(absl::IsNotFound(provider.Resume(instance)));
+  CHECK(Destroy(provider, instance).ok());
+  CHECK(Kill(provider, instance).ok());
+  CHECK(absl::IsNotFound(Suspend(provider, instance)));
+  CHECK(absl::IsNotFound(Resume(provider, instance)));
   CHECK(Listed(provider).empty());
 }
 
-TEMPLATE_TEST_CASE("destroy ends an instance in any state", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("destroy ends an instance in any state", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec instance = TestInstance("a1", world.Dna());
-  const auto stop = GENERATE(Stop::kGraceful, Stop::kForce);
+  const auto stop = GENERATE(InstanceOp::Kind::kDestroy, InstanceOp::Kind::kKill);
   const bool suspended = GENERATE(false, true);
-  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
-  if (suspended) REQUIRE(provider.Suspend(instance).ok());
-  REQUIRE(provider.Destroy(instance, stop).ok());
-  CHECK(provider.Destroy(instance, stop).ok());
+  if (suspended) REQUIRE(Suspend(provider, instance).ok());
+  REQUIRE(provider.ApplyOne(stop, instance).ok());
+  CHECK(provider.ApplyOne(stop, instance).ok());
   CHECK(Becomes(provider, instance, Life::kAbsent));
-  CHECK(provider.Destroy(instance, stop).ok());
+  CHECK(provider.ApplyOne(stop, instance).ok());
   CHECK(Listed(provider).empty());
-  CHECK(absl::IsNotFound(provider.Suspend(instance)));
+  CHECK(absl::IsNotFound(Suspend(provider, instance)));
 }
 
-TEMPLATE_TEST_CASE("instances outlive the provider that made them", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("instances outlive the provider that made them", "", Worlds) {
   TestType world;
   const InstanceSpec running = TestInstance("a1", world.Dna());
   const InstanceSpec suspended = TestInstance("a2", world.Dna());
-  REQUIRE(world.provider().Create(running).ok());
-  REQUIRE(world.provider().Create(suspended).ok());
+  REQUIRE(Create(world.provider(), running).ok());
+  REQUIRE(Create(world.provider(), suspended).ok());
   REQUIRE(Becomes(world.provider(), suspended, Life::kRunning));
-  REQUIRE(world.provider().Suspend(suspended).ok());
+  REQUIRE(Suspend(world.provider(), suspended).ok());
   const Observation before = Look(world.provider(), suspended);
 
   Provider& next = world.Reopen();
@@ -116,13 +114,13 @@ TEMPLATE_TEST_CASE("instances outlive the provider that made them", "", FakeWorl
   CHECK(Look(next, suspended).life == Life::kSuspended);
   CHECK(Look(next, suspended).handle == before.handle);
   CHECK(Look(next, suspended).address == before.address);
-  REQUIRE(next.Create(running).ok());
+  REQUIRE(Create(next, running).ok());
   CHECK(Listed(next).size() == 2);
-  REQUIRE(next.Resume(suspended).ok());
+  REQUIRE(Resume(next, suspended).ok());
   CHECK(Becomes(next, suspended, Life::kRunning));
 }
 
-TEMPLATE_TEST_CASE("many instances can be worked on at once", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("many instances can be worked on at once", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   constexpr int kThreads = 6;
@@ -136,12 +134,11 @@ TEMPLATE_TEST_CASE("many instances can be worked on at once", "", FakeWorld, Pro
         const InstanceSpec instance =
             TestInstance("t" + std::to_string(thread) + "r" + std::to_string(round), world.Dna());
         const auto gone = [&] {
-          const auto seen = provider.Inspect(instance, Depth::kLife);
+          const auto seen = provider.Inspect(instance);
           return seen.ok() && seen->life == Life::kAbsent;
         };
-        const bool good = provider.Create(instance).ok() && provider.Suspend(instance).ok() &&
-                          provider.Resume(instance).ok() &&
-                          provider.Destroy(instance, Stop::kForce).ok() &&
+        const bool good = Create(provider, instance).ok() && Suspend(provider, instance).ok() &&
+                          Resume(provider, instance).ok() && Kill(provider, instance).ok() &&
                           PollUntil(kPatience, gone);
         if (!good) ++failures;
       }
@@ -165,38 +162,73 @@ TEMPLATE_TEST_CASE("many instances can be worked on at once", "", FakeWorld, Pro
   CHECK(Listed(provider).empty());
 }
 
-TEMPLATE_TEST_CASE("connections alone are known at once, and nothing else", "", FakeWorld,
-                   ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("connections alone are known at once", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   const InstanceSpec instance = TestInstance("a1", world.Dna());
-  const auto absent = provider.Inspect(instance, Depth::kConnections);
-  REQUIRE(absent.ok());
-  CHECK_FALSE(absent->facts.has_value());
-  REQUIRE(provider.Create(instance).ok());
+  CHECK(absl::IsNotFound(provider.Verify(instance, Provider::Part::kConnections).status()));
+  REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
-  const auto seen = provider.Inspect(instance, Depth::kConnections);
-  REQUIRE(seen.ok());
-  REQUIRE(seen->facts.has_value());
-  CHECK(seen->facts->connections.empty());
-  CHECK(seen->facts->os_id.empty());
+  const auto missing = provider.Verify(instance, Provider::Part::kConnections);
+  REQUIRE(missing.ok());
+  REQUIRE(missing->has_value());
+  CHECK((*missing)->empty());
 }
 
-TEMPLATE_TEST_CASE("facts match the DNA they were made from", "", FakeWorld, ProcessWorld) {
+TEMPLATE_LIST_TEST_CASE("an instance is what the DNA says that it was made from", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();
   CompiledDna dna = world.Dna();
   dna.dna.mutable_security()->set_no_new_privileges(true);
   dna.dna.mutable_resources()->set_open_files_max(64);
   const InstanceSpec instance = TestInstance("a1", dna);
-  REQUIRE(provider.Create(instance).ok());
+  REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
-  const auto facts = FactsOf(provider, instance);
-  REQUIRE(facts.has_value());
-  CHECK(Differences(dna, *facts) == std::vector<std::string>{});
-  // They can be asked for again, also while it is suspended.
-  REQUIRE(provider.Suspend(instance).ok());
-  CHECK(FactsOf(provider, instance).has_value());
+  CHECK(Verified(provider, instance) == Provider::Differences{});
+  // It can be asked for again, also while it is suspended.
+  REQUIRE(Suspend(provider, instance).ok());
+  CHECK(Verified(provider, instance) == Provider::Differences{});
+}
+
+TEMPLATE_LIST_TEST_CASE("what does not run is not compared with its DNA", "", Worlds) {
+  TestType world;
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  const auto part = GENERATE(Provider::Part::kEverything, Provider::Part::kConnections);
+  CHECK(absl::IsNotFound(world.provider().Verify(instance, part).status()));
+}
+
+TEMPLATE_LIST_TEST_CASE("operations that go together each have their status, in order", "",
+                        Worlds) {
+  using Kind = InstanceOp::Kind;
+  TestType world;
+  Provider& provider = world.provider();
+  const InstanceSpec one = TestInstance("a1", world.Dna());
+  const InstanceSpec two = TestInstance("a2", world.Dna());
+  const InstanceSpec nobody = TestInstance("a3", world.Dna());
+  const std::vector<InstanceOp> operations = {
+      {.kind = Kind::kCreate, .instance = one},
+      {.kind = Kind::kSuspend, .instance = nobody},
+      {.kind = Kind::kCreate, .instance = two},
+  };
+  const std::vector<absl::Status> done = provider.Apply(operations);
+  REQUIRE(done.size() == 3);
+  CHECK(done[0].ok());
+  CHECK(absl::IsNotFound(done[1]));
+  CHECK(done[2].ok());
+  CHECK(Listed(provider) == std::vector<std::string>{"a1", "a2"});
+  CHECK(provider.Apply({}).empty());
+}
+
+TEMPLATE_LIST_TEST_CASE("of who is to be ended the id is enough", "", Worlds) {
+  TestType world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(Create(provider, instance).ok());
+  REQUIRE(Becomes(provider, instance, Life::kRunning));
+  const InstanceSpec known{.id = "a1", .name = "", .pool = "", .shadow = "", .dna = nullptr};
+  REQUIRE(Kill(provider, known).ok());
+  CHECK(Becomes(provider, known, Life::kAbsent));
+  CHECK(Listed(provider).empty());
 }
 
 }  // namespace

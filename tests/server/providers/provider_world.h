@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -68,8 +69,8 @@ class ProcessWorld {
     for (const Observation& seen : *all) {
       const InstanceSpec instance{.id = seen.id, .name = "", .pool = "", .shadow = "", .dna = {}};
       PollUntil(kPatience, [&] {
-        (void)provider_->Destroy(instance, Provider::Stop::kForce);
-        const auto now = provider_->Inspect(instance, Provider::Depth::kLife);
+        (void)Kill(*provider_, instance);
+        const auto now = provider_->Inspect(instance);
         return now.ok() && now->life == Life::kAbsent;
       });
     }
@@ -130,26 +131,28 @@ class FakeWorld {
 
 // One look; an error fails the test.
 inline Observation Look(Provider& provider, const InstanceSpec& instance) {
-  const auto seen = provider.Inspect(instance, Provider::Depth::kLife);
+  const auto seen = provider.Inspect(instance);
   REQUIRE(seen.ok());
   return *seen;
 }
 
 inline bool Becomes(Provider& provider, const InstanceSpec& instance, Life life) {
   return PollUntil(kPatience, [&] {
-    const auto seen = provider.Inspect(instance, Provider::Depth::kLife);
+    const auto seen = provider.Inspect(instance);
     return seen.ok() && seen->life == life;
   });
 }
 
-inline std::optional<Facts> FactsOf(Provider& provider, const InstanceSpec& instance) {
-  std::optional<Facts> facts;
+// Unset: it was not found out.
+inline std::optional<Provider::Differences> Verified(Provider& provider,
+                                                     const InstanceSpec& instance) {
+  std::optional<Provider::Differences> differences;
   PollUntil(kPatience, [&] {
-    auto seen = provider.Inspect(instance, Provider::Depth::kFacts);
-    if (seen.ok()) facts = std::move(seen->facts);
-    return facts.has_value();
+    auto now = provider.Verify(instance, Provider::Part::kEverything);
+    if (now.ok()) differences = *std::move(now);
+    return differences.has_value();
   });
-  return facts;
+  return differences;
 }
 
 // "pid 4711" -> 4711

@@ -245,7 +245,7 @@ class Members {
  public:
   Members() : recorded_(Recorded("snapshot")), balancer_(Spec(peer_.path()), clock_) {
     peer_.Say(recorded_);
-    const auto view = balancer_.List();
+    const auto view = balancer_.View();
     REQUIRE(view.ok());
     REQUIRE(view->members.size() == 1);
     right_ = Described(*view);
@@ -256,7 +256,7 @@ class Members {
   // An error, or the truth.
   bool Understood(const std::string& reply) {
     peer_.Say(reply);
-    const auto view = balancer_.List();
+    const auto view = balancer_.View();
     if (view.ok()) CHECK(Described(*view) == right_);
     return view.ok();
   }

@@ -7,6 +7,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/error.h"
 #include "server/core/leads/pool_leads.h"
+#include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/learning/scoring.h"
 #include "server/core/loop/mutations/mutations.h"
@@ -14,6 +15,7 @@
 #include "server/core/loop/pool_open.h"
 #include "server/core/loop/pool_work.h"
 #include "server/core/names.h"
+#include "server/core/spec/kinds.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -63,44 +65,21 @@ absl::Status CheckUpdate(const PoolEntry& pool, const CompiledPool& update) {
                       absl::StatusCode::kFailedPrecondition);
   }
   if (pool.members.empty()) return absl::OkStatus();
-  if (update.pool.provider() != old.provider() ||
-      !MessageDifferencer::Equals(update.pool.balancer(), old.balancer())) {
-    return FieldError(update.pool.provider() != old.provider() ? "pool.provider" : "pool.balancer",
+  const bool same_provider = MessageDifferencer::Equals(update.pool.provider(), old.provider());
+  if (!same_provider || !MessageDifferencer::Equals(update.pool.balancer(), old.balancer())) {
+    return FieldError(same_provider ? "pool.balancer" : "pool.provider",
                       "cannot be changed while the pool has instances",
                       absl::StatusCode::kFailedPrecondition);
   }
   return absl::OkStatus();
 }
 
-// Whether `prefix` and digits is `other`.
-bool IsNumbered(std::string_view prefix, std::string_view other) {
-  if (!other.starts_with(prefix)) return false;
-  const std::string_view rest = other.substr(prefix.size());
-  return rest.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-// Whether one server of one backend could be a slot of both: "slot" and "slot1" both have a
-// "slot12".
-bool SlotsOverlap(const v1::HaproxyBalancer& a, const v1::HaproxyBalancer& b) {
-  return a.socket_path() == b.socket_path() && a.backend() == b.backend() &&
-         (IsNumbered(a.slot_prefix(), b.slot_prefix()) ||
-          IsNumbered(b.slot_prefix(), a.slot_prefix()));
-}
-
-// Two pools in the same slots would take out each other's servers.
-absl::Status CheckSlotsFree(const World& world, std::string_view id, const v1::Pool& pool) {
-  if (!pool.balancer().has_haproxy()) return absl::OkStatus();
-  const v1::HaproxyBalancer& haproxy = pool.balancer().haproxy();
+absl::Status CheckBalancerFree(const World& world, std::string_view id, const v1::Pool& pool) {
   for (const auto& [other_id, other] : world.pools) {
-    const v1::HaproxyBalancer& taken = other.spec->pool.balancer().haproxy();
-    if (other_id == id || !SlotsOverlap(taken, haproxy)) continue;
-    return FieldError(
-        "pool.balancer.haproxy",
-        absl::StrCat(other.spec->pool.name(), " has the slots \"", taken.slot_prefix(), "1\", \"",
-                     taken.slot_prefix(), "2\", ... of backend \"", taken.backend(),
-                     "\", which could be the same as those of \"", haproxy.slot_prefix(),
-                     "\"; wanted another backend or slot_prefix"),
-        absl::StatusCode::kFailedPrecondition);
+    if (other_id == id) continue;
+    absl::Status free =
+        CheckNoConflict(pool.balancer(), other.spec->pool.balancer(), other.spec->pool.name());
+    if (!free.ok()) return free;
   }
   return absl::OkStatus();
 }
@@ -108,11 +87,7 @@ absl::Status CheckSlotsFree(const World& world, std::string_view id, const v1::P
 // What others than now were asked counts for nothing, and they are asked at once.
 void ForgetAnswers(PoolEntry& pool, const v1::Pool& before, const v1::Pool& after, Instant now) {
   if (!MessageDifferencer::Equals(before.balancer(), after.balancer())) {
-    pool.view_effect.reset();
-    pool.view.reset();
-    pool.view_read = absl::OkStatus();
-    pool.strangers.clear();
-    pool.next_view = now.mono;
+    ForgetBalancer(pool, now.mono);
   }
   const bool same_sources =
       std::equal(before.usage_sources().begin(), before.usage_sources().end(),
@@ -133,6 +108,7 @@ void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
   proto.set_dna_revision(dna_revision);
   proto.set_etag(absl::StrCat(changes.world().revision + 1));
   pool.spec = std::make_shared<const CompiledPool>(std::move(compiled));
+  AddProvider(changes.world(), pool.spec->provider, changes.now().mono);
   ShowLeads(pool, proto);
 }
 
@@ -198,7 +174,7 @@ Answer Execute(Changes& changes, const v1::CreatePoolRequest& request) {
     return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_POOLS",
                        absl::StrCat("there are ", kPoolsMax, " pools already"));
   }
-  const absl::Status free = CheckSlotsFree(world, *id, compiled->pool);
+  const absl::Status free = CheckBalancerFree(world, *id, compiled->pool);
   if (!free.ok()) return free;
   const auto dna = ResolveDna(world, compiled->pool.dna());
   if (!dna.ok()) return dna.status();
@@ -240,7 +216,7 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   if (absl::Status kept = CheckOverrides(*compiled); !kept.ok()) return kept;
   const absl::Status allowed = CheckUpdate(pool, *compiled);
   if (!allowed.ok()) return allowed;
-  const absl::Status free = CheckSlotsFree(world, pool.id, compiled->pool);
+  const absl::Status free = CheckBalancerFree(world, pool.id, compiled->pool);
   if (!free.ok()) return free;
   const auto dna = ResolveDna(world, compiled->pool.dna());
   if (!dna.ok()) return dna.status();

@@ -254,7 +254,7 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
     conditions.Set("UsageFresh", UsageCondition(pool, now), true);
     conditions.Set("ForecastTrusted", ForecastCondition(pool), true);
   }
-  const auto provider = changes.world().providers.find(pool.spec->pool.provider());
+  const auto provider = changes.world().providers.find(pool.spec->provider->key);
   if (provider != changes.world().providers.end()) {
     conditions.Set("ProviderReachable", ProviderCondition(provider->second), false);
   }

@@ -31,11 +31,11 @@ struct Waking {
     FakeBalancer& balancer = simulation.balancers.at("pools/web");
     const absl::Duration end = simulation.now().mono + within;
     if (stalls > absl::ZeroDuration()) {
-      balancer.Fail(FakeBalancer::Verb::kAdd, absl::UnavailableError("reloading"), 1'000'000);
+      balancer.Fail(FakeBalancer::Verb::kAssign, absl::UnavailableError("reloading"), 1'000'000);
     }
     REQUIRE(simulation.Call(Activate(shadow, 100)).ok());
     simulation.Run(stalls);
-    balancer.Fail(FakeBalancer::Verb::kAdd, absl::OkStatus(), 0);
+    balancer.Fail(FakeBalancer::Verb::kAssign, absl::OkStatus(), 0);
     REQUIRE(simulation.RunUntil([&] { return CountMembers(simulation, v1::Instance::ACTIVE) == 1; },
                                 absl::Minutes(1)));
     REQUIRE(simulation.Call(Activate(shadow, 0)).ok());

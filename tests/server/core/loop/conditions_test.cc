@@ -77,7 +77,7 @@ TEST_CASE("a balancer without the pool's backend is said once, and so is its ret
       [&] { return Says(simulation, "BalancerReachable", C::TRUE, "Answers"); }, kLimit));
   CHECK(Told(simulation, "BalancerReachable").empty());
   const absl::Time begin = simulation.now().wall;
-  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList,
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kView,
                                    absl::FailedPreconditionError("there is no backend \"web\""),
                                    1000);
   simulation.Run(absl::Seconds(20));
@@ -87,7 +87,7 @@ TEST_CASE("a balancer without the pool's backend is said once, and so is its ret
   CHECK(Told(simulation, "BalancerReachable") ==
         std::vector<std::string>{
             "BalancerReachable is FALSE (Misconfigured): there is no backend \"web\""});
-  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList, absl::OkStatus(), 0);
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kView, absl::OkStatus(), 0);
   simulation.Run(absl::Seconds(5));
   CHECK(Told(simulation, "BalancerReachable").back() == "BalancerReachable is TRUE (Answers)");
 }
@@ -176,7 +176,7 @@ TEST_CASE("a restart turns nothing: conditions keep their time, and no event tel
   Simulation simulation;
   MakePool(simulation, 1);
   REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());
-  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kList, absl::UnavailableError("hung"), 1000);
+  simulation.balancers[kPool].Fail(FakeBalancer::Verb::kView, absl::UnavailableError("hung"), 1000);
   simulation.Run(absl::Seconds(10));
   const auto before = simulation.world().pools.at("web").record.pool().conditions();
   const size_t events = Told(simulation, "BalancerReachable").size();

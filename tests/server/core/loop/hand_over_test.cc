@@ -93,7 +93,7 @@ TEST_CASE("a look at the balancer that fails gives no slot back to the old revis
   REQUIRE(RunUnder(simulation, 100, kRolloutLimit,
                    [&] { return OldLevel(simulation) >= 0 && OldLevel(simulation) < 100; }));
   const int lowered = OldLevel(simulation);
-  simulation.balancers.at(kPool).Fail(FakeBalancer::Verb::kList, absl::UnavailableError("hung"),
+  simulation.balancers.at(kPool).Fail(FakeBalancer::Verb::kView, absl::UnavailableError("hung"),
                                       10);
   CHECK(RunUnder(simulation, 100, kRolloutLimit, [&] {
     CHECK(OldLevel(simulation) <= lowered);

@@ -1,4 +1,4 @@
-#include "server/core/verify.h"
+#include "server/providers/verify.h"
 
 #include <optional>
 #include <set>

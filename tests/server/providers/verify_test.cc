@@ -1,13 +1,40 @@
-#include "server/core/verify.h"
+#include "server/providers/verify.h"
 
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "tests/fakes/fake_provider.h"
 #include "tests/fakes/test_dna.h"
 
 namespace shadow {
 namespace {
+
+// Facts in which Differences(dna, facts) finds nothing.
+Facts MatchingFacts(const CompiledDna& compiled) {
+  constexpr int64_t kUid = 1000;
+  const v1::Dna& dna = compiled.dna;
+  Facts facts;
+  facts.os_id = dna.operating_system().id();
+  facts.os_version_id = dna.operating_system().version_id();
+  for (const v1::Software& software : dna.software()) {
+    facts.software_output[software.name()] = software.name() + " " + software.version() + "\n";
+  }
+  for (const v1::DataSet& set : dna.data_sets()) {
+    facts.data_sets[set.name()] = {
+        .sha256 = set.sha256(), .error = "", .writable = !set.read_only()};
+  }
+  facts.uid = facts.wanted_uid = kUid;
+  for (const std::string& name : dna.security().capabilities()) facts.capabilities.insert(name);
+  facts.no_new_privileges = dna.security().no_new_privileges();
+  for (const v1::Connection& end : dna.network().connections()) {
+    facts.connections.insert(RemoteEnd(end.host(), end.port()));
+  }
+  const v1::Resources& limits = dna.resources();
+  if (limits.has_cpu_millis()) facts.limits["cpu_millis"] = limits.cpu_millis();
+  if (limits.has_memory_max_bytes()) facts.limits["memory_max_bytes"] = limits.memory_max_bytes();
+  if (limits.has_tasks_max()) facts.limits["tasks_max"] = limits.tasks_max();
+  if (limits.has_open_files_max()) facts.limits["open_files_max"] = limits.open_files_max();
+  return facts;
+}
 
 const std::string kWantedDigest(64, 'a');
 const std::string kOtherDigest(64, 'b');

@@ -1,0 +1,50 @@
+// What the seams are made of here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "server/core/loop/learning/backfill.h"
+#include "server/core/ports.h"
+#include "server/core/spec.h"
+#include "shadow/v1/pool.pb.h"
+
+namespace shadow {
+
+// Each is made when it is first asked for, and kept. Thread-safe.
+class Providers {
+ public:
+  using Make = std::function<absl::StatusOr<std::unique_ptr<Provider>>(const v1::Provider&)>;
+
+  explicit Providers(Make make) : make_(std::move(make)) {}
+
+  // An error: it cannot be made now; the next call tries again.
+  absl::StatusOr<Provider*> Get(const CompiledProvider& provider);
+
+ private:
+  const Make make_;
+  std::mutex mutex_;                                       // Guards what follows.
+  std::map<std::string, std::unique_ptr<Provider>> made_;  // By CompiledProvider::key.
+};
+
+struct Adapters {
+  std::unique_ptr<Providers> providers;
+  std::unique_ptr<Prober> prober;
+  // nullptr: pools of this kind have no balancer.
+  std::function<std::unique_ptr<Balancer>(const v1::Balancer&)> make_balancer;
+  // nullptr: this kind is not polled.
+  std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
+  // Scores `pool`, which is shown with its leads, and calls `done` with what came of it, on another
+  // thread or at once. Returns at once. kFailedPrecondition: too little history. kCancelled: it
+  // gave way to other work.
+  using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
+  std::function<void(const v1::Pool& pool, Scored done)> score;
+  ReadSamples read_samples;  // Of the store.
+};
+
+}  // namespace shadow

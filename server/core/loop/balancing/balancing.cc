@@ -1,0 +1,220 @@
+#include "server/core/loop/balancing/balancing.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/core/canary.h"
+#include "server/core/check.h"
+#include "server/core/loop/instances.h"
+#include "server/core/loop/results.h"
+
+namespace shadow {
+namespace {
+
+using I = v1::Instance;
+using E = InstanceEvent;
+using T = InstanceTask;
+
+// What the balancer is to do with `member` now. Unset: it is not to know it.
+std::optional<Assignment> AssignmentOf(const PoolEntry& pool, const Member& member) {
+  if (!member.record.balanced() || member.task == T::kRemove) return std::nullopt;
+  const I& instance = member.record.instance();
+  Assignment assignment{.id = member.id, .address = instance.address()};
+  if (instance.state() == I::ACTIVE) {
+    assignment.weight_percent = 100;
+  } else if (member.task == T::kCanaryWeight || member.task == T::kJudge) {
+    assignment.weight_percent = pool.spec->pool.policy().canary().weight_percent();
+  } else {
+    // Also one that is woken again after a crash: what it had in flight goes on.
+    assignment.draining = member.task != T::kAdd;
+  }
+  return assignment;
+}
+
+void OnServing(Changes& changes, PoolEntry& pool, Member& member, const BalancerMember* seen) {
+  if (seen == nullptr || seen->draining || seen->weight_percent != 100) {
+    Apply(changes, pool, member, E::kLost);
+    return;
+  }
+  if (seen->healthy) {
+    member.unhealthy_since.reset();
+    return;
+  }
+  if (!member.unhealthy_since.has_value()) member.unhealthy_since = changes.now().mono;
+  if (changes.now().mono - *member.unhealthy_since >= kUnhealthyTimeout) {
+    Apply(changes, pool, member, E::kFailed,
+          absl::StrCat("the balancer's health check has failed for ",
+                       absl::FormatDuration(kUnhealthyTimeout)));
+  }
+}
+
+void OnCanary(Changes& changes, PoolEntry& pool, Member& member, const BalancerMember* seen,
+              const std::vector<double>& peers) {
+  if (seen == nullptr || seen->draining) {
+    Apply(changes, pool, member, E::kLost);
+    return;
+  }
+  const CanaryStats stats{.requests = seen->requests,
+                          .in_flight = seen->in_flight,
+                          .errors = seen->errors,
+                          .response_time_ms = seen->response_time_ms,
+                          .healthy = seen->healthy};
+  const CanaryJudgement judgement =
+      JudgeCanary(*pool.spec, stats, peers, changes.now().mono - member.task_since);
+  if (judgement.verdict == CanaryVerdict::kPass) Apply(changes, pool, member, E::kCanaryPassed);
+  if (judgement.verdict == CanaryVerdict::kFail) {
+    Apply(changes, pool, member, E::kFailed, judgement.reason);
+  }
+}
+
+// Response times of those that serve.
+std::vector<double> PeersOf(const PoolEntry& pool,
+                            const std::map<std::string, const BalancerMember*>& seen) {
+  std::vector<double> peers;
+  for (const auto& [id, member] : pool.members) {
+    const auto found = seen.find(id);
+    if (member.record.instance().state() == I::ACTIVE && found != seen.end() &&
+        found->second->response_time_ms.has_value()) {
+      peers.push_back(*found->second->response_time_ms);
+    }
+  }
+  return peers;
+}
+
+bool KnowsStrangers(const PoolEntry& pool) {
+  return std::any_of(
+      pool.view->members.begin(), pool.view->members.end(), [&](const BalancerMember& seen) {
+        const auto member = pool.members.find(seen.id);
+        return member == pool.members.end() || !AssignmentOf(pool, member->second).has_value();
+      });
+}
+
+// The status of each member that waited for this answer. Unset: the answer is malformed.
+std::optional<absl::Status> StatusOf(const PoolEntry& pool, const Member& member,
+                                     const EffectResult& result) {
+  if (!result.status.ok()) return result.status;
+  const std::vector<absl::Status>& assigned = result.assigned.assigned;
+  if (assigned.size() != pool.assigning.size()) return std::nullopt;
+  const auto named = std::find(pool.assigning.begin(), pool.assigning.end(), member.id);
+  if (named != pool.assigning.end()) {
+    return assigned[static_cast<size_t>(named - pool.assigning.begin())];
+  }
+  const auto left = result.assigned.left.find(member.record.instance().address());
+  return left == result.assigned.left.end() ? absl::OkStatus() : left->second;
+}
+
+}  // namespace
+
+bool AwaitsBalancer(const Member& member) {
+  return RowOf(member.task).effect == EffectKind::kAssign;
+}
+
+absl::Duration NextTelling(const PoolEntry& pool) {
+  absl::Duration next = absl::InfiniteDuration();
+  if (!pool.spec->has_balancer || pool.assign_effect.has_value()) return next;
+  if (pool.assign_due) next = pool.next_assign;
+  for (const auto& [id, member] : pool.members) {
+    if (AwaitsBalancer(member)) next = std::min(next, member.not_before);
+  }
+  return next;
+}
+
+void TellBalancer(Changes& changes, PoolEntry& pool) {
+  const absl::Duration now = changes.now().mono;
+  if (NextTelling(pool) > now) return;
+  Effect effect;
+  effect.kind = Effect::Kind::kAssign;
+  effect.pool = pool.spec;
+  pool.assigning.clear();
+  for (const auto& [id, member] : pool.members) {
+    std::optional<Assignment> assignment = AssignmentOf(pool, member);
+    if (!assignment.has_value()) continue;
+    pool.assigning.push_back(id);
+    effect.assignments.push_back(*std::move(assignment));
+  }
+  const uint64_t told = changes.Run(std::move(effect));
+  pool.assign_effect = told;
+  pool.assign_due = false;
+  for (auto& [id, member] : pool.members) {
+    if (!AwaitsBalancer(member) || member.not_before > now) continue;
+    CHECK(!member.effect.has_value());  // One at a time.
+    member.effect = told;
+    member.effect_stale = false;
+  }
+}
+
+void TellAtStart(Changes& changes, PoolEntry& pool) {
+  if (!pool.spec->has_balancer || pool.members.empty() || pool.assigned || pool.assign_due ||
+      pool.assign_effect.has_value()) {
+    return;
+  }
+  pool.assign_due = true;
+  changes.world().SetDue(pool, changes.now().mono);
+}
+
+void OnAssigned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
+  if (pool.assign_effect != result.id) return;  // Of a namesake, or a balancer that it had.
+  pool.assign_effect.reset();
+  if (result.status.ok()) {
+    pool.assigned = true;
+  } else {
+    pool.assign_due = true;
+    pool.next_assign = changes.now().mono + kTellAgain;
+  }
+  std::vector<Member*> waited;
+  for (auto& [id, member] : pool.members) {
+    if (member.effect != result.id) continue;
+    member.effect.reset();
+    if (!std::exchange(member.effect_stale, false)) waited.push_back(&member);
+  }
+  for (Member* member : waited) {
+    const std::optional<absl::Status> status = StatusOf(pool, *member, result);
+    OnTaskResult(changes, pool, *member,
+                 status.value_or(absl::InternalError("the balancer's answer is incomplete")));
+  }
+}
+
+void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
+                    const EffectResult& result) {
+  pool.view_read = result.status;
+  if (!result.status.ok()) {
+    pool.view.reset();  // Unknown: nobody is judged on old numbers.
+    return;
+  }
+  pool.view = result.balancer;
+  if (!pool.assigned) return;  // Who its members are it cannot tell yet.
+  std::map<std::string, const BalancerMember*> seen;
+  for (const BalancerMember& member : pool.view->members) seen[member.id] = &member;
+  const std::vector<double> peers = PeersOf(pool, seen);
+  for (auto& [id, member] : pool.members) {
+    if (!member.record.balanced() || !Settled(member, asked)) continue;
+    const auto found = seen.find(id);
+    const BalancerMember* at = found == seen.end() ? nullptr : found->second;
+    const I::State state = member.record.instance().state();
+    if (state == I::ACTIVE) OnServing(changes, pool, member, at);
+    if (state == I::WARMING && member.task == T::kJudge) {
+      OnCanary(changes, pool, member, at, peers);
+    }
+    if (state == I::DRAINING && member.task == T::kAwaitDrained &&
+        (at == nullptr || at->in_flight == 0)) {
+      Apply(changes, pool, member, E::kDrained);
+    }
+  }
+  if (!pool.assign_effect.has_value() && KnowsStrangers(pool)) pool.assign_due = true;
+}
+
+void ForgetBalancer(PoolEntry& pool, absl::Duration now) {
+  pool.view_effect.reset();
+  pool.view.reset();
+  pool.view_read = absl::OkStatus();
+  pool.next_view = now;
+  pool.assign_effect.reset();
+  pool.assigned = false;
+}
+
+}  // namespace shadow
