@@ -64,7 +64,7 @@ int EarlyRiseOf(const PoolEntry& pool, absl::Time now, ForecastTrust trust,
   }
   const int steps = StepsAhead(most, pace);
   if (steps == 0 || trust != ForecastTrust::kTrusted) return 0;
-  const auto forecast = ForecastRows(pool, now, steps, {pool.spec->service_level});
+  const auto forecast = ForecastRows(pool, now, steps, 1, {pool.spec->service_level});
   if (!forecast.ok()) return 0;
   std::vector<int> needs;
   needs.reserve(forecast->size());

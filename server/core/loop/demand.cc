@@ -39,27 +39,6 @@ int64_t StepsSinceLast(const PoolEntry& pool, absl::Time now) {
   return std::max<int64_t>(1, gap / pool.spec->step);
 }
 
-// Rows from the step that holds `now`, each for `stride` steps. kFailedPrecondition: nothing, or
-// nothing recent enough.
-absl::StatusOr<std::vector<std::vector<double>>> Rows(const PoolEntry& pool, absl::Time now,
-                                                      int rows, int64_t stride,
-                                                      const std::vector<double>& quantiles) {
-  if (pool.forecaster->LastStep() == absl::InfinitePast()) {
-    return ReasonError(
-        absl::StatusCode::kFailedPrecondition, "NO_HISTORY",
-        absl::StrCat(pool.record.pool().name(), " has no complete step of usage yet"));
-  }
-  const int64_t skipped = StepsSinceLast(pool, now) - 1;
-  if (skipped + rows * stride > kForecastReachMax) {
-    return ReasonError(
-        absl::StatusCode::kFailedPrecondition, "HISTORY_TOO_OLD",
-        absl::StrCat("the last usage of ", pool.record.pool().name(), " is ", skipped,
-                     " steps old; a forecast reaches ", kForecastReachMax, " steps from there"));
-  }
-  return pool.forecaster->ForecastAt({.first = skipped + 1, .stride = stride, .rows = rows},
-                                     quantiles);
-}
-
 // The highest `quantile` of the steps from the one that holds `now` through the one that holds
 // `now + ahead`, as far as a forecast reaches; unset: no forecast.
 std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, absl::Duration ahead,
@@ -68,7 +47,8 @@ std::optional<double> HighestQuantile(const PoolEntry& pool, absl::Time now, abs
   const int64_t steps = (StepStart(now + ahead, step) - StepStart(now, step)) / step + 1;
   const int64_t reach = kForecastStepsMax - (StepsSinceLast(pool, now) - 1);
   if (reach < 1) return std::nullopt;
-  const auto rows = Rows(pool, now, static_cast<int>(std::min(reach, steps)), 1, {quantile});
+  const auto rows =
+      ForecastRows(pool, now, static_cast<int>(std::min(reach, steps)), 1, {quantile});
   if (!rows.ok()) return std::nullopt;
   double highest = 0;
   for (const std::vector<double>& row : *rows) highest = std::max(highest, row[0]);
@@ -297,15 +277,29 @@ int64_t RowSteps(absl::Duration pool_step, int64_t steps) {
 }
 
 absl::StatusOr<std::vector<std::vector<double>>> ForecastRows(
-    const PoolEntry& pool, absl::Time now, int steps, const std::vector<double>& quantiles) {
-  return Rows(pool, now, steps, 1, quantiles);
+    const PoolEntry& pool, absl::Time now, int rows, int64_t stride,
+    const std::vector<double>& quantiles) {
+  if (pool.forecaster->LastStep() == absl::InfinitePast()) {
+    return ReasonError(
+        absl::StatusCode::kFailedPrecondition, "NO_HISTORY",
+        absl::StrCat(pool.record.pool().name(), " has no complete step of usage yet"));
+  }
+  const int64_t skipped = StepsSinceLast(pool, now) - 1;
+  if (skipped + rows * stride > kForecastReachMax) {
+    return ReasonError(
+        absl::StatusCode::kFailedPrecondition, "HISTORY_TOO_OLD",
+        absl::StrCat("the last usage of ", pool.record.pool().name(), " is ", skipped,
+                     " steps old; a forecast reaches ", kForecastReachMax, " steps from there"));
+  }
+  return pool.forecaster->ForecastAt({.first = skipped + 1, .stride = stride, .rows = rows},
+                                     quantiles);
 }
 
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,
                                           const std::vector<double>& quantiles) {
   const int64_t stride = RowSteps(pool.spec->step, steps);
   const auto count = static_cast<int>((steps + stride - 1) / stride);
-  const auto rows = Rows(pool, now, count, stride, quantiles);
+  const auto rows = ForecastRows(pool, now, count, stride, quantiles);
   if (!rows.ok()) return rows.status();
   v1::Forecast forecast;
   for (const double quantile : quantiles) forecast.add_quantiles(quantile);

@@ -72,9 +72,10 @@ int64_t RowSteps(absl::Duration pool_step, int64_t steps);
 absl::StatusOr<v1::Forecast> ForecastFrom(const PoolEntry& pool, absl::Time now, int64_t steps,
                                           const std::vector<double>& quantiles);
 
-// The same of `steps` steps at most kForecastStepsMax, a row each: only the numbers.
+// Rows from the step that holds `now`, each for `stride` steps, at most kForecastStepsMax; columns
+// as `quantiles`. kFailedPrecondition: no history, or none recent enough.
 absl::StatusOr<std::vector<std::vector<double>>> ForecastRows(const PoolEntry& pool, absl::Time now,
-                                                              int steps,
+                                                              int rows, int64_t stride,
                                                               const std::vector<double>& quantiles);
 
 }  // namespace shadow
