@@ -1,21 +1,7 @@
 #include "server/api/services.h"
 #include "server/api/supported.h"
-#include "server/core/loop/mutations/mutations.h"
 
 namespace shadow {
-
-namespace {
-
-// What `request` would store, as far as the snapshot tells; what the core refuses is left to it.
-v1::Dna Merged(const Snapshot& snapshot, const v1::UpdateDnaRequest& request) {
-  const auto current = snapshot.dnas->find(request.dna().name());
-  if (current == snapshot.dnas->end()) return request.dna();
-  v1::Dna merged = current->second;
-  MergeMasked(request.dna(), request.update_mask(), merged).IgnoreError();
-  return merged;
-}
-
-}  // namespace
 
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
@@ -64,7 +50,10 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
     const absl::Status admin = RequireAdmin(api_.role, "UpdateDna");
     if (!admin.ok()) return admin;
     const auto snapshot = api_.control.snapshot();
-    return CheckDnaSupported(api_.adapters, *snapshot, Merged(*snapshot, *request));
+    const auto current = snapshot->dnas->find(request->dna().name());
+    return CheckDnaSupported(api_.adapters, *snapshot,
+                             Merged(current == snapshot->dnas->end() ? nullptr : &current->second,
+                                    request->dna(), request->update_mask()));
   });
 }
 

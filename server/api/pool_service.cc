@@ -1,20 +1,7 @@
 #include "server/api/services.h"
 #include "server/api/supported.h"
-#include "server/core/loop/mutations/mutations.h"
 
 namespace shadow {
-namespace {
-
-// What `request` would store, as far as the snapshot tells; what the core refuses is left to it.
-v1::Pool Merged(const Snapshot& snapshot, const v1::UpdatePoolRequest& request) {
-  const auto current = snapshot.pools.find(request.pool().name());
-  if (current == snapshot.pools.end()) return request.pool();
-  v1::Pool merged = current->second->pool;
-  MergeMasked(request.pool(), request.update_mask(), merged).IgnoreError();
-  return merged;
-}
-
-}  // namespace
 
 PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
@@ -64,7 +51,11 @@ PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
     const absl::Status admin = RequireAdmin(api_.role, "UpdatePool");
     if (!admin.ok()) return admin;
     const auto snapshot = api_.control.snapshot();
-    return CheckPoolSupported(api_.adapters, *snapshot, Merged(*snapshot, *request));
+    const auto current = snapshot->pools.find(request->pool().name());
+    return CheckPoolSupported(
+        api_.adapters, *snapshot,
+        Merged(current == snapshot->pools.end() ? nullptr : &current->second->pool, request->pool(),
+               request->update_mask()));
   });
 }
 

@@ -3,12 +3,24 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "google/protobuf/field_mask.pb.h"
 #include "server/adapters.h"
+#include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/status/snapshot.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 
 namespace shadow {
+
+// What an update would store, as far as the snapshot tells; what the control loop refuses is left
+// to it. `current`: nullptr where there is none yet.
+template <typename M>
+M Merged(const M* current, const M& update, const google::protobuf::FieldMask& mask) {
+  if (current == nullptr) return update;
+  M merged = *current;
+  MergeMasked(update, mask, merged).IgnoreError();
+  return merged;
+}
 
 // Both return kFailedPrecondition, naming the first field that cannot be enforced. What is
 // malformed or names nothing is left to the control loop, which refuses it.
