@@ -144,7 +144,7 @@ Answer Execute(Changes& changes, const v1::AnalyzePoolUsageRequest& request) {
   PoolEntry& pool = **found;
   const absl::Time now = changes.now().wall;
   v1::AnalyzePoolUsageResponse response;
-  CloseSteps(pool, now, now);
+  if (!request.validate_only()) CloseSteps(pool, now, now);
   *response.mutable_usage() = UsageNow(pool, now);
   const int steps = static_cast<int>(
       std::clamp<int64_t>(absl::Ceil(pool.spec->look_ahead, pool.spec->step) / pool.spec->step, 1,
@@ -178,7 +178,6 @@ Answer Execute(Changes& changes, const v1::GetForecastRequest& request) {
     return FieldError("history_steps",
                       absl::StrCat(request.history_steps(), " is not 0 to ", kForecastStepsMax));
   }
-  CloseSteps(**found, changes.now().wall, changes.now().wall);
   auto forecast = ForecastFrom(**found, changes.now().wall, *steps, *quantiles);
   if (!forecast.ok()) return forecast.status();
   return AnswerWith(*std::move(forecast));
