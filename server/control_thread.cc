@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/core/check.h"
-#include "server/event_log.h"
+#include "server/log/event_log.h"
 
 namespace shadow {
 namespace {

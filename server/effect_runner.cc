@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/check.h"
-#include "spdlog/spdlog.h"
+#include "server/log/log.h"
 
 namespace shadow {
 namespace {
@@ -27,11 +27,13 @@ absl::Duration WarmUpMost(const CompiledDna& dna) {
 }
 
 void LogEffect(const Effect& effect, absl::Duration took, const absl::Status& status) {
-  if (!spdlog::should_log(spdlog::level::debug)) return;
-  const std::string& of =
+  if (!Logs(LogLevel::kDebug)) return;
+  std::string of =
       effect.instance.name.empty() && effect.pool ? effect.pool->pool.name() : effect.instance.name;
-  spdlog::debug("{}: {} took {}: {}", of.empty() && effect.provider ? effect.provider->key : of,
-                KindName(effect.kind), absl::FormatDuration(took), status.ToString());
+  if (of.empty()) of = absl::StrCat("providers/", effect.provider->key);
+  Log(LogLevel::kDebug, FieldsOf(of),
+      absl::StrCat(std::string(KindName(effect.kind)), " took ", absl::FormatDuration(took), ": ",
+                   status.ToString()));
 }
 
 }  // namespace

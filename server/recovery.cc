@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
+#include "server/log/log.h"
 #include "spdlog/spdlog.h"
 
 namespace shadow {
@@ -94,7 +95,7 @@ absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock) {
     const auto ahead = IdsAhead(provider, revision);
     if (!ahead.ok() || ahead->empty()) return ahead.status();
     for (const std::string& id : *ahead) {
-      spdlog::warn("instance {} is ended: the store has no record of it", id);
+      Log(LogLevel::kWarning, {.instance = id}, "ended: the store has no record of it");
       InstanceSpec instance;
       instance.id = id;
       absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);

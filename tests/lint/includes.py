@@ -26,7 +26,7 @@ ANY = r".+"
 _CORE = r"server/core/.+"
 _ADAPTER = r"server/(providers|balancers|usage)/.+"
 # Control thread, effect runner, ...: what daemon.cc composes.
-_THREADS = r"server/(workers/)?(?!daemon)\w+\.h"
+_THREADS = r"server/((workers|log)/)?(?!daemon)\w+\.h"
 
 # Includer (a regular expression on its path; the first that matches counts) -> our headers that
 # it may include, headers of others that it may include.

@@ -16,7 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/api/caller.h"
-#include "spdlog/spdlog.h"
+#include "server/log/log.h"
 
 namespace shadow {
 namespace {
@@ -269,8 +269,8 @@ void ReaderRelay::OnEvent(uint64_t token, uint32_t events) {
   if (!passed.ok()) {
     const absl::Duration mono = clock_.Now().mono;
     if (warned_at_.emplace(link.uid, mono).second) {
-      spdlog::warn("a connection of user {} is closed: {}", link.uid,
-                   std::string(passed.status().message()));
+      Log(LogLevel::kWarning, {.uid = link.uid},
+          absl::StrCat("a connection is closed: ", passed.status().message()));
     }
   }
   Close(link.id);

@@ -6,8 +6,7 @@
 
 namespace shadow {
 
-// "pools/web/shadowPools/s1/instances/i12: WARMING -> FAILED: warm up: ... (request r-1)". To
-// spdlog's default logger, thread-safe.
+// Its message, with the resource and the request that caused it as fields. Thread-safe.
 void LogEvent(const v1::Event& event, LogLevel level);
 
 }  // namespace shadow
