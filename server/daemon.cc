@@ -231,7 +231,8 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
                           failed = true;
                           kill(getpid(), SIGTERM);  // KeepHouse waits for it.
                         });
-  ApiContext api{control,          **store,         hub, *adapters, clock, simulations,
+  RequestLog requests(clock);
+  ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
   auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
                                        .admin_uids = config.admin_uids,

@@ -3,16 +3,23 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/api/listener.h"
 #include "server/api/readers/reader_relay.h"
 #include "server/api/role_server.h"
+#include "server/log/log.h"
 
 namespace shadow {
 namespace {
+
+constexpr size_t kAdminServersMax = 64;  // Also of users who were administrators once.
 
 uint64_t DescriptorsMax() {
   rlimit files{};
@@ -22,17 +29,16 @@ uint64_t DescriptorsMax() {
 class ApiServerImpl final : public ApiServer {
  public:
   explicit ApiServerImpl(ApiContext& api)
-      : clock_(api.clock),
-        hub_(api.hub),
-        simulations_(api.simulations),
-        admins_(api, Role::kAdmin),
-        readers_(api, Role::kReader),
+      : api_(api),
+        readers_(api, std::nullopt, reader_limits_),
         relay_(ReaderRelay::LimitsOf(DescriptorsMax()), api.clock) {}
 
   absl::Status Start(const Options& options) {
-    absl::Status started = admins_.Start(options.enable_reflection);
-    if (started.ok()) started = readers_.Start(options.enable_reflection);
+    enable_reflection_ = options.enable_reflection;
+    const absl::Status started = readers_.Start(enable_reflection_);
     if (!started.ok()) return started;
+    // Others are started when they first call.
+    if (const auto own = ServerOf(geteuid()); !own.ok()) return own.status();
     SetAdmins(options.admin_uids);
     auto listener =
         Listener::Open(options.socket_path, [this](int fd, uid_t uid) { Adopt(fd, uid); });
@@ -44,8 +50,10 @@ class ApiServerImpl final : public ApiServer {
   ~ApiServerImpl() override { Shutdown(); }
 
   void SetServing(bool serving) override {
-    admins_.SetServing(serving);
     readers_.SetServing(serving);
+    const std::lock_guard lock(admins_mutex_);
+    serving_ = serving;
+    for (const auto& [uid, server] : admins_) server->SetServing(serving);
   }
 
   void SetAdmins(std::set<uid_t> admin_uids) override {
@@ -55,11 +63,12 @@ class ApiServerImpl final : public ApiServer {
 
   void Shutdown() override {
     listener_.reset();
-    hub_.Close();  // Watches never end by themselves.
-    simulations_.Shutdown();
-    const absl::Time deadline = clock_.Now().wall + kDrainTimeout;
+    api_.hub.Close();  // Watches never end by themselves.
+    api_.simulations.Shutdown();
+    const absl::Time deadline = api_.clock.Now().wall + kDrainTimeout;
     readers_.Shutdown(deadline);
-    admins_.Shutdown(deadline);
+    const std::lock_guard lock(admins_mutex_);
+    for (const auto& [uid, server] : admins_) server->Shutdown(deadline);
   }
 
  private:
@@ -68,18 +77,44 @@ class ApiServerImpl final : public ApiServer {
     return RoleOf(uid, admin_uids_);
   }
 
+  // kResourceExhausted: too many. It lives as long as this.
+  absl::StatusOr<RoleServer*> ServerOf(uid_t admin) {
+    const std::lock_guard lock(admins_mutex_);
+    if (const auto found = admins_.find(admin); found != admins_.end()) return found->second.get();
+    if (admins_.size() >= kAdminServersMax) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(kAdminServersMax, " other administrators have called since the start"));
+    }
+    auto server = std::make_unique<RoleServer>(api_, admin, admin_limits_);
+    if (absl::Status started = server->Start(enable_reflection_); !started.ok()) return started;
+    server->SetServing(serving_);
+    return admins_.emplace(admin, std::move(server)).first->second.get();
+  }
+
+  void AdoptAdmin(int fd, uid_t uid) {
+    const auto server = ServerOf(uid);
+    if (server.ok()) return (*server)->Adopt(fd);
+    close(fd);
+    Log(LogLevel::kWarning, {.uid = uid},
+        absl::StrCat("a connection is closed: ", server.status().message()));
+  }
+
   void Adopt(int fd, uid_t uid) {
-    if (RoleNow(uid) == Role::kAdmin) return admins_.Adopt(fd);
+    if (RoleNow(uid) == Role::kAdmin) return AdoptAdmin(fd, uid);
     // Beyond the limits the connection is closed: that is all there is to say to a reader.
     if (const auto inner = relay_.Add(fd, uid); inner.ok()) readers_.Adopt(*inner);
   }
 
   std::mutex admin_uids_mutex_;
   std::set<uid_t> admin_uids_;  // Under it.
-  Clock& clock_;
-  EventHub& hub_;
-  SimulationWorker& simulations_;
-  RoleServer admins_;
+  ApiContext& api_;
+  bool enable_reflection_ = false;
+  RoleLimits reader_limits_;
+  RoleLimits admin_limits_;
+  std::mutex admins_mutex_;  // Guards what follows.
+  bool serving_ = false;
+  std::map<uid_t, std::unique_ptr<RoleServer>> admins_;  // By uid; none is removed.
+
   RoleServer readers_;
   ReaderRelay relay_;
   std::unique_ptr<Listener> listener_;

@@ -10,9 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/api/caller.h"
+#include "server/api/api_context.h"
 #include "server/api/status_map.h"
-#include "server/control_thread.h"
 #include "server/core/error.h"
 
 namespace shadow {
@@ -32,27 +31,34 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
   return reactor;
 }
 
-// Posts `request` and fills `response` with the answer. `precheck` runs first, on the caller's
-// thread.
+// Posts `request`, which changes something, fills `response` with the answer, and writes the line
+// of both in the log. `precheck` runs first, on the caller's thread.
 template <typename Req, typename Resp>
 grpc::ServerUnaryReactor* Ask(
-    grpc::CallbackServerContext* context, ControlThread& control, const Req& request,
-    Resp* response,
+    grpc::CallbackServerContext* context, ApiContext& api, const Req& request, Resp* response,
     const std::function<absl::Status()>& precheck = [] { return absl::OkStatus(); }) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // The request lives until the reactor is finished.
+  const auto finish = [&api, &request, reactor,
+                       uid = api.admin_uid.has_value() ? api.admin_uid : ReaderOf(context->peer())](
+                          const absl::Status& status) {
+    api.requests.Write(uid, request, status);
+    reactor->Finish(ToGrpc(status));
+  };
   absl::Status status;
   try {
     status = precheck();
     if (status.ok()) {
-      status = control.Post(request, [reactor, response](Answer answer) {
+      status = api.control.Post(request, [finish, response](Answer answer) {
         if (answer.ok()) response->Swap(static_cast<Resp*>(answer->get()));
-        reactor->Finish(ToGrpc(answer.status()));
+        finish(answer.status());
       });
+      if (status.ok()) return reactor;
     }
   } catch (const std::exception& error) {
     status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
   }
-  if (!status.ok()) reactor->Finish(ToGrpc(status));
+  finish(status);
   return reactor;
 }
 

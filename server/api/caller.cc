@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
 
@@ -26,11 +27,20 @@ absl::Status RequireAdmin(Role role, const char* method) {
 
 std::string PeerName(uid_t uid) { return absl::StrCat(std::string(kReaderName), uid, "-"); }
 
-std::string CallerOf(const std::string& peer) {
+std::optional<uid_t> ReaderOf(const std::string& peer) {
   const size_t name = peer.find(kReaderName);
-  if (name == std::string::npos) return "admins";
+  if (name == std::string::npos) return std::nullopt;
   const size_t begin = name + kReaderName.size();
-  return absl::StrCat("user ", peer.substr(begin, peer.find('-', begin) - begin));
+  uid_t uid = 0;
+  if (!absl::SimpleAtoi(peer.substr(begin, peer.find('-', begin) - begin), &uid)) {
+    return std::nullopt;
+  }
+  return uid;
+}
+
+std::string CallerOf(const std::string& peer) {
+  const std::optional<uid_t> reader = ReaderOf(peer);
+  return reader.has_value() ? absl::StrCat("user ", *reader) : "admins";
 }
 
 }  // namespace shadow

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <set>
 #include <string>
 
@@ -21,8 +22,11 @@ absl::Status RequireAdmin(Role role, const char* method);
 // Begins the address of what gRPC reads from for reader `uid`; at most 40 bytes.
 std::string PeerName(uid_t uid);
 
+// The reader who calls; unset: an administrator. `peer`: grpc::ServerContextBase::peer().
+std::optional<uid_t> ReaderOf(const std::string& peer);
+
 // Whom a call counts for where callers have shares: "user 1000" for a reader; "admins" for all of
-// them together. `peer`: grpc::ServerContextBase::peer().
+// them together. `peer`: as for ReaderOf.
 std::string CallerOf(const std::string& peer);
 
 }  // namespace shadow

@@ -6,7 +6,7 @@ namespace shadow {
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
                                                    v1::Dna* response) {
-  return Ask(context, api_.control, *request, response, [&] {
+  return Ask(context, api_, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "CreateDna");
     return admin.ok() ? CheckDnaSupported(api_.adapters, *api_.control.snapshot(), request->dna())
                       : admin;
@@ -46,7 +46,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
 DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
                                                    const v1::UpdateDnaRequest* request,
                                                    v1::Dna* response) {
-  return Ask(context, api_.control, *request, response, [&] {
+  return Ask(context, api_, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "UpdateDna");
     if (!admin.ok()) return admin;
     const auto snapshot = api_.control.snapshot();
@@ -60,7 +60,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
 DnaServiceImpl::Reactor* DnaServiceImpl::DeleteDna(Context* context,
                                                    const v1::DeleteDnaRequest* request,
                                                    google::protobuf::Empty* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "DeleteDna"); });
 }
 

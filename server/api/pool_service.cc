@@ -6,7 +6,7 @@ namespace shadow {
 PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_.control, *request, response, [&] {
+  return Ask(context, api_, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "CreatePool");
     return admin.ok() ? CheckPoolSupported(api_.adapters, *api_.control.snapshot(), request->pool())
                       : admin;
@@ -47,7 +47,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
                                                       const v1::UpdatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_.control, *request, response, [&] {
+  return Ask(context, api_, *request, response, [&] {
     const absl::Status admin = RequireAdmin(api_.role, "UpdatePool");
     if (!admin.ok()) return admin;
     const auto snapshot = api_.control.snapshot();
@@ -62,7 +62,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::DeletePool(Context* context,
                                                       const v1::DeletePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "DeletePool"); });
 }
 

@@ -19,7 +19,11 @@ constexpr int kReaderStreamsMax = 64;  // Of one connection; at this limit a cli
 
 }  // namespace
 
-RoleServer::RoleServer(const ApiContext& api, Role role) : api_(api) { api_.role = role; }
+RoleServer::RoleServer(const ApiContext& api, std::optional<uid_t> admin_uid, RoleLimits& limits)
+    : api_(api), limits_(limits) {
+  api_.role = admin_uid.has_value() ? Role::kAdmin : Role::kReader;
+  api_.admin_uid = admin_uid;
+}
 
 absl::Status RoleServer::Start(bool reflection) {
   grpc::EnableDefaultHealthCheckService(true);

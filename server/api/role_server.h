@@ -1,7 +1,8 @@
-// A gRPC server for the callers of one role.
+// A gRPC server for callers of one role.
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -11,11 +12,13 @@
 
 namespace shadow {
 
-// Each role has its own, so what one costs is bounded apart from the other. Thread-safe.
+// Readers have one, so what they cost is bounded apart from the others. Each administrator has one:
+// of which user's connection a call came, gRPC does not say. Thread-safe.
 class RoleServer {
  public:
-  // What `api` refers to must outlive this; `role` replaces its role.
-  RoleServer(const ApiContext& api, Role role);
+  // What `api` refers to, and `limits`, must outlive this. `admin_uid`: of the administrator who
+  // calls; unset: readers do. Both replace what `api` says of its callers.
+  RoleServer(const ApiContext& api, std::optional<uid_t> admin_uid, RoleLimits& limits);
 
   // Begins to serve; health is NOT_SERVING. `reflection`: also describes its services.
   absl::Status Start(bool reflection);
@@ -31,13 +34,14 @@ class RoleServer {
 
  private:
   ApiContext api_;
+  RoleLimits& limits_;
   DnaServiceImpl dnas_{api_};
   PoolServiceImpl pools_{api_};
   ShadowPoolServiceImpl shadows_{api_};
   UsageServiceImpl usage_{api_};
-  EventServiceImpl events_{api_};
+  EventServiceImpl events_{api_, limits_};
   SimulationServiceImpl simulations_{api_};
-  BackupServiceImpl backups_{api_};
+  BackupServiceImpl backups_{api_, limits_};
   ServerServiceImpl server_status_{api_};
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

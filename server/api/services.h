@@ -7,12 +7,8 @@
 #include <mutex>
 #include <string>
 
-#include "absl/time/time.h"
 #include "server/api/call.h"
 #include "server/core/names.h"
-#include "server/effect_runner.h"
-#include "server/event_hub.h"
-#include "server/simulation_worker.h"
 #include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
@@ -21,21 +17,29 @@
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
 #include "shadow/v1/simulation_service.grpc.pb.h"
 #include "shadow/v1/usage_service.grpc.pb.h"
-#include "storage/store.h"
 
 namespace shadow {
 
-// Everything that services borrow; all of it must outlive them.
-struct ApiContext {
-  ControlThread& control;
-  Store& store;
-  EventHub& hub;
-  Adapters& adapters;
-  Clock& clock;
-  SimulationWorker& simulations;  // Shut down with the server.
-  absl::Time start_time;
-  std::string state_dir;      // Where the store is.
-  Role role = Role::kReader;  // Of all who call these services.
+// How many watch, so that it stays few. Thread-safe.
+class WatcherSlots {
+ public:
+  static constexpr int kWatchersMax = 512;         // Of all callers of a role.
+  static constexpr int kWatchersMaxOfReader = 64;  // Of each user who may only read.
+
+  // kResourceExhausted: a limit, which the message names. Give back what was taken.
+  absl::Status Take(const std::string& caller, Role role);
+  void GiveBack(const std::string& caller);
+
+ private:
+  std::mutex mutex_;
+  int taken_ = 0;
+  std::map<std::string, int> by_caller_;
+};
+
+// What all callers of a role share, whichever server they call. Outlives the services.
+struct RoleLimits {
+  WatcherSlots watchers;
+  std::atomic<bool> backup_under_way = false;  // One at a time.
 };
 
 class DnaServiceImpl final : public v1::DnaService::CallbackService {
@@ -109,27 +113,11 @@ class UsageServiceImpl final : public v1::UsageService::WithRawCallbackMethod_Re
   ApiContext& api_;
 };
 
-// How many watch, so that it stays few. Thread-safe.
-class WatcherSlots {
- public:
-  static constexpr int kWatchersMax = 512;         // Of all callers of a role.
-  static constexpr int kWatchersMaxOfReader = 64;  // Of each user who may only read.
-
-  // kResourceExhausted: a limit, which the message names. Give back what was taken.
-  absl::Status Take(const std::string& caller, Role role);
-  void GiveBack(const std::string& caller);
-
- private:
-  std::mutex mutex_;
-  int taken_ = 0;
-  std::map<std::string, int> by_caller_;
-};
-
 // Watch is raw: all watchers send the same bytes of an event.
 class EventServiceImpl final
     : public v1::EventService::WithRawCallbackMethod_Watch<v1::EventService::CallbackService> {
  public:
-  explicit EventServiceImpl(ApiContext& api) : api_(api) {}
+  EventServiceImpl(ApiContext& api, RoleLimits& limits) : api_(api), slots_(limits.watchers) {}
   using Context = grpc::CallbackServerContext;
   grpc::ServerUnaryReactor* ListEvents(Context*, const v1::ListEventsRequest*,
                                        v1::ListEventsResponse*) override;
@@ -137,7 +125,7 @@ class EventServiceImpl final
 
  private:
   ApiContext& api_;
-  WatcherSlots slots_;
+  WatcherSlots& slots_;
 };
 
 // Simulate is raw: its large requests are parsed one at a time, by the worker.
@@ -157,14 +145,15 @@ class SimulationServiceImpl final : public v1::SimulationService::WithRawCallbac
 
 class BackupServiceImpl final : public v1::BackupService::CallbackService {
  public:
-  explicit BackupServiceImpl(ApiContext& api) : api_(api) {}
+  BackupServiceImpl(ApiContext& api, RoleLimits& limits)
+      : api_(api), under_way_(limits.backup_under_way) {}
   using Context = grpc::CallbackServerContext;
   grpc::ServerWriteReactor<v1::BackupChunk>* CreateBackup(Context*,
                                                           const v1::CreateBackupRequest*) override;
 
  private:
   ApiContext& api_;
-  std::atomic<bool> under_way_ = false;  // One at a time.
+  std::atomic<bool>& under_way_;
 };
 
 class ServerServiceImpl final : public v1::ServerService::CallbackService {

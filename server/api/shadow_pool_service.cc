@@ -34,7 +34,7 @@ constexpr char kAllPools[] = "pools/-";
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::CreateShadowPool(
     Context* context, const v1::CreateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "CreateShadowPool"); });
 }
 
@@ -75,19 +75,19 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::UpdateShadowPool(
     Context* context, const v1::UpdateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "UpdateShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ActivateShadowPool(
     Context* context, const v1::ActivateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "ActivateShadowPool"); });
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::DeleteShadowPool(
     Context* context, const v1::DeleteShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "DeleteShadowPool"); });
 }
 
@@ -118,7 +118,7 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ReleaseHold(
     Context* context, const v1::ReleaseHoldRequest* request, v1::ReleaseHoldResponse* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "ReleaseHold"); });
 }
 

@@ -121,14 +121,14 @@ grpc::ServerReadReactor<grpc::ByteBuffer>* UsageServiceImpl::ReportUsage(
 UsageServiceImpl::Reactor* UsageServiceImpl::ReportUsageBatch(
     Context* context, const v1::ReportUsageBatchRequest* request,
     v1::ReportUsageBatchResponse* response) {
-  return Ask(context, api_.control, *request, response,
+  return Ask(context, api_, *request, response,
              [&] { return RequireAdmin(api_.role, "ReportUsageBatch"); });
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::AnalyzePoolUsage(
     Context* context, const v1::AnalyzePoolUsageRequest* request,
     v1::AnalyzePoolUsageResponse* response) {
-  return Ask(context, api_.control, *request, response, [&] {
+  return Ask(context, api_, *request, response, [&] {
     return request->validate_only() ? absl::OkStatus()
                                     : RequireAdmin(api_.role, "AnalyzePoolUsage");
   });
