@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/planning.h"
+#include "server/core/loop/status/rollout.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -138,6 +139,9 @@ ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
             .reason = "AtMaximum",
             .message = "the demand needs more than max_shadow_instances"};
   }
+  if (auto rollout = RolloutText(pool); rollout.has_value()) {
+    return {.status = C::TRUE, .reason = "RollingOut", .message = *std::move(rollout)};
+  }
   return {.status = C::TRUE, .reason = "Automatic"};
 }
 
@@ -246,6 +250,7 @@ class PoolConditions {
 }  // namespace
 
 void UpdateConditions(Changes& changes, PoolEntry& pool) {
+  if (!Deleting(pool)) NoteRollout(changes, pool);
   PoolConditions conditions(changes, pool);
   const Instant& now = changes.now();
   conditions.Set("Ready", BaseCondition(pool), false);
