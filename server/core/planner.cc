@@ -282,7 +282,7 @@ v1::Decision Decide(D::Kind kind, D::Inputs inputs, absl::Time now) {
   return std::move(draft.decision);
 }
 
-WindowWants WantsNow(const D::Inputs& inputs) {
+WantedCounts WantsNow(const D::Inputs& inputs) {
   return {.instances = ReactiveInstances(inputs), .active = LevelInstances(inputs)};
 }
 
@@ -313,8 +313,8 @@ void ResumeWants(v1::PlannerState& state, absl::Time last_decision) {
   if (FromProto(newest.time()) < last_decision) *newest.mutable_time() = ToProto(last_decision);
 }
 
-WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window) {
-  WindowWants highest;
+WantedCounts HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window) {
+  WantedCounts highest;
   for (const auto& want : state.wants()) {
     if (FromProto(want.time()) + window < now) continue;
     highest.instances = std::max(highest.instances, want.instances());

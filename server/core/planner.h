@@ -51,15 +51,17 @@ inline constexpr int kWantsMax = 1024;
 // say so.
 void ResumeWants(v1::PlannerState& state, absl::Time last_decision);
 
-// The highest wants remembered within `window` before `now`.
-struct WindowWants {
+// What is wanted of a pool at one time.
+struct WantedCounts {
   int instances = 0;
   int active = 0;
 };
-WindowWants HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window);
+
+// The highest wants remembered within `window` before `now`.
+WantedCounts HighestWants(const v1::PlannerState& state, absl::Time now, absl::Duration window);
 
 // What actual demand takes now (the active ones: also the activation lead's forecast), before
 // windows, holds and modes: what RememberWant is fed.
-WindowWants WantsNow(const v1::Decision::Inputs& inputs);
+WantedCounts WantsNow(const v1::Decision::Inputs& inputs);
 
 }  // namespace shadow

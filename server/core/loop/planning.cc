@@ -149,7 +149,7 @@ void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
     in.set_current_active(std::max(in.current_active(), active));
     if (proto.has_hold_until_time()) HoldUntil(proto.hold_until_time(), in);
   }
-  const WindowWants window =
+  const WantedCounts window =
       HighestWants(pool.record.planner(), now, pool.spec->stabilization_window);
   in.set_window_instances(window.instances);
   in.set_window_active(window.active);
@@ -245,7 +245,7 @@ const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool alwa
   const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
   D decision = Decide(kind, InputsNow(pool, now), now);
   const D::Inputs& inputs = decision.inputs();
-  const WindowWants wants = WantsNow(inputs);
+  const WantedCounts wants = WantsNow(inputs);
   const bool wants_changed =
       RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
                    wants.instances, wants.active);

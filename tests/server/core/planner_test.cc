@@ -307,7 +307,7 @@ TEST_CASE("the highest wants of the window are remembered, in bounded space") {
   const absl::Duration window = absl::Minutes(5);
   RememberWant(state, kNow, window, 5, 1);
   RememberWant(state, kNow + absl::Minutes(1), window, 2, 2);
-  WindowWants wants = HighestWants(state, kNow + absl::Minutes(2), window);
+  WantedCounts wants = HighestWants(state, kNow + absl::Minutes(2), window);
   CHECK(wants.instances == 5);
   CHECK(wants.active == 2);
   wants = HighestWants(state, kNow + absl::Minutes(5) + absl::Seconds(1), window);
