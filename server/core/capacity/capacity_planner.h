@@ -83,7 +83,7 @@ class CapacityPlanner {
     ServiceLevel level;
     bool has_level;
     size_t policy;  // In bank_, where there is no level.
-    WantWindow window;
+    LeadWindow window;
     CapacityChoice choice;
   };
   void Skip();

@@ -27,7 +27,7 @@ int WithoutDistribution(int last) { return std::min((3 * last + 1) / 2 + 2, kNee
 PolicyBank::PolicyBank(const Options& options)
     : options_(options),
       fade_(std::exp2(-1 / (kHalfLifeDays * options.day_steps))),
-      windows_(options.prices.size(), WantWindow(options.lead_steps)),
+      windows_(options.prices.size(), LeadWindow(options.lead_steps)),
       tallies_(options.prices.size()) {}
 
 void PolicyBank::Score(std::optional<int> need) {
@@ -76,7 +76,7 @@ void PolicyBank::Decide(const NeedDistribution& need, int least, bool known) {
 }
 
 void PolicyBank::Hold() {
-  for (WantWindow& window : windows_) window.Push(window.want());
+  for (LeadWindow& window : windows_) window.Push(window.want());
   ++decided_;
 }
 
@@ -119,7 +119,7 @@ size_t PolicyBank::Cheapest(size_t own) const {
 
 size_t PolicyBank::StateBytes() const {
   size_t bytes = sizeof(*this) + size() * sizeof(CapacityPrices) + size() * sizeof(Tally);
-  for (const WantWindow& window : windows_) bytes += window.StateBytes();
+  for (const LeadWindow& window : windows_) bytes += window.StateBytes();
   return bytes;
 }
 

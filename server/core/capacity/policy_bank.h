@@ -7,8 +7,8 @@
 
 #include "forecast/need/need_distribution.h"
 #include "forecast/saved_bytes.h"
+#include "server/core/capacity/lead_window.h"
 #include "server/core/capacity/newsvendor.h"
-#include "server/core/capacity/want_window.h"
 
 namespace shadow {
 
@@ -76,7 +76,7 @@ class PolicyBank {
 
   Options options_;
   double fade_;  // Of counts, a step.
-  std::vector<WantWindow> windows_;
+  std::vector<LeadWindow> windows_;
   std::vector<Tally> tallies_;  // By policy.
   double scored_ = 0;           // Steps, faded.
   int64_t decided_ = 0;         // Steps.

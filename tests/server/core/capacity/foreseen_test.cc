@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "server/core/capacity/lead_window.h"
 #include "server/core/capacity/pool_capacity.h"
-#include "server/core/capacity/want_window.h"
 #include "tests/server/core/capacity/demand.h"
 
 namespace shadow::testing {
@@ -61,7 +61,7 @@ struct ForeseenWorld {
 
   std::unique_ptr<Forecaster> forecaster;
   std::vector<PoolCapacity> plans;
-  std::vector<WantWindow> windows;
+  std::vector<LeadWindow> windows;
   std::vector<double> idle = std::vector<double>(kLevels);  // Instance-hours from the third week.
   int64_t step = 0;
 };

@@ -207,7 +207,7 @@ TEST_CASE("a level that was missed too often is made up for, and the budget says
 }
 
 TEST_CASE("what is wanted is ready after the lead, and gone at once") {
-  WantWindow window(2);
+  LeadWindow window(2);
   window.Push(3);
   CHECK(window.ready() == 3);
   window.Push(7);

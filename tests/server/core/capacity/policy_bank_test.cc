@@ -31,7 +31,7 @@ std::string Saved(double scored, const std::vector<Tally>& tallies) {
     writer.F64(tally.misses);
     writer.F64(tally.missing);
     writer.F64(tally.idle);
-    WantWindow(kOptions.lead_steps).Save(writer);
+    LeadWindow(kOptions.lead_steps).Save(writer);
   }
   return std::move(writer).Finish();
 }

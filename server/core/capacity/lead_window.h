@@ -9,9 +9,9 @@
 namespace shadow {
 
 // An instance is ready at a step if it was wanted throughout the lead before it and at it.
-class WantWindow {
+class LeadWindow {
  public:
-  explicit WantWindow(int lead_steps) : wants_(static_cast<size_t>(lead_steps) + 1) {}
+  explicit LeadWindow(int lead_steps) : wants_(static_cast<size_t>(lead_steps) + 1) {}
 
   void Push(int want);  // At the next step, 0 to kNeedMax.
   int want() const { return want_; }

@@ -1,4 +1,4 @@
-#include "server/core/capacity/want_window.h"
+#include "server/core/capacity/lead_window.h"
 
 #include <algorithm>
 
@@ -6,23 +6,23 @@
 
 namespace shadow {
 
-void WantWindow::Push(int want) {
+void LeadWindow::Push(int want) {
   if (first_) std::fill(wants_.begin(), wants_.end(), want);
   first_ = false;
   wants_[next_] = want_ = want;
   next_ = (next_ + 1) % wants_.size();
 }
 
-int WantWindow::ready() const { return *std::min_element(wants_.begin(), wants_.end()); }
+int LeadWindow::ready() const { return *std::min_element(wants_.begin(), wants_.end()); }
 
-void WantWindow::Save(SavedWriter& writer) const {
+void LeadWindow::Save(SavedWriter& writer) const {
   writer.U8(first_ ? 1 : 0);
   writer.U32(static_cast<uint32_t>(want_));
   writer.U32(static_cast<uint32_t>(next_));
   for (const int32_t want : wants_) writer.U32(static_cast<uint32_t>(want));
 }
 
-bool WantWindow::Restore(SavedReader& reader) {
+bool LeadWindow::Restore(SavedReader& reader) {
   first_ = reader.U8() != 0;
   const uint32_t newest = reader.U32();
   next_ = reader.U32();
