@@ -19,6 +19,7 @@
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
+#include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
@@ -131,13 +132,38 @@ void ReloadAndTell(House& house) {
   sd_notify(0, "READY=1");
 }
 
-// Whether what lives is no newer than the store; or, if a person says so, ends what is. A provider
-// that does not answer only gets a warning.
-absl::Status CheckProvider(const Config& config, Adapters& adapters, int64_t revision,
-                           Clock& clock) {
+// What the process provider has noted of an instance.
+absl::StatusOr<CreationNote> ReadProcessNote(const RecordDirectory& records,
+                                             const std::string& id) {
+  const auto record = records.Read(id);
+  if (absl::IsNotFound(record.status())) return CreationNote{};
+  if (!record.ok()) return record.status();
+  return CreationNote{.name = record->name,
+                      .dna_revision = record->dna_revision,
+                      .create_time = absl::FromUnixNanos(record->create_time_unix_ns)};
+}
+
+absl::Status AdoptProcesses(const Config& config, Adapters& adapters, Store& store,
+                            v1::StoreContents& contents, Clock& clock) {
+  const auto records = RecordDirectory::Open(config.state_dir);
+  if (!records.ok()) return records.status();
+  return AdoptThoseAhead(
+      adapters,
+      {.provider = DefaultProvider(),
+       .read_note = [&](const std::string& id) { return ReadProcessNote(*records, id); },
+       .end_others = config.end_unknown},
+      store, contents, clock);
+}
+
+// Whether what lives is no newer than the store; or, if a person says so, adopts or ends what is. A
+// provider that does not answer only gets a warning.
+absl::Status CheckProvider(const Config& config, Adapters& adapters, Store& store,
+                           v1::StoreContents& contents, Clock& clock) {
+  if (config.adopt_unknown) return AdoptProcesses(config, adapters, store, contents, clock);
   const std::shared_ptr<const CompiledProvider> named = DefaultProvider();
   const absl::StatusOr<Provider*> provider = adapters.providers->Get(*named);
   if (!provider.ok()) return provider.status();
+  const int64_t revision = contents.last_revision();
   absl::Status ahead = config.end_unknown ? EndThoseAhead(**provider, revision, clock)
                                           : CheckNoneAhead(**provider, revision);
   if (absl::IsDataLoss(ahead) || config.end_unknown) return ahead;
@@ -212,7 +238,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
       MakeAdapters(config, open_files, contents->store_id(), **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
-  absl::Status status = CheckProvider(config, *adapters, contents->last_revision(), clock);
+  absl::Status status = CheckProvider(config, *adapters, **store, *contents, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(

@@ -46,7 +46,9 @@ absl::StatusOr<shadow::Config> ConfigOf(const Flags& flags, bool config_given) {
   auto config = shadow::ResolveConfig(file);
   if (!config.ok()) return config;
   for (const std::string& decided : flags.recover) {
-    (decided == "end" ? config->end_unknown : config->adopt_copy) = true;
+    config->adopt_unknown |= decided == "adopt";
+    config->end_unknown |= decided == "end";
+    config->adopt_copy |= decided == "adopt-copy";
   }
   return config;
 }
@@ -103,9 +105,10 @@ int main(int argc, char** argv) {
   app.add_option("--listen", flags.listen, "unix:PATH of the API");
   app.add_option(
          "--recover", flags.recover,
-         "Confirms a start that shadowd refused. end: end the instances that a lost store left "
-         "behind. adopt-copy: use this copy of a state directory; its original is no longer used")
-      ->check(CLI::IsMember({"end", "adopt-copy"}));
+         "Confirms a start that shadowd refused. adopt: take the instances that a lost store left "
+         "behind into the pools of this one. end: end them; with adopt, those that cannot be "
+         "adopted. adopt-copy: use this copy of a state directory; its original is no longer used")
+      ->check(CLI::IsMember({"adopt", "end", "adopt-copy"}));
   app.add_option("--restore", flags.restore,
                  "Restore a backup into a state directory that has no store, and exit")
       ->type_name("FILE");

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,20 +59,97 @@ class ReplayBuffer {
   int64_t count_ = 0;
 };
 
-absl::StatusOr<std::vector<std::string>> IdsAhead(Provider& provider, int64_t revision) {
+using IsMeant = std::function<bool(const std::string& id)>;
+
+absl::StatusOr<std::vector<std::string>> IdsOf(Provider& provider, const IsMeant& is_meant) {
   const auto all = provider.List();
   if (!all.ok()) return all.status();
   std::vector<std::string> ids;
   for (const Observation& one : *all) {
-    if (InstanceNumber(one.id) > revision && one.life != Life::kAbsent) ids.push_back(one.id);
+    if (one.life != Life::kAbsent && is_meant(one.id)) ids.push_back(one.id);
   }
   return ids;
+}
+
+IsMeant AheadOf(int64_t revision) {
+  return [revision](const std::string& id) { return InstanceNumber(id) > revision; };
+}
+
+absl::Status End(Provider& provider, const IsMeant& is_meant, Clock& clock) {
+  constexpr absl::Duration kPatience = absl::Seconds(30);
+  const absl::Duration deadline = clock.Now().mono + kPatience;
+  std::mutex mutex;
+  std::condition_variable never;
+  while (true) {
+    const auto left = IdsOf(provider, is_meant);
+    if (!left.ok() || left->empty()) return left.status();
+    for (const std::string& id : *left) {
+      Log(LogLevel::kWarning, {.instance = id}, "ended: the store has no record of it");
+      InstanceSpec instance;
+      instance.id = id;
+      absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);
+      if (!status.ok()) return status;
+    }
+    if (clock.Now().mono >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("instance ", left->front(), " lives on"));
+    }
+    std::unique_lock lock(mutex);
+    clock.WaitUntil(lock, never, clock.Now().mono + absl::Milliseconds(100));
+  }
+}
+
+absl::StatusOr<std::vector<Survivor>> FindSurvivors(Provider& provider, const ReadNote& read_note) {
+  const auto all = provider.List();
+  if (!all.ok()) return absl::UnavailableError(all.status().message());
+  std::vector<Survivor> survivors;
+  for (const Observation& seen : *all) {
+    const auto note = read_note(seen.id);
+    if (!note.ok()) return note.status();
+    if (seen.life != Life::kAbsent) survivors.push_back({.seen = seen, .note = *note});
+  }
+  return survivors;
+}
+
+absl::StatusOr<BalancerViews> LookAtBalancers(const Adapters& adapters,
+                                              const v1::StoreContents& contents) {
+  BalancerViews views;
+  for (const v1::PoolRecord& record : contents.pools()) {
+    const auto spec = CompilePool(record.pool());
+    if (!spec.ok() || !spec->has_balancer) continue;  // A load refuses what makes no sense.
+    auto view = adapters.make_balancer(spec->pool.balancer())->View();
+    if (!view.ok()) {
+      return absl::UnavailableError(
+          absl::StrCat(record.pool().name(),
+                       ": its balancer does not say who serves: ", view.status().message()));
+    }
+    views[record.pool().name()] = *std::move(view);
+  }
+  return views;
+}
+
+absl::Status NotAdoptable(const Adoption& adoption) {
+  std::vector<std::string> named;
+  named.reserve(adoption.refused.size());
+  for (const Refusal& one : adoption.refused) {
+    named.push_back(absl::StrCat(one.id, " (", one.why, ")"));
+  }
+  return absl::DataLossError(absl::StrCat(
+      named.size(), " of ", adoption.ahead,
+      " instances that the store has no record of cannot be adopted: ", absl::StrJoin(named, ", "),
+      ". Nothing was touched. Put the newer state.db back, or end these and adopt the others with "
+      "--recover=adopt --recover=end"));
+}
+
+absl::Status CommitAndWait(Store& store, const v1::WriteBatch& batch) {
+  std::promise<absl::Status> durable;
+  store.Commit(batch, [&durable](const absl::Status& status) { durable.set_value(status); });
+  return durable.get_future().get();
 }
 
 }  // namespace
 
 absl::Status CheckNoneAhead(Provider& provider, int64_t revision) {
-  const auto ahead = IdsAhead(provider, revision);
+  const auto ahead = IdsOf(provider, AheadOf(revision));
   if (!ahead.ok() || ahead->empty()) return ahead.status();
   constexpr size_t kNamed = 5;
   const std::vector<std::string> named(
@@ -82,31 +161,42 @@ absl::Status CheckNoneAhead(Provider& provider, int64_t revision) {
       "their ids yet (its last revision is ",
       revision, "): ", absl::StrJoin(named, ", "), ahead->size() > kNamed ? ", ..." : "",
       ". A newer state.db was lost or replaced by an older "
-      "copy. Nothing was touched. Put the newer one back, or end these instances with "
-      "--recover=end"));
+      "copy. Nothing was touched. Put the newer one back, take these instances into the pools of "
+      "this one with --recover=adopt, or end them with --recover=end"));
 }
 
 absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock) {
-  constexpr absl::Duration kPatience = absl::Seconds(30);
-  const absl::Duration deadline = clock.Now().mono + kPatience;
-  std::mutex mutex;
-  std::condition_variable never;
-  while (true) {
-    const auto ahead = IdsAhead(provider, revision);
-    if (!ahead.ok() || ahead->empty()) return ahead.status();
-    for (const std::string& id : *ahead) {
-      Log(LogLevel::kWarning, {.instance = id}, "ended: the store has no record of it");
-      InstanceSpec instance;
-      instance.id = id;
-      absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);
-      if (!status.ok()) return status;
-    }
-    if (clock.Now().mono >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("instance ", ahead->front(), " lives on"));
-    }
-    std::unique_lock lock(mutex);
-    clock.WaitUntil(lock, never, clock.Now().mono + absl::Milliseconds(100));
+  return End(provider, AheadOf(revision), clock);
+}
+
+absl::Status AdoptThoseAhead(Adapters& adapters, const AdoptOptions& options, Store& store,
+                             v1::StoreContents& contents, Clock& clock) {
+  const absl::StatusOr<Provider*> provider = adapters.providers->Get(*options.provider);
+  if (!provider.ok()) return provider.status();
+  const auto survivors = FindSurvivors(**provider, options.read_note);
+  if (!survivors.ok()) return survivors.status();
+  const bool any = std::any_of(survivors->begin(), survivors->end(), [&](const Survivor& one) {
+    return InstanceNumber(one.seen.id) > contents.last_revision();
+  });
+  if (!any) return absl::OkStatus();  // Then no balancer has to answer either.
+  const auto views = LookAtBalancers(adapters, contents);
+  if (!views.ok()) return views.status();
+  const Adoption adoption =
+      Adopt(contents, options.provider->key, *survivors, *views, clock.Now().wall);
+  if (!adoption.refused.empty()) {
+    if (!options.end_others) return NotAdoptable(adoption);
+    std::set<std::string> others;
+    for (const Refusal& one : adoption.refused) others.insert(one.id);
+    absl::Status ended = End(
+        **provider, [&others](const std::string& id) { return others.contains(id); }, clock);
+    if (!ended.ok()) return ended;
   }
+  if (absl::Status stored = CommitAndWait(store, adoption.batch); !stored.ok()) return stored;
+  for (const v1::Event& event : adoption.batch.events()) {
+    Log(LogLevel::kWarning, FieldsOf(event.name()), event.message());
+  }
+  ApplyAdoption(adoption.batch, contents);
+  return absl::OkStatus();
 }
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {

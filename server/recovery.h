@@ -2,8 +2,15 @@
 // pools learn what the last daemon had not saved.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/adapters.h"
+#include "server/core/adoption/adoption.h"
 #include "server/core/clock.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/ports.h"
@@ -19,6 +26,22 @@ absl::Status CheckNoneAhead(Provider& provider, int64_t revision);
 
 // Ends them by force, because a person said so. kDeadlineExceeded: one lives on.
 absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock);
+
+// What one of the providers has noted of an instance at its creation; all empty: nothing.
+using ReadNote = std::function<absl::StatusOr<CreationNote>(const std::string& id)>;
+
+struct AdoptOptions {
+  std::shared_ptr<const CompiledProvider> provider;
+  ReadNote read_note;
+  bool end_others = false;  // Those that cannot be adopted are ended.
+};
+
+// Takes them over (core/adoption), because a person said so: in `store`, durably, and in
+// `contents`, which is what was loaded from it. If one of them cannot be adopted and is not to be
+// ended, nothing has changed, and they are named: kDataLoss. kUnavailable: the provider or a
+// balancer does not answer, so nobody knows who serves.
+absl::Status AdoptThoseAhead(Adapters& adapters, const AdoptOptions& options, Store& store,
+                             v1::StoreContents& contents, Clock& clock);
 
 // `loop` is loaded; Recover is to follow. Makes the fits that were lost, and replays the
 // samples up to `now` that came after the last save.

@@ -116,6 +116,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   ProcessRecord record;
   record.id = instance.id;
   record.name = instance.name;
+  record.dna_revision = instance.dna->revision_name;
   record.pool = instance.pool;
   record.shadow = instance.shadow;
   record.boot_id = BootId();

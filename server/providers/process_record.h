@@ -1,7 +1,8 @@
 // What the process provider knows of its instances: one small text file each, DIR/instances/ID.pid.
 //
 //   shadowd-instance 1
-//   name pools/web/instances/b7
+//   name pools/web/instances/i7
+//   dna_revision dnas/web@0123456789ab
 //   pid 4711
 //   stopped 4711:88123          (one line for each process that Suspend stopped)
 //   ...
@@ -29,6 +30,8 @@ namespace shadow {
 struct ProcessRecord {
   std::string id;
   std::string name;  // Of the resource.
+  // "dnas/web@0123456789ab", for a store that has lost it; empty: an older daemon has written it.
+  std::string dna_revision;
   std::string pool;
   std::string shadow;        // Empty for BASE.
   std::optional<uid_t> uid;  // That it was started as; unset: written by an older daemon.

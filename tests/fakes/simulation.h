@@ -70,6 +70,8 @@ class Simulation {
   const World& world() const { return loop_->world(); }
   ControlLoop& loop() { return *loop_; }
   const StoreImage& store() const { return store_; }
+  // As if a person had put another copy of the store into place; only in `while_down`.
+  void PutBack(StoreImage store) { store_ = std::move(store); }
   int inputs() const { return inputs_; }
   int starts() const { return starts_; }
 

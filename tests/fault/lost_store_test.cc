@@ -20,6 +20,21 @@ std::vector<pid_t> Serving(ShadowWorld& world) {
   return pids;
 }
 
+std::vector<pid_t> Living(ShadowWorld& world) {
+  std::vector<pid_t> pids;
+  for (const auto& [id, of_instance] : world.daemon().TaggedProcesses()) {
+    pids.insert(pids.end(), of_instance.begin(), of_instance.end());
+  }
+  return pids;
+}
+
+// Of the registry, which is not in use.
+std::string CopyOfState(ShadowWorld& world) {
+  std::string copy = world.daemon().directory() + "/older.db";
+  std::filesystem::copy_file(world.daemon().state_dir() + "/state.db", copy);
+  return copy;
+}
+
 bool AllLive(const std::vector<pid_t>& pids) {
   return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return kill(pid, 0) == 0; });
 }
@@ -50,6 +65,7 @@ TEST_CASE("a daemon that has lost its registry refuses to start and ends no inst
     CHECK(world.daemon().StartInVain() == kExitConfig);
     CHECK(AllLive(pids));
   }
+  CHECK(world.daemon().Log().find("--recover=adopt") != std::string::npos);
   CHECK(world.daemon().Log().find("--recover=end") != std::string::npos);
   CHECK(world.daemon().Log().find("2 instances live") != std::string::npos);
 }
@@ -58,8 +74,7 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
   ShadowWorld world({.base_instances = 1}, false);
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string state = world.daemon().state_dir() + "/state.db";
-  const std::string copy = world.daemon().directory() + "/older.db";
-  std::filesystem::copy_file(state, copy);
+  const std::string copy = CopyOfState(world);
   world.daemon().Start();
   world.CreateDna();
   world.CreatePool();
@@ -76,6 +91,69 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
   world.daemon().Start();
   world.WaitForBase();
   CHECK(Serving(world) == pids);
+}
+
+TEST_CASE(
+    "an older copy of the registry adopts what lives, if a person says so, and it serves on") {
+  ShadowWorld world({.base_instances = 1});
+  REQUIRE(world.daemon().Terminate() == 0);
+  const std::string copy = CopyOfState(world);
+  world.daemon().Start();
+  world.WaitForBase();
+  world.CreateShadow(2);
+  world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
+  world.Activate(50);
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  const std::vector<pid_t> pids = Living(world);
+  REQUIRE(pids.size() == 3);
+  HttpLoad load(world.Load());
+  world.daemon().Kill();
+  Remove(world.daemon().state_dir(), {"state.db-wal", "state.db-shm"});
+  std::filesystem::rename(copy, world.daemon().state_dir() + "/state.db");
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+
+  world.daemon().arguments = {"--recover", "adopt"};
+  world.daemon().Start();
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  world.WaitForBase();
+  world.ExpectNothingLeakedOrDoubled();
+  CHECK(Living(world) == pids);
+  CHECK(world.Shadow().target_instances() == 2);
+  CHECK(world.Shadow().target_activation_level() == 50);
+  CHECK(world.daemon().Log().find("adopted: ACTIVE") != std::string::npos);
+  CHECK(world.daemon().Log().find("adopted: SUSPENDED") != std::string::npos);
+
+  // What was adopted is known to the next start.
+  world.daemon().arguments = {};
+  world.daemon().Kill();
+  world.daemon().Start();
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  CHECK(Living(world) == pids);
+  world.Activate(100);
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 2);
+  ExpectNoFailure(load);
+  world.Finish();
+}
+
+TEST_CASE("what an older copy cannot adopt is named, and ended only if a person says so") {
+  ShadowWorld world({.base_instances = 1}, false);
+  REQUIRE(world.daemon().Terminate() == 0);
+  const std::string copy = CopyOfState(world);
+  world.daemon().Start();
+  world.CreateDna();
+  world.CreatePool();
+  world.WaitForBase();
+  const std::vector<pid_t> pids = Serving(world);
+  REQUIRE(world.daemon().Terminate() == 0);
+  std::filesystem::rename(copy, world.daemon().state_dir() + "/state.db");
+  world.daemon().arguments = {"--recover=adopt"};
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  CHECK(world.daemon().Log().find("its pool, pools/web, is not in the store") != std::string::npos);
+  CHECK(AllLive(pids));
+
+  world.daemon().arguments = {"--recover=adopt", "--recover=end"};
+  world.daemon().Start();
+  CHECK_FALSE(AllLive(pids));
 }
 
 TEST_CASE("lost samples are told by the log and by an event, and the pools go on") {

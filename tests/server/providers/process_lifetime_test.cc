@@ -17,9 +17,6 @@
 namespace shadow {
 namespace {
 
-using Depth = Provider::Depth;
-using Stop = Provider::Stop;
-
 // A leader with: a child; one without the tag; one in a session of its own; an orphan in a session
 // of its own; these two without the tag. The pids of the six are printed.
 constexpr char kFamily[] = R"(
@@ -230,6 +227,24 @@ TEST_CASE("a pid that was used again is never signalled") {
   waitpid(stranger, nullptr, 0);
 }
 
+TEST_CASE("a record says of which DNA its instance is, and one of an older daemon does not") {
+  ProcessWorld world;
+  const InstanceSpec instance = TestInstance("a1");
+  REQUIRE(Create(world.provider(), instance).ok());
+  const auto records = RecordDirectory::Open(world.directory().path());
+  REQUIRE(records.ok());
+  ProcessRecord record = records->Read("a1").value();
+  CHECK(record.name == instance.name);
+  CHECK(record.dna_revision == instance.dna->revision_name);
+  REQUIRE(Suspend(world.provider(), instance).ok());  // Which writes it anew.
+  record = records->Read("a1").value();
+  CHECK(record.dna_revision == instance.dna->revision_name);
+  record.dna_revision.clear();
+  REQUIRE(records->Write(record, RecordDirectory::Durability::kProcessCrash).ok());
+  CHECK(ReadText(world.RecordPath("a1")).find("dna_revision") == std::string::npos);
+  CHECK(Look(world.Reopen(), instance).life == Life::kSuspended);
+}
+
 TEST_CASE("an instance whose record was lost is found by its tag") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1", Shell(kFamily));
@@ -263,8 +278,8 @@ TEST_CASE("an instance whose record was lost is found by its tag") {
   if (!provider.ok()) _exit(1);
   const InstanceSpec running = TestInstance("a1");
   const InstanceSpec suspended = TestInstance("a2");
-  if (!(*provider)->Create(running).ok() || !(*provider)->Create(suspended).ok() ||
-      !(*provider)->Suspend(suspended).ok()) {
+  if (!Create(**provider, running).ok() || !Create(**provider, suspended).ok() ||
+      !Suspend(**provider, suspended).ok()) {
     _exit(2);
   }
   if (write(said, "x", 1) != 1) _exit(3);
@@ -313,7 +328,7 @@ TEST_CASE("a daemon that is killed while it creates leaves recorded instances on
       const auto provider = ProcessProvider::Open(world.options());
       for (int i = 0; provider.ok() && i < 1000; ++i) {
         const std::string id = "r" + std::to_string(round) + "n" + std::to_string(i);
-        (void)(*provider)->Create(TestInstance(id));
+        (void)Create(**provider, TestInstance(id));
       }
       _exit(0);
     }
