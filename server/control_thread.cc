@@ -96,12 +96,37 @@ void ControlThread::Run() {
     }
     if (contents.closed) break;
   }
-  runner_.Stop();
+  // First what is to last: calls into the world may never return.
   while (std::optional<Ready> saves = loop_.Close(clock_.Now())) {
     Carry(*std::move(saves), nullptr);
   }
+  {
+    std::unique_lock lock(mutex_);
+    durable_.wait(lock, [&] { return commits_ == 0; });
+  }
+  SetEnd(End::kCalling);
+  runner_.Stop();
+  SetEnd(End::kDone);
+}
+
+void ControlThread::SetEnd(End end) {
+  const std::lock_guard lock(mutex_);
+  end_ = end;
+  ended_.notify_all();
+}
+
+ControlThread::End ControlThread::AwaitEnd(absl::Duration patience) {
+  const absl::Duration deadline = clock_.Now().mono + patience;
   std::unique_lock lock(mutex_);
-  durable_.wait(lock, [&] { return commits_ == 0; });
+  while (end_ != End::kDone && clock_.Now().mono < deadline) {
+    clock_.WaitUntil(lock, ended_, deadline);
+  }
+  return end_;
+}
+
+ControlThread::Unsaved ControlThread::unsaved() const {
+  const std::lock_guard lock(mutex_);
+  return unsaved_;
 }
 
 void ControlThread::Handle(const Event& event) {
@@ -131,9 +156,10 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
   const int64_t samples = SamplesOf(ready.batch);
   AwaitRoom(samples);
   std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
+  const int forecasts = ready.batch.put_forecasters_size();
   v1::WriteBatch batch = std::move(ready.batch);
-  auto carried = [this, samples, snapshot = std::move(snapshot), ready = std::move(ready),
-                  events = std::move(events),
+  auto carried = [this, samples, forecasts, snapshot = std::move(snapshot),
+                  ready = std::move(ready), events = std::move(events),
                   then = std::move(then)](const absl::Status& durable) mutable {
     if (durable.ok()) {
       Show(std::move(snapshot));
@@ -147,6 +173,11 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
     // Under the lock: whoever sees the last commit done may destroy this.
     const std::lock_guard lock(mutex_);
     CHECK(commits_ > 0 && commit_samples_ >= samples);
+    if (!durable.ok()) {
+      unsaved_.changes += events.empty() ? 0 : 1;
+      unsaved_.samples += samples;
+      unsaved_.forecasts += forecasts;
+    }
     --commits_;
     commit_samples_ -= samples;
     durable_.notify_all();

@@ -30,11 +30,29 @@ class ControlThread {
   ControlThread(ControlLoop& loop, Store& store, Adapters& adapters, EventHub& hub, Clock& clock,
                 int effect_workers, std::function<void(absl::Status)> failed);
 
-  // Runs until Close; then saves what Close of the loop saves.
+  // Runs until Close; then saves what Close of the loop saves, waits until it is durable, and ends
+  // the calls into the world. One of them that never returns blocks it there.
   void Run();
 
   // The rest is thread-safe.
   void Close() { mailbox_.Close(); }
+
+  // How far Run has come after Close.
+  enum class End {
+    kSaving,   // Something is not durable yet.
+    kCalling,  // All is, but a call into the world has not returned.
+    kDone,
+  };
+  // Waits for kDone, for `patience` at most.
+  End AwaitEnd(absl::Duration patience);
+
+  // What could not be made durable; nobody was told that it was. For the log.
+  struct Unsaved {
+    int changes = 0;  // With an event.
+    int64_t samples = 0;
+    int forecasts = 0;  // Of pools; they are learned again from the samples.
+  };
+  Unsaved unsaved() const;
 
   // `done` is called with the answer when it is durable, on another thread; or, if this returns an
   // error (kResourceExhausted, kUnavailable), never.
@@ -88,6 +106,7 @@ class ControlThread {
   void AwaitRoom(int64_t samples);
   void Handle(Command command);
   void Handle(const Event& event);
+  void SetEnd(End end);
 
   ControlLoop& loop_;
   Store& store_;
@@ -103,6 +122,9 @@ class ControlThread {
   std::deque<std::shared_ptr<PendingAnswer>> pending_;  // Oldest first; answered ones may be in it.
   int commits_ = 0;
   int64_t commit_samples_ = 0;
+  Unsaved unsaved_;
+  End end_ = End::kSaving;
+  std::condition_variable ended_;
   std::atomic<bool> store_failed_ = false;
 
   std::shared_ptr<const Snapshot> next_snapshot_;  // The control thread's own.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cinttypes>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -35,6 +36,8 @@ namespace {
 
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
+// Of the end: together with the API's it is less than the unit's TimeoutStopSec.
+constexpr absl::Duration kEndPatience = absl::Seconds(10);
 
 // Takes as many descriptors as the daemon may have, and returns how many it had. By default these
 // are 1024, for programs that use select(2), which instances may be and shadowd is not.
@@ -97,6 +100,19 @@ Store::Options StoreOptions(const Config& config, Room& room) {
           .room = &room};
 }
 
+// Why the daemon ends. Its members are told and read on several threads.
+struct Ending {
+  std::atomic<bool> told = false;  // By a signal.
+  std::atomic<bool> failed = false;
+
+  void OnStoreError(const absl::Status& error) {
+    if (told && !absl::IsDataLoss(error)) return;  // EndControl says what is lost by that.
+    spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
+    failed = true;
+    kill(getpid(), SIGTERM);  // KeepHouse waits for it.
+  }
+};
+
 // What KeepHouse looks after.
 struct House {
   ControlThread& control;
@@ -106,6 +122,7 @@ struct House {
   Clock& clock;
   const ConfigReader& read_config;
   const Config& config;  // Of the start.
+  Ending& ending;
 };
 
 void Reload(House& house) {
@@ -183,8 +200,8 @@ absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& cont
   return status.ok() ? Relearn(store, loop, workers, clock.Now().wall) : status;
 }
 
-// Waits for a signal to end or for `failed`; meanwhile tells health, systemd and the retention.
-void KeepHouse(House& house, const std::atomic<bool>& failed) {
+// Waits for a signal to end or for a failure; meanwhile tells health, systemd and the retention.
+void KeepHouse(House& house) {
   sigset_t awaited;
   sigemptyset(&awaited);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited, signal);
@@ -192,7 +209,7 @@ void KeepHouse(House& house, const std::atomic<bool>& failed) {
   bool serving = false;
   absl::Duration next_prune =
       house.clock.Now().mono;  // Also where no daemon lives for an interval.
-  while (!failed) {
+  while (!house.ending.failed) {
     const timespec later =
         absl::ToTimespec(std::max(absl::Milliseconds(1), next_prune - house.clock.Now().mono));
     const int signal = sigtimedwait(&awaited, nullptr, serving ? &later : &soon);
@@ -215,9 +232,35 @@ void KeepHouse(House& house, const std::atomic<bool>& failed) {
 void EndServing(House& house) {
   sd_notify(0, "STOPPING=1");
   spdlog::info("stopping; instances go on");
+  house.ending.told = true;
   house.store.EndRetries();  // A full disk is no reason not to end.
   house.server.SetServing(false);
   house.server.Shutdown();
+}
+
+// Until the control thread has saved what it has to. Where a call into the world does not return
+// then, its thread cannot be ended, and all that it uses has to stay: the process ends as it is,
+// which a start recovers from.
+void EndControl(ControlThread& control) {
+  control.Close();
+  const ControlThread::End end = control.AwaitEnd(kEndPatience);
+  const ControlThread::Unsaved unsaved = control.unsaved();
+  if (unsaved.changes + unsaved.forecasts > 0 || unsaved.samples > 0) {
+    spdlog::warn(
+        "the store could not write: {} changes that nobody was told of, {} samples and the "
+        "forecasts of {} pools were not saved",
+        unsaved.changes, unsaved.samples, unsaved.forecasts);
+  }
+  if (end == ControlThread::End::kDone) return;
+  const bool saved = end == ControlThread::End::kCalling;
+  spdlog::warn("{} within {}; shadowd ends without it",
+               saved
+                   ? "all is saved, but a call to a provider, balancer, usage source or probe has "
+                     "not returned"
+                   : "the store has not written everything",
+               absl::FormatDuration(kEndPatience));
+  spdlog::default_logger()->flush();
+  std::_Exit(saved ? 0 : 1);
 }
 
 }  // namespace
@@ -249,14 +292,10 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   status = Fill(loop, **store, *contents, workers, clock);
   if (!status.ok()) return status;
 
-  std::atomic<bool> failed = false;
+  Ending ending;
   EventHub hub(contents->last_revision());
   ControlThread control(loop, **store, *adapters, hub, clock, config.effect_workers,
-                        [&failed](const absl::Status& error) {
-                          spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
-                          failed = true;
-                          kill(getpid(), SIGTERM);  // KeepHouse waits for it.
-                        });
+                        [&ending](const absl::Status& error) { ending.OnStoreError(error); });
   RequestLog requests(clock);
   ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
@@ -273,16 +312,17 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
               .room = room,
               .clock = clock,
               .read_config = read_config,
-              .config = config};
+              .config = config,
+              .ending = ending};
   {
     const RoomWatch watch(room, **store, control, clock);
-    KeepHouse(house, failed);
+    KeepHouse(house);
   }
   EndServing(house);
   simulations.Shutdown();  // What it scores is posted to `control`.
-  control.Close();
+  EndControl(control);
   control_thread.join();
-  return failed ? absl::UnavailableError("the store failed") : absl::OkStatus();
+  return ending.failed ? absl::UnavailableError("the store failed") : absl::OkStatus();
 }
 
 }  // namespace shadow

@@ -56,6 +56,7 @@ exec nsenter --preserve-credentials -t $0 -U -m sh -c '
     }
   }
   void MakeRoom() const { std::filesystem::remove(Inside() + "/filler"); }
+  void RemoveBallast() const { std::filesystem::remove(Inside() + "/ballast"); }
 
  private:
   std::string mount() const { return directory_ + "/mount"; }
@@ -150,6 +151,46 @@ TEST_CASE("on a full disk a suspended shadow is woken, also by a daemon that sta
   CHECK(CreateOther(world, acknowledged + 1).ok());
   CHECK(world.daemon().Log().find("DiskSpace is FALSE") != std::string::npos);
   CHECK(world.daemon().Log().find("DiskSpace is TRUE") != std::string::npos);
+  world.ExpectNothingLeakedOrDoubled();
+  world.Finish();
+}
+
+// Levels in turn until the store cannot write one: without ballast, and while others take what is
+// free.
+void ActivateUntilFull(ShadowWorld& world, const SmallFileSystem& disk) {
+  constexpr int kTriesMax = 2000;
+  const std::string name = world.Shadow().name();
+  disk.RemoveBallast();
+  for (int i = 0; i < kTriesMax; ++i) {
+    disk.Fill();
+    v1::ActivateShadowPoolRequest request;
+    request.set_name(name);
+    request.set_activation_level(i % 2 == 0 ? 100 : 50);
+    const auto done = DaemonProcess::Call(
+        world.daemon().shadows(), &v1::ShadowPoolService::Stub::ActivateShadowPool, request);
+    if (absl::IsResourceExhausted(done.status())) return;
+    INFO(done.status());
+    REQUIRE(done.ok());
+  }
+  FAIL("the store still finds room");
+}
+
+TEST_CASE(
+    "a daemon that cannot write ends cleanly when it is told to, and says what is not saved") {
+  const SmallFileSystem disk;
+  if (!disk.there()) {
+    WARN("skipped: no mount of a tmpfs in a user namespace here");
+    return;
+  }
+  ShadowWorld world({.base_instances = 1, .haproxy = false, .bin_dir = disk.bin_dir()});
+  world.CreateShadow(2);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  ActivateUntilFull(world, disk);
+  CHECK(world.daemon().Terminate() == 0);
+  CHECK(world.daemon().Log().find("changes that nobody was told of") != std::string::npos);
+
+  disk.MakeRoom();
+  world.daemon().Start();
   world.ExpectNothingLeakedOrDoubled();
   world.Finish();
 }

@@ -2,6 +2,7 @@
 // nothing.
 #include "server/control_thread.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
 #include "tests/fakes/one_provider.h"
@@ -25,10 +27,11 @@ constexpr absl::Duration kPatience = absl::Seconds(20);
 // Takes batches, and makes the oldest durable when it is told to. Thread-safe.
 class HeldStore final : public Store {
  public:
-  void Commit(v1::WriteBatch /*batch*/, absl::AnyInvocable<void(absl::Status)> done) override {
+  void Commit(v1::WriteBatch batch, absl::AnyInvocable<void(absl::Status)> done) override {
     const std::lock_guard lock(mutex_);
     held_.push_back(std::move(done));
     ++taken_;
+    forecasts_ += batch.put_forecasters_size();
   }
 
   // False: none is held.
@@ -47,6 +50,12 @@ class HeldStore final : public Store {
   int taken() const {
     const std::lock_guard lock(mutex_);
     return taken_;
+  }
+
+  // Saved ones that it has taken.
+  int forecasts() const {
+    const std::lock_guard lock(mutex_);
+    return forecasts_;
   }
 
   absl::StatusOr<v1::StoreContents> Load() override { return v1::StoreContents(); }
@@ -81,13 +90,45 @@ class HeldStore final : public Store {
   mutable std::mutex mutex_;
   std::deque<absl::AnyInvocable<void(absl::Status)>> held_;
   int taken_ = 0;
+  int forecasts_ = 0;
+};
+
+// Its lists do not return until they are let go.
+class HungProvider final : public Provider {
+ public:
+  absl::Status Supports(const CompiledDna& /*dna*/) override { return absl::OkStatus(); }
+  std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) override {
+    return std::vector<absl::Status>(operations.size());
+  }
+  absl::StatusOr<Observation> Inspect(const InstanceSpec& /*instance*/) override {
+    return Observation();
+  }
+  absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& /*instance*/,
+                                                    Part /*part*/) override {
+    return std::nullopt;
+  }
+  absl::StatusOr<std::vector<Observation>> List() override {
+    listing_ = true;
+    let_go_.wait(false);
+    return std::vector<Observation>();
+  }
+
+  bool listing() const { return listing_; }
+  void LetGo() {
+    let_go_ = true;
+    let_go_.notify_all();
+  }
+
+ private:
+  std::atomic<bool> listing_ = false;
+  std::atomic<bool> let_go_ = false;
 };
 
 // A control thread over a store that the test holds; all that begins is released at the end.
 class HeldDaemon {
  public:
-  HeldDaemon() {
-    adapters_.providers = ProvidersOf(std::make_unique<FakeProvider>());
+  explicit HeldDaemon(std::unique_ptr<Provider> provider = std::make_unique<FakeProvider>()) {
+    adapters_.providers = ProvidersOf(std::move(provider));
     adapters_.prober = std::make_unique<FakeProber>();
     adapters_.make_balancer = [](const v1::Balancer&) { return nullptr; };
     adapters_.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
@@ -193,6 +234,51 @@ TEST_CASE("what waits for a store that does not get on is answered once, with th
   daemon.Post(CreateDna());  // And those that come later have their own.
   while (daemon.answers().size() < 2) daemon.store.Release();
   CHECK(absl::IsAlreadyExists(daemon.answers()[1]));
+}
+
+TEST_CASE("what was learned is saved at the end, also where a call never returns") {
+  auto provider = std::make_unique<HungProvider>();
+  HungProvider& hung = *provider;
+  HeldDaemon daemon(std::move(provider));
+  const absl::Cleanup let_go = [&hung] { hung.LetGo(); };
+  daemon.Post(CreateDna());
+  daemon.Post(CreatePool(0));
+  REQUIRE(PollUntil(kPatience, [&] {
+    daemon.store.Release();
+    return daemon.answers().size() == 2 && hung.listing();
+  }));
+  CHECK(daemon.answers()[1].ok());
+
+  using End = ControlThread::End;
+  const int before = daemon.store.forecasts();
+  daemon.control().Close();
+  REQUIRE(PollUntil(kPatience, [&] { return daemon.store.forecasts() > before; }));
+  CHECK(daemon.control().AwaitEnd(absl::ZeroDuration()) == End::kSaving);
+  REQUIRE(PollUntil(kPatience, [&] {
+    daemon.store.Release();
+    return daemon.control().AwaitEnd(absl::Milliseconds(1)) == End::kCalling;
+  }));
+  hung.LetGo();
+  CHECK(daemon.control().AwaitEnd(kPatience) == End::kDone);
+  CHECK(daemon.control().unsaved().forecasts == 0);
+}
+
+TEST_CASE("what could not be made durable at the end is counted") {
+  HeldDaemon daemon;
+  daemon.Post(CreateDna());
+  daemon.Post(CreatePool(0));
+  REQUIRE(PollUntil(kPatience, [&] {
+    daemon.store.Release();
+    return daemon.answers().size() == 2;
+  }));
+  const int before = daemon.store.forecasts();
+  daemon.control().Close();
+  REQUIRE(PollUntil(kPatience, [&] { return daemon.store.forecasts() > before; }));
+  REQUIRE(PollUntil(kPatience, [&] {
+    daemon.store.Release(absl::ResourceExhaustedError("full"));
+    return daemon.control().AwaitEnd(absl::Milliseconds(1)) == ControlThread::End::kDone;
+  }));
+  CHECK(daemon.control().unsaved().forecasts >= 1);
 }
 
 TEST_CASE("readers see what is durable, and whoever has an answer sees at least that") {
