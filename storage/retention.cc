@@ -16,11 +16,16 @@ constexpr char kRemoveRequests[] =
     "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE time_ns < ?1 LIMIT ?2)";
 
 // ?1: expired before it; ?2: rows of a slice; ?3: the wall clock; ?4: expired up to this number.
+// A slice that is all from the wall clock's future goes if what comes after the last of those has
+// expired. It is looked for among all rows: they are that many only after a clock that was wrong
+// for long.
 constexpr char kFindEvents[] =
     "WITH slice AS (SELECT revision, time_ns FROM events ORDER BY revision LIMIT ?2) "
     "SELECT max(revision) FROM slice WHERE time_ns < ?1 AND revision < "
     "(SELECT ifnull(min(revision), 9223372036854775807) FROM slice "
-    "WHERE time_ns BETWEEN ?1 AND ?3) OR revision <= ?4";
+    "WHERE time_ns BETWEEN ?1 AND ?3) OR revision <= ?4 "
+    "OR ((SELECT min(time_ns) FROM slice) > ?3 AND "
+    "(SELECT time_ns FROM events WHERE time_ns <= ?3 ORDER BY revision LIMIT 1) < ?1)";
 constexpr char kNewestEvent[] = "SELECT ifnull(max(revision), 0) FROM events";
 constexpr char kRemoveEvents[] = "DELETE FROM events WHERE revision <= ?1";
 constexpr char kNoteEvents[] = "UPDATE meta SET value = ?1 WHERE key = 'events_removed'";
@@ -29,7 +34,8 @@ constexpr char kFindDecisions[] =
     "WITH slice AS (SELECT id, time_ns FROM decisions ORDER BY id LIMIT ?2) "
     "SELECT max(id) FROM slice WHERE time_ns < ?1 AND id < "
     "(SELECT ifnull(min(id), 9223372036854775807) FROM slice WHERE time_ns BETWEEN ?1 AND ?3) "
-    "OR id <= ?4";
+    "OR id <= ?4 OR ((SELECT min(time_ns) FROM slice) > ?3 AND "
+    "(SELECT time_ns FROM decisions WHERE time_ns <= ?3 ORDER BY id LIMIT 1) < ?1)";
 constexpr char kRemoveDecisions[] = "DELETE FROM decisions WHERE id <= ?1";
 constexpr char kNoteDecisions[] = "UPDATE meta SET value = ?1 WHERE key = 'decisions_removed'";
 

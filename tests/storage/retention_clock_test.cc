@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "storage/retention.h"
 #include "storage/store.h"
 #include "tests/storage/temp_directory.h"
 
@@ -168,6 +169,32 @@ TEST_CASE("a row from the past takes none before it along, and one from the futu
   CHECK(first() == 2);
   store->Prune(Day(10.5), 10.5 * kDay);
   CHECK(first() == 5);
+}
+
+TEST_CASE("more rows from the future than a slice do not keep what has expired after them") {
+  const TempDirectory directory;
+  const auto store = OpenStore(directory.path());
+  store->Prune(Day(0), absl::ZeroDuration());
+  constexpr int64_t kAhead = 2 * storage::kSliceRowsMax + 5;
+  v1::WriteBatch batch;
+  const auto add = [&batch](int64_t number, int64_t second) {
+    AddEvent(batch, number, "a", second);
+    AddDecision(batch, number, "pools/web", second);
+  };
+  for (int64_t i = 1; i <= kAhead; ++i) add(i, kStart + 100 * kDaySeconds);
+  add(kAhead + 1, kStart + 3 * kDaySeconds);
+  add(kAhead + 2, kStart + 9 * kDaySeconds);
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  const auto first_event = [&] { return store->ReadEvents(0, "", 1)->at(0).revision(); };
+  const auto decisions = [&] {
+    return std::ssize(*store->ReadDecisions("pools/web", 0, 2 * kAhead));
+  };
+  store->Prune(Day(9.5), 9.5 * kDay);  // What comes after them has not expired yet.
+  CHECK(first_event() == 1);
+  CHECK(decisions() == kAhead + 2);
+  store->Prune(Day(10.5), 10.5 * kDay);
+  CHECK(first_event() == kAhead + 2);
+  CHECK(decisions() == 1);
 }
 
 TEST_CASE("time passes by the monotonic clock of one boot, and never beyond the wall clock") {
