@@ -153,7 +153,6 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& fresh)
       {"listen", running.socket_path != fresh.socket_path},
       {"state_dir", running.state_dir != fresh.state_dir},
       {"effect_workers", running.effect_workers != fresh.effect_workers},
-      {"instances_max", running.instances_max != fresh.instances_max},
       {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},
       {"enable_reflection", running.enable_reflection != fresh.enable_reflection},
   };

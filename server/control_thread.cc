@@ -133,6 +133,8 @@ void ControlThread::Handle(const Event& event) {
   const Instant now = clock_.Now();
   if (const auto* room = std::get_if<DiskRoom>(&event)) {
     Carry(loop_.OnRoom(*room, now), nullptr);
+  } else if (const auto* limit = std::get_if<InstancesMax>(&event)) {
+    Carry(loop_.OnInstancesMax(limit->value, now), nullptr);
   } else {
     Carry(loop_.OnResult(std::get<EffectResult>(event), now), nullptr);
   }

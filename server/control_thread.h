@@ -59,6 +59,7 @@ class ControlThread {
   absl::Status Post(Request request, std::function<void(Answer)> done);
 
   void PostRoom(DiskRoom room) { mailbox_.PostEvent(std::move(room)); }
+  void PostInstancesMax(int value) { mailbox_.PostEvent(InstancesMax{value}); }
 
   // For when the store does not get on: answers with `why` what was asked longer ago than
   // `patience` and has no answer yet. It may be done all the same; its own answer is dropped then.
@@ -94,7 +95,10 @@ class ControlThread {
     Request request;
     std::shared_ptr<PendingAnswer> answer;  // Shared with `pending_`.
   };
-  using Event = std::variant<EffectResult, DiskRoom>;
+  struct InstancesMax {
+    int value;
+  };
+  using Event = std::variant<EffectResult, DiskRoom, InstancesMax>;
 
   // Once it and all that came before it are durable, shows what it changed, runs its effects, and
   // then `then`. It need not change anything itself: also an answer or an effect must not overtake

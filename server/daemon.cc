@@ -138,6 +138,7 @@ void Reload(House& house) {
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh, house.room));
+  house.control.PostInstancesMax(fresh->instances_max);
   spdlog::info("the configuration was reloaded");
 }
 

@@ -45,11 +45,13 @@ TEST_CASE("what can change at once does, and what needs a restart is named") {
   Reloading reload;
   CHECK(reload.With("log_level: \"info\"\neffect_workers: 3\nevents_max: 5000\n",
                     "the configuration was reloaded"));
-  CHECK(reload.Count("effect_workers has changed in the configuration; this needs a restart") == 1);
-  CHECK(reload.Count("needs a restart") == 1);
+  CHECK(reload.With("log_level: \"info\"\neffect_workers: 3\ninstances_max: 7\n",
+                    "instances_max is 7 instead of 1000"));
+  CHECK(reload.Count("effect_workers has changed in the configuration; this needs a restart") == 2);
+  CHECK(reload.Count("needs a restart") == 2);
   CHECK(reload.With("log_level: \"error\"\neffect_workers: 4\n", "needs a restart"));
   CHECK(reload.With("log_level: \"loud\"\n", "was not reloaded"));
-  CHECK(reload.Count("the configuration was reloaded") == 1);  // That is no error.
+  CHECK(reload.Count("the configuration was reloaded") == 2);  // That is no error.
   CHECK(reload.Answers());
   CHECK(reload.daemon.Terminate() == 0);
 }

@@ -67,6 +67,10 @@ class Simulation {
     Revive();
     Apply(loop_->OnRoom(room, now()));
   }
+  void SetInstancesMax(int instances_max) {
+    Revive();
+    Apply(loop_->OnInstancesMax(instances_max, now()));
+  }
   const World& world() const { return loop_->world(); }
   ControlLoop& loop() { return *loop_; }
   const StoreImage& store() const { return store_; }

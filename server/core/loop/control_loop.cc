@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/check.h"
 #include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/budget_share.h"
@@ -227,6 +228,21 @@ Ready ControlLoop::OnRoom(const DiskRoom& room, Instant now) {
   Changes changes(world_, now);
   FollowClock(changes);
   NoteRoom(changes, room);
+  return Finish(changes);
+}
+
+Ready ControlLoop::OnInstancesMax(int instances_max, Instant now) {
+  const int before = std::exchange(world_.instances_max, instances_max);
+  if (before == instances_max) return {};
+  Changes changes(world_, now);
+  FollowClock(changes);
+  changes.Note(v1::Event::UPDATED, "",
+               absl::StrCat("instances_max is ", instances_max, " instead of ", before));
+  CountBudget(world_);  // And what was shared by the old one is shared anew.
+  for (auto& [id, pool] : world_.pools) {
+    ShowLimits(world_, pool);
+    changes.Show(pool);
+  }
   return Finish(changes);
 }
 

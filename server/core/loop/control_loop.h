@@ -79,6 +79,10 @@ class ControlLoop {
   // What the disk of the store has room for now. Before the first call: for all.
   Ready OnRoom(const DiskRoom& room, Instant now);
 
+  // The configuration has another limit of all instances together. One below what there is makes
+  // them scarce: the decisions that follow share them, and what has to go is drained first.
+  Ready OnInstancesMax(int instances_max, Instant now);
+
   // Everything that is due at `now`.
   Ready Tick(Instant now);
 

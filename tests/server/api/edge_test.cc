@@ -148,6 +148,7 @@ TEST_CASE("of a changed configuration, what counts only after a restart is named
   fresh.admin_uids = {7};
   fresh.event_retention = absl::Hours(2);
   fresh.events_max = 2000;
+  fresh.instances_max = 20;
   CHECK(NeedRestart(*running, fresh).empty());
   fresh.state_dir = "/elsewhere";
   fresh.effect_workers = 3;

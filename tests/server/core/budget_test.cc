@@ -43,48 +43,96 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("two pools that want more than there is: the base is served, priority decides the rest") {
-  Simulation simulation({.instances_max = 6});
-  REQUIRE(simulation.Call(CreateDna()).ok());
-  const auto create = [&](const std::string& name, int base, int priority) {
-    v1::CreatePoolRequest request = CreatePool(base, v1::Policy::AUTOMATIC);
-    request.mutable_pool()->set_name(name);
-    request.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend(name.substr(6));
-    request.mutable_pool()->mutable_policy()->set_priority(priority);
-    return simulation.Call(request).ok();
-  };
-  REQUIRE(create("pools/low", 1, 0));
-  REQUIRE(create("pools/high", 1, 10));
-  const auto report = [&](const std::string& name, double demand) {
-    v1::ReportUsageBatchRequest request = Report(simulation.now().wall, demand);
-    request.set_pool(name);
-    return simulation.Call(request).ok();
-  };
-  const auto target = [&](const std::string& id) {
+// "pools/low" and "pools/high", each with one instance as its base, of 50 each.
+class TwoPools {
+ public:
+  explicit TwoPools(int instances_max) : simulation({.instances_max = instances_max}) {
+    REQUIRE(simulation.Call(CreateDna()).ok());
+    Create("low", 0);
+    Create("high", 10);
+  }
+
+  void Report(const std::string& id, double demand) {
+    v1::ReportUsageBatchRequest request = shadow::Report(simulation.now().wall, demand);
+    request.set_pool("pools/" + id);
+    REQUIRE(simulation.Call(request).ok());
+  }
+
+  int Target(const std::string& id) const {
     int instances = 0;
     for (const auto& [name, shadow] : simulation.world().pools.at(id).shadows) {
       instances += shadow.record.shadow().target_instances();
     }
     return instances;
-  };
-  // Each wants 200 x 1.1 = 220: 4 beyond its base of 50. Four are left.
-  for (int round = 0; round < 40; ++round) {
-    REQUIRE(report("pools/low", 200));
-    if (round >= 20) REQUIRE(report("pools/high", 200));
-    simulation.Run(absl::Seconds(3));
-    REQUIRE(target("low") + target("high") <= 4);
-    REQUIRE(simulation.provider.Lives().size() <= 6);
-    if (round == 19) CHECK(target("low") == 4);  // Alone it has them all.
   }
-  CHECK(target("high") == 4);
-  CHECK(target("low") == 0);
-  int serving = 0;
-  for (const auto& [id, pool] : simulation.world().pools) {
-    for (const auto& [name, member] : pool.members) {
-      serving += member.record.instance().state() == v1::Instance::ACTIVE;
+
+  int Serving() const {
+    return CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::BASE) +
+           CountMembers(simulation, v1::Instance::ACTIVE, v1::Instance::SHADOW);
+  }
+
+  // `demand` of the pool "low" alone, for 2 minutes.
+  void RunUnder(double demand) {
+    for (int round = 0; round < 40; ++round) {
+      Report("low", demand);
+      for (int second = 0; second < 3; ++second) {
+        simulation.Run(absl::Seconds(1));
+        REQUIRE(simulation.MisledTraffic().empty());
+      }
     }
   }
-  CHECK(serving == 6);
+
+  Simulation simulation;
+
+ private:
+  void Create(const std::string& id, int priority) {
+    v1::CreatePoolRequest request = CreatePool(1, v1::Policy::AUTOMATIC);
+    request.mutable_pool()->set_name("pools/" + id);
+    request.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend(id);
+    request.mutable_pool()->mutable_policy()->set_priority(priority);
+    REQUIRE(simulation.Call(request).ok());
+  }
+};
+
+TEST_CASE("two pools that want more than there is: the base is served, priority decides the rest") {
+  TwoPools pools(6);
+  // Each wants 200 x 1.1 = 220: 4 beyond its base of 50. Four are left.
+  for (int round = 0; round < 40; ++round) {
+    pools.Report("low", 200);
+    if (round >= 20) pools.Report("high", 200);
+    pools.simulation.Run(absl::Seconds(3));
+    REQUIRE(pools.Target("low") + pools.Target("high") <= 4);
+    REQUIRE(pools.simulation.provider.Lives().size() <= 6);
+    if (round == 19) CHECK(pools.Target("low") == 4);  // Alone it has them all.
+  }
+  CHECK(pools.Target("high") == 4);
+  CHECK(pools.Target("low") == 0);
+  CHECK(pools.Serving() == 6);
+}
+
+TEST_CASE("a lower limit of all instances is kept to at once, and nothing that serves is cut off") {
+  TwoPools pools(1000);
+  pools.RunUnder(200);
+  REQUIRE(pools.Target("low") == 4);
+  REQUIRE(pools.Serving() == 6);
+
+  pools.simulation.SetInstancesMax(3);
+  CHECK(pools.simulation.store().events().back().message() == "instances_max is 3 instead of 1000");
+  CHECK(pools.simulation.world().pools.at("low").record.pool().shadow_instances_left() == 1);
+  pools.RunUnder(200);
+  CHECK(pools.Target("low") == 1);
+  CHECK(pools.Serving() == 3);
+  CHECK(pools.simulation.provider.Lives().size() == 3);
+
+  pools.simulation.SetInstancesMax(1);  // Less than the bases: they stay, and nothing else.
+  pools.RunUnder(200);
+  CHECK(pools.Target("low") == 0);
+  CHECK(pools.Serving() == 2);
+
+  pools.simulation.SetInstancesMax(1000);
+  pools.RunUnder(200);
+  CHECK(pools.Target("low") == 4);
+  CHECK(pools.Serving() == 6);
 }
 
 }  // namespace shadow
