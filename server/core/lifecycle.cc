@@ -67,6 +67,8 @@ constexpr Transition kTable[] = {
 
     {I::ACTIVE, E::kWeightSet, G::kAlways, I::ACTIVE, T::kNone},
     {I::ACTIVE, E::kLost, G::kAlways, I::ACTIVE, T::kFullWeight},
+    {I::ACTIVE, E::kStopped, G::kAlways, I::ACTIVE, T::kResume},
+    {I::ACTIVE, E::kResumed, G::kAlways, I::ACTIVE, T::kNone},
     {I::ACTIVE, E::kWantSuspended, G::kBalanced, I::DRAINING, T::kDrain},
     {I::ACTIVE, E::kWantSuspended, G::kAlways, I::SUSPENDING, T::kSuspend},
     {I::ACTIVE, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},

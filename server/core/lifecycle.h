@@ -35,6 +35,7 @@ enum class InstanceEvent {
   kDestroyed,  // Nothing of it is left.
   kLost,       // It should be in the balancer at full weight and is not.
   kRunning,    // It should be suspended and is not.
+  kStopped,    // It should run, and somebody has stopped it.
   kFailed,     // It died, timed out, mismatched or was judged bad.
   kWantActive,
   kWantSuspended,

@@ -141,6 +141,7 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
     case E::kDestroyed:
     case E::kLost:
     case E::kRunning:
+    case E::kStopped:
     case E::kFailed:
     case E::kWantActive:
     case E::kWantSuspended:

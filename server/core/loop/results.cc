@@ -88,6 +88,9 @@ void CheckLife(Changes& changes, PoolEntry& pool, Member& member, const Observat
   } else if (state == I::SUSPENDED && seen->life == Life::kRunning &&
              pool.spec->provider->traits.suspends) {
     Apply(changes, pool, member, E::kRunning);
+  } else if (state == I::ACTIVE && seen->life == Life::kSuspended) {
+    changes.Warn(member.record.instance().name(), "somebody has stopped it: it is continued");
+    Apply(changes, pool, member, E::kStopped);
   }
 }
 

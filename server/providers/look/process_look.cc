@@ -55,6 +55,17 @@ absl::StatusOr<bool> IsAsleep(const ProcessRecord& record, const ProcessTree& tr
   return !*runs;
 }
 
+// By a signal from somebody else, all of it. One that a debugger holds is not.
+absl::StatusOr<bool> IsWhollyStopped(const ProcessRecord& record, const ProcessTree& tree) {
+  if (!record.holder.has_value()) return false;
+  const std::vector<ProcessStat> below = tree.Below(*record.holder);
+  const ProcessStat* const leader = FindProcess(below, record.leader);
+  if (leader == nullptr || leader->state != 'T') return false;
+  const auto runs = AnyRuns(below);
+  if (!runs.ok()) return runs.status();
+  return !*runs;
+}
+
 }  // namespace
 
 absl::StatusOr<int> OpenExitFile(const std::string& path) {
@@ -117,7 +128,7 @@ absl::StatusOr<Observation> ObserveInstance(const ProcessRecord& record,
     seen.exit_reason = **std::move(end);
     return seen;
   }
-  const auto asleep = record.suspended ? IsAsleep(record, tree) : absl::StatusOr<bool>(false);
+  const auto asleep = record.suspended ? IsAsleep(record, tree) : IsWhollyStopped(record, tree);
   if (!asleep.ok()) return asleep.status();
   seen.life = *asleep ? Life::kSuspended : Life::kRunning;
   return seen;

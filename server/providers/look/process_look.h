@@ -23,7 +23,7 @@ absl::StatusOr<std::optional<std::string>> HowItEnded(const ProcessRecord& recor
                                                       const std::string& exit_path, Clock& clock);
 
 // Life, address, handle, and why it ended. One that Suspend has stopped is running if anything of
-// it runs in `tree`.
+// it runs in `tree`. One that is wholly stopped in `tree`, but not by Suspend, is suspended too.
 absl::StatusOr<Observation> ObserveInstance(const ProcessRecord& record,
                                             const std::string& exit_path, const ProcessTree& tree,
                                             Clock& clock);

@@ -223,4 +223,32 @@ TEST_CASE("a daemon killed at any input of a life, its effects done, converges a
   LiveThroughKills(Simulation::UnderWay::kDone);
 }
 
+TEST_CASE("an instance that serves and that somebody has stopped is continued") {
+  const bool balanced = GENERATE(false, true);
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(1);
+  if (!balanced) pool.mutable_pool()->mutable_balancer()->mutable_none();
+  REQUIRE(simulation.Call(pool).ok());
+  REQUIRE(simulation.RunUntil([&] { return CountMembers(simulation, I::ACTIVE, I::BASE) == 1; },
+                              kLimit));
+  simulation.Run(absl::Seconds(10));
+  const std::set<std::string> living = LiveMembers(simulation);
+  InstanceSpec stopped;
+  stopped.id = *living.begin();
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(Suspend(simulation.provider, stopped).ok());
+    CHECK(simulation.RunUntil(
+        [&] { return simulation.provider.Lives().at(stopped.id) == Life::kRunning; },
+        absl::Seconds(5)));
+    simulation.Run(absl::Seconds(5));
+    CHECK(CountMembers(simulation, I::ACTIVE, I::BASE) == 1);
+    CHECK(LiveMembers(simulation) == living);
+  }
+  const auto& events = simulation.store().events();
+  CHECK(std::count_if(events.begin(), events.end(), [](const v1::Event& event) {
+          return event.message() == "somebody has stopped it: it is continued";
+        }) == 3);
+}
+
 }  // namespace shadow

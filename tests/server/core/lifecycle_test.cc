@@ -32,10 +32,10 @@ std::vector<InstanceFacts> AllFacts() {
 // For messages of failed checks, in the order of the enum.
 std::string_view EventName(InstanceEvent event) {
   constexpr std::string_view kNames[] = {
-      "created",   "ready",       "verified",       "suspended",     "resumed",
-      "warmed up", "added",       "weight set",     "canary passed", "drain begun",
-      "drained",   "removed",     "destroyed",      "lost",          "running",
-      "failed",    "want active", "want suspended", "want gone",     "recovered"};
+      "created",        "ready",      "verified",      "suspended",   "resumed", "warmed up",
+      "added",          "weight set", "canary passed", "drain begun", "drained", "removed",
+      "destroyed",      "lost",       "running",       "stopped",     "failed",  "want active",
+      "want suspended", "want gone",  "recovered"};
   static_assert(std::size(kNames) == static_cast<size_t>(E::kRecovered) + 1);
   return kNames[static_cast<size_t>(event)];
 }
@@ -70,6 +70,7 @@ struct Walker {
     std::vector<E> mishaps = {E::kFailed, E::kRecovered};
     if (facts.balanced) mishaps.push_back(E::kLost);
     if (state == I::SUSPENDED) mishaps.push_back(E::kRunning);
+    if (state == I::ACTIVE && task == T::kNone) mishaps.push_back(E::kStopped);
     return mishaps;
   }
 
@@ -240,7 +241,7 @@ TEST_CASE("after any events an instance that is left alone comes to rest as it i
 TEST_CASE("a failure, a loss or a restart that is told twice is as good as told once") {
   for (const I::State state : kStates) {
     for (const InstanceFacts& facts : AllFacts()) {
-      for (const E event : {E::kFailed, E::kLost, E::kRunning, E::kWantGone}) {
+      for (const E event : {E::kFailed, E::kLost, E::kRunning, E::kStopped, E::kWantGone}) {
         const Transition* first = NextTransition(state, event, facts);
         if (first == nullptr) continue;
         const Transition* second = NextTransition(first->to, event, facts);

@@ -1,9 +1,11 @@
 // Looks at /proc while there are no descriptors left: an error, and never a fact.
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_facts.h"
@@ -99,6 +101,43 @@ TEST_CASE("facts are complete, or an error that says nothing of the instance") {
   }();
   INFO(blind);
   CHECK(IsIncomplete(blind));
+}
+
+Life LifeInList(Provider& provider) {
+  const auto all = provider.List();
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 1);
+  return all->front().life;
+}
+
+TEST_CASE("an instance that somebody has stopped is found so, and is continued") {
+  ProcessWorld world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance = TestInstance("a1");
+  REQUIRE(Create(provider, instance).ok());
+  REQUIRE(Becomes(provider, instance, Life::kRunning));
+  const pid_t pid = std::atoi(Look(provider, instance).handle.c_str() + 4);  // "pid 4711"
+  CHECK(LifeInList(provider) == Life::kRunning);
+  REQUIRE(kill(pid, SIGSTOP) == 0);
+  REQUIRE(PollUntil(kPatience, [&] { return LifeInList(provider) == Life::kSuspended; }));
+  REQUIRE(Resume(provider, instance).ok());
+  CHECK(PollUntil(kPatience, [&] { return LifeInList(provider) == Life::kRunning; }));
+}
+
+TEST_CASE("an instance of which somebody has stopped only a part runs") {
+  ProcessWorld world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance =
+      TestInstance("a1", TestDna({"/bin/sh", "-c", "sleep 1000 & echo up; wait"}));
+  REQUIRE(Create(provider, instance).ok());
+  REQUIRE(PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == "up\n"; }));
+  const pid_t pid = std::atoi(Look(provider, instance).handle.c_str() + 4);
+  REQUIRE(kill(pid, SIGSTOP) == 0);
+  REQUIRE(PollUntil(kPatience, [&] {
+    const auto stat = ReadProcessStat(pid);
+    return stat.ok() && stat->state == 'T';
+  }));
+  CHECK(LifeInList(provider) == Life::kRunning);
 }
 
 }  // namespace
