@@ -102,7 +102,10 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   const auto log = OpenLog(records_.LogPath(instance.id));
   if (!log.ok()) return log.status();
   const absl::Cleanup close_log = [&log] { close(*log); };
-  const auto exit_file = OpenExitFile(records_.ExitPath(instance.id));
+  auto exit_file = OpenExitFile(records_.ExitPath(instance.id));
+  while (absl::IsResourceExhausted(exit_file.status()) && options_.make_room()) {
+    exit_file = OpenExitFile(records_.ExitPath(instance.id));
+  }
   if (!exit_file.ok()) return exit_file.status();
   const absl::Cleanup close_exit = [&exit_file] { close(*exit_file); };
   plan->holder = {

@@ -1,6 +1,8 @@
 #include "storage/room/room.h"
 
+#include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -22,10 +24,20 @@ absl::StatusOr<int64_t> Room::FreeBytesOf(const std::string& directory) {
   return static_cast<int64_t>(info.f_bavail * info.f_frsize);
 }
 
-Room::Room(std::string directory, int64_t ballast_bytes, FreeBytes free_bytes)
+bool Room::RefusesBytes(const std::string& directory, int64_t bytes) {
+  const int fd = open(directory.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+  // Not every file system has files without a name. The inode may be what is refused.
+  if (fd < 0) return errno == ENOSPC || errno == EDQUOT;
+  const int error = posix_fallocate(fd, 0, bytes);
+  close(fd);
+  return error == ENOSPC || error == EDQUOT;
+}
+
+Room::Room(std::string directory, int64_t ballast_bytes, FreeBytes free_bytes, Refuses refuses)
     : directory_(std::move(directory)),
       ballast_bytes_(ballast_bytes),
       free_bytes_(std::move(free_bytes)),
+      refuses_(std::move(refuses)),
       ballast_(directory_ + kBallastFile, ballast_bytes) {
   LookNow();
 }
@@ -64,7 +76,8 @@ bool Room::ballast_is_whole() const {
 
 bool Room::IsFull() const {
   const auto free = free_bytes_(directory_);
-  return free.ok() && *free < storage::Ballast::kSliceBytes;
+  if (free.ok() && *free < storage::Ballast::kSliceBytes) return true;
+  return refuses_(directory_, storage::Ballast::kSliceBytes);
 }
 
 bool Room::Explains(const absl::Status& error) const {

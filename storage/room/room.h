@@ -27,6 +27,7 @@ class Room {
   static constexpr int kAmpleLooks = 3;
 
   using FreeBytes = std::function<absl::StatusOr<int64_t>(const std::string& directory)>;
+  using Refuses = std::function<bool(const std::string& directory, int64_t bytes)>;
 
   struct Look {
     int64_t free_bytes = 0;    // For this user; without the ballast.
@@ -38,9 +39,13 @@ class Room {
   // What is free to this user, by statvfs.
   static absl::StatusOr<int64_t> FreeBytesOf(const std::string& directory);
 
+  // Whether so many more bytes are refused for want of room: by the file system or by a quota, of
+  // which statvfs knows nothing. It takes them, in a file without a name, and gives them back.
+  static bool RefusesBytes(const std::string& directory, int64_t bytes);
+
   // Makes the ballast in `directory`, where there is room for it.
   explicit Room(std::string directory, int64_t ballast_bytes = kBallastBytes,
-                FreeBytes free_bytes = FreeBytesOf);
+                FreeBytes free_bytes = FreeBytesOf, Refuses refuses = RefusesBytes);
 
   const std::string& directory() const { return directory_; }
 
@@ -53,7 +58,8 @@ class Room {
   // Whether all of the ballast is there.
   bool ballast_is_whole() const;
 
-  // Whether a full disk explains `error`, of a write: the error says so, or nothing is free.
+  // Whether a full disk or a quota explains `error`, of a write: the error says so, or there is no
+  // room for a slice.
   bool Explains(const absl::Status& error) const;
 
   // Gives back a slice of the ballast, for a write that is tried again at once. False: nothing is
@@ -70,6 +76,7 @@ class Room {
   const std::string directory_;
   const int64_t ballast_bytes_;
   const FreeBytes free_bytes_;
+  const Refuses refuses_;
   mutable std::mutex mutex_;  // Guards what follows.
   storage::Ballast ballast_;
   Look last_;

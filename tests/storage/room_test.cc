@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "tests/storage/temp_directory.h"
 
 namespace shadow {
@@ -147,6 +149,37 @@ TEST_CASE("a write outside of the store takes a slice only of a full disk") {
   free = 0;
   CHECK(room.ReleaseIfFull());
   CHECK_FALSE(room.ballast_is_whole());
+}
+
+TEST_CASE("a quota that is used up is a full disk, though the file system has room") {
+  const TempDirectory directory;
+  bool refuses = false;
+  Room room(
+      directory.path(), kBallast, [](const std::string&) { return kPlenty; },
+      [&refuses](const std::string& where, int64_t bytes) {
+        return refuses && !where.empty() && bytes == kSlice;
+      });
+  CHECK_FALSE(room.ReleaseIfFull());
+  CHECK_FALSE(room.Explains(absl::UnavailableError("I/O")));
+  refuses = true;
+  CHECK(room.Explains(absl::ResourceExhaustedError("quota")));
+  CHECK(room.Explains(absl::UnavailableError("I/O")));
+  for (int64_t left = kBallast; left > 0; left -= kSlice) CHECK(room.ReleaseIfFull());
+  CHECK_FALSE(room.ReleaseIfFull());
+  CHECK(room.last().scarce);
+}
+
+TEST_CASE("whether bytes are refused is asked of the file system, and nothing is left behind") {
+  const TempDirectory directory;
+  CHECK_FALSE(Room::RefusesBytes(directory.path(), kSlice));
+  CHECK(std::filesystem::is_empty(directory.path()));
+  CHECK_FALSE(Room::RefusesBytes(directory.File("none"), kSlice));  // That is not want of room.
+}
+
+TEST_CASE("a write that a quota refuses is one that a full disk refuses") {
+  for (const int error : {ENOSPC, EDQUOT}) {
+    CHECK(absl::IsResourceExhausted(absl::ErrnoToStatus(error, "write")));
+  }
 }
 
 TEST_CASE("what is free is what statvfs says") {
