@@ -86,7 +86,9 @@ absl::Status Restore(const std::string& file, const std::string& state_dir) {
 // The exit status.
 int Ended(const absl::Status& status) {
   if (status.ok()) return 0;
-  if (absl::IsAlreadyExists(status)) return Fail(status, kExitTempFail);
+  if (absl::IsAlreadyExists(status) || absl::IsResourceExhausted(status)) {
+    return Fail(status, kExitTempFail);
+  }
   // What is damaged is not better at the next try.
   const bool final = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
   return Fail(status, final ? kExitConfig : 1);

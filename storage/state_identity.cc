@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -38,6 +39,18 @@ constexpr char kForgetPlace[] =
     "DELETE FROM meta WHERE key IN "
     "('place_machine_id', 'place_inode', 'place_device', 'place_boot_id')";
 
+// Unset: it was not noted.
+absl::StatusOr<std::optional<StateIdentity>> LoadIdentity(Connection& state) {
+  absl::StatusOr<Statement> load = state.Prepare(kLoadPlace);
+  if (!load.ok()) return load.status();
+  if (const absl::StatusOr<bool> row = load->Next(); !row.ok()) return row.status();
+  if (load->IsNull(1)) return std::nullopt;
+  return StateIdentity{.machine_id = std::string(load->Bytes(0)),
+                       .inode = std::string(load->Bytes(1)),
+                       .device = std::string(load->Bytes(2)),
+                       .boot_id = std::string(load->Bytes(3))};
+}
+
 }  // namespace
 
 absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
@@ -65,23 +78,20 @@ absl::Status CheckIdentity(const std::string& path, const StateIdentity& here) {
   const absl::StatusOr<int64_t> has_meta = (*state)->QueryInteger(kHasMeta);
   if (!has_meta.ok()) return has_meta.status();
   if (*has_meta == 0) return absl::OkStatus();
-  absl::StatusOr<Statement> load = (*state)->Prepare(kLoadPlace);
-  if (!load.ok()) return load.status();
-  if (const absl::StatusOr<bool> row = load->Next(); !row.ok()) return row.status();
-  if (load->IsNull(1)) return absl::OkStatus();
-  const StateIdentity known{.machine_id = std::string(load->Bytes(0)),
-                            .inode = std::string(load->Bytes(1)),
-                            .device = std::string(load->Bytes(2)),
-                            .boot_id = std::string(load->Bytes(3))};
-  if (SamePlace(known, here)) return absl::OkStatus();
+  const absl::StatusOr<std::optional<StateIdentity>> known = LoadIdentity(**state);
+  if (!known.ok()) return known.status();
+  if (!known->has_value() || SamePlace(**known, here)) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      path, " is a copy: it was last used as ", PlaceText(known), ", and is here as ",
+      path, " is a copy: it was last used as ", PlaceText(**known), ", and is here as ",
       PlaceText(here),
       ". Two daemons on one registry would end each other's instances. Nothing was touched. If the "
       "other one is not used any more (a restore, a move), start once with --recover=adopt-copy"));
 }
 
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here) {
+  const absl::StatusOr<std::optional<StateIdentity>> known = LoadIdentity(state);
+  if (!known.ok()) return known.status();
+  if (*known == here) return absl::OkStatus();
   absl::StatusOr<Statement> save = state.Prepare(kSavePlace);
   if (!save.ok()) return save.status();
   save->BindText(1, here.machine_id);

@@ -18,6 +18,8 @@ struct StateIdentity {
   std::string inode;
   std::string device;
   std::string boot_id;  // Empty: not known.
+
+  bool operator==(const StateIdentity&) const = default;
 };
 
 // `boot_id` as of now.
@@ -29,6 +31,7 @@ absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
 // says how to go on.
 absl::Status CheckIdentity(const std::string& path, const StateIdentity& here);
 
+// Writes nothing if it is the same as before: a start must be possible on a full disk.
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here);
 
 // Lets the state.db at `path`, which must not be in use, be opened in any directory next.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "storage/reader_pool.h"
 #include "storage/room/room.h"
 #include "storage/samples/hot_samples.h"
@@ -305,6 +306,16 @@ absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_rev
   return ReadHistory<v1::Event>(*statement, limit);
 }
 
+absl::Status NoRoom(Room& room, const absl::Status& error) {
+  constexpr double kMebibyte = 1 << 20;
+  const Room::Look look = room.LookNow();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "the store cannot be opened for want of room, and no ballast is left: %s has %.1f MiB free, "
+      "wanted %.1f MiB. Nothing is lost; make room. (%s)",
+      room.directory(), static_cast<double>(look.free_bytes) / kMebibyte,
+      static_cast<double>(look.wanted_bytes) / kMebibyte, std::string(error.message())));
+}
+
 absl::StatusOr<std::unique_ptr<Store>> OpenOnce(const std::string& directory,
                                                 const Store::Options& options) {
   const std::string state_path = absl::StrCat(directory, "/state.db");
@@ -344,9 +355,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                                    const Options& options) {
   while (true) {
     auto store = OpenOnce(directory, options);
-    const bool more_room = !store.ok() && options.room != nullptr &&
-                           options.room->Explains(store.status()) && options.room->Release();
-    if (!more_room) return store;
+    const bool lacks_room =
+        !store.ok() && options.room != nullptr && options.room->Explains(store.status());
+    if (!lacks_room) return store;
+    if (!options.room->Release()) return NoRoom(*options.room, store.status());
   }
 }
 

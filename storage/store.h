@@ -46,7 +46,8 @@ class Store {
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
   // them. kFailedPrecondition: a newer schema, not a shadowd store, or a copy of another one.
   // kDataLoss: quick_check found damage. Nothing is changed then. On a full disk it takes from the
-  // ballast what it needs. Takes no lock: see StateLock.
+  // ballast what it needs; where it was last opened, in the same boot, it needs nothing.
+  // kResourceExhausted: that is not enough, and how much is wanted. Takes no lock: see StateLock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory,
                                                      const Options& options);
   virtual ~Store() = default;

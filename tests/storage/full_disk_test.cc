@@ -30,9 +30,11 @@ class FullStore {
   }
 
   // Of the next daemon. Its ballast is what the last one left.
-  absl::StatusOr<std::unique_ptr<Store>> Reopen(bool with_room) {
+  absl::StatusOr<std::unique_ptr<Store>> Reopen(bool with_room,
+                                                const std::string& boot_id = "boot") {
     store.reset();
-    return Store::Open(directory.path(), {.boot_id = "boot", .room = with_room ? &*room : nullptr});
+    return Store::Open(directory.path(),
+                       {.boot_id = boot_id, .room = with_room ? &*room : nullptr});
   }
 
   const TempDirectory directory;
@@ -184,13 +186,27 @@ TEST_CASE("a start on a full disk takes of the ballast what it needs") {
   FullStore full(kBallast);
   full.store.reset();
   full.disk.SetFree(0);  // What its WAL had is gone too.
-  const auto in_vain = full.Reopen(false);
+  // After a boot, which it notes.
+  const auto in_vain = full.Reopen(false, "next boot");
   CHECK(absl::IsResourceExhausted(in_vain.status()));
   CHECK(full.room->ballast_is_whole());
-  const auto store = full.Reopen(true);
+  const auto store = full.Reopen(true, "next boot");
   REQUIRE(store.ok());
   CHECK(full.room->last().low);
   CHECK(CommitAndWait(**store, Numbered(1)).ok());
+}
+
+TEST_CASE("without room and ballast a store opens where it was, and elsewhere says what it wants") {
+  FullStore full(0);
+  full.store.reset();
+  full.disk.SetFree(0);
+  CHECK(full.Reopen(true).ok());
+  const absl::Status refused = full.Reopen(true, "next boot").status();
+  CHECK(absl::IsResourceExhausted(refused));
+  CHECK_THAT(std::string(refused.message()), Catch::Matchers::Contains(full.directory.path()) &&
+                                                 Catch::Matchers::Contains("0.0 MiB free, wanted"));
+  full.disk.SetFree(1 << 20);
+  CHECK(full.Reopen(true, "next boot").ok());
 }
 
 TEST_CASE("an I/O error that passes fails nothing, and one that lasts ends the writing") {
