@@ -251,4 +251,21 @@ TEST_CASE("an instance that serves and that somebody has stopped is continued") 
         }) == 3);
 }
 
+TEST_CASE("an instance is not given up on because the host has no descriptor or no room for now") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  REQUIRE(simulation.Call(CreateShadow(100)).ok());
+  REQUIRE(simulation.RunUntil([&] { return ShadowIs(simulation, S::SUSPENDED); }, kLimit));
+  const std::set<std::string> living = LiveMembers(simulation);
+  using Verb = FakeProvider::Verb;
+  simulation.provider.Fail(Verb::kResume, "", absl::ResourceExhaustedError("EMFILE"), 3);
+  simulation.provider.Fail(Verb::kSuspend, "", absl::ResourceExhaustedError("ENOSPC"), 3);
+  REQUIRE(simulation.Call(Activate(OnlyShadow(simulation)->name(), 100)).ok());
+  CHECK(simulation.RunUntil([&] { return ShadowIs(simulation, S::ACTIVE); }, kLimit));
+  REQUIRE(simulation.Call(Activate(OnlyShadow(simulation)->name(), 0)).ok());
+  CHECK(simulation.RunUntil([&] { return ShadowIs(simulation, S::SUSPENDED); }, kLimit));
+  CHECK(LiveMembers(simulation) == living);
+}
+
 }  // namespace shadow

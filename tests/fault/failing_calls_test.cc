@@ -1,0 +1,179 @@
+// System calls of the process provider fail: each look is complete or an error, so no instance is
+// ended or doubled because of it, and all goes on afterwards.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "tests/e2e/shadow_world.h"
+#include "tests/fault/failing_calls/faults.h"
+
+namespace shadow {
+namespace {
+
+using S = v1::ShadowPool;
+
+// A directory with a shadowd whose calls fail as told.
+class FailingCalls {
+ public:
+  FailingCalls() {
+    std::string name = (std::filesystem::temp_directory_path() / "shadow-faults-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    directory_ = name;
+    const std::string path = directory_ + "/faults";
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(fd >= 0);
+    REQUIRE(ftruncate(fd, sizeof(Faults)) == 0);
+    void* const memory = mmap(nullptr, sizeof(Faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    REQUIRE(memory != MAP_FAILED);
+    faults_ = static_cast<Faults*>(memory);
+    std::ofstream script(bin_dir() + "/shadowd");
+    script << absl::Substitute("#!/bin/sh\nexec env LD_PRELOAD=$0 $1=$2 $3/shadowd \"$$@\"\n",
+                               SHADOW_FAILING_CALLS, kFaultsVariable, path, SHADOW_BIN_DIR);
+    script.close();
+    chmod((bin_dir() + "/shadowd").c_str(), 0755);
+  }
+  ~FailingCalls() {
+    munmap(faults_, sizeof(Faults));
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  FailingCalls(const FailingCalls&) = delete;
+  FailingCalls& operator=(const FailingCalls&) = delete;
+
+  const std::string& bin_dir() const { return directory_; }
+
+  void Begin(uint32_t calls, int error, int64_t every) {
+    faults_->error = error;
+    faults_->every = every;
+    faults_->calls = calls;
+  }
+  void End() { faults_->calls = 0; }
+  int64_t refused() const { return faults_->refused; }
+
+ private:
+  std::string directory_;
+  Faults* faults_ = nullptr;
+};
+
+struct Row {
+  std::string what;
+  uint32_t calls;
+  int error;
+  int64_t every;  // Each so many-th.
+  bool wakes;     // Instances are woken and suspended meanwhile.
+  bool creates;   // One is created meanwhile.
+};
+
+// Creations that fail are put off longer each time, until one has been woken: rows of both kinds in
+// turn.
+const std::vector<Row>& Rows() {
+  static const std::vector<Row> kRows = {
+      {"no descriptor for a look", Faults::kOpen, EMFILE, 1, true, false},
+      {"no descriptor while one is made", Faults::kOpen, EMFILE, 3, false, true},
+      {"no memory for some looks", Faults::kOpen, ENOMEM, 211, true, false},
+      {"a quota", Faults::kWrite, EDQUOT, 1, false, true},
+      {"a file that is opened and not read", Faults::kRead, EIO, 1, true, false},
+      {"a record that gets no name", Faults::kRename, EIO, 1, false, true},
+      {"a full disk", Faults::kWrite, ENOSPC, 2, true, false},
+      {"a record that is not synced", Faults::kSync, EIO, 2, false, true},
+      {"some that are not read", Faults::kRead, EIO, 173, true, false},
+      {"no process", Faults::kFork, EAGAIN, 1, false, true},
+  };
+  return kRows;
+}
+
+class Failing {
+ public:
+  Failing() : world_({.haproxy = false, .bin_dir = calls_.bin_dir()}) {
+    world_.CreateShadow(2);
+    world_.WaitForShadow(S::SUSPENDED, 0);
+    living_ = world_.daemon().TaggedProcesses();
+    REQUIRE(living_.size() == 3);
+  }
+
+  void Live(const Row& row) {
+    INFO(row.what);
+    const int64_t before = calls_.refused();
+    if (row.wakes) {
+      Activate(row, 100, S::ACTIVE, 2);
+      Activate(row, 0, S::SUSPENDED, 0);
+      CHECK(world_.daemon().TaggedProcesses() == living_);
+    }
+    if (row.creates) {
+      Resize(row, 3);
+      ExpectThemAll();
+      Resize(row, 2);
+    }
+    world_.ExpectNothingLeakedOrDoubled();
+    ExpectThemAll();
+    CHECK(calls_.refused() > before);
+  }
+
+  void Finish() { world_.Finish(); }
+
+ private:
+  static constexpr absl::Duration kFailing = absl::Milliseconds(1200);
+
+  // `condition` may come to hold while calls fail, and does when they no longer do.
+  template <typename F>
+  void Meanwhile(const Row& row, F condition) {
+    PollUntil(kFailing, condition);
+    ExpectThemAll();
+    calls_.End();
+    world_.WaitFor(row.what + " is over", condition);
+  }
+
+  void Activate(const Row& row, int level, S::State state, int serving) {
+    calls_.Begin(row.calls, row.error, row.every);
+    world_.Activate(level);
+    Meanwhile(row, [&] {
+      const auto shadow = world_.FindShadow();
+      return shadow && shadow->state() == state && shadow->serving_instances() == serving;
+    });
+  }
+
+  void Resize(const Row& row, int instances) {
+    calls_.Begin(row.calls, row.error, row.every);
+    v1::UpdateShadowPoolRequest request;
+    request.mutable_shadow_pool()->set_name(world_.Shadow().name());
+    request.mutable_shadow_pool()->set_target_instances(instances);
+    ShadowWorld::Must(DaemonProcess::Call(world_.daemon().shadows(),
+                                          &v1::ShadowPoolService::Stub::UpdateShadowPool, request));
+    Meanwhile(row, [&] {
+      const auto shadow = world_.FindShadow();
+      return shadow && shadow->suspended_instances() == instances &&
+             world_.Instances(v1::Instance::SHADOW, v1::Instance::DELETING).empty();
+    });
+  }
+
+  // Those that were there at the beginning live, each as the same process.
+  void ExpectThemAll() {
+    const auto now = world_.daemon().TaggedProcesses();
+    for (const auto& [id, pids] : living_) {
+      INFO(id);
+      const auto found = now.find(id);
+      REQUIRE(found != now.end());
+      CHECK(found->second == pids);
+    }
+  }
+
+  FailingCalls calls_;  // First: the world's daemon is there.
+  ShadowWorld world_;
+  std::map<std::string, std::set<pid_t>> living_;
+};
+
+TEST_CASE("where system calls of the provider fail, no instance is ended or doubled by it") {
+  Failing failing;
+  for (const Row& row : Rows()) failing.Live(row);
+  failing.Finish();
+}
+
+}  // namespace
+}  // namespace shadow
