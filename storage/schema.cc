@@ -13,8 +13,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "storage/pool_migration.h"
-#include "storage/samples/chunk_migration.h"
+#include "storage/migrations/chunk_migration.h"
+#include "storage/migrations/pool_migration.h"
 
 namespace shadow::storage {
 namespace {

@@ -84,7 +84,8 @@ const char* KindOf(const YAML::Node& node) {
 
 // A message that is one of several kinds, and nothing beside.
 bool IsChoice(const Descriptor& type) {
-  return type.real_oneof_decl_count() == 1 && type.oneof_decl(0)->field_count() == type.field_count();
+  return type.real_oneof_decl_count() == 1 &&
+         type.oneof_decl(0)->field_count() == type.field_count();
 }
 
 }  // namespace
@@ -217,8 +218,7 @@ absl::Status YamlReader::SetValue(const YAML::Node& node, const std::string& pat
   return set.ok() ? set : Error(node.Mark(), path, std::string(set.message()));
 }
 
-absl::Status YamlReader::Choose(const YAML::Node& node, const std::string& path,
-                                Message& message) {
+absl::Status YamlReader::Choose(const YAML::Node& node, const std::string& path, Message& message) {
   const Descriptor& type = *message.GetDescriptor();
   const FieldDescriptor* kind = FindField(type, node.Scalar());
   if (kind == nullptr || kind->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {

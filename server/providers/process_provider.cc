@@ -55,6 +55,7 @@ ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records
     : options_(options),
       records_(std::move(records)),
       holder_program_(std::move(holder_program)),
+      ports_(records_, options.store_id),
       facts_(options.store_id, options.clock) {}
 
 absl::Status ProcessProvider::Supports(const CompiledDna& dna) { return CheckEnforceable(dna.dna); }
@@ -87,10 +88,10 @@ absl::Status ProcessProvider::Create(const InstanceSpec& instance) {
   if (found.ok()) return absl::OkStatus();
   if (!absl::IsNotFound(found.status())) return found.status();
   if (absl::Status status = CheckEnforceable(instance.dna->dna); !status.ok()) return status;
-  const auto port = TakePort(*instance.dna);
+  const auto port = ports_.Take(*instance.dna);
   if (!port.ok()) return port.status();
   absl::Status started = Start(instance, *port);
-  ReturnPort(*port);  // It is in a record now, or free again.
+  ports_.Return(*port);  // It is in a record now, or free again.
   return started;
 }
 
@@ -139,34 +140,6 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
     if (absl::Status removed = records_.Remove(instance.id); !removed.ok()) return removed;
   }
   return status;
-}
-
-absl::StatusOr<int> ProcessProvider::TakePort(const CompiledDna& dna) {
-  const std::lock_guard lock(port_mutex_);
-  const auto ids = records_.Ids();
-  if (!ids.ok()) return ids.status();
-  std::set<int> taken = ports_in_creation_;
-  for (const std::string& id : *ids) {
-    const auto record = records_.Read(id);
-    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
-    if (record.ok()) taken.insert(record->port);
-  }
-  // Not all stores of a host begin with the same port.
-  const int count = dna.port_max - dna.port_min + 1;
-  const size_t first = std::hash<std::string>()(options_.store_id) % static_cast<size_t>(count);
-  for (int i = 0; i < count; ++i) {
-    const int port = dna.port_min + (static_cast<int>(first) + i) % count;
-    if (taken.contains(port) || !PortIsFree(port)) continue;
-    ports_in_creation_.insert(port);
-    return port;
-  }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("no free port in ", dna.port_min, " to ", dna.port_max));
-}
-
-void ProcessProvider::ReturnPort(int port) {
-  const std::lock_guard lock(port_mutex_);
-  ports_in_creation_.erase(port);
 }
 
 absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {

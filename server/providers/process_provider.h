@@ -28,14 +28,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "server/core/clock.h"
 #include "server/core/ports.h"
-#include "server/providers/process_facts.h"
+#include "server/providers/facts/process_facts.h"
+#include "server/providers/process_ports.h"
 #include "server/providers/process_record.h"
 
 namespace shadow {
@@ -87,8 +87,6 @@ class ProcessProvider final : public Provider {
   absl::StatusOr<ProcessRecord> Find(const std::string& id);
   // As Find, but kNotFound also if the instance has ended.
   absl::StatusOr<ProcessRecord> FindAlive(const std::string& id);
-  absl::StatusOr<int> TakePort(const CompiledDna& dna);
-  void ReturnPort(int port);
   absl::Status Start(const InstanceSpec& instance, int port);
   // Removes the record and its files if nothing of it is left, the holder included. True: done.
   absl::StatusOr<bool> RemoveIfGone(ProcessRecord& record);
@@ -98,9 +96,8 @@ class ProcessProvider final : public Provider {
   const Options options_;
   const RecordDirectory records_;
   const std::string holder_program_;
-  std::mutex port_mutex_;
-  std::set<int> ports_in_creation_;  // Chosen, not yet in a record.
-  std::mutex log_mutex_;             // One truncation at a time.
+  FreePorts ports_;
+  std::mutex log_mutex_;  // One truncation at a time.
   FactsCollector facts_;
 };
 

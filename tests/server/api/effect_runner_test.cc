@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -10,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "server/core/clock.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
@@ -106,6 +109,69 @@ TEST_CASE("warm-ups that hang in one pool hold up neither other pools nor other 
   REQUIRE(PollUntil(kPatience,
                     [&] { return world.prober().WarmUps(kHangs) == EffectRunner::kProbesMax; }));
   for (const uint64_t id : hung) CHECK_FALSE(world.Done(id));
+}
+
+TEST_CASE("a provider that never answers holds up no other one") {
+  auto hung = std::make_unique<FakeProvider>();
+  FakeProvider& silent = *hung;
+  std::atomic<bool> let_go = false;
+  silent.Set([&](FakeProvider::Knobs& knobs) {
+    knobs.differences = [&](const InstanceSpec&, Provider::Part) {
+      let_go.wait(false);
+      return Provider::Differences();
+    };
+  });
+  std::map<std::string, std::unique_ptr<Provider>> both;
+  both["silent"] = std::move(hung);
+  both["prompt"] = std::make_unique<FakeProvider>();
+  Adapters adapters;
+  // They are made in the order in which they are asked for.
+  std::deque<std::string> order = {"silent", "prompt"};
+  adapters.providers = std::make_unique<Providers>(
+      [&](const v1::Provider&) -> absl::StatusOr<std::unique_ptr<Provider>> {
+        auto made = std::move(both.at(order.front()));
+        order.pop_front();
+        return made;
+      });
+  std::mutex mutex;
+  std::map<uint64_t, absl::Status> results;
+  SystemClock clock;
+  EffectRunner runner(adapters, clock, {.provider_calls_max = 2, .call_time_limit = kCallTimeLimit},
+                      [&](const EffectResult& result) {
+                        const std::lock_guard lock(mutex);
+                        results[result.id] = result.status;
+                      });
+  const absl::Cleanup release = [&] {
+    let_go = true;
+    let_go.notify_all();
+  };
+  const auto done = [&](uint64_t id) {
+    const std::lock_guard lock(mutex);
+    return results.contains(id);
+  };
+  uint64_t last = 0;
+  const auto submit = [&](const std::string& key, Effect::Kind kind, const std::string& id) {
+    CompiledProvider provider = *DefaultProvider();
+    provider.key = key;
+    Effect effect;
+    effect.id = ++last;
+    effect.kind = kind;
+    effect.provider = std::make_shared<const CompiledProvider>(std::move(provider));
+    effect.instance.id = id;
+    effect.instance.dna = std::make_shared<const CompiledDna>(TestDna());
+    runner.Submit(std::move(effect));
+    return last;
+  };
+  for (const char* id : {"i1", "i2", "i3"}) {
+    const uint64_t created = submit("silent", Effect::Kind::kCreate, id);
+    REQUIRE(PollUntil(kPatience, [&] { return done(created); }));
+  }
+  const uint64_t stuck = submit("silent", Effect::Kind::kVerify, "i1");
+  for (const char* id : {"i1", "i2", "i3", "i4"}) {
+    const uint64_t created = submit("prompt", Effect::Kind::kCreate, id);
+    CHECK(PollUntil(kPatience, [&] { return done(created); }));
+  }
+  CHECK_FALSE(done(stuck));
 }
 
 TEST_CASE("the warm-ups of a pool run side by side, up to their limit") {

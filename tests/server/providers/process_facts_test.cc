@@ -8,11 +8,11 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 
-#include "server/providers/data_set_digest.h"
+#include "server/providers/facts/data_set_digest.h"
+#include "server/providers/facts/verify.h"
 #include "server/providers/guard/guarded_run.h"
 #include "server/providers/process_plan.h"
 #include "server/providers/process_spawn.h"
-#include "server/providers/verify.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {

@@ -17,7 +17,6 @@
 namespace shadow {
 namespace {
 
-
 CompiledDna Shell(const std::string& script) { return TestDna({"/bin/bash", "-c", script}); }
 
 std::vector<std::string> PrintedLines(const ProcessWorld& world, const std::string& id) {

@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
+#include "server/providers/facts/process_facts.h"
 #include "server/providers/process_credentials.h"
-#include "server/providers/process_facts.h"
 #include "server/providers/process_signals.h"
 #include "server/providers/process_spawn.h"
 #include "tests/server/providers/provider_world.h"

@@ -18,7 +18,6 @@
 namespace shadow {
 namespace {
 
-
 CompiledDna Shell(const std::string& script) { return TestDna({"/bin/sh", "-c", script}); }
 
 // The output of a program that ends by itself.

@@ -11,7 +11,6 @@
 namespace shadow {
 namespace {
 
-
 // A session leader with that environment, as `uid`; ended with its owner.
 class Stranger {
  public:

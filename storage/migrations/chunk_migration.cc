@@ -1,4 +1,4 @@
-#include "storage/samples/chunk_migration.h"
+#include "storage/migrations/chunk_migration.h"
 
 #include <cstdint>
 #include <unordered_map>

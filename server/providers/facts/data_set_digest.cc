@@ -1,4 +1,4 @@
-#include "server/providers/data_set_digest.h"
+#include "server/providers/facts/data_set_digest.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-#include "server/providers/process_facts.h"
+#include "server/providers/facts/process_facts.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -16,13 +16,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/providers/data_set_digest.h"
+#include "server/providers/facts/data_set_digest.h"
+#include "server/providers/facts/verify.h"
 #include "server/providers/guard/guarded_run.h"
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_access.h"
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_plan.h"
-#include "server/providers/verify.h"
 
 namespace shadow {
 namespace {

@@ -1,4 +1,4 @@
-#include "storage/pool_migration.h"
+#include "storage/migrations/pool_migration.h"
 
 #include <cstdint>
 #include <string>

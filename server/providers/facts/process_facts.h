@@ -15,8 +15,8 @@
 
 #include "absl/status/statusor.h"
 #include "server/core/clock.h"
+#include "server/providers/facts/verify.h"
 #include "server/providers/process_record.h"
-#include "server/providers/verify.h"
 
 namespace shadow {
 

@@ -1,4 +1,4 @@
-#include "server/providers/verify.h"
+#include "server/providers/facts/verify.h"
 
 #include <optional>
 #include <set>

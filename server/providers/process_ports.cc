@@ -1,0 +1,38 @@
+#include "server/providers/process_ports.h"
+
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "server/providers/process_plan.h"
+
+namespace shadow {
+
+absl::StatusOr<int> FreePorts::Take(const CompiledDna& dna) {
+  const std::lock_guard lock(mutex_);
+  const auto ids = records_.Ids();
+  if (!ids.ok()) return ids.status();
+  std::set<int> taken = taken_;
+  for (const std::string& id : *ids) {
+    const auto record = records_.Read(id);
+    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
+    if (record.ok()) taken.insert(record->port);
+  }
+  // Not all stores of a host begin with the same port.
+  const int count = dna.port_max - dna.port_min + 1;
+  const size_t first = std::hash<std::string>()(store_id_) % static_cast<size_t>(count);
+  for (int i = 0; i < count; ++i) {
+    const int port = dna.port_min + (static_cast<int>(first) + i) % count;
+    if (taken.contains(port) || !PortIsFree(port)) continue;
+    taken_.insert(port);
+    return port;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no free port in ", dna.port_min, " to ", dna.port_max));
+}
+
+void FreePorts::Return(int port) {
+  const std::lock_guard lock(mutex_);
+  taken_.erase(port);
+}
+
+}  // namespace shadow

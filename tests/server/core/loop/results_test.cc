@@ -1,0 +1,69 @@
+#include "server/core/loop/results.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <utility>
+
+#include "server/core/names.h"
+#include "server/core/time_proto.h"
+#include "tests/fakes/test_dna.h"
+#include "tests/server/core/loop_requests.h"
+
+namespace shadow {
+namespace {
+
+constexpr char kKey[] = "test";
+constexpr char kId[] = "i7";
+
+// One pool with one SUSPENDED instance, at a provider of these traits.
+World WorldWith(const ProviderTraits& traits) {
+  World world;
+  auto provider = std::make_shared<CompiledProvider>(*DefaultProvider());
+  provider->key = kKey;
+  provider->traits = traits;
+  auto spec = std::make_shared<CompiledPool>(CompilePool(CreatePool(0).pool()).value());
+  spec->provider = provider;
+  world.providers[kKey].provider = provider;
+  PoolEntry& pool = world.pools["web"];
+  pool.id = "web";
+  pool.record.mutable_pool()->set_name(PoolName("web"));
+  pool.spec = spec;
+  Member member;
+  member.id = kId;
+  member.dna = std::make_shared<const CompiledDna>(TestDna());
+  v1::Instance& instance = *member.record.mutable_instance();
+  instance.set_name("pools/web/instances/i7");
+  instance.set_role(v1::Instance::BASE);
+  instance.set_state(v1::Instance::SUSPENDED);
+  member.record.set_want(v1::InstanceRecord::WANT_SUSPENDED);
+  pool.members.emplace(kId, std::move(member));
+  world.revision = 7;
+  return world;
+}
+
+v1::Instance::State AfterSeen(const ProviderTraits& traits, Life life) {
+  World world = WorldWith(traits);
+  const Instant now{.wall = absl::FromUnixSeconds(1'700'000'000), .mono = absl::Hours(1)};
+  Changes changes(world, now);
+  EffectResult list;
+  list.instances.push_back(
+      {.id = kId, .life = life, .address = "", .handle = "", .exit_reason = ""});
+  OnInstanceList(changes, kKey, now.mono, list);
+  return world.pools.at("web").members.at(kId).record.instance().state();
+}
+
+TEST_CASE("a suspended instance that runs is suspended again, where its provider can do that") {
+  const ProviderTraits suspends{.suspends = true,
+                                .poll_interval = absl::Seconds(1),
+                                .list_interval = absl::Seconds(1),
+                                .call_time = absl::Seconds(1)};
+  CHECK(AfterSeen(suspends, Life::kRunning) == v1::Instance::SUSPENDING);
+  CHECK(AfterSeen(suspends, Life::kSuspended) == v1::Instance::SUSPENDED);
+  ProviderTraits runs_on = suspends;
+  runs_on.suspends = false;
+  CHECK(AfterSeen(runs_on, Life::kRunning) == v1::Instance::SUSPENDED);
+  CHECK(AfterSeen(runs_on, Life::kExited) == v1::Instance::FAILED);
+}
+
+}  // namespace
+}  // namespace shadow

@@ -1,0 +1,59 @@
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "server/core/spec/kinds.h"
+
+namespace shadow {
+namespace {
+
+// Every spec that names one kind of `Spec`, and nothing in it.
+template <typename Spec>
+std::vector<Spec> AllKinds() {
+  std::vector<Spec> all;
+  const auto* const kinds = Spec::descriptor()->oneof_decl(0);
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    Spec& spec = all.emplace_back();
+    spec.GetReflection()->MutableMessage(&spec, kinds->field(i));
+  }
+  return all;
+}
+
+TEST_CASE("every kind that a pool may name has its row") {
+  for (const v1::Provider& spec : AllKinds<v1::Provider>()) {
+    const ProviderKind& kind = KindOf(spec);
+    CHECK(kind.kind == spec.kind_case());
+    CHECK(kind.traits.poll_interval > absl::ZeroDuration());
+    CHECK(kind.traits.list_interval > absl::ZeroDuration());
+    CHECK(kind.traits.call_time > absl::ZeroDuration());
+  }
+  for (const v1::Balancer& spec : AllKinds<v1::Balancer>()) {
+    CHECK(KindOf(spec).kind == spec.kind_case());
+  }
+  for (const v1::UsageSource& spec : AllKinds<v1::UsageSource>()) {
+    CHECK(KindOf(spec).kind == spec.kind_case());
+  }
+}
+
+TEST_CASE("providers of different kinds are different ones, and those of one spec the same") {
+  std::set<std::string> keys;
+  for (const v1::Provider& spec : AllKinds<v1::Provider>()) {
+    CHECK(keys.insert(CompileProvider(spec)->key).second);
+    CHECK(CompileProvider(spec)->key == CompileProvider(spec)->key);
+  }
+  CHECK(keys.contains(DefaultProvider()->key));
+}
+
+TEST_CASE("balancers of different kinds take nothing from each other") {
+  for (const v1::Balancer& mine : AllKinds<v1::Balancer>()) {
+    for (const v1::Balancer& other : AllKinds<v1::Balancer>()) {
+      if (mine.kind_case() == other.kind_case()) continue;
+      CHECK(CheckNoConflict(mine, other, "pools/other").ok());
+    }
+  }
+  const v1::Balancer none = AllKinds<v1::Balancer>().back();
+  REQUIRE(none.has_none());
+  CHECK(CheckNoConflict(none, none, "pools/other").ok());
+}
+
+}  // namespace
+}  // namespace shadow
