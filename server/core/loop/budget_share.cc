@@ -25,6 +25,12 @@ bool Fixed(const PoolEntry& pool) {
          });
 }
 
+PoolCount CountOf(const PoolEntry& pool) {
+  const int base = pool.spec->pool.managed_instances();
+  const int target = TargetOf(pool);
+  return {.promised = base + target, .wanted = base + (Fixed(pool) ? target : pool.wanted)};
+}
+
 BudgetClaim ClaimOf(const PoolEntry& pool) {
   BudgetClaim claim{.priority = pool.spec->pool.policy().priority(),
                     .wanted = pool.wanted,
@@ -103,35 +109,37 @@ void Share(World& world) {
 
 }  // namespace
 
-void CountBudget(World& world) {
-  world.budget = {};
-  for (const auto& [id, pool] : world.pools) {
-    const int base = pool.spec->pool.managed_instances();
-    const int target = TargetOf(pool);
-    world.budget.promised += base + target;
-    world.budget.wanted += base + (Fixed(pool) ? target : pool.wanted);
-  }
+void CountPool(World& world, PoolEntry& pool) {
+  const PoolCount now = CountOf(pool);
+  world.budget.promised += now.promised - pool.counted.promised;
+  world.budget.wanted += now.wanted - pool.counted.wanted;
+  pool.counted = now;
 }
 
-int PromisedNow(const World& world) {
-  int promised = 0;
-  for (const auto& [id, pool] : world.pools) {
-    promised += pool.spec->pool.managed_instances() + TargetOf(pool);
-  }
-  return promised;
+void CountAllPools(World& world) {
+  for (auto& [id, pool] : world.pools) CountPool(world, pool);
 }
 
-void SetDeleting(World& world, ShadowEntry& shadow, bool deleting) {
+bool IsCounted(const World& world) {
+  PoolCount all;
+  for (const auto& [id, pool] : world.pools) {
+    const PoolCount one = CountOf(pool);
+    all.promised += one.promised;
+    all.wanted += one.wanted;
+  }
+  return all.promised == world.budget.promised && all.wanted == world.budget.wanted;
+}
+
+void SetDeleting(World& world, PoolEntry& pool, ShadowEntry& shadow, bool deleting) {
   if (shadow.record.deleting() == deleting) return;
-  const int target = shadow.record.shadow().target_instances();
-  world.budget.promised += deleting ? -target : target;
   shadow.record.set_deleting(deleting);
+  CountPool(world, pool);
 }
 
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now) {
   if (Fixed(pool)) return std::nullopt;
-  world.budget.wanted += wanted - pool.wanted;
   pool.wanted = wanted;
+  CountPool(world, pool);
   const int has = TargetOf(pool);
   if (world.budget.wanted <= world.instances_max &&
       world.budget.promised + wanted - has <= world.instances_max) {

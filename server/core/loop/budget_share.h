@@ -8,17 +8,20 @@
 
 namespace shadow {
 
-// Counts anew what all pools have been promised; once a tick. Meanwhile Budget::promised follows.
-void CountBudget(World& world);
-int PromisedNow(const World& world);
+// Brings the budget's counts up to date with `pool`, after its spec, its targets, or what it wants
+// has changed.
+void CountPool(World& world, PoolEntry& pool);
+void CountAllPools(World& world);
+// Whether the counts are those of all pools, counted anew.
+bool IsCounted(const World& world);
 
 // How many shadow instances `pool` may have, which wants `wanted` of them; unset: as many as it
 // wants, for there are enough, or a person decides. Bases and what a person holds come first; then
 // see ShareBudget. What is promised never grows beyond what there is.
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now);
 
-// The one writer of `deleting`; keeps count of what is promised.
-void SetDeleting(World& world, ShadowEntry& shadow, bool deleting);
+// The one writer of `deleting`; counts the pool.
+void SetDeleting(World& world, PoolEntry& pool, ShadowEntry& shadow, bool deleting);
 
 // How many instances of older revisions' shadows may serve. They leave room for the present
 // shadow's instances in the balancer and for its next one that is warm and waits for a slot, so

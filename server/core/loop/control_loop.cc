@@ -103,7 +103,7 @@ Ready ControlLoop::Recover(Instant now) {
     }
     ResumePool(changes, pool);
   }
-  CountBudget(world_);
+  CountAllPools(world_);
   if (options_.lists_providers) AddProvider(world_, DefaultProvider(), now.mono);
   ListProviders(changes);
   SettleTouched(changes);
@@ -238,7 +238,7 @@ Ready ControlLoop::OnInstancesMax(int instances_max, Instant now) {
   FollowClock(changes);
   changes.Note(v1::Event::UPDATED, "",
                absl::StrCat("instances_max is ", instances_max, " instead of ", before));
-  CountBudget(world_);  // And what was shared by the old one is shared anew.
+  world_.budget.shared.reset();  // What was shared by the old one is shared anew.
   for (auto& [id, pool] : world_.pools) {
     ShowLimits(world_, pool);
     changes.Show(pool);
@@ -255,14 +255,11 @@ Ready ControlLoop::Tick(Instant now) {
     QueueFit(world_, *pool);
     pool->awaits_fit = AwaitsFit(*pool, now.wall);
   }
-  if (!due.empty()) CountBudget(world_);
-  [[maybe_unused]] const size_t pools = world_.pools.size();
+  world_.budget.shared.reset();
   PlanEndedSteps(due, now, options_.parallel_for);
   for (PoolEntry* pool : due) TickPool(changes, *pool);  // Which may erase it.
   BeginFits(changes);
-  // A pool that is gone was counted at the start.
-  DCHECK(due.empty() || world_.pools.size() < pools ||
-         PromisedNow(world_) == world_.budget.promised);
+  DCHECK(IsCounted(world_));
   SaveNext(changes, options_.parallel_for);
   ScoreNext(changes);
   if (now.mono >= next_forget_) {

@@ -46,7 +46,7 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
     const int serving = std::min(wanted, serving_max);
     serving_max -= serving;
     if (taken_over && decision.kind() == D::SIZE) {
-      SetDeleting(changes.world(), shadow, true);
+      SetDeleting(changes.world(), pool, shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
     } else if (!taken_over && serving != serves && slots_known) {
       SetTarget(changes, pool, shadow, {.instances = size, .level = LevelFor(size, serving)},
@@ -60,14 +60,14 @@ void Act(Changes& changes, PoolEntry& pool, const D& decision) {
   ShadowEntry* shadow = CurrentShadow(pool);
   if (decision.target_instances() == 0) {
     if (shadow != nullptr && !shadow->record.deleting()) {
-      SetDeleting(changes.world(), *shadow, true);
+      SetDeleting(changes.world(), pool, *shadow, true);
       changes.Put(pool, *shadow, v1::Event::UPDATED, Why(decision));
     }
   } else {
     const bool adds = shadow == nullptr;
     if (adds) shadow = &AddShadow(changes, pool);
     const bool revived = shadow->record.deleting();
-    SetDeleting(changes.world(), *shadow, false);
+    SetDeleting(changes.world(), pool, *shadow, false);
     const v1::ShadowPool& proto = shadow->record.shadow();
     if (adds || revived || proto.target_instances() != decision.target_instances() ||
         proto.target_activation_level() != decision.target_activation_level()) {
@@ -215,8 +215,8 @@ ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
 void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
                std::string_view why) {
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
-  changes.world().budget.promised += target.instances - proto.target_instances();
   proto.set_target_instances(target.instances);
+  CountPool(changes.world(), pool);
   proto.set_target_activation_level(target.level);
   proto.set_etag(absl::StrCat(changes.world().revision + 1));
   changes.Put(pool, shadow, target.kind, why);

@@ -168,6 +168,7 @@ bool Settle(Changes& changes, PoolEntry& pool) {
   if (Moving(pool)) {
     pool.next_view = std::min(pool.next_view, changes.now().mono + kViewIntervalMoving);
   }
+  CountPool(changes.world(), pool);
   UpdateConditions(changes, pool);
   changes.world().SetDue(pool, DueTime(pool, changes.now()));
   return true;

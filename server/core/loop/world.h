@@ -90,6 +90,12 @@ struct LearnedLeads {
   absl::Duration balancing;
 };
 
+// Of one pool, in World::budget.
+struct PoolCount {
+  int promised = 0;
+  int wanted = 0;
+};
+
 struct PoolEntry {
   std::string id;  // "web"
   v1::PoolRecord record;
@@ -123,6 +129,7 @@ struct PoolEntry {
   std::optional<TrustVerdict> trust;  // As of the end of the last step; unset: none has ended.
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
+  PoolCount counted;
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
   int needed = 0;  // Of those, what actual demand needs; what serves, while that is not known.
 
@@ -169,7 +176,7 @@ struct ProviderEntry {
 
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
 struct Budget {
-  int promised = 0;                           // Bases and targets of all pools.
+  int promised = 0;                           // Bases and targets of all pools (CountPool).
   int wanted = 0;                             // The same, had each what it wants.
   std::optional<absl::Duration> shared = {};  // When `shares` were made; unset: not in this tick.
   std::map<std::string, int> shares = {};     // Of shadow instances, by pool.
@@ -196,6 +203,8 @@ struct World {
     due.emplace(time, pool.id);
   }
   void ErasePool(const PoolEntry& pool) {
+    budget.promised -= pool.counted.promised;
+    budget.wanted -= pool.counted.wanted;
     due.erase({pool.due, pool.id});
     pools.erase(std::string(pool.id));
   }

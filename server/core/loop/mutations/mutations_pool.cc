@@ -256,7 +256,7 @@ Answer Execute(Changes& changes, const v1::DeletePoolRequest& request) {
   }
   if (request.validate_only() || current.state() == v1::Pool::DELETING) return AnswerWith(current);
   pool.record.mutable_pool()->set_state(v1::Pool::DELETING);
-  for (auto& [id, shadow] : pool.shadows) SetDeleting(changes.world(), shadow, true);
+  for (auto& [id, shadow] : pool.shadows) SetDeleting(changes.world(), pool, shadow, true);
   changes.Put(pool, v1::Event::UPDATED, "DELETING");
   for (auto& [id, shadow] : pool.shadows) {
     changes.Put(pool, shadow, v1::Event::UPDATED, "its pool is deleted");

@@ -177,7 +177,7 @@ Answer Execute(Changes& changes, const v1::DeleteShadowPoolRequest& request) {
     changes.Put(*pool, v1::Event::UPDATED, "a deleted shadow pool is not created again for now");
   }
   proto.clear_hold_until_time();
-  SetDeleting(changes.world(), *shadow, true);
+  SetDeleting(changes.world(), *pool, *shadow, true);
   changes.Put(*pool, *shadow, v1::Event::UPDATED, "deleted by hand");
   return AnswerWith(proto);
 }
