@@ -222,8 +222,10 @@ absl::Status YamlReader::Choose(const YAML::Node& node, const std::string& path,
   const Descriptor& type = *message.GetDescriptor();
   const FieldDescriptor* kind = FindField(type, node.Scalar());
   if (kind == nullptr || kind->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-    std::vector<std::string> known;
-    for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
+    std::vector<std::string> known(static_cast<std::size_t>(type.field_count()));
+    for (int i = 0; i < type.field_count(); ++i) {
+      known[static_cast<std::size_t>(i)] = type.field(i)->name();
+    }
     return Error(node.Mark(), path,
                  absl::StrCat("\"", PrintableText(node.Scalar()),
                               "\" is not known; known: ", absl::StrJoin(known, ", ")));

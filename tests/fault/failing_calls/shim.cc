@@ -22,9 +22,15 @@ namespace {
 // Descriptors of files that count, by number.
 using Counted = std::array<std::atomic<bool>, 65536>;
 
+// What this process keeps, from its first use on.
+template <typename T>
+struct Kept {
+  T what;
+};
+
 Counted& CountedFiles() {
-  static Counted* const kCounted = new Counted();
-  return *kCounted;
+  static const Kept<Counted*> kCounted{new Counted()};
+  return *kCounted.what;
 }
 
 Faults* MapFaults() {
@@ -39,11 +45,12 @@ Faults* MapFaults() {
 
 // Whether this one is to fail; errno is set then.
 bool Fails(Faults::Call call) {
-  static Faults* const kFaults = MapFaults();
-  if (kFaults == nullptr || (kFaults->calls.load() & call) == 0) return false;
-  if ((kFaults->seen.fetch_add(1) + 1) % kFaults->every.load() != 0) return false;
-  kFaults->refused.fetch_add(1);
-  errno = kFaults->error.load();
+  static const Kept<Faults*> kMapped{MapFaults()};
+  Faults* const faults = kMapped.what;
+  if (faults == nullptr || (faults->calls.load() & call) == 0) return false;
+  if ((faults->seen.fetch_add(1) + 1) % faults->every.load() != 0) return false;
+  faults->refused.fetch_add(1);
+  errno = faults->error.load();
   return true;
 }
 
@@ -141,9 +148,9 @@ int SyncOrFail(int fd) {
 }
 
 pid_t ForkOrFail() {
-  static void* const kForkOfLibc = dlsym(RTLD_NEXT, "fork");
+  static const shadow::Kept<void*> kForkOfLibc{dlsym(RTLD_NEXT, "fork")};
   if (shadow::Fails(shadow::Faults::kFork)) return -1;
-  return reinterpret_cast<pid_t (*)()>(kForkOfLibc)();
+  return reinterpret_cast<pid_t (*)()>(kForkOfLibc.what)();
 }
 
 }  // extern "C"
