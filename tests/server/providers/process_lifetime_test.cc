@@ -63,7 +63,7 @@ TEST_CASE("every process of an instance is stopped, continued and killed") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1", Shell(kFamily));
   const std::vector<pid_t> family = StartFamily(world, instance);
-  REQUIRE(All(family, Running));
+  REQUIRE(PollUntil(kPatience, [&] { return All(family, Running); }));  // A page may be read.
 
   REQUIRE(Suspend(world.provider(), instance).ok());
   CHECK(All(family, Stopped));
