@@ -27,11 +27,13 @@ std::optional<Assignment> AssignmentOf(const PoolEntry& pool, const Member& memb
   Assignment assignment{.id = member.id, .address = instance.address()};
   if (instance.state() == I::ACTIVE) {
     assignment.weight_percent = 100;
-  } else if (member.task == T::kCanaryWeight || member.task == T::kJudge) {
+  } else if (member.task == T::kAdd || member.task == T::kCanaryWeight ||
+             member.task == T::kJudge) {
+    // At once with its canary's weight: a second call would keep its first request waiting.
     assignment.weight_percent = pool.spec->pool.policy().canary().weight_percent();
   } else {
     // Also one that is woken again after a crash: what it had in flight goes on.
-    assignment.draining = member.task != T::kAdd;
+    assignment.draining = true;
   }
   return assignment;
 }
