@@ -25,9 +25,8 @@ enum class InstanceEvent {
   kVerified,  // What runs is what the DNA says.
   kSuspended,
   kResumed,
-  kWarmedUp,  // The warm-up requests were answered as the DNA asks.
-  kAdded,     // The balancer knows it, at weight 0.
-  kWeightSet,
+  kWarmedUp,   // The warm-up requests were answered as the DNA asks.
+  kWeightSet,  // The balancer sends it that share: of its canary, or all of it.
   kCanaryPassed,
   kDrainBegun,
   kDrained,    // Nothing in flight, or the drain's deadline has passed.
@@ -52,8 +51,7 @@ enum class InstanceTask {
   kSuspend,
   kResume,
   kWarmUp,
-  kAdd,
-  kCanaryWeight,
+  kAdd,    // With its canary's weight.
   kJudge,  // Watch the canary's numbers.
   kFullWeight,
   kDrain,

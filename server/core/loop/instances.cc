@@ -135,7 +135,6 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
     case E::kReady:
     case E::kResumed:
     case E::kWarmedUp:
-    case E::kAdded:
     case E::kCanaryPassed:
     case E::kDrained:
     case E::kDestroyed:

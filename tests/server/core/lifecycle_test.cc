@@ -32,10 +32,10 @@ std::vector<InstanceFacts> AllFacts() {
 // For messages of failed checks, in the order of the enum.
 std::string_view EventName(InstanceEvent event) {
   constexpr std::string_view kNames[] = {
-      "created",        "ready",      "verified",      "suspended",   "resumed", "warmed up",
-      "added",          "weight set", "canary passed", "drain begun", "drained", "removed",
-      "destroyed",      "lost",       "running",       "stopped",     "failed",  "want active",
-      "want suspended", "want gone",  "recovered"};
+      "created",   "ready",       "verified",       "suspended",   "resumed",
+      "warmed up", "weight set",  "canary passed",  "drain begun", "drained",
+      "removed",   "destroyed",   "lost",           "running",     "stopped",
+      "failed",    "want active", "want suspended", "want gone",   "recovered"};
   static_assert(std::size(kNames) == static_cast<size_t>(E::kRecovered) + 1);
   return kNames[static_cast<size_t>(event)];
 }

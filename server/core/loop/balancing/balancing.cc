@@ -20,16 +20,14 @@ using I = v1::Instance;
 using E = InstanceEvent;
 using T = InstanceTask;
 
-// What the balancer is to do with `member` now. Unset: it is not to know it.
+// The balancer's part in `member` now. Unset: it must not know the member.
 std::optional<Assignment> AssignmentOf(const PoolEntry& pool, const Member& member) {
   if (!member.record.balanced() || member.task == T::kRemove) return std::nullopt;
   const I& instance = member.record.instance();
   Assignment assignment{.id = member.id, .address = instance.address()};
   if (instance.state() == I::ACTIVE) {
     assignment.weight_percent = 100;
-  } else if (member.task == T::kAdd || member.task == T::kCanaryWeight ||
-             member.task == T::kJudge) {
-    // At once with its canary's weight: a second call would keep its first request waiting.
+  } else if (member.task == T::kAdd || member.task == T::kJudge) {
     assignment.weight_percent = pool.spec->pool.policy().canary().weight_percent();
   } else {
     // Also one that is woken again after a crash: what it had in flight goes on.
@@ -189,7 +187,7 @@ void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
     return;
   }
   pool.view = result.balancer;
-  if (!pool.assigned) return;  // Who its members are it cannot tell yet.
+  if (!pool.assigned) return;  // It does not know the ids of its members yet.
   std::map<std::string, const BalancerMember*> seen;
   for (const BalancerMember& member : pool.view->members) seen[member.id] = &member;
   const std::vector<double> peers = PeersOf(pool, seen);
