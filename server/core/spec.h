@@ -82,7 +82,7 @@ struct CompiledPool {
 absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna);
 absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool);
 
-// Of a spec that is set.
+// `spec`: validated. If no kind is set: the default, `process`.
 std::shared_ptr<const CompiledProvider> CompileProvider(const v1::Provider& spec);
 // Of pools that name none.
 std::shared_ptr<const CompiledProvider> DefaultProvider();

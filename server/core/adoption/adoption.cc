@@ -285,11 +285,8 @@ Adoption Adopt(const v1::StoreContents& contents, const std::string& provider,
                const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now) {
   std::set<std::string> pools;
   for (const auto& record : contents.pools()) {
-    const v1::Pool& pool = record.pool();
-    const auto of_pool = pool.provider().kind_case() == v1::Provider::KIND_NOT_SET
-                             ? DefaultProvider()
-                             : CompileProvider(pool.provider());
-    if (of_pool->key == provider) pools.insert(pool.name());
+    if (CompileProvider(record.pool().provider())->key != provider) continue;
+    pools.insert(record.pool().name());
   }
   return Adopter(contents, views, now).Take(survivors, pools);
 }

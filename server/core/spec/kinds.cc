@@ -143,20 +143,19 @@ absl::Status CheckNoConflict(const v1::Balancer& mine, const v1::Balancer& other
   return KindOf(mine).conflict(mine, other, other_pool);
 }
 
-std::shared_ptr<const CompiledProvider> DefaultProvider() {
-  v1::Provider spec;
-  spec.mutable_process();
-  return CompileProvider(spec);
-}
-
 std::shared_ptr<const CompiledProvider> CompileProvider(const v1::Provider& spec) {
-  const ProviderKind& kind = KindOf(spec);
-  const std::string place = kind.place(spec);
   auto compiled = std::make_shared<CompiledProvider>();
-  compiled->key = absl::StrCat(std::string(kind.name), place.empty() ? "" : "/", place);
   compiled->spec = spec;
+  if (spec.kind_case() == v1::Provider::KIND_NOT_SET) compiled->spec.mutable_process();
+  const ProviderKind& kind = KindOf(compiled->spec);
+  const std::string place = kind.place(compiled->spec);
+  compiled->key = absl::StrCat(std::string(kind.name), place.empty() ? "" : "/", place);
   compiled->traits = kind.traits;
   return compiled;
+}
+
+std::shared_ptr<const CompiledProvider> DefaultProvider() {
+  return CompileProvider(v1::Provider());
 }
 
 }  // namespace shadow

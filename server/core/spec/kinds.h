@@ -1,5 +1,6 @@
-// The kinds of provider, balancer and usage source that a pool may name: a row each. The rows of
-// server/adapters.cc make what they stand for.
+// The kinds of provider, balancer and usage source that a pool may name, one row each: all that the
+// core knows of a kind. CompilePool reads the rows; MakeAdapters (server/daemon.cc) makes the
+// adapters themselves, which do I/O. Pure, any thread.
 #pragma once
 
 #include <string>
@@ -37,7 +38,7 @@ struct UsageKind {
   void (*compile)(const std::string& field, v1::UsageSource& spec, FieldChecker& check);
 };
 
-// CHECKed: the kind is set.
+// The row of a spec whose kind is set (CHECK).
 const ProviderKind& KindOf(const v1::Provider& spec);
 const BalancerKind& KindOf(const v1::Balancer& spec);
 const UsageKind& KindOf(const v1::UsageSource& spec);

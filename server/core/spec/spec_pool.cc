@@ -39,10 +39,9 @@ void CheckNames(v1::Pool& pool, FieldChecker& check) {
     check.Text("pool.demand_unit", pool.demand_unit(), kUnitMaxBytes);
 }
 
-// No kind at all is the default, `process`.
 void CompileProviderOf(CompiledPool& compiled, FieldChecker& check) {
   v1::Provider& provider = *compiled.pool.mutable_provider();
-  if (provider.kind_case() == v1::Provider::KIND_NOT_SET) provider.mutable_process();
+  if (provider.kind_case() == v1::Provider::KIND_NOT_SET) provider = DefaultProvider()->spec;
   KindOf(provider).compile("pool.provider", provider, check);
   compiled.provider = CompileProvider(provider);
 }
