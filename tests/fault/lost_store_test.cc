@@ -35,6 +35,17 @@ std::string CopyOfState(ShadowWorld& world) {
   return copy;
 }
 
+// Starts on the registry that is there, makes a pool whose base serves, and ends. Returns the base.
+std::vector<pid_t> ServeAndEnd(ShadowWorld& world) {
+  world.daemon().Start();
+  world.CreateDna();
+  world.CreatePool();
+  world.WaitForBase();
+  std::vector<pid_t> pids = Serving(world);
+  REQUIRE(world.daemon().Terminate() == 0);
+  return pids;
+}
+
 bool AllLive(const std::vector<pid_t>& pids) {
   return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return kill(pid, 0) == 0; });
 }
@@ -75,12 +86,7 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string state = world.daemon().state_dir() + "/state.db";
   const std::string copy = CopyOfState(world);
-  world.daemon().Start();
-  world.CreateDna();
-  world.CreatePool();
-  world.WaitForBase();
-  const std::vector<pid_t> pids = Serving(world);
-  REQUIRE(world.daemon().Terminate() == 0);
+  const std::vector<pid_t> pids = ServeAndEnd(world);
   const std::string newer = world.daemon().directory() + "/newer.db";
   std::filesystem::rename(state, newer);
   std::filesystem::rename(copy, state);
@@ -139,12 +145,7 @@ TEST_CASE("what an older copy cannot adopt is named, and ended only if a person 
   ShadowWorld world({.base_instances = 1}, false);
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string copy = CopyOfState(world);
-  world.daemon().Start();
-  world.CreateDna();
-  world.CreatePool();
-  world.WaitForBase();
-  const std::vector<pid_t> pids = Serving(world);
-  REQUIRE(world.daemon().Terminate() == 0);
+  const std::vector<pid_t> pids = ServeAndEnd(world);
   std::filesystem::rename(copy, world.daemon().state_dir() + "/state.db");
   world.daemon().arguments = {"--recover=adopt"};
   CHECK(world.daemon().StartInVain() == kExitConfig);
