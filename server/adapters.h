@@ -1,4 +1,6 @@
-// What the seams are made of here.
+// What the daemon reaches the world through: providers, the prober, and what makes balancers and
+// usage sources. MakeAdapters (server/daemon.cc) fills it once. EffectRunner calls it and owns the
+// adapters of each pool; recovery and the API's check of a DNA call providers too.
 #pragma once
 
 #include <functional>
@@ -16,14 +18,15 @@
 
 namespace shadow {
 
-// Each is made when it is first asked for, and kept. Thread-safe.
+// The daemon's providers, one for each CompiledProvider::key. Each is made when it is first asked
+// for, and kept until this is destroyed. Thread-safe.
 class Providers {
  public:
   using Make = std::function<absl::StatusOr<std::unique_ptr<Provider>>(const v1::Provider&)>;
 
   explicit Providers(Make make) : make_(std::move(make)) {}
 
-  // An error: it cannot be made now; the next call tries again.
+  // Owned by this. An error of `make`: the next call tries again.
   absl::StatusOr<Provider*> Get(const CompiledProvider& provider);
 
  private:
@@ -32,12 +35,13 @@ class Providers {
   std::map<std::string, std::unique_ptr<Provider>> made_;  // By CompiledProvider::key.
 };
 
+// Outlives everything that calls it. Its functions may be called on any thread.
 struct Adapters {
   std::unique_ptr<Providers> providers;
   std::unique_ptr<Prober> prober;
-  // nullptr: pools of this kind have no balancer.
+  // For one pool; the caller owns it. nullptr: pools of this kind have no balancer.
   std::function<std::unique_ptr<Balancer>(const v1::Balancer&)> make_balancer;
-  // nullptr: this kind is not polled.
+  // The same. nullptr: this kind is not polled.
   std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
   // Scores `pool`, which is shown with its leads, and calls `done` with what came of it, on another
   // thread or at once. Returns at once. kFailedPrecondition: too little history. kCancelled: it

@@ -13,7 +13,7 @@
 namespace shadow {
 
 // What an update would store, as far as the snapshot tells; what the control loop refuses is left
-// to it. `current`: nullptr where there is none yet.
+// to it. `current`: nullptr if nothing is stored yet.
 template <typename M>
 M Merged(const M* current, const M& update, const google::protobuf::FieldMask& mask) {
   if (current == nullptr) return update;

@@ -53,7 +53,7 @@ class HaproxyBalancer final : public Balancer {
  private:
   using ByAddress = std::map<std::string, const Assignment*>;
 
-  // Empties the slots that nobody of `wanted` is to keep; true: there were some.
+  // Empties the slots of addresses that are not `wanted`. True: there were some.
   bool Clear(const HaproxySlots::Snapshot& snapshot, const ByAddress& wanted,
              absl::Duration deadline, AssignResult& result);
   absl::Status Change(const HaproxyServer& member, const Assignment& wanted,

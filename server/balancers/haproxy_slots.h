@@ -52,8 +52,8 @@ class HaproxySlots {
 
   bool UsedSince(const Snapshot& snapshot, const std::string& slot);
 
-  // A free slot of `snapshot`, the one whose last use is longest ago, which counts as one. Unset if
-  // there is none that was not used since.
+  // The free slot of `snapshot` that has been out of use longest; this counts as a use. Unset: no
+  // slot was free then, or each of them has been used since.
   std::optional<std::string> TakeFree(const Snapshot& snapshot);
 
   // Gives a free slot its address, at weight 0 and still in maintenance, and waits until no

@@ -49,7 +49,7 @@ inline bool IsDead(const Observation& seen) {
   return seen.life == Life::kExited || seen.life == Life::kAbsent;
 }
 
-// What is to be done with one instance.
+// One operation on one instance.
 struct InstanceOp {
   enum class Kind {
     // Begins to start it; get-or-create by id. kFailedPrecondition: as Provider::Supports.
@@ -105,7 +105,7 @@ class Provider {
   absl::Status ApplyOne(InstanceOp::Kind kind, const InstanceSpec& instance);
 };
 
-// What a balancer is to do with one instance.
+// The share of traffic of one instance at a balancer.
 struct Assignment {
   std::string id;  // Of the instance.
   std::string address;
@@ -117,7 +117,7 @@ struct Assignment {
 };
 
 struct BalancerMember {
-  std::string id;  // By the last Assign; empty: nobody that it named.
+  std::string id;  // As the last Assign named it; empty: it named no such address.
   std::string address;
   int weight_percent = 0;  // Of a full weight; 0 while draining or not yet serving.
   bool healthy = false;    // By the balancer's own checks.
@@ -142,7 +142,7 @@ struct AssignResult {
   // Of each assignment, in their order. kResourceExhausted: no free slot. kUnavailable: it is not
   // healthy by the balancer's checks, so it has no weight yet; try again.
   std::vector<absl::Status> assigned;
-  // Who was not named and is a member still, by address, and why: try again.
+  // Members that are still there although no assignment names them, by address, and why: try again.
   std::map<std::string, absl::Status> left;
 };
 
@@ -156,10 +156,10 @@ class Balancer {
   // lane: if it hangs, that holds up its pools alone.
   virtual std::string peer() const = 0;
 
-  // The whole truth of a pool: brings in who is missing, gives each its weight or drains it, and
-  // removes every member that is not named; nothing reaches those afterwards, idle kept-alive
-  // connections are closed too. Idempotent; what is so already is left alone. An error: nothing is
-  // known of any.
+  // The whole truth of a pool. Adds missing members, sets each weight or drains, and removes every
+  // member that is not named: no request reaches it afterwards, and its idle kept-alive connections
+  // are closed. Idempotent; members that are right already are left alone. An error: the state of
+  // all members is unknown.
   virtual absl::StatusOr<AssignResult> Assign(std::span<const Assignment> assignments) = 0;
 
   virtual absl::StatusOr<BalancerView> View() = 0;

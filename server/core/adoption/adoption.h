@@ -1,5 +1,5 @@
 // Instances that a newer store than this one made, because it was lost or an older copy was put
-// back: which of them this store can take over, and what it has to note for that. Pure: no I/O, no
+// back: which of them this store can take over, and which changes that takes. Pure: no I/O, no
 // clock.
 #pragma once
 
@@ -39,7 +39,7 @@ struct Adoption {
   // and the rest is empty too.
   int ahead = 0;
   std::vector<Refusal> refused;
-  // What is to be stored for the others. Its events begin beyond the highest number of an instance,
+  // The changes to store for the others. Its events begin beyond the highest number of an instance,
   // so no id is given out a second time.
   v1::WriteBatch batch;
 };

@@ -145,7 +145,7 @@ struct PoolEntry {
   std::optional<uint64_t> assign_effect;  // The balancer is being told of all members.
   std::vector<std::string> assigning;     // Of those, in order, the ones that it names.
   bool assigned = false;       // It was told by this daemon, and so can tell who its members are.
-  bool assign_due = false;     // It is to be told although no member waits for that.
+  bool assign_due = false;     // Tell it even if no member waits.
   absl::Duration next_assign;  // For that, not before.
   std::optional<uint64_t> usage_effect;
 };
