@@ -16,6 +16,7 @@ constexpr size_t kForeignNameMaxBytes = 127;
 constexpr std::string_view kDnaPrefix = "dnas/";
 constexpr std::string_view kPoolPrefix = "pools/";
 constexpr std::string_view kShadowPart = "/shadowPools/";
+constexpr std::string_view kInstancePart = "/instances/";
 constexpr char kIdHint[] = " (ids match [a-z]([-a-z0-9]{0,61}[a-z0-9])?)";
 
 bool IsRevision(std::string_view text) {
@@ -88,6 +89,23 @@ absl::StatusOr<ShadowName> ParseShadowName(std::string_view name, std::string_vi
     }
   }
   return WrongName(field, name, "pools/{pool}/shadowPools/{shadow}");
+}
+
+absl::StatusOr<InstanceName> ParseInstanceName(std::string_view name, std::string_view field) {
+  const size_t at = name.rfind(kInstancePart);
+  if (at != std::string_view::npos) {
+    const std::string_view parent = name.substr(0, at);
+    InstanceName instance;
+    instance.id = name.substr(at + kInstancePart.size());
+    if (const auto shadow = ParseShadowName(parent, field); shadow.ok()) {
+      instance.pool = shadow->pool;
+      instance.shadow = shadow->shadow;
+    } else if (const auto pool = ParsePoolName(parent, field); pool.ok()) {
+      instance.pool = *pool;
+    }
+    if (!instance.pool.empty() && InstanceNumber(instance.id) > 0) return instance;
+  }
+  return WrongName(field, name, "pools/{pool}[/shadowPools/{shadow}]/instances/i{number}");
 }
 
 std::string PoolName(std::string_view pool) { return std::string(kPoolPrefix).append(pool); }

@@ -32,10 +32,19 @@ struct ShadowName {
   std::string shadow;  // "r0123456789ab"
 };
 
+// All short names.
+struct InstanceName {
+  std::string pool;    // "web"
+  std::string shadow;  // "r0123456789ab"; empty: one of the base.
+  std::string id;      // "i12"
+};
+
 // kInvalidArgument: a FieldError for `field` that says what was wanted.
 absl::StatusOr<DnaName> ParseDnaName(std::string_view name, std::string_view field);
 absl::StatusOr<std::string> ParsePoolName(std::string_view name, std::string_view field);
 absl::StatusOr<ShadowName> ParseShadowName(std::string_view name, std::string_view field);
+// pools/{pool}/instances/{id} or pools/{pool}/shadowPools/{shadow}/instances/{id}
+absl::StatusOr<InstanceName> ParseInstanceName(std::string_view name, std::string_view field);
 
 std::string PoolName(std::string_view pool);  // pools/web
 std::string ShadowPoolName(std::string_view pool,

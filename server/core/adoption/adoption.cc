@@ -17,8 +17,6 @@ namespace {
 using I = v1::Instance;
 using R = v1::InstanceRecord;
 
-constexpr std::string_view kInstancesPart = "/instances/";
-
 // Where an instance belongs, by its name. Empty: the name is not one of an instance.
 struct Place {
   std::string pool;    // pools/{pool}
@@ -26,16 +24,16 @@ struct Place {
 };
 
 Place PlaceOf(const std::string& name) {
-  const size_t at = name.rfind(kInstancesPart);
-  if (at == std::string::npos) return {};
-  const std::string parent = name.substr(0, at);
-  if (const auto shadow = ParseShadowName(parent, "name"); shadow.ok()) {
-    return {.pool = PoolName(shadow->pool), .shadow = parent};
-  }
-  return ParsePoolName(parent, "name").ok() ? Place{.pool = parent, .shadow = ""} : Place{};
+  const auto parsed = ParseInstanceName(name, "name");
+  if (!parsed.ok()) return {};
+  return {.pool = PoolName(parsed->pool),
+          .shadow = parsed->shadow.empty() ? "" : ShadowPoolName(parsed->pool, parsed->shadow)};
 }
 
-std::string IdOf(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string IdOf(const std::string& name) {
+  const auto parsed = ParseInstanceName(name, "name");
+  return parsed.ok() ? parsed->id : "";
+}
 
 // What the balancer does with an instance.
 struct Traffic {
@@ -115,7 +113,7 @@ class Adopter {
       if (const auto known = known_.find(one.seen.id); known != known_.end()) {
         Update(known->second, one);
       } else if (InstanceNumber(one.seen.id) > last_revision) {
-        const std::string why = WhyNot(one.note);
+        const std::string why = WhyNot(one);
         if (why.empty()) {
           Add(one);
         } else {
@@ -134,9 +132,10 @@ class Adopter {
 
  private:
   // Empty: it can be adopted.
-  std::string WhyNot(const CreationNote& note) const {
+  std::string WhyNot(const Survivor& one) const {
+    const CreationNote& note = one.note;
     const Place place = PlaceOf(note.name);
-    if (place.pool.empty()) return "its record does not say its name";
+    if (IdOf(note.name) != one.seen.id) return "its record does not name it";
     if (!pools_.contains(place.pool)) {
       return absl::StrCat("its pool, ", place.pool, ", is not in the store");
     }

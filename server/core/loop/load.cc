@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/control_loop.h"
@@ -77,26 +76,15 @@ absl::Status LoadShadow(World& world, const v1::ShadowRecord& record) {
   return absl::OkStatus();
 }
 
-// pools/{pool}/instances/{id} or pools/{pool}/shadowPools/{shadow}/instances/{id}
 absl::Status LoadInstance(World& world, const v1::InstanceRecord& record) {
   const std::string& name = record.instance().name();
-  constexpr std::string_view kInstances = "/instances/";
-  const size_t at = name.rfind(kInstances);
-  int64_t order = 0;
-  if (at == std::string::npos ||
-      !absl::SimpleAtoi(name.substr(std::min(name.size(), at + kInstances.size() + 1)), &order)) {
-    return Damaged(name, "not the name of an instance");
-  }
+  const auto parsed = ParseInstanceName(name, "name");
+  if (!parsed.ok()) return Damaged(name, parsed.status().ToString());
   Member member;
-  member.id = name.substr(at + kInstances.size());
+  member.id = parsed->id;
+  member.shadow = parsed->shadow;
   member.record = record;
-  const std::string parent = name.substr(0, at);
-  std::string pool_name = parent;
-  if (const auto shadow = ParseShadowName(parent, "name"); shadow.ok()) {
-    member.shadow = shadow->shadow;
-    pool_name = PoolName(shadow->pool);
-  }
-  const auto pool = world.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  const auto pool = world.pools.find(parsed->pool);
   if (pool == world.pools.end() ||
       (!member.shadow.empty() && !pool->second.shadows.contains(member.shadow))) {
     return Damaged(name, "its pool or shadow pool is not there");

@@ -87,6 +87,26 @@ TEST_CASE("malformed pool and shadow names are refused with their field") {
   }
 }
 
+TEST_CASE("the name of an instance tells its pool, its shadow pool and its id") {
+  const auto base = ParseInstanceName("pools/web/instances/i12", "name");
+  REQUIRE(base.ok());
+  CHECK(base->pool == "web");
+  CHECK(base->shadow.empty());
+  CHECK(base->id == "i12");
+  const auto shadow = ParseInstanceName("pools/web/shadowPools/r1/instances/i7", "name");
+  REQUIRE(shadow.ok());
+  CHECK(shadow->pool == "web");
+  CHECK(shadow->shadow == "r1");
+  CHECK(shadow->id == "i7");
+  for (const char* wrong :
+       {"", "pools/web", "pools/web/instances/", "pools/web/instances/i", "pools/web/instances/x7",
+        "pools/web/instances/i0", "pools/Web/instances/i7", "pools//instances/i7", "/instances/i7",
+        "pools/web/shadowPools//instances/i7", "pools/web/instances/i7/instances/i8"}) {
+    INFO(wrong);
+    CHECK(ErrorField(ParseInstanceName(wrong, "name").status()) == "name");
+  }
+}
+
 TEST_CASE("a long wrong name is cut in the error") {
   const auto parsed = ParsePoolName(std::string(100'000, 'x'), "name");
   CHECK(parsed.status().message().size() < 300);

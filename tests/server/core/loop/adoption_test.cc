@@ -177,9 +177,10 @@ TEST_CASE("an instance is adopted only where the store knows its pool and its DN
     std::string why;
   };
   const std::vector<Row> rows = {
-      {{"", dna, {}}, "its record does not say its name"},
-      {{"pools/web", dna, {}}, "its record does not say its name"},
-      {{"pools/../instances/i900", dna, {}}, "its record does not say its name"},
+      {{"", dna, {}}, "its record does not name it"},
+      {{"pools/web", dna, {}}, "its record does not name it"},
+      {{"pools/../instances/i900", dna, {}}, "its record does not name it"},
+      {{"pools/web/instances/i899", dna, {}}, "its record does not name it"},
       {{"pools/other/instances/i900", dna, {}}, "its pool, pools/other, is not in the store"},
       {{"pools/web/instances/i900", "", {}},
        "its record does not say its DNA: an older shadowd has started it"},
