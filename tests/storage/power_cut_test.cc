@@ -1,5 +1,6 @@
 // The power is cut at a random instant: what was acknowledged is there when the machine starts
 // again.
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <mutex>
@@ -63,10 +64,12 @@ class PowerCuts {
 
   // False: the store is refused from now on.
   bool Round() {
+    broken_ = false;
     if (Draw(4) == 0) {  // While it is closed and opened.
       disk_.CutPowerAfter(1 + Draw(60));
       store_.reset();
       auto opened = Store::Open(directory_->path(), Impatient());
+      broken_ = !opened.ok();
       if (opened.ok()) store_ = *std::move(opened);
     } else {
       disk_.CutPowerAfter(static_cast<int64_t>(
@@ -74,8 +77,13 @@ class PowerCuts {
     }
     if (store_ != nullptr) WriteUntilCut();
     store_.reset();
-    REQUIRE(disk_.power_is_cut());
+    const bool power_was_cut = disk_.power_is_cut();
     disk_.RestorePower(random_);
+    if (!power_was_cut) {
+      REQUIRE(broken_);
+      ++refused_;
+      return false;
+    }
     auto opened = Store::Open(directory_->path(), Impatient());
     if (!opened.ok()) {
       INFO(opened.status());
@@ -94,8 +102,10 @@ class PowerCuts {
     return true;
   }
 
+  // Also ends when the store finds itself damaged: it then refuses every batch without calling the
+  // disk, so the power would never be cut.
   void WriteUntilCut() {
-    while (!disk_.power_is_cut()) {
+    while (!disk_.power_is_cut() && !broken_) {
       const int64_t number = ++last_;
       v1::WriteBatch batch = NumberedBatch(number);
       if (Draw(8) == 0) {
@@ -103,6 +113,8 @@ class PowerCuts {
       }
       const auto done = [this, number](const absl::Status& status) {
         const std::lock_guard lock(mutex_);
+        // A full queue alone says nothing about the store.
+        if (!status.ok() && !absl::IsResourceExhausted(status)) broken_ = true;
         if (!status.ok()) return;
         acknowledged_.insert(number);
         ++acknowledged_in_all_;
@@ -136,6 +148,7 @@ class PowerCuts {
   std::unique_ptr<Store> store_;
   bool lies_ = false;
   int64_t last_ = 0;
+  std::atomic<bool> broken_ = false;
   std::mutex mutex_;  // Guards acknowledged_ while the store writes.
   std::set<int64_t> acknowledged_;
   int64_t acknowledged_in_all_ = 0;
