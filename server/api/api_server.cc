@@ -40,8 +40,9 @@ class ApiServerImpl final : public ApiServer {
     // Others are started when they first call.
     if (const auto own = ServerOf(geteuid()); !own.ok()) return own.status();
     SetAdmins(options.admin_uids);
-    auto listener =
-        Listener::Open(options.socket_path, [this](int fd, uid_t uid) { Adopt(fd, uid); });
+    auto listener = Listener::Open(
+        options.socket_path, [this](uid_t uid) { return RoleNow(uid) == Role::kAdmin; },
+        [this](int fd, uid_t uid) { Adopt(fd, uid); });
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
     return absl::OkStatus();

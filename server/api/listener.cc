@@ -1,5 +1,6 @@
 #include "server/api/listener.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,7 +18,7 @@ namespace shadow {
 namespace {
 
 constexpr int kBacklog = 128;
-constexpr int kBackOffMillis = 50;  // After accept failed, e.g. for want of file descriptors.
+constexpr int kBackOffMillis = 50;  // Where something is wanting, e.g. memory or a descriptor.
 constexpr mode_t kSocketMode = 0660;
 
 absl::Status Failed(const char* what, const std::string& path) {
@@ -55,7 +56,7 @@ absl::Status ClearPath(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& path,
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& path, IsAdmin is_admin,
                                                          OnConnection on_connection) {
   if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
     return absl::InvalidArgumentError(absl::StrCat("listen: wanted a path of 1 to ",
@@ -74,46 +75,75 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& path
     return status;
   }
   const int stop_fd = eventfd(0, EFD_CLOEXEC);
-  return std::make_unique<Listener>(fd, stop_fd, path, std::move(on_connection));
+  return std::make_unique<Listener>(fd, stop_fd, path, std::move(is_admin),
+                                    std::move(on_connection));
 }
 
-Listener::Listener(int socket_fd, int stop_fd, std::string path, OnConnection on_connection)
+Listener::Listener(int socket_fd, int stop_fd, std::string path, IsAdmin is_admin,
+                   OnConnection on_connection)
     : socket_fd_(socket_fd),
       stop_fd_(stop_fd),
       path_(std::move(path)),
-      on_connection_(std::move(on_connection)),
-      thread_([this] { Accept(); }) {}
+      is_admin_(std::move(is_admin)),
+      on_connection_(std::move(on_connection)) {
+  RefillSpares();
+  thread_ = std::thread([this] { Run(); });
+}
 
 Listener::~Listener() {
   eventfd_write(stop_fd_, 1);
   thread_.join();
+  while (SpendSpare()) {
+  }
   unlink(path_.c_str());
   close(socket_fd_);
   close(stop_fd_);
 }
 
-void Listener::Accept() {
+void Listener::Run() {
   pollfd waits[] = {{.fd = socket_fd_, .events = POLLIN, .revents = 0},
                     {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
   while (true) {
-    if (poll(waits, 2, -1) < 0 && errno != EINTR) return;
+    const int timeout_millis = RefillSpares() ? -1 : kBackOffMillis;
+    if (poll(waits, 2, timeout_millis) < 0 && errno != EINTR) return;
     if (waits[1].revents != 0) return;
-    if (waits[0].revents == 0) continue;
-    const int fd = accept4(socket_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-        poll(&waits[1], 1, kBackOffMillis);
-      }
-      continue;
-    }
-    ucred peer{};
-    socklen_t length = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-      close(fd);
-      continue;
-    }
-    on_connection_(fd, peer.uid);
+    if (waits[0].revents != 0 && !Accept()) poll(&waits[1], 1, kBackOffMillis);
   }
+}
+
+bool Listener::Accept() {
+  const auto accept = [this] {
+    return accept4(socket_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  };
+  int fd = accept();
+  const bool none_free = fd < 0 && (errno == EMFILE || errno == ENFILE);
+  if (none_free && SpendSpare()) fd = accept();
+  if (fd < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+      (none_free && !is_admin_(peer.uid))) {
+    close(fd);
+    return true;
+  }
+  on_connection_(fd, peer.uid);
+  return true;
+}
+
+bool Listener::RefillSpares() {
+  while (spares_.size() < kSpares) {
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    spares_.push_back(fd);
+  }
+  return true;
+}
+
+bool Listener::SpendSpare() {
+  if (spares_.empty()) return false;
+  close(spares_.back());
+  spares_.pop_back();
+  return true;
 }
 
 }  // namespace shadow
