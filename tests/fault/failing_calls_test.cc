@@ -1,5 +1,6 @@
 // System calls of the process provider fail: each look is complete or an error, so no instance is
-// ended or doubled because of it, and all goes on afterwards.
+// ended or doubled because of it, and all goes on afterwards. Or they never return, and the daemon
+// ends without them.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -89,6 +90,33 @@ const std::vector<Row>& Rows() {
   return kRows;
 }
 
+void SetInstances(ShadowWorld& world, int instances) {
+  v1::UpdateShadowPoolRequest request;
+  request.mutable_shadow_pool()->set_name(world.Shadow().name());
+  request.mutable_shadow_pool()->set_target_instances(instances);
+  ShadowWorld::Must(DaemonProcess::Call(world.daemon().shadows(),
+                                        &v1::ShadowPoolService::Stub::UpdateShadowPool, request));
+}
+
+bool HasSuspended(ShadowWorld& world, int instances) {
+  const auto shadow = world.FindShadow();
+  return shadow && shadow->suspended_instances() == instances &&
+         world.Instances(v1::Instance::SHADOW, v1::Instance::DELETING).empty();
+}
+
+using Processes = std::map<std::string, std::set<pid_t>>;
+
+// Those of `before` live, each as the same process.
+void ExpectThemAll(const DaemonProcess& daemon, const Processes& before) {
+  const Processes now = daemon.TaggedProcesses();
+  for (const auto& [id, pids] : before) {
+    INFO(id);
+    const auto found = now.find(id);
+    REQUIRE(found != now.end());
+    CHECK(found->second == pids);
+  }
+}
+
 class Failing {
  public:
   Failing() : world_({.haproxy = false, .bin_dir = calls_.bin_dir()}) {
@@ -141,38 +169,71 @@ class Failing {
 
   void Resize(const Row& row, int instances) {
     calls_.Begin(row.calls, row.error, row.every);
-    v1::UpdateShadowPoolRequest request;
-    request.mutable_shadow_pool()->set_name(world_.Shadow().name());
-    request.mutable_shadow_pool()->set_target_instances(instances);
-    ShadowWorld::Must(DaemonProcess::Call(world_.daemon().shadows(),
-                                          &v1::ShadowPoolService::Stub::UpdateShadowPool, request));
-    Meanwhile(row, [&] {
-      const auto shadow = world_.FindShadow();
-      return shadow && shadow->suspended_instances() == instances &&
-             world_.Instances(v1::Instance::SHADOW, v1::Instance::DELETING).empty();
-    });
+    SetInstances(world_, instances);
+    Meanwhile(row, [&] { return HasSuspended(world_, instances); });
   }
 
-  // Those that were there at the beginning live, each as the same process.
-  void ExpectThemAll() {
-    const auto now = world_.daemon().TaggedProcesses();
-    for (const auto& [id, pids] : living_) {
-      INFO(id);
-      const auto found = now.find(id);
-      REQUIRE(found != now.end());
-      CHECK(found->second == pids);
-    }
-  }
+  // Those that were there at the beginning.
+  void ExpectThemAll() { shadow::ExpectThemAll(world_.daemon(), living_); }
 
   FailingCalls calls_;  // First: the world's daemon is there.
   ShadowWorld world_;
-  std::map<std::string, std::set<pid_t>> living_;
+  Processes living_;
 };
 
 TEST_CASE("where system calls of the provider fail, no instance is ended or doubled by it") {
   Failing failing;
   for (const Row& row : Rows()) failing.Live(row);
   failing.Finish();
+}
+
+// A pool without instances.
+absl::Status CreateOtherPool(ShadowWorld& world, const std::string& name) {
+  v1::CreatePoolRequest request;
+  *request.mutable_pool() = world.PoolSpec();
+  request.mutable_pool()->set_name(name);
+  request.mutable_pool()->set_external_capacity(10);
+  return DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::CreatePool, request)
+      .status();
+}
+
+bool HasPool(ShadowWorld& world, const std::string& name) {
+  v1::GetPoolRequest request;
+  request.set_name(name);
+  return DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::GetPool, request).ok();
+}
+
+TEST_CASE("a call that never returns keeps no daemon from ending, and nothing is lost by it") {
+  FailingCalls calls;
+  ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
+  DaemonProcess& daemon = world.daemon();
+  int instances = 2;
+  world.CreateShadow(instances);
+  world.WaitForShadow(S::SUSPENDED, 0);
+  const Processes living = daemon.TaggedProcesses();
+  REQUIRE(living.size() == 3);
+  // All looks, and one creation whose process is there and may not run yet.
+  for (const uint32_t call : {Faults::kOpen, Faults::kSync}) {
+    INFO("call " << call);
+    const int64_t before = calls.refused();
+    const size_t logged = daemon.Log().size();
+    calls.Begin(call, Faults::kNeverReturns, 1);
+    SetInstances(world, ++instances);
+    const std::string other = "pools/other" + std::to_string(instances);
+    REQUIRE(CreateOtherPool(world, other).ok());
+    world.WaitFor("a call hangs", [&] { return calls.refused() > before; });
+    CHECK(daemon.Terminate() == 0);  // Within kStopTimeout.
+    CHECK(daemon.Log().find("has not returned within 10s", logged) != std::string::npos);
+    ExpectThemAll(daemon, living);
+
+    calls.End();
+    daemon.Start();
+    CHECK(HasPool(world, other));
+    world.WaitFor("what was asked for", [&] { return HasSuspended(world, instances); });
+    world.ExpectNothingLeakedOrDoubled();
+    ExpectThemAll(daemon, living);
+  }
+  world.Finish();
 }
 
 }  // namespace

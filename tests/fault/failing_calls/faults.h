@@ -12,6 +12,7 @@ inline constexpr char kFaultsVariable[] = "SHADOW_TEST_FAULTS";  // The path of 
 // files below /proc and below a directory `instances`.
 struct Faults {
   enum Call : uint32_t { kOpen = 1, kRead = 2, kWrite = 4, kRename = 8, kSync = 16, kFork = 32 };
+  static constexpr int32_t kNeverReturns = -1;  // As `error`: also when `calls` has changed.
 
   std::atomic<uint32_t> calls;   // A set of Call.
   std::atomic<int32_t> error;    // What they fail with: EMFILE and the like.

@@ -43,14 +43,16 @@ Faults* MapFaults() {
   return memory == MAP_FAILED ? nullptr : static_cast<Faults*>(memory);
 }
 
-// Whether this one is to fail; errno is set then.
+// Whether this one is to fail; errno is set then. Does not return where it never is to.
 bool Fails(Faults::Call call) {
   static const Kept<Faults*> kMapped{MapFaults()};
   Faults* const faults = kMapped.what;
   if (faults == nullptr || (faults->calls.load() & call) == 0) return false;
   if ((faults->seen.fetch_add(1) + 1) % faults->every.load() != 0) return false;
+  const int error = faults->error.load();
   faults->refused.fetch_add(1);
-  errno = faults->error.load();
+  while (error == Faults::kNeverReturns) pause();
+  errno = error;
   return true;
 }
 
