@@ -242,7 +242,7 @@ void EndServing(House& house) {
 // Until the control thread has saved what it has to. Where a call into the world does not return
 // then, its thread cannot be ended, and all that it uses has to stay: the process ends as it is,
 // which a start recovers from.
-void EndControl(ControlThread& control) {
+void EndControl(ControlThread& control, const Ending& ending) {
   control.Close();
   const ControlThread::End end = control.AwaitEnd(kEndPatience);
   const ControlThread::Unsaved unsaved = control.unsaved();
@@ -253,15 +253,13 @@ void EndControl(ControlThread& control) {
         unsaved.changes, unsaved.samples, unsaved.forecasts);
   }
   if (end == ControlThread::End::kDone) return;
-  const bool saved = end == ControlThread::End::kCalling;
+  const bool calling = end == ControlThread::End::kCalling;
   spdlog::warn("{} within {}; shadowd ends without it",
-               saved
-                   ? "all is saved, but a call to a provider, balancer, usage source or probe has "
-                     "not returned"
-                   : "the store has not written everything",
+               calling ? "a call to a provider, balancer, usage source or probe has not returned"
+                       : "the store has not written everything",
                absl::FormatDuration(kEndPatience));
   spdlog::default_logger()->flush();
-  std::_Exit(saved ? 0 : 1);
+  std::_Exit(calling && !ending.failed ? 0 : 1);  // As RunDaemon would end.
 }
 
 }  // namespace
@@ -321,7 +319,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   }
   EndServing(house);
   simulations.Shutdown();  // What it scores is posted to `control`.
-  EndControl(control);
+  EndControl(control, ending);
   control_thread.join();
   return ending.failed ? absl::UnavailableError("the store failed") : absl::OkStatus();
 }

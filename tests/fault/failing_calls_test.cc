@@ -236,5 +236,26 @@ TEST_CASE("a call that never returns keeps no daemon from ending, and nothing is
   world.Finish();
 }
 
+TEST_CASE("a daemon whose store fails does not end as if all were well where a call hangs") {
+  FailingCalls calls;
+  ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
+  DaemonProcess& daemon = world.daemon();
+  const Processes living = daemon.TaggedProcesses();
+  calls.Begin(Faults::kOpen, Faults::kNeverReturns, 1);
+  world.WaitFor("a call hangs", [&] { return calls.refused() > 0; });
+  calls.Begin(Faults::kStoreSync, EIO, 1);
+  CHECK_FALSE(CreateOtherPool(world, "pools/other").ok());
+  world.WaitFor("it gives up", [&] {
+    return daemon.Log().find("the store failed, shadowd ends") != std::string::npos;
+  });
+  CHECK(daemon.Terminate() == 1);  // systemd starts it again.
+
+  calls.End();
+  daemon.Start();
+  world.WaitForBase();
+  ExpectThemAll(daemon, living);
+  world.Finish();
+}
+
 }  // namespace
 }  // namespace shadow

@@ -9,9 +9,17 @@ namespace shadow {
 inline constexpr char kFaultsVariable[] = "SHADOW_TEST_FAULTS";  // The path of the file.
 
 // The file, all zero: none fails. Only what looks at processes and records of instances counts:
-// files below /proc and below a directory `instances`.
+// files below /proc and below a directory `instances`. And fdatasync, which only the store calls.
 struct Faults {
-  enum Call : uint32_t { kOpen = 1, kRead = 2, kWrite = 4, kRename = 8, kSync = 16, kFork = 32 };
+  enum Call : uint32_t {
+    kOpen = 1,
+    kRead = 2,
+    kWrite = 4,
+    kRename = 8,
+    kSync = 16,
+    kFork = 32,
+    kStoreSync = 64,
+  };
   static constexpr int32_t kNeverReturns = -1;  // As `error`: also when `calls` has changed.
 
   std::atomic<uint32_t> calls;   // A set of Call.

@@ -99,6 +99,7 @@ ssize_t ReadOrFail(int fd, void* buffer, size_t bytes) __asm__("read");
 ssize_t WriteOrFail(int fd, const void* buffer, size_t bytes) __asm__("write");
 int RenameOrFail(const char* from, const char* to) __asm__("rename");
 int SyncOrFail(int fd) __asm__("fsync");
+int SyncDataOrFail(int fd) __asm__("fdatasync");
 pid_t ForkOrFail() __asm__("fork");
 
 int OpenOrFail(const char* path, int flags, ...) {
@@ -147,6 +148,11 @@ int RenameOrFail(const char* from, const char* to) {
 int SyncOrFail(int fd) {
   if (shadow::IsCounted(fd) && shadow::Fails(shadow::Faults::kSync)) return -1;
   return static_cast<int>(syscall(SYS_fsync, fd));
+}
+
+int SyncDataOrFail(int fd) {
+  if (shadow::Fails(shadow::Faults::kStoreSync)) return -1;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
 }
 
 pid_t ForkOrFail() {
