@@ -67,6 +67,11 @@ class Simulation {
     Revive();
     Apply(loop_->OnRoom(room, now()));
   }
+  // As if the provider had said that this instance may have changed.
+  void Hint(const std::string& id) {
+    Revive();
+    Apply(loop_->OnHint(id, now()));
+  }
   void SetInstancesMax(int instances_max) {
     Revive();
     Apply(loop_->OnInstancesMax(instances_max, now()));

@@ -87,6 +87,7 @@ void ControlLoop::ListProviders(Changes& changes) {
     effect.kind = Effect::Kind::kListInstances;
     effect.provider = provider.provider;
     provider.effect = changes.Run(std::move(effect));
+    provider.next_list = absl::InfiniteDuration();
   }
 }
 
@@ -200,7 +201,9 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   } else if (asked.kind == Effect::Kind::kListInstances) {
     ProviderEntry& provider = world_.providers.at(asked.provider);
     provider.effect.reset();
-    provider.next_list = now.mono + provider.provider->traits.list_interval;
+    // A hint that came meanwhile may have set an earlier one.
+    provider.next_list =
+        std::min(provider.next_list, now.mono + provider.provider->traits.list_interval);
     OnInstanceList(changes, asked.provider, asked.asked, result);
     SettleTouched(changes);
   } else if (pool != world_.pools.end()) {
@@ -209,6 +212,20 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
     world_.providers.at(asked.provider).ending.erase(asked.member);
   }
   return Finish(changes);
+}
+
+Ready ControlLoop::OnHint(const std::string& id, Instant now) {
+  for (auto& [name, pool] : world_.pools) {
+    const auto member = pool.members.find(id);
+    if (member == pool.members.end()) continue;
+    Changes changes(world_, now);
+    FollowClock(changes);
+    HurryLook(changes, pool, member->second);
+    ListProviders(changes);
+    Settle(changes, pool);  // Which may erase it.
+    return Finish(changes);
+  }
+  return {};
 }
 
 std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {

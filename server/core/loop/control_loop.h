@@ -76,6 +76,10 @@ class ControlLoop {
 
   Ready OnResult(const EffectResult& result, Instant now);
 
+  // The instance with this id may have changed, says its provider. Nothing is believed of it: the
+  // next look at the instance is due now, if one is to come at all. Unknown: nothing.
+  Ready OnHint(const std::string& id, Instant now);
+
   // What the disk of the store has room for now. Before the first call: for all.
   Ready OnRoom(const DiskRoom& room, Instant now);
 

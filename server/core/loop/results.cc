@@ -1,5 +1,6 @@
 #include "server/core/loop/results.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -140,6 +141,20 @@ bool Settled(const Member& member, absl::Duration asked) {
   if (member.task == T::kWarmUp) return true;
   return !member.effect.has_value() &&
          (member.task == T::kNone || member.task == T::kJudge || member.task == T::kAwaitDrained);
+}
+
+void HurryLook(Changes& changes, const PoolEntry& pool, Member& member) {
+  const absl::Duration now = changes.now().mono;
+  if (member.task == T::kAwaitReady || member.task == T::kVerify || member.task == T::kDestroy) {
+    member.not_before = std::min(member.not_before, now);
+    return;
+  }
+  if (!Settled(member, now)) return;
+  ProviderEntry& entry = changes.world().providers.at(pool.spec->provider->key);
+  const absl::Duration soonest = std::max(now, entry.hints_from);
+  if (soonest >= entry.next_list) return;
+  entry.next_list = soonest;
+  entry.hints_from = soonest + kHintedListInterval;
 }
 
 void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,

@@ -20,6 +20,13 @@ void OnTaskResult(Changes& changes, PoolEntry& pool, Member& member, const absl:
 // now.
 bool Settled(const Member& member, absl::Duration asked);
 
+// Makes the next look at `member` due now: its own where its task is to look, otherwise the list of
+// its provider, if that can be held against it. Hints bring forward one list of a provider in
+// kHintedListInterval.
+void HurryLook(Changes& changes, const PoolEntry& pool, Member& member);
+
+inline constexpr absl::Duration kHintedListInterval = absl::Seconds(1);
+
 // What nobody knows is removed after it was seen in this many looks in a row.
 inline constexpr int kStrangerViews = 3;
 

@@ -163,7 +163,8 @@ struct RememberedRequest {
 
 struct ProviderEntry {
   std::shared_ptr<const CompiledProvider> provider;
-  absl::Duration next_list;
+  absl::Duration next_list;                               // While one is under way: infinite.
+  absl::Duration hints_from = -absl::InfiniteDuration();  // Hints bring no list before it.
   std::optional<uint64_t> effect;
   std::optional<absl::Status> listed;  // What the last list came to; unset: none came yet.
   v1::Condition condition;             // ProviderReachable.
