@@ -9,12 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -78,6 +80,13 @@ class Provider {
   using Differences = std::vector<std::string>;
 
   virtual ~Provider() = default;
+
+  // Called at most once, by whoever made it, before all other calls. From then on, until it is
+  // destroyed, the provider may call `on_change` on any thread, at any time, to say that the
+  // instance `id` may have changed. That is a hint to look again, of which nothing is believed: one
+  // may be missing, come too often, or name nobody. A provider that never gives one does all that
+  // is asked of it.
+  virtual void Listen(std::function<void(std::string_view id)> /*on_change*/) {}
 
   // OK if every field of the DNA can be enforced here. kFailedPrecondition: a FieldError that names
   // the first one that cannot, e.g. "dna.resources.cpu_millis: the process provider cannot limit

@@ -19,7 +19,7 @@ inline constexpr int kHolderExitFd = 5;    // A file of blanks, for how CHILD en
 inline constexpr char kHoldsVariable[] = "SHADOWD_HOLDS";
 
 // "exited 3" or "killed 9", then blanks and a newline; all blank: not yet. It is overwritten in
-// place, so that a full disk loses no exit status.
+// place, so that a full disk loses no exit status. Holders of newer daemons close it then.
 inline constexpr size_t kExitFileBytes = 32;
 
 }  // namespace shadow

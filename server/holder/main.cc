@@ -130,6 +130,7 @@ void Holder::OnFirstEnded(int status) {
   text.back() = '\n';
   while (pwrite(kHolderExitFd, text.data(), text.size(), 0) < 0 && errno == EINTR) {
   }
+  close(kHolderExitFd);  // Whoever watches the file hears of it now.
   ended_ = true;
   grace_.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   const itimerspec grace = {.it_interval = {}, .it_value = {.tv_sec = kGraceSeconds, .tv_nsec = 0}};

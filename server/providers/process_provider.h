@@ -30,11 +30,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/core/clock.h"
 #include "server/core/ports.h"
 #include "server/providers/facts/process_facts.h"
+#include "server/providers/look/exit_watch.h"
 #include "server/providers/process_ports.h"
 #include "server/providers/process_record.h"
 
@@ -57,6 +60,12 @@ class ProcessProvider final : public Provider {
   // kFailedPrecondition or kPermissionDenied: the directory cannot be made or is somebody else's.
   // kNotFound: there is no holder's program.
   static absl::StatusOr<std::unique_ptr<ProcessProvider>> Open(const Options& options);
+
+  // Tells of instances whose first process has ended, while the kernel has room for one more
+  // inotify instance.
+  void Listen(std::function<void(std::string_view id)> on_change) override {
+    exit_watch_.emplace(records_.path(), std::move(on_change));
+  }
 
   // Refuses what a plain process cannot enforce (process_plan.h).
   absl::Status Supports(const CompiledDna& dna) override;
@@ -99,6 +108,7 @@ class ProcessProvider final : public Provider {
   FreePorts ports_;
   std::mutex log_mutex_;  // One truncation at a time.
   FactsCollector facts_;
+  std::optional<ExitWatch> exit_watch_;
 };
 
 }  // namespace shadow

@@ -239,7 +239,7 @@ std::string RecordDirectory::LogPath(const std::string& id) const {
 }
 
 std::string RecordDirectory::ExitPath(const std::string& id) const {
-  return absl::StrCat(path_, "/", id, ".exit");
+  return absl::StrCat(path_, "/", id, std::string(kExitSuffix));
 }
 
 }  // namespace shadow

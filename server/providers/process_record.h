@@ -53,6 +53,9 @@ struct ProcessRecord {
   std::string Address() const;  // "127.0.0.1:PORT"
 };
 
+// Of the file that says how an instance ended; the id comes before it.
+inline constexpr std::string_view kExitSuffix = ".exit";
+
 // The files of one directory. Thread-safe for different ids, which are IsId: they become paths.
 class RecordDirectory {
  public:
@@ -77,6 +80,7 @@ class RecordDirectory {
   // Users whose processes may be instances: our own, and those of all records.
   absl::StatusOr<std::set<uid_t>> Uids() const;
 
+  const std::string& path() const { return path_; }  // Of the directory.
   std::string LogPath(const std::string& id) const;
   std::string ExitPath(const std::string& id) const;
 

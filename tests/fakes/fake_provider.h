@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -63,13 +64,18 @@ class FakeProvider final : public Provider {
     failures_.push_back({verb, id, std::move(status), times});
   }
 
-  // As if the instance had ended by itself.
+  // As if the instance had ended by itself. Whoever listens is told.
   void Exit(const std::string& id, const std::string& reason) {
-    const std::lock_guard lock(mutex_);
-    const auto found = instances_.find(id);
-    if (found == instances_.end()) return;
-    found->second.life = Life::kExited;
-    found->second.exit_reason = reason;
+    std::function<void(std::string_view)> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = instances_.find(id);
+      if (found == instances_.end()) return;
+      found->second.life = Life::kExited;
+      found->second.exit_reason = reason;
+      tell = on_change_;
+    }
+    if (tell) tell(id);
   }
 
   // As if another run of this store had left it behind, running.
@@ -99,6 +105,11 @@ class FakeProvider final : public Provider {
     const auto found = instances_.find(id);
     if (found == instances_.end() || !found->second.spec.dna) return "";
     return found->second.spec.dna->revision_name;
+  }
+
+  void Listen(std::function<void(std::string_view id)> on_change) override {
+    const std::lock_guard lock(mutex_);
+    on_change_ = std::move(on_change);
   }
 
   absl::Status Supports(const CompiledDna& dna) override {
@@ -263,6 +274,7 @@ class FakeProvider final : public Provider {
 
   mutable std::mutex mutex_;
   Knobs knobs_;
+  std::function<void(std::string_view)> on_change_;
   std::map<std::string, Entry> instances_;
   std::vector<Failure> failures_;
   std::map<Verb, int> calls_;

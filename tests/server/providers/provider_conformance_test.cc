@@ -2,6 +2,10 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 
@@ -10,7 +14,7 @@
 namespace shadow {
 namespace {
 
-// A new provider is one more here.
+// A new provider is one more here. One that never tells of changes passes by kTells = false.
 using Worlds = std::tuple<FakeWorld, ProcessWorld>;
 
 std::vector<std::string> Listed(Provider& provider) {
@@ -217,6 +221,44 @@ TEMPLATE_LIST_TEST_CASE("operations that go together each have their status, in 
   CHECK(done[2].ok());
   CHECK(Listed(provider) == std::vector<std::string>{"a1", "a2"});
   CHECK(provider.Apply({}).empty());
+}
+
+// The ids that a provider has told of. Outlives it. Thread-safe.
+class Told {
+ public:
+  void Listen(Provider& provider) {
+    provider.Listen([this](std::string_view id) {
+      const std::lock_guard lock(mutex_);
+      ids_.emplace(id);
+    });
+  }
+  std::set<std::string> ids() {
+    const std::lock_guard lock(mutex_);
+    return ids_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> ids_;
+};
+
+TEMPLATE_LIST_TEST_CASE("who listens to a provider hears of an instance that has ended", "",
+                        Worlds) {
+  if (!TestType::kTells) return;
+  Told told;
+  TestType world;
+  Provider& provider = world.provider();
+  told.Listen(provider);
+  const InstanceSpec ends = TestInstance("a1", world.Dna());
+  const InstanceSpec lives = TestInstance("a2", world.Dna());
+  for (const InstanceSpec& instance : {ends, lives}) {
+    REQUIRE(Create(provider, instance).ok());
+    REQUIRE(Becomes(provider, instance, Life::kRunning));
+  }
+  world.End(ends);
+  CHECK(PollUntil(kPatience, [&] { return told.ids().contains("a1"); }));
+  CHECK(Becomes(provider, ends, Life::kExited));
+  CHECK(Look(provider, lives).life == Life::kRunning);
 }
 
 TEMPLATE_LIST_TEST_CASE("of who is to be ended the id is enough", "", Worlds) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -61,6 +62,8 @@ inline std::string ReadText(const std::string& path) {
 // The process provider on a store of its own. At its end nothing of that store is left.
 class ProcessWorld {
  public:
+  static constexpr bool kTells = true;
+
   ProcessWorld() { Reopen(); }
   ~ProcessWorld() {
     if (!provider_) Reopen();
@@ -100,6 +103,9 @@ class ProcessWorld {
 
   static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
 
+  // As if the instance, which runs, had ended by itself.
+  void End(const InstanceSpec& instance);
+
   const TemporaryDirectory& directory() const { return directory_; }
   const std::string& store_id() const { return store_id_; }
   std::string LogPath(const std::string& id) const {
@@ -121,9 +127,12 @@ class ProcessWorld {
 
 class FakeWorld {
  public:
+  static constexpr bool kTells = true;
+
   Provider& provider() { return provider_; }
   Provider& Reopen() { return provider_; }
   static CompiledDna Dna() { return TestDna(); }
+  void End(const InstanceSpec& instance) { provider_.Exit(instance.id, "killed 9"); }
 
  private:
   FakeProvider provider_;
@@ -157,6 +166,10 @@ inline std::optional<Provider::Differences> Verified(Provider& provider,
 
 // "pid 4711" -> 4711
 inline pid_t PidOf(const Observation& seen) { return std::atoi(seen.handle.c_str() + 4); }
+
+inline void ProcessWorld::End(const InstanceSpec& instance) {
+  REQUIRE(kill(PidOf(Look(*provider_, instance)), SIGKILL) == 0);
+}
 
 // R, S, T, ... of a process; 'X' if there is none.
 inline char StateOf(pid_t pid) {
