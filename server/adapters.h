@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -29,8 +30,16 @@ class Providers {
   // Owned by this. An error of `make`: the next call tries again.
   absl::StatusOr<Provider*> Get(const CompiledProvider& provider);
 
+  // From now on `hear` is told what each of them tells (Provider::Listen); it must not block. Null:
+  // nobody is, as before the first call. When this returns, the one before is called no more.
+  void Listen(std::function<void(std::string_view id)> hear);
+
  private:
+  void Tell(std::string_view id);
+
   const Make make_;
+  std::mutex hear_mutex_;  // Guards `hear_`.
+  std::function<void(std::string_view)> hear_;
   std::mutex mutex_;                                       // Guards what follows.
   std::map<std::string, std::unique_ptr<Provider>> made_;  // By CompiledProvider::key.
 };

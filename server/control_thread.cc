@@ -26,12 +26,18 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       store_(store),
       hub_(hub),
       clock_(clock),
+      providers_(*adapters.providers),
       failed_(std::move(failed)),
       mailbox_(kCommandsMax, clock),
+      hints_(clock, [this] { mailbox_.PostEvent(Hinted{}); }),
       snapshot_(loop.TakeSnapshot()),
       next_snapshot_(snapshot_),
       runner_(adapters, clock, {.provider_calls_max = effect_workers},
-              [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {}
+              [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {
+  providers_.Listen([this](std::string_view id) { hints_.Note(id); });
+}
+
+ControlThread::~ControlThread() { providers_.Listen(nullptr); }
 
 bool ControlThread::PendingAnswer::given() const {
   const std::lock_guard lock(mutex_);
@@ -135,6 +141,8 @@ void ControlThread::Handle(const Event& event) {
     Carry(loop_.OnRoom(*room, now), nullptr);
   } else if (const auto* limit = std::get_if<InstancesMax>(&event)) {
     Carry(loop_.OnInstancesMax(limit->value, now), nullptr);
+  } else if (std::holds_alternative<Hinted>(event)) {
+    for (const std::string& id : hints_.Take()) Carry(loop_.OnHint(id, now), nullptr);
   } else {
     Carry(loop_.OnResult(std::get<EffectResult>(event), now), nullptr);
   }

@@ -14,6 +14,7 @@
 #include "server/core/mailbox.h"
 #include "server/effect_runner.h"
 #include "server/event_hub.h"
+#include "server/workers/hints.h"
 #include "storage/store.h"
 
 namespace shadow {
@@ -29,6 +30,9 @@ class ControlThread {
   // thread, when a write could not be made durable: the daemon has to end.
   ControlThread(ControlLoop& loop, Store& store, Adapters& adapters, EventHub& hub, Clock& clock,
                 int effect_workers, std::function<void(absl::Status)> failed);
+  ~ControlThread();
+  ControlThread(const ControlThread&) = delete;
+  ControlThread& operator=(const ControlThread&) = delete;
 
   // Runs until Close; then saves what Close of the loop saves, waits until it is durable, and ends
   // the calls into the world. One of them that never returns blocks it there.
@@ -98,7 +102,8 @@ class ControlThread {
   struct InstancesMax {
     int value;
   };
-  using Event = std::variant<EffectResult, DiskRoom, InstancesMax>;
+  struct Hinted {};  // Some wait in `hints_`.
+  using Event = std::variant<EffectResult, DiskRoom, InstancesMax, Hinted>;
 
   // Once it and all that came before it are durable, shows what it changed, runs its effects, and
   // then `then`. It need not change anything itself: also an answer or an effect must not overtake
@@ -116,8 +121,10 @@ class ControlThread {
   Store& store_;
   EventHub& hub_;
   Clock& clock_;
+  Providers& providers_;
   const std::function<void(absl::Status)> failed_;
   Mailbox<Command, Event> mailbox_;
+  Hints hints_;
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::condition_variable durable_;

@@ -2,9 +2,11 @@
 // nothing.
 #include "server/control_thread.h"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +17,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/manual_clock.h"
 #include "tests/fakes/one_provider.h"
 #include "tests/fakes/poll.h"
 #include "tests/server/core/loop_requests.h"
@@ -127,13 +130,15 @@ class HungProvider final : public Provider {
 // A control thread over a store that the test holds; all that begins is released at the end.
 class HeldDaemon {
  public:
-  explicit HeldDaemon(std::unique_ptr<Provider> provider = std::make_unique<FakeProvider>()) {
+  explicit HeldDaemon(std::unique_ptr<Provider> provider = std::make_unique<FakeProvider>(),
+                      std::unique_ptr<Clock> clock = std::make_unique<SystemClock>())
+      : clock_(std::move(clock)) {
     adapters_.providers = ProvidersOf(std::move(provider));
     adapters_.prober = std::make_unique<FakeProber>();
     adapters_.make_balancer = [](const v1::Balancer&) { return nullptr; };
     adapters_.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
-    REQUIRE(loop_.Load({}, clock_.Now()).ok());
-    control_ = std::make_unique<ControlThread>(loop_, store, adapters_, hub, clock_, 1,
+    REQUIRE(loop_.Load({}, clock_->Now()).ok());
+    control_ = std::make_unique<ControlThread>(loop_, store, adapters_, hub, *clock_, 1,
                                                [](const absl::Status&) {});
     thread_ = std::thread([this] { control_->Run(); });
     REQUIRE(PollUntil(kPatience, [&] { return store.taken() == 1; }));  // Recover.
@@ -172,7 +177,7 @@ class HeldDaemon {
   EventHub hub{0};
 
  private:
-  SystemClock clock_;
+  const std::unique_ptr<Clock> clock_;
   Adapters adapters_;
   ControlLoop loop_{ControlLoop::Options{}};
   std::unique_ptr<ControlThread> control_;
@@ -292,6 +297,37 @@ TEST_CASE("readers see what is durable, and whoever has an answer sees at least 
   while (daemon.answers().empty()) daemon.store.Release();
   CHECK(daemon.snapshot()->dnas->contains("dnas/web"));
   CHECK(daemon.snapshot()->revision > before);
+}
+
+// How many instances serve in the pool that CreatePool makes.
+int64_t CountServing(const Snapshot& snapshot) {
+  const auto pool = snapshot.pools.find(kPool);
+  if (pool == snapshot.pools.end()) return 0;
+  const auto& instances = pool->second->instances;
+  return std::count_if(instances.begin(), instances.end(), [](const auto& entry) {
+    return entry.second.state() == v1::Instance::ACTIVE;
+  });
+}
+
+TEST_CASE("a death that the provider tells of is found before the next look is due") {
+  auto provider = std::make_unique<FakeProvider>();
+  FakeProvider& fake = *provider;
+  // The clock stands still: after the first list no other is ever due.
+  HeldDaemon daemon(std::move(provider), std::make_unique<ManualClock>());
+  const auto becomes = [&](const std::function<bool(const Snapshot&)>& condition) {
+    return PollUntil(kPatience, [&] {
+      daemon.store.Release();
+      return condition(*daemon.snapshot());
+    });
+  };
+  REQUIRE(becomes([](const Snapshot& snapshot) { return snapshot.recovered; }));
+  v1::CreatePoolRequest pool = CreatePool(1);
+  pool.mutable_pool()->mutable_balancer()->mutable_none();
+  daemon.Post(CreateDna());
+  daemon.Post(pool);
+  REQUIRE(becomes([](const Snapshot& snapshot) { return CountServing(snapshot) == 1; }));
+  fake.Exit(fake.Lives().begin()->first, "killed 9");
+  CHECK(becomes([](const Snapshot& snapshot) { return CountServing(snapshot) == 0; }));
 }
 
 }  // namespace
