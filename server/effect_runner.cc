@@ -1,5 +1,6 @@
 #include "server/effect_runner.h"
 
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -115,7 +116,21 @@ void EffectRunner::CallProvider(Effect effect) {
       .subject = effect.instance.id,
       .in_flight_max = list ? 1 : options_.provider_calls_max,
       .time_limit = TimeLimit(effect)};
-  Call(calls_, std::move(job), std::move(effect), seams, nullptr);
+  const int together = effect.provider->traits.operations_per_call;
+  if (together == 1 || !IsOneOperation(effect.kind)) {
+    return Call(calls_, std::move(job), std::move(effect), seams, nullptr);
+  }
+  job.id = effect.id;
+  job.together_max = together;
+  job.effect = std::move(effect);
+  job.run_together = [this, seams](std::span<const Effect> effects) {
+    const absl::Duration begin = clock_.Now().mono;
+    auto results = CarryOutTogether(effects, *seams.provider);
+    const absl::Duration took = clock_.Now().mono - begin;
+    for (size_t i = 0; i < effects.size(); ++i) LogEffect(effects[i], took, results[i].status);
+    return results;
+  };
+  calls_.Submit(std::move(job));
 }
 
 void EffectRunner::Probe(Effect effect) {

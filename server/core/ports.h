@@ -95,7 +95,8 @@ class Provider {
 
   // One status for each operation, in their order. All are idempotent, and one that fails keeps no
   // other from being done. kResourceExhausted: there is no room for it now (a port, a quota); it is
-  // asked for again later, and the instance has not failed.
+  // asked for again later, and the instance has not failed. They are of different
+  // instances; the daemon has ProviderTraits::operations_per_call at most in one call.
   virtual std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) = 0;
 
   // Never an error for an instance that is gone: that is kAbsent, or kExited while its remains (the

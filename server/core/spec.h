@@ -29,6 +29,8 @@ struct ProviderTraits {
   absl::Duration poll_interval;  // Between two looks at an instance that is on its way.
   absl::Duration list_interval;
   absl::Duration call_time;  // Within which each call returns.
+  // That one call of Apply may take. More than 1: where they have to wait, they go together.
+  int operations_per_call = 1;
 };
 
 struct CompiledProvider {

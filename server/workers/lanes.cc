@@ -17,6 +17,38 @@ EffectResult Unfinished(uint64_t id, absl::Status status) {
   return result;
 }
 
+// The jobs of the next call.
+template <typename Waiting>
+std::vector<Lanes::Job> TakeNext(Waiting& waiting) {
+  std::vector<Lanes::Job> taken;
+  taken.push_back(std::move(waiting.front()));
+  waiting.pop_front();
+  const auto most = static_cast<size_t>(taken.front().together_max);
+  for (auto next = waiting.begin(); next != waiting.end() && taken.size() < most;) {
+    if (next->together_max > 1) {
+      taken.push_back(std::move(*next));
+      next = waiting.erase(next);
+    } else {
+      ++next;
+    }
+  }
+  return taken;
+}
+
+std::vector<EffectResult> Call(const std::vector<Lanes::Job>& jobs, const std::stop_token& stop) {
+  std::vector<EffectResult> results;
+  if (jobs.front().together_max > 1) {
+    std::vector<Effect> effects;
+    for (const Lanes::Job& job : jobs) effects.push_back(job.effect);
+    results = jobs.front().run_together(effects);
+  } else {
+    results.push_back(jobs.front().run(stop));
+  }
+  CHECK(results.size() == jobs.size());
+  for (size_t i = 0; i < jobs.size(); ++i) results[i].id = jobs[i].id;
+  return results;
+}
+
 }  // namespace
 
 Lanes::Lanes(Clock& clock, std::function<void(EffectResult)> done)
@@ -108,8 +140,8 @@ void Lanes::Work() {
 
 void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
   const std::string name = lane->first;
-  const Job job = std::move(lane->second.waiting.front());
-  lane->second.waiting.pop_front();
+  const std::vector<Job> jobs = TakeNext(lane->second.waiting);
+  const Job& job = jobs.front();
   ++lane->second.in_flight;
   --idle_;
   OfferTurn(lane);  // Which adds a worker where none is idle.
@@ -117,29 +149,32 @@ void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
   CHECK(!running_.contains(job.id));
   const auto running = running_.try_emplace(job.id).first;
   running->second.lane = name;
-  running->second.subject = job.subject;
+  for (const Job& each : jobs) {
+    running->second.ids.push_back(each.id);
+    if (!each.subject.empty()) running->second.subjects.push_back(each.subject);
+  }
   running->second.time_limit = job.time_limit;
   running->second.deadline = deadline;
   const std::stop_token stop = running->second.stop.get_token();
   if (deadline < next_deadline_) watch_.notify_one();
   lock.unlock();
-  EffectResult result = job.run(stop);
-  result.id = job.id;
+  std::vector<EffectResult> results = Call(jobs, stop);
   lock.lock();
   ++idle_;
-  const bool counts = End(job);
+  const bool counts = End(jobs);
   lock.unlock();
-  if (counts) done_(std::move(result));
+  if (counts) Tell(std::move(results));
   lock.lock();
 }
 
-bool Lanes::End(const Job& job) {
-  const bool counts = running_.erase(job.id) > 0;
-  const auto lane = lanes_.find(job.lane);
+bool Lanes::End(const std::vector<Job>& jobs) {
+  const bool counts = running_.erase(jobs.front().id) > 0;
+  const auto lane = lanes_.find(jobs.front().lane);
   CHECK(lane != lanes_.end());
   CHECK((counts ? lane->second.in_flight : lane->second.stuck) > 0);
   --(counts ? lane->second.in_flight : lane->second.stuck);
-  if (!counts && !job.subject.empty()) {
+  for (const Job& job : jobs) {
+    if (counts || job.subject.empty()) continue;
     lane->second.stuck_subjects.erase(lane->second.stuck_subjects.find(job.subject));
   }
   OfferTurn(lane);
@@ -157,7 +192,7 @@ void Lanes::Watch() {
       const auto next = std::next(running);
       if (running->second.deadline <= now) {
         const auto lane = lanes_.find(running->second.lane);
-        late.push_back(GiveUp(running));
+        for (EffectResult& given_up : GiveUp(running)) late.push_back(std::move(given_up));
         for (EffectResult& refused : Refuse(lane)) late.push_back(std::move(refused));
         OfferTurn(lane);
       } else {
@@ -175,19 +210,22 @@ void Lanes::Watch() {
   }
 }
 
-EffectResult Lanes::GiveUp(std::map<uint64_t, Running>::iterator running) {
-  Lane& lane = lanes_.at(running->second.lane);
+std::vector<EffectResult> Lanes::GiveUp(std::map<uint64_t, Running>::iterator running) {
+  Running& call = running->second;
+  Lane& lane = lanes_.at(call.lane);
   CHECK(lane.in_flight > 0);
   --lane.in_flight;
   ++lane.stuck;
-  if (!running->second.subject.empty()) lane.stuck_subjects.insert(running->second.subject);
-  running->second.stop.request_stop();
-  EffectResult result = Unfinished(
-      running->first,
-      absl::DeadlineExceededError(absl::StrCat(running->second.lane, ": no answer within ",
-                                               absl::FormatDuration(running->second.time_limit))));
+  lane.stuck_subjects.insert(call.subjects.begin(), call.subjects.end());
+  call.stop.request_stop();
+  std::vector<EffectResult> results;
+  for (const uint64_t id : call.ids) {
+    results.push_back(Unfinished(
+        id, absl::DeadlineExceededError(absl::StrCat(call.lane, ": no answer within ",
+                                                     absl::FormatDuration(call.time_limit)))));
+  }
   running_.erase(running);
-  return result;
+  return results;
 }
 
 // What waits in a lane that begins nothing any more.

@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -40,6 +41,12 @@ class Lanes {
     absl::Duration time_limit = {};  // From its start.
     // Returns soon after the token is asked to stop, if it can.
     std::function<EffectResult(const std::stop_token&)> run = {};
+    // More than 1: it may go in one call with others of its lane of which that is so, by
+    // `run_together` of the first instead of `run`. Those that wait are taken, so many at most.
+    int together_max = 1;
+    Effect effect = {};  // Then.
+    // One result for each effect, in their order.
+    std::function<std::vector<EffectResult>(std::span<const Effect>)> run_together = {};
   };
 
   // `clock` must outlive it. `done` is called once for each job that Stop does not drop, with its
@@ -49,10 +56,10 @@ class Lanes {
   // Stop.
   ~Lanes();
 
-  // Lanes take turns; within one, first come, first served.
+  // Lanes take turns; within one, first come, first served, but for those that go with the first.
   void Submit(Job job);
 
-  // Asks a job that runs to stop; one that waits does not begin and is kCancelled. Unknown:
+  // Asks a job that runs alone to stop; one that waits does not begin and is kCancelled. Unknown:
   // nothing.
   void Cancel(uint64_t id);
 
@@ -69,9 +76,11 @@ class Lanes {
     bool has_turn = false;                           // It is in `turns_`.
   };
   using LaneMap = std::map<std::string, Lane>;
+  // A call.
   struct Running {
     std::string lane;
-    std::string subject;
+    std::vector<uint64_t> ids;          // Of its jobs.
+    std::vector<std::string> subjects;  // Of those that have one.
     std::stop_source stop;
     absl::Duration time_limit;
     absl::Duration deadline;  // Monotonic.
@@ -81,8 +90,8 @@ class Lanes {
   void Watch();
   void OfferTurn(LaneMap::iterator lane);
   void Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock);
-  bool End(const Job& job);
-  EffectResult GiveUp(std::map<uint64_t, Running>::iterator running);
+  bool End(const std::vector<Job>& jobs);
+  std::vector<EffectResult> GiveUp(std::map<uint64_t, Running>::iterator running);
   void Forget(LaneMap::iterator lane);
   std::vector<EffectResult> Refuse(LaneMap::iterator lane);
   void Tell(std::vector<EffectResult> results);
@@ -95,7 +104,7 @@ class Lanes {
   std::condition_variable watch_;
   LaneMap lanes_;                        // Those with something that waits, runs or is stuck.
   std::deque<std::string> turns_;        // Lanes that may begin one more, each once.
-  std::map<uint64_t, Running> running_;  // By id of the effect; not what was given up on.
+  std::map<uint64_t, Running> running_;  // By id of the first job; not what was given up on.
   absl::Duration next_deadline_ = absl::InfiniteDuration();  // That the watcher waits for.
   size_t idle_ = 0;                                          // Workers that have nothing to do.
   bool stopping_ = false;

@@ -91,6 +91,12 @@ class FakeProvider final : public Provider {
     return found == calls_.end() ? 0 : found->second;
   }
 
+  // How many operations each call of Apply had.
+  std::vector<size_t> Applied() const {
+    const std::lock_guard lock(mutex_);
+    return applied_;
+  }
+
   // The life of each instance that is there; does not step it.
   std::map<std::string, Life> Lives() const {
     const std::lock_guard lock(mutex_);
@@ -120,6 +126,7 @@ class FakeProvider final : public Provider {
 
   std::vector<absl::Status> Apply(std::span<const InstanceOp> operations) override {
     const std::lock_guard lock(mutex_);
+    applied_.push_back(operations.size());
     std::vector<absl::Status> done;
     for (const InstanceOp& operation : operations) done.push_back(Carry(operation));
     return done;
@@ -278,6 +285,7 @@ class FakeProvider final : public Provider {
   std::map<std::string, Entry> instances_;
   std::vector<Failure> failures_;
   std::map<Verb, int> calls_;
+  std::vector<size_t> applied_;
   int next_number_ = 0;
 };
 

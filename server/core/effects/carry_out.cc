@@ -3,12 +3,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/core/check.h"
 
 namespace shadow {
 namespace {
@@ -16,6 +18,14 @@ namespace {
 using K = Effect::Kind;
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
+
+// Of an effect that is one operation; unset: it is not.
+std::optional<InstanceOp::Kind> OperationOf(K kind) {
+  if (kind == K::kCreate) return InstanceOp::Kind::kCreate;
+  if (kind == K::kSuspend) return InstanceOp::Kind::kSuspend;
+  if (kind == K::kResume) return InstanceOp::Kind::kResume;
+  return std::nullopt;
+}
 
 void Inspect(const Effect& effect, Provider& provider, EffectResult& result) {
   auto seen = provider.Inspect(effect.instance);
@@ -127,19 +137,15 @@ EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_
   if (!result.status.ok()) return result;
   switch (effect.kind) {
     case K::kCreate:
-      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kCreate, effect.instance);
+    case K::kSuspend:
+    case K::kResume:
+      result.status = seams.provider->ApplyOne(*OperationOf(effect.kind), effect.instance);
       break;
     case K::kAwaitReady:
       AwaitReady(effect, seams, stop, result);
       break;
     case K::kVerify:
       Verify(effect, *seams.provider, result);
-      break;
-    case K::kSuspend:
-      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kSuspend, effect.instance);
-      break;
-    case K::kResume:
-      result.status = seams.provider->ApplyOne(InstanceOp::Kind::kResume, effect.instance);
       break;
     case K::kWarmUp:
       result.status = seams.prober->WarmUp(*effect.instance.dna, effect.address, stop);
@@ -171,6 +177,25 @@ EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_
       break;  // CheckSeams has refused them.
   }
   return result;
+}
+
+bool IsOneOperation(Effect::Kind kind) { return OperationOf(kind).has_value(); }
+
+std::vector<EffectResult> CarryOutTogether(std::span<const Effect> effects, Provider& provider) {
+  std::vector<InstanceOp> operations;
+  for (const Effect& effect : effects) {
+    const auto kind = OperationOf(effect.kind);
+    CHECK(kind.has_value());
+    operations.push_back({.kind = *kind, .instance = effect.instance});
+  }
+  std::vector<absl::Status> statuses = provider.Apply(operations);
+  CHECK(statuses.size() == effects.size());
+  std::vector<EffectResult> results(effects.size());
+  for (size_t i = 0; i < effects.size(); ++i) {
+    results[i].id = effects[i].id;
+    results[i].status = std::move(statuses[i]);
+  }
+  return results;
 }
 
 }  // namespace shadow

@@ -2,7 +2,9 @@
 // daemon and for tests on fakes.
 #pragma once
 
+#include <span>
 #include <stop_token>
+#include <vector>
 
 #include "server/core/effects/effect.h"
 #include "server/core/ports.h"
@@ -21,5 +23,12 @@ struct Seams {
 // kFailedPrecondition: a seam that the effect needs is not there; kInternal: it needs none (kScore,
 // kFit, kLearn).
 EffectResult CarryOut(const Effect& effect, const Seams& seams, const std::stop_token& stop);
+
+// Whether all there is to do for an effect is one operation on its instance: kCreate, kSuspend,
+// kResume. An instance that is ended is looked at as well.
+bool IsOneOperation(Effect::Kind kind);
+
+// Several of those, in one call of Apply; one result for each, in their order.
+std::vector<EffectResult> CarryOutTogether(std::span<const Effect> effects, Provider& provider);
 
 }  // namespace shadow

@@ -106,7 +106,8 @@ absl::Status NeverInConflict(const v1::Balancer& /*mine*/, const v1::Balancer& /
 constexpr ProviderTraits kProcessTraits{.suspends = true,
                                         .poll_interval = absl::Milliseconds(50),
                                         .list_interval = absl::Seconds(2),
-                                        .call_time = absl::Seconds(2)};
+                                        .call_time = absl::Seconds(2),
+                                        .operations_per_call = 1};
 
 const ProviderKind kProviders[] = {
     {v1::Provider::kProcess, "process", kProcessTraits, NothingToCompile<v1::Provider>, OnlyOne},

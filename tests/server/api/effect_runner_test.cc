@@ -53,6 +53,12 @@ class Runner {
   // From now on, of every instance.
   void SetDna(CompiledDna dna) { dna_ = std::make_shared<CompiledDna>(std::move(dna)); }
 
+  void SetOperationsPerCall(int operations) {
+    CompiledProvider provider = *spec_;
+    provider.traits.operations_per_call = operations;
+    spec_ = std::make_shared<const CompiledProvider>(std::move(provider));
+  }
+
   // Returns its id.
   uint64_t Submit(Effect::Kind kind, const std::string& pool, const std::string& address,
                   const std::string& instance = "") {
@@ -87,7 +93,7 @@ class Runner {
  private:
   using Options = EffectRunner::Options;
 
-  const std::shared_ptr<const CompiledProvider> spec_ = DefaultProvider();
+  std::shared_ptr<const CompiledProvider> spec_ = DefaultProvider();
   std::shared_ptr<CompiledDna> dna_;
   SystemClock clock_;
   Adapters adapters_;
@@ -246,6 +252,49 @@ TEST_CASE("what does not get a connection of its DNA back is not warmed up, and 
   CHECK(absl::IsCancelled(world.StatusOf(patient)));
   CHECK(absl::IsFailedPrecondition(
       world.StatusOf(world.Submit(Effect::Kind::kWarmUp, "web", kHealthy, "none"))));
+}
+
+TEST_CASE("operations that wait for a busy provider go in one call, where it takes several") {
+  const int per_call = GENERATE(1, 16);
+  std::atomic<bool> let_go = false;
+  Runner world;
+  world.SetOperationsPerCall(per_call);
+  const absl::Cleanup release = [&] {
+    let_go = true;
+    let_go.notify_all();
+  };
+  world.provider().Set([&](FakeProvider::Knobs& knobs) {
+    knobs.differences = [&](const InstanceSpec&, Provider::Part) {
+      let_go.wait(false);
+      return Provider::Differences();
+    };
+  });
+  for (const char* id : {"i1", "i2", "i3"}) {
+    REQUIRE(world.StatusOf(world.Submit(Effect::Kind::kCreate, "web", "", id)).ok());
+  }
+  world.provider().Fail(FakeProvider::Verb::kCreate, "i13", absl::UnavailableError("no"));
+  std::vector<uint64_t> busy;
+  for (const char* id : {"i1", "i2"}) {
+    busy.push_back(world.Submit(Effect::Kind::kVerify, "web", "", id));
+  }
+  std::vector<uint64_t> ids;
+  for (int i = 10; i < 18; ++i) {
+    ids.push_back(world.Submit(Effect::Kind::kCreate, "web", "", "i" + std::to_string(i)));
+  }
+  ids.push_back(world.Submit(Effect::Kind::kSuspend, "web", "", "nobody"));
+  ids.push_back(world.Submit(Effect::Kind::kResume, "web", "", "i3"));
+  let_go = true;
+  let_go.notify_all();
+  for (const uint64_t id : busy) CHECK(world.StatusOf(id).ok());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const absl::Status status = world.StatusOf(ids[i]);
+    CHECK(status.code() == (i == 3   ? absl::StatusCode::kUnavailable
+                            : i == 8 ? absl::StatusCode::kNotFound
+                                     : absl::StatusCode::kOk));
+  }
+  const std::vector<size_t> each_alone(13, 1);
+  CHECK(world.provider().Applied() ==
+        (per_call == 1 ? each_alone : std::vector<size_t>{1, 1, 1, 10}));
 }
 
 TEST_CASE("the end waits for no probe") {

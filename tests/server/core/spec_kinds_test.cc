@@ -25,6 +25,7 @@ TEST_CASE("every kind that a pool may name has its row") {
     CHECK(kind.traits.poll_interval > absl::ZeroDuration());
     CHECK(kind.traits.list_interval > absl::ZeroDuration());
     CHECK(kind.traits.call_time > absl::ZeroDuration());
+    CHECK(kind.traits.operations_per_call >= 1);
   }
   for (const v1::Balancer& spec : AllKinds<v1::Balancer>()) {
     CHECK(KindOf(spec).kind == spec.kind_case());

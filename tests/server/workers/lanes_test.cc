@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,37 @@ class LanesWorld {
                   [](const std::stop_token&) { return EffectResult{}; });
   }
 
+  // May go with others of its lane in one call, `together_max` at most; the call hangs.
+  uint64_t HangTogether(const std::string& lane, int together_max, const std::string& subject) {
+    Effect effect;
+    effect.id = ++last_id_;
+    lanes_->Submit({.id = effect.id,
+                    .lane = lane,
+                    .subject = subject,
+                    .in_flight_max = 1,
+                    .time_limit = kTimeLimit,
+                    .together_max = together_max,
+                    .effect = effect,
+                    .run_together = [this](std::span<const Effect> effects) {
+                      {
+                        const std::lock_guard lock(mutex_);
+                        together_.push_back(effects.size());
+                      }
+                      hanging_.Call();
+                      std::vector<EffectResult> results(effects.size());
+                      for (size_t i = 0; i < effects.size(); ++i) {
+                        results[i].status = absl::NotFoundError(std::to_string(effects[i].id));
+                      }
+                      return results;
+                    }});
+    return effect.id;
+  }
+  // How many went in each such call.
+  std::vector<size_t> together() {
+    const std::lock_guard lock(mutex_);
+    return together_;
+  }
+
   bool Done(uint64_t id) {
     const std::lock_guard lock(mutex_);
     return told_.contains(id);
@@ -113,6 +145,7 @@ class LanesWorld {
   std::mutex mutex_;
   std::map<uint64_t, int> told_;
   std::map<uint64_t, absl::Status> statuses_;
+  std::vector<size_t> together_;
   std::unique_ptr<Lanes> lanes_;  // Last: it writes what is above.
 };
 
@@ -186,6 +219,62 @@ TEST_CASE("what waits behind calls that never return is refused when their lane 
   const uint64_t waits = world.Quick("provider x", Lanes::kStuckMax);
   world.clock().Advance(kTimeLimit);
   CHECK(absl::IsAborted(world.StatusOf(waits)));
+}
+
+TEST_CASE("what waits goes together, as many as may, and each has its own result") {
+  LanesWorld world;
+  world.Hang("provider x", 1);
+  world.AwaitBegun(1);
+  std::vector<uint64_t> ids;
+  std::vector<uint64_t> alone;
+  for (int i = 0; i < 10; ++i) {
+    ids.push_back(world.HangTogether("provider x", 4, "i" + std::to_string(i)));
+    alone.push_back(world.Quick("provider x", 1));
+  }
+  world.hanging().LetGo();
+  for (const uint64_t id : ids) CHECK(world.StatusOf(id).message() == std::to_string(id));
+  for (const uint64_t id : alone) CHECK(world.StatusOf(id).ok());
+  CHECK(world.together() == std::vector<size_t>{4, 4, 2});
+}
+
+TEST_CASE("a call that does not return is given up on for all that went in it") {
+  LanesWorld world;
+  const uint64_t busy = world.Hang("provider x", 1);
+  world.AwaitBegun(1);
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 10; ++i) {
+    ids.push_back(world.HangTogether("provider x", 16, "i" + std::to_string(i)));
+  }
+  world.clock().Advance(kTimeLimit);
+  CHECK(absl::IsDeadlineExceeded(world.StatusOf(busy)));
+  world.AwaitBegun(2);
+  CHECK(world.together() == std::vector<size_t>{10});
+  for (const uint64_t id : ids) CHECK_FALSE(world.Done(id));
+  world.clock().Advance(kTimeLimit);
+  for (const uint64_t id : ids) CHECK(absl::IsDeadlineExceeded(world.StatusOf(id)));
+  for (const char* subject : {"i0", "i9"}) {
+    CHECK(absl::IsAborted(world.StatusOf(world.Quick("provider x", 1, subject))));
+  }
+  CHECK(world.StatusOf(world.Quick("provider x", 1, "i10")).ok());  // Two stuck calls, not 11.
+  world.hanging().LetGo();
+  for (const char* subject : {"i0", "i9"}) {
+    CHECK(PollUntil(kPatience,
+                    [&] { return world.StatusOf(world.Quick("provider x", 1, subject)).ok(); }));
+  }
+  for (const uint64_t id : ids) CHECK(absl::IsDeadlineExceeded(world.StatusOf(id)));
+}
+
+TEST_CASE("what waits to go with others can be cancelled alone") {
+  LanesWorld world;
+  world.Hang("provider x", 1);
+  world.AwaitBegun(1);
+  const uint64_t one = world.HangTogether("provider x", 16, "i1");
+  const uint64_t two = world.HangTogether("provider x", 16, "i2");
+  world.lanes().Cancel(one);
+  CHECK(absl::IsCancelled(world.StatusOf(one)));
+  world.hanging().LetGo();
+  CHECK(absl::IsNotFound(world.StatusOf(two)));
+  CHECK(world.together() == std::vector<size_t>{1});
 }
 
 TEST_CASE("once all workers hang, what comes waits for one of them") {
