@@ -50,7 +50,9 @@ std::vector<Grid> Grids() {
           {.name = "1 min", .step = absl::Minutes(1)},
           {.name = "5 min", .step = absl::Minutes(5)},
           {.name = "30 min", .step = absl::Minutes(30)},
-          {.name = "1 h", .step = absl::Hours(1)}};
+          {.name = "1 h", .step = absl::Hours(1)},
+          {.name = "5 min of a week", .step = absl::Minutes(5), .seasons = {absl::Hours(168)}},
+          {.name = "1 h of a week", .step = absl::Hours(1), .seasons = {absl::Hours(168)}}};
 }
 
 // One series on a grid, from `days` before the change of the clocks on.
@@ -157,7 +159,7 @@ void CheckRight(FedGrid& fed, const Forecaster::Reach& reach, const Coverage& co
 
 // All that a forecast must be, whatever came before it.
 void CheckAll(FedGrid& fed, const Grid& grid, const Coverage& coverage = {}) {
-  CheckRight(fed, Over(std::max<int64_t>(10, grid.DaySteps() / 24)), coverage);
+  CheckRight(fed, Over(std::max<int64_t>(20, grid.DaySteps() / 24)), coverage);
   CheckRight(fed, Over(grid.DaySteps()), coverage);
   CheckRight(fed, Over(2 * (grid.seasons.back() / grid.step)), coverage);
   CheckAskedAlone(fed, Over(grid.DaySteps()));

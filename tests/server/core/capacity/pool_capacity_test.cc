@@ -46,6 +46,13 @@ struct Fed {
   PoolCapacity capacity;
 };
 
+// 10 instances from Monday 09:00 to 21:00, otherwise 1; and the noise of a quarter of one.
+double OnMondays(int64_t step, int64_t hour_steps) {
+  const int64_t hour = step / hour_steps % (7 * 24);
+  const double need = hour >= 105 && hour < 117 ? 9.5 : 0.5;  // Unix began on a Thursday.
+  return kBase + kInstance * (need + static_cast<double>(Noise(step)) / 4000);
+}
+
 }  // namespace
 
 TEST_CASE("history teaches, but nothing is planned until it starts; then there is a plan at once") {
@@ -103,6 +110,34 @@ TEST_CASE("seconds are planned in minutes, each with the highest of its seconds"
   // the experts that guess it have the weight.
   fed.Feed(0, 86'400 + 30 * 60, [](int64_t step) { return step % 60 == 30 ? 450.0 : 80.0; });
   CHECK(fed.capacity.plan().instances == 7);
+}
+
+TEST_CASE("a rise of each week is planned a lead ahead where the week is the only season") {
+  struct Grid {
+    absl::Duration step;
+    int64_t hour;  // Steps.
+    double (*demand)(int64_t);
+  };
+  // Of 5 minutes a week has too many for cells of one: two are a cell.
+  for (const Grid& grid :
+       {Grid{absl::Hours(1), 1, [](int64_t step) { return OnMondays(step, 1); }},
+        Grid{absl::Minutes(5), 12, [](int64_t step) { return OnMondays(step, 12); }}}) {
+    INFO(absl::FormatDuration(grid.step));
+    PoolCapacity::Options options = ByQuarter();
+    options.step = grid.step;
+    options.day = absl::Hours(7 * 24);
+    Fed fed(options, absl::Hours(1));
+    const int64_t week = 7 * 24 * grid.hour;
+    fed.Feed(0, 5 * week, grid.demand);
+    fed.capacity.Start();
+    const int64_t quiet = 5 * week + 48 * grid.hour;
+    fed.Feed(5 * week, quiet, grid.demand);
+    CHECK(fed.capacity.plan().instances.value_or(10) <= 3);
+    const int64_t launch = 5 * week + 104 * grid.hour;  // A lead before Monday 09:00.
+    fed.Feed(quiet, launch, grid.demand);
+    CHECK(grid.demand(launch - 1) < kBase + kInstance);
+    CHECK(fed.capacity.plan().instances.value_or(0) >= 6);
+  }
 }
 
 TEST_CASE("a longer lead counts at once, a shorter one when it has halved") {
