@@ -29,7 +29,7 @@ struct Amount {
             .messages = 1,
             .idle = absl::Milliseconds(200),
             .pools = 3,
-            .days = 1,
+            .days = 2,  // Less cannot be evaluated.
             .restarts = 1};
   }
 };

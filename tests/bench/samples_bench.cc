@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/spec.h"
 #include "server/core/time_proto.h"
+#include "server/evaluation.h"
 #include "storage/store.h"
 #include "tests/bench/daemon_benches.h"
 
@@ -19,6 +21,7 @@ constexpr absl::Duration kStep = absl::Minutes(1);
 constexpr absl::Duration kDay = absl::Hours(24);
 constexpr int kTicks = 500;  // Of all pools, after the days.
 constexpr int kReads = 20;
+constexpr int kEvaluations = 3;
 
 absl::Time Begin() { return absl::FromUnixSeconds(1'790'000'000 / 86'400 * 86'400); }
 
@@ -131,6 +134,29 @@ std::vector<double> ReadMs(FilledStore& filled, int pools, absl::Time after, abs
   return ms;
 }
 
+// Of one pool each, at the end of what is stored.
+struct EvaluationMs {
+  std::vector<double> read;   // Its samples, as a series.
+  std::vector<double> whole;  // From the request to the answer.
+};
+
+EvaluationMs MeasureEvaluations(FilledStore& filled, int pools) {
+  const auto never = [] { return false; };
+  EvaluationMs ms;
+  for (int i = 0; i < kEvaluations; ++i) {
+    v1::Pool pool = PushedPool(absl::StrCat("web-", i * 37 % pools));
+    *pool.mutable_step() = ToProto(kStep);
+    pool = Must(CompilePool(pool)).pool;
+    auto begin = Steady::now();
+    Must(ReadSeries(filled.store(), pool.name(), kStep, filled.end(), never));
+    ms.read.push_back(MsSince(begin));
+    begin = Steady::now();
+    Must(Evaluate(filled.store(), {}, pool, filled.end(), never));
+    ms.whole.push_back(MsSince(begin));
+  }
+  return ms;
+}
+
 // As a restart does after a kill: the last hour of all pools. Seconds.
 double ScanSeconds(FilledStore& filled, int pools) {
   std::map<std::string, Store::From> from;
@@ -164,6 +190,9 @@ std::vector<Row> MeasureSamples(const Amount& amount) {
       ReadMs(filled, amount.pools, filled.end() - absl::Hours(1) - kStep, filled.end() - kStep)));
   rows.push_back(
       RowOf("read the last hour of each" + of, "s", {ScanSeconds(filled, amount.pools)}));
+  const EvaluationMs evaluation = MeasureEvaluations(filled, amount.pools);
+  rows.push_back(RowOf("evaluate one" + of + ": read", "ms", evaluation.read));
+  rows.push_back(RowOf("evaluate one" + of + ": in all", "ms", evaluation.whole));
   return rows;
 }
 
