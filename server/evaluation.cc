@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
-#include "server/core/simulation/plan.h"
+#include "server/core/simulation/compiled_replay.h"
 #include "server/core/simulation/report.h"
 #include "server/core/time_proto.h"
 
@@ -60,11 +60,11 @@ absl::StatusOr<v1::EvaluatePoolResponse> Evaluate(Store& store,
                                                   const std::function<bool()>& cancelled) {
   auto series = ReadSeries(store, pool.name(), simulation::GridOf(pool), now, cancelled);
   if (!series.ok()) return series.status();
-  const auto plan = simulation::PlanEvaluation(request, pool, *std::move(series));
-  if (!plan.ok()) return plan.status();
-  const auto replayed = RunPlan(*plan, cancelled);
+  const auto replay = simulation::CompileEvaluation(request, pool, *std::move(series));
+  if (!replay.ok()) return replay.status();
+  const auto replayed = RunVariants(*replay, cancelled);
   if (!replayed.ok()) return replayed.status();
-  return simulation::ReportEvaluation(*plan, *replayed, pool.policy().mode());
+  return simulation::ReportEvaluation(*replay, *replayed, pool.policy().mode());
 }
 
 absl::StatusOr<v1::ObserveScore> ScorePool(Store& store, const v1::Pool& pool, absl::Time now,

@@ -21,7 +21,7 @@ absl::StatusOr<simulation::DemandSeries> ReadSeries(Store& store, const std::str
                                                     absl::Duration step, absl::Time now,
                                                     const std::function<bool()>& cancelled);
 
-// The answer to EvaluatePool; takes seconds. `pool`: as it is shown. Errors: as PlanEvaluation;
+// The answer to EvaluatePool; takes seconds. `pool`: as it is shown. Errors: as CompileEvaluation;
 // kCancelled.
 absl::StatusOr<v1::EvaluatePoolResponse> Evaluate(Store& store,
                                                   const v1::EvaluatePoolRequest& request,

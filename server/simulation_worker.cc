@@ -98,14 +98,14 @@ std::function<void()> SimulationWorker::TakeLocked() {
   return job;
 }
 
-absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan& plan,
-                                                          const std::function<bool()>& cancelled) {
+absl::StatusOr<std::vector<simulation::Replayed>> RunVariants(
+    const simulation::CompiledReplay& replay, const std::function<bool()>& cancelled) {
   std::vector<v1::Pool> specs;
-  for (const simulation::Variant& variant : plan.variants) specs.push_back(variant.spec);
+  for (const simulation::Variant& variant : replay.variants) specs.push_back(variant.spec);
   const simulation::ReplayOptions options{
-      .leads = plan.leads,
-      .instances_max = std::min(plan.host.Most(), simulation::kReplayInstancesMax),
-      .first_scored = plan.first_scored,
+      .leads = replay.leads,
+      .instances_max = std::min(replay.host.Most(), simulation::kReplayInstancesMax),
+      .first_scored = replay.first_scored,
       .cancelled = cancelled};
   const size_t threads = std::min(SimulationWorker::kThreadsOfRun, specs.size());
   const auto part = [&](size_t index) {
@@ -119,10 +119,10 @@ absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan
     for (size_t i = 1; i < threads; ++i) {
       others.emplace_back([&, i] {
         GiveWay();
-        results[i] = simulation::ReplayAll(part(i), plan.series, options);
+        results[i] = simulation::ReplayAll(part(i), replay.series, options);
       });
     }
-    results[0] = simulation::ReplayAll(part(0), plan.series, options);
+    results[0] = simulation::ReplayAll(part(0), replay.series, options);
   }
   std::vector<simulation::Replayed> all;
   for (auto& result : results) {

@@ -13,7 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/core/simulation/plan.h"
+#include "server/core/simulation/compiled_replay.h"
 #include "server/core/simulation/replay.h"
 
 namespace shadow {
@@ -65,9 +65,9 @@ class SimulationWorker {
   std::thread thread_;
 };
 
-// The variants of `plan` on up to kThreadsOfRun threads, of which the caller's is one. Errors as
+// The variants of `replay` on up to kThreadsOfRun threads, of which the caller's is one. Errors as
 // ReplayAll. `cancelled` is asked on all of them.
-absl::StatusOr<std::vector<simulation::Replayed>> RunPlan(const simulation::Plan& plan,
-                                                          const std::function<bool()>& cancelled);
+absl::StatusOr<std::vector<simulation::Replayed>> RunVariants(
+    const simulation::CompiledReplay& replay, const std::function<bool()>& cancelled);
 
 }  // namespace shadow

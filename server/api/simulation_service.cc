@@ -43,11 +43,11 @@ absl::Status Run(const ApiContext& api, const v1::SimulateRequest& request, cons
   if (!step.ok()) return step.status();
   auto series = SeriesOf(api, request, *step, cancelled);
   if (!series.ok()) return series.status();
-  const auto plan = simulation::PlanSimulation(request, pool, *std::move(series));
-  if (!plan.ok()) return plan.status();
-  const auto replayed = RunPlan(*plan, cancelled);
+  const auto replay = simulation::CompileSimulation(request, pool, *std::move(series));
+  if (!replay.ok()) return replay.status();
+  const auto replayed = RunVariants(*replay, cancelled);
   if (!replayed.ok()) return replayed.status();
-  response = simulation::ReportSimulation(*plan, *replayed);
+  response = simulation::ReportSimulation(*replay, *replayed);
   return absl::OkStatus();
 }
 

@@ -19,13 +19,13 @@ namespace {
 
 using O = v1::Outcome;
 
-std::span<const double> ScoredDemand(const Plan& plan) {
-  return std::span(plan.series.values).subspan(plan.first_scored);
+std::span<const double> ScoredDemand(const CompiledReplay& replay) {
+  return std::span(replay.series.values).subspan(replay.first_scored);
 }
 
 // Those with a sample.
-int64_t ScoredSteps(const Plan& plan) {
-  const std::span<const double> demand = ScoredDemand(plan);
+int64_t ScoredSteps(const CompiledReplay& replay) {
+  const std::span<const double> demand = ScoredDemand(replay);
   return std::count_if(demand.begin(), demand.end(),
                        [](double value) { return !std::isnan(value); });
 }
@@ -41,9 +41,10 @@ void AddMisses(std::span<const StepTally> tallies, absl::Time begin, absl::Durat
   }
 }
 
-O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, std::string label) {
-  const absl::Duration step = plan.series.step;
-  const absl::Time begin = plan.series.TimeOf(plan.first_scored);
+O OutcomeOf(const CompiledReplay& replay, std::span<const StepTally> tallies, O::Kind kind,
+            std::string label) {
+  const absl::Duration step = replay.series.step;
+  const absl::Time begin = replay.series.TimeOf(replay.first_scored);
   const Score score = ScoreOf(tallies, step);
   O outcome;
   outcome.set_kind(kind);
@@ -55,41 +56,43 @@ O OutcomeOf(const Plan& plan, std::span<const StepTally> tallies, O::Kind kind, 
   outcome.set_idle_instance_hours(score.idle_instance_hours);
   outcome.set_unserved_instance_hours(score.unserved_instance_hours);
   outcome.set_missed_steps(score.missed);
-  if (plan.prices.has_value()) {
-    outcome.set_cost(CostOf(score, plan.prices->idle_cost_per_instance_hour(),
-                            plan.prices->shortage_cost_per_instance_hour()));
+  if (replay.prices.has_value()) {
+    outcome.set_cost(CostOf(score, replay.prices->idle_cost_per_instance_hour(),
+                            replay.prices->shortage_cost_per_instance_hour()));
   }
   AddMisses(tallies, begin, step, outcome);
-  AddPoints(tallies, ScoredDemand(plan), plan.variants.front().spec, begin, plan.plot_points,
+  AddPoints(tallies, ScoredDemand(replay), replay.variants.front().spec, begin, replay.plot_points,
             outcome);
   return outcome;
 }
 
 // Of the policy, from the step `first` on. `by` is the override that set the maximum.
-std::vector<Bounds> BoundsOf(const Plan& plan, const Variant& variant, size_t first) {
+std::vector<Bounds> BoundsOf(const CompiledReplay& replay, const Variant& variant, size_t first) {
   std::vector<Bounds> all;
   const auto pool = CompilePool(variant.spec);  // It was compiled before, so it does.
-  for (size_t step = first; step < plan.series.values.size(); ++step) {
+  for (size_t step = first; step < replay.series.values.size(); ++step) {
     Bounds bounds{.min_instances = 0, .max_instances = kNeedMax, .by = ""};
-    if (pool.ok()) bounds = BoundsAt(*pool, plan.series.TimeOf(step), absl::ZeroDuration());
+    if (pool.ok()) bounds = BoundsAt(*pool, replay.series.TimeOf(step), absl::ZeroDuration());
     if (bounds.max_instances == variant.spec.policy().max_shadow_instances()) bounds.by.clear();
     all.push_back(std::move(bounds));
   }
   return all;
 }
 
-int LeadStepsOf(const Plan& plan) { return LeadSteps(plan.leads.provisioning, plan.series.step); }
+int LeadStepsOf(const CompiledReplay& replay) {
+  return LeadSteps(replay.leads.provisioning, replay.series.step);
+}
 
-O ReplayedOutcome(const Plan& plan, size_t index, const Replayed& replayed) {
-  const Variant& variant = plan.variants[index];
-  O outcome = OutcomeOf(plan, replayed.tallies, O::REPLAYED, variant.label);
+O ReplayedOutcome(const CompiledReplay& replay, size_t index, const Replayed& replayed) {
+  const Variant& variant = replay.variants[index];
+  O outcome = OutcomeOf(replay, replayed.tallies, O::REPLAYED, variant.label);
   const v1::Policy& policy = variant.spec.policy();
   if (!policy.has_idle_cost()) outcome.set_service_level(policy.service_level());
   outcome.set_decisions(replayed.decisions);
-  const ReplayLimits limits{.bounds = BoundsOf(plan, variant, plan.first_scored),
-                            .host = plan.host,
+  const ReplayLimits limits{.bounds = BoundsOf(replay, variant, replay.first_scored),
+                            .host = replay.host,
                             .creations_max = policy.max_concurrent_creations(),
-                            .lead_steps = LeadStepsOf(plan)};
+                            .lead_steps = LeadStepsOf(replay)};
   for (v1::BindingLimit& limit : BindingLimits(replayed.tallies, limits)) {
     *outcome.add_limits() = std::move(limit);
   }
@@ -97,47 +100,48 @@ O ReplayedOutcome(const Plan& plan, size_t index, const Replayed& replayed) {
 }
 
 // The most instances that there may be under a policy, by step.
-std::vector<int> MostOf(const Plan& plan, const Variant& variant) {
+std::vector<int> MostOf(const CompiledReplay& replay, const Variant& variant) {
   std::vector<int> most;
-  for (const Bounds& bounds : BoundsOf(plan, variant, 0)) {
-    most.push_back(std::min(bounds.max_instances, plan.host.Most()));
+  for (const Bounds& bounds : BoundsOf(replay, variant, 0)) {
+    most.push_back(std::min(bounds.max_instances, replay.host.Most()));
   }
   return most;
 }
 
 // Creations that a policy may begin in a step: several in turn, where one takes less than a step.
-int CreationsMax(const Plan& plan, const Variant& variant) {
-  const absl::Duration lead = std::max(plan.leads.provisioning, absl::Milliseconds(1));
-  const int64_t waves = std::max<int64_t>(1, plan.series.step / lead);
+int CreationsMax(const CompiledReplay& replay, const Variant& variant) {
+  const absl::Duration lead = std::max(replay.leads.provisioning, absl::Milliseconds(1));
+  const int64_t waves = std::max<int64_t>(1, replay.series.step / lead);
   const int64_t creations = variant.spec.policy().max_concurrent_creations() * waves;
   return static_cast<int>(std::min<int64_t>(creations, kNeedMax));
 }
 
-NeedSeries NeedsOf(const Plan& plan) {
-  const v1::Pool& spec = plan.variants.front().spec;
-  NeedSeries needs = NeedsOf(plan.series, spec.external_capacity(), spec.instance_capacity());
-  needs.lead_steps = LeadStepsOf(plan);
-  needs.first_scored = plan.first_scored;
+NeedSeries NeedsOf(const CompiledReplay& replay) {
+  const v1::Pool& spec = replay.variants.front().spec;
+  NeedSeries needs = NeedsOf(replay.series, spec.external_capacity(), spec.instance_capacity());
+  needs.lead_steps = LeadStepsOf(replay);
+  needs.first_scored = replay.first_scored;
   return needs;
 }
 
 // The pool of fixed size that is as good as each of `outcomes`, those of the first variants, and
 // may have and create as many; then what everybody has, with the widest limits of these.
 template <typename Outcomes>
-void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes& alternatives) {
-  NeedSeries needs = NeedsOf(plan);
+void AddAlternatives(const CompiledReplay& replay, const std::vector<O>& outcomes,
+                     Outcomes& alternatives) {
+  NeedSeries needs = NeedsOf(replay);
   std::vector<int> most(needs.needs.size(), 0);
   int creations_max = 0;
   for (size_t i = 0; i < outcomes.size(); ++i) {
     const O& outcome = outcomes[i];
-    needs.most = MostOf(plan, plan.variants[i]);
-    needs.creations_max = CreationsMax(plan, plan.variants[i]);
+    needs.most = MostOf(replay, replay.variants[i]);
+    needs.creations_max = CreationsMax(replay, replay.variants[i]);
     creations_max = std::max(creations_max, needs.creations_max);
     std::transform(most.begin(), most.end(), needs.most.begin(), most.begin(),
                    [](int a, int b) { return std::max(a, b); });
     const std::optional<int> spare = SpareFor(needs, outcome.hit_rate());
     if (!spare.has_value()) continue;
-    O fixed = OutcomeOf(plan, FixedPool(needs, *spare), O::FIXED_POOL,
+    O fixed = OutcomeOf(replay, FixedPool(needs, *spare), O::FIXED_POOL,
                         absl::StrCat("fixed pool of ", *spare));
     fixed.set_fixed_instances(*spare);
     fixed.set_as_good_as(outcome.label());
@@ -145,11 +149,11 @@ void AddAlternatives(const Plan& plan, const std::vector<O>& outcomes, Outcomes&
   }
   needs.most = std::move(most);
   needs.creations_max = creations_max;
-  const v1::Policy& policy = plan.variants.front().spec.policy();
+  const v1::Policy& policy = replay.variants.front().spec.policy();
   *alternatives.Add() = OutcomeOf(
-      plan, TargetTracking(needs, policy.headroom(), FromProto(policy.stabilization_window())),
+      replay, TargetTracking(needs, policy.headroom(), FromProto(policy.stabilization_window())),
       O::REACTIVE, "reactive");
-  *alternatives.Add() = OutcomeOf(plan, ColdStarts(needs), O::NO_SHADOW, "no shadow");
+  *alternatives.Add() = OutcomeOf(replay, ColdStarts(needs), O::NO_SHADOW, "no shadow");
 }
 
 // Limits alone cause more misses than its service level allows.
@@ -164,15 +168,15 @@ bool OutOfReach(const O& outcome, int64_t scored_steps) {
 // The cheapest of what was replayed for it and is within reach. One service level that was asked
 // for is not among these; one policy that decides by costs is, for its own are the prices, or it is
 // to be compared.
-void Recommend(const Plan& plan, std::span<const Replayed> replayed,
+void Recommend(const CompiledReplay& replay, std::span<const Replayed> replayed,
                v1::SimulateResponse& response) {
-  if (!plan.prices.has_value()) return;
+  if (!replay.prices.has_value()) return;
   v1::Recommendation& best = *response.mutable_recommendation();
-  const bool by_costs = plan.variants.front().spec.policy().has_idle_cost();
-  const size_t first = plan.variants.size() > plan.shown && !by_costs ? plan.shown : 0;
+  const bool by_costs = replay.variants.front().spec.policy().has_idle_cost();
+  const size_t first = replay.variants.size() > replay.shown && !by_costs ? replay.shown : 0;
   double highest = 0;
-  for (size_t i = first; i < plan.variants.size(); ++i) {
-    const O outcome = ReplayedOutcome(plan, i, replayed[i]);
+  for (size_t i = first; i < replay.variants.size(); ++i) {
+    const O outcome = ReplayedOutcome(replay, i, replayed[i]);
     v1::Recommendation::Option& option = *best.add_options();
     option.set_label(outcome.label());
     option.set_service_level(outcome.service_level());
@@ -204,7 +208,9 @@ v1::ObserveScore::Outcome Summary(const O& outcome, double hours) {
   return summary;
 }
 
-absl::Time EndOf(const Plan& plan) { return plan.series.TimeOf(plan.series.values.size()); }
+absl::Time EndOf(const CompiledReplay& replay) {
+  return replay.series.TimeOf(replay.series.values.size());
+}
 
 }  // namespace
 
@@ -232,43 +238,46 @@ void AddPoints(std::span<const StepTally> tallies, std::span<const double> deman
   }
 }
 
-v1::SimulateResponse ReportSimulation(const Plan& plan, std::span<const Replayed> replayed) {
+v1::SimulateResponse ReportSimulation(const CompiledReplay& replay,
+                                      std::span<const Replayed> replayed) {
   v1::SimulateResponse response;
-  *response.mutable_step() = ToProto(plan.series.step);
-  *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
-  *response.mutable_end_time() = ToProto(EndOf(plan));
-  response.set_scored_steps(ScoredSteps(plan));
-  *response.mutable_warm_up() = ToProto(static_cast<int64_t>(plan.first_scored) * plan.series.step);
-  *response.mutable_provisioning_lead() = ToProto(plan.leads.provisioning);
-  *response.mutable_activation_lead() = ToProto(plan.leads.activation);
+  *response.mutable_step() = ToProto(replay.series.step);
+  *response.mutable_start_time() = ToProto(replay.series.TimeOf(replay.first_scored));
+  *response.mutable_end_time() = ToProto(EndOf(replay));
+  response.set_scored_steps(ScoredSteps(replay));
+  *response.mutable_warm_up() =
+      ToProto(static_cast<int64_t>(replay.first_scored) * replay.series.step);
+  *response.mutable_provisioning_lead() = ToProto(replay.leads.provisioning);
+  *response.mutable_activation_lead() = ToProto(replay.leads.activation);
   std::vector<O> shown;
-  for (size_t i = 0; i < plan.shown; ++i) {
-    shown.push_back(ReplayedOutcome(plan, i, replayed[i]));
+  for (size_t i = 0; i < replay.shown; ++i) {
+    shown.push_back(ReplayedOutcome(replay, i, replayed[i]));
   }
-  AddAlternatives(plan, shown, *response.mutable_alternatives());
+  AddAlternatives(replay, shown, *response.mutable_alternatives());
   for (O& outcome : shown) *response.add_variants() = std::move(outcome);
-  Recommend(plan, replayed, response);
+  Recommend(replay, replayed, response);
   return response;
 }
 
-v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Replayed> replayed,
+v1::EvaluatePoolResponse ReportEvaluation(const CompiledReplay& replay,
+                                          std::span<const Replayed> replayed,
                                           v1::Policy::Mode mode) {
   v1::EvaluatePoolResponse response;
-  *response.mutable_start_time() = ToProto(plan.series.TimeOf(plan.first_scored));
-  *response.mutable_end_time() = ToProto(EndOf(plan));
+  *response.mutable_start_time() = ToProto(replay.series.TimeOf(replay.first_scored));
+  *response.mutable_end_time() = ToProto(EndOf(replay));
   response.set_mode(mode);
-  *response.mutable_step() = ToProto(plan.series.step);
-  response.set_scored_steps(ScoredSteps(plan));
-  *response.mutable_automatic() = ReplayedOutcome(plan, 0, replayed[0]);
+  *response.mutable_step() = ToProto(replay.series.step);
+  response.set_scored_steps(ScoredSteps(replay));
+  *response.mutable_automatic() = ReplayedOutcome(replay, 0, replayed[0]);
   if (mode != v1::Policy::AUTOMATIC) {
     *response.mutable_present() =
-        OutcomeOf(plan, BaseOnly(NeedsOf(plan)), O::BASE_ONLY, "base alone");
+        OutcomeOf(replay, BaseOnly(NeedsOf(replay)), O::BASE_ONLY, "base alone");
   } else {
-    const size_t present = plan.shown - 1;  // The same, if its policy looks ahead already.
-    *response.mutable_present() = ReplayedOutcome(plan, present, replayed[present]);
+    const size_t present = replay.shown - 1;  // The same, if its policy looks ahead already.
+    *response.mutable_present() = ReplayedOutcome(replay, present, replayed[present]);
     response.mutable_present()->set_label("as it is now");
   }
-  AddAlternatives(plan, {response.automatic()}, *response.mutable_alternatives());
+  AddAlternatives(replay, {response.automatic()}, *response.mutable_alternatives());
   return response;
 }
 

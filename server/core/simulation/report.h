@@ -3,16 +3,18 @@
 
 #include <span>
 
-#include "server/core/simulation/plan.h"
+#include "server/core/simulation/compiled_replay.h"
 #include "server/core/simulation/replay.h"
 
 namespace shadow::simulation {
 
 inline constexpr int kMissesMax = 100;
 
-// `replayed`: one for each variant of the plan.
-v1::SimulateResponse ReportSimulation(const Plan& plan, std::span<const Replayed> replayed);
-v1::EvaluatePoolResponse ReportEvaluation(const Plan& plan, std::span<const Replayed> replayed,
+// `replayed`: one for each variant of the replay.
+v1::SimulateResponse ReportSimulation(const CompiledReplay& replay,
+                                      std::span<const Replayed> replayed);
+v1::EvaluatePoolResponse ReportEvaluation(const CompiledReplay& replay,
+                                          std::span<const Replayed> replayed,
                                           v1::Policy::Mode mode);
 
 // The same in short, but when it was scored.

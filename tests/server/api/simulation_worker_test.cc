@@ -11,7 +11,7 @@
 namespace shadow {
 namespace {
 
-simulation::Plan SomePlan(int days, int variants) {
+simulation::CompiledReplay SomeReplay(int days, int variants) {
   v1::Pool pool;
   pool.set_name("pools/web");
   pool.set_dna("dnas/web");
@@ -23,26 +23,26 @@ simulation::Plan SomePlan(int days, int variants) {
   simulation::DemandSeries series{
       .begin = absl::FromUnixSeconds(1'700'006'400), .step = absl::Minutes(5), .values = {}};
   for (int i = 0; i < days * 288; ++i) series.values.push_back(60 + 50 * std::sin(i * 0.0218));
-  auto plan = simulation::PlanSimulation(request, pool, std::move(series));
-  REQUIRE(plan.ok());
-  return *std::move(plan);
+  auto replay = simulation::CompileSimulation(request, pool, std::move(series));
+  REQUIRE(replay.ok());
+  return *std::move(replay);
 }
 
 TEST_CASE("variants come out in order and alike, on however many threads they run") {
-  const simulation::Plan plan = SomePlan(3, 3);
-  const auto spread = RunPlan(plan, [] { return false; });
+  const simulation::CompiledReplay replay = SomeReplay(3, 3);
+  const auto spread = RunVariants(replay, [] { return false; });
   REQUIRE(spread.ok());
   REQUIRE(spread->size() == 3);
   for (size_t i = 0; i < 3; ++i) {
-    simulation::Plan one = plan;
-    one.variants = {plan.variants[i]};
-    const auto alone = RunPlan(one, [] { return false; });
+    simulation::CompiledReplay one = replay;
+    one.variants = {replay.variants[i]};
+    const auto alone = RunVariants(one, [] { return false; });
     REQUIRE(alone.ok());
     CHECK(alone->front().decisions == (*spread)[i].decisions);
-    CHECK(ScoreOf(alone->front().tallies, plan.series.step).idle_instance_hours ==
-          ScoreOf((*spread)[i].tallies, plan.series.step).idle_instance_hours);
+    CHECK(ScoreOf(alone->front().tallies, replay.series.step).idle_instance_hours ==
+          ScoreOf((*spread)[i].tallies, replay.series.step).idle_instance_hours);
   }
-  CHECK(absl::IsCancelled(RunPlan(plan, [] { return true; }).status()));
+  CHECK(absl::IsCancelled(RunVariants(replay, [] { return true; }).status()));
 }
 
 // Keeps `worker` busy until it is destroyed.

@@ -38,33 +38,33 @@ DemandSeries Days(int days) {
 
 v1::SimulateResponse Simulate(const v1::SimulateRequest& request, int days,
                               const v1::Pool& pool = ReportedPool()) {
-  const auto plan = PlanSimulation(request, pool, Days(days));
-  REQUIRE(plan.ok());
+  const auto replay = CompileSimulation(request, pool, Days(days));
+  REQUIRE(replay.ok());
   std::vector<v1::Pool> specs;
-  for (const Variant& variant : plan->variants) specs.push_back(variant.spec);
+  for (const Variant& variant : replay->variants) specs.push_back(variant.spec);
   const auto replayed =
-      ReplayAll(specs, plan->series,
-                {.leads = plan->leads,
-                 .instances_max = std::min(plan->host.Most(), kReplayInstancesMax),
-                 .first_scored = plan->first_scored});
+      ReplayAll(specs, replay->series,
+                {.leads = replay->leads,
+                 .instances_max = std::min(replay->host.Most(), kReplayInstancesMax),
+                 .first_scored = replay->first_scored});
   REQUIRE(replayed.ok());
-  return ReportSimulation(*plan, *replayed);
+  return ReportSimulation(*replay, *replayed);
 }
 
 TEST_CASE("a simulation without wishes is of the pool's own policy") {
-  const auto plan = PlanSimulation({}, ReportedPool(), Days(8));
-  REQUIRE(plan.ok());
-  REQUIRE(plan->variants.size() == 1);
-  CHECK(plan->variants[0].label == "service level 0.97");
-  CHECK(plan->first_scored == 2 * 288);  // A quarter of 8 days is less than 5 seasons.
-  CHECK(plan->leads.provisioning == absl::Minutes(10));
-  CHECK(plan->leads.activation == absl::Seconds(2));  // Nothing was learned.
-  CHECK(PlanSimulation({}, ReportedPool(), Days(40))->first_scored == 5 * 288);
+  const auto replay = CompileSimulation({}, ReportedPool(), Days(8));
+  REQUIRE(replay.ok());
+  REQUIRE(replay->variants.size() == 1);
+  CHECK(replay->variants[0].label == "service level 0.97");
+  CHECK(replay->first_scored == 2 * 288);  // A quarter of 8 days is less than 5 seasons.
+  CHECK(replay->leads.provisioning == absl::Minutes(10));
+  CHECK(replay->leads.activation == absl::Seconds(2));  // Nothing was learned.
+  CHECK(CompileSimulation({}, ReportedPool(), Days(40))->first_scored == 5 * 288);
 }
 
 TEST_CASE("what a request asks for wrongly is named") {
   const auto error = [](const v1::SimulateRequest& request) {
-    return std::string(PlanSimulation(request, ReportedPool(), Days(4)).status().message());
+    return std::string(CompileSimulation(request, ReportedPool(), Days(4)).status().message());
   };
   v1::SimulateRequest request;
   request.add_variants()->set_service_level(1);
@@ -87,18 +87,18 @@ TEST_CASE("what a request asks for wrongly is named") {
   CHECK(error(request) == "provisioning_lead: 25h is not in (0, 24h]");
   request.Clear();
   *request.mutable_warm_up() = ToProto(absl::Hours(96));
-  const auto short_of = PlanSimulation(request, ReportedPool(), Days(4)).status();
+  const auto short_of = CompileSimulation(request, ReportedPool(), Days(4)).status();
   CHECK(absl::IsFailedPrecondition(short_of));
   CHECK(short_of.message() ==
         "pools/web has 96h of demand; a replay needs its warm-up, 96h, and a step of 5m");
 }
 
 TEST_CASE("a policy is called by what it goes by: its service level, or its costs") {
-  CHECK(PlanSimulation({}, ReportedPool(), Days(8))->variants[0].label == "service level 0.97");
+  CHECK(CompileSimulation({}, ReportedPool(), Days(8))->variants[0].label == "service level 0.97");
   v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_idle_cost(1);
   pool.mutable_policy()->set_shortage_cost(50);
-  CHECK(PlanSimulation({}, pool, Days(8))->variants[0].label == "by costs");
+  CHECK(CompileSimulation({}, pool, Days(8))->variants[0].label == "by costs");
 }
 
 TEST_CASE("the grid is the pool's, or that of samples further apart, or the one asked for") {
@@ -259,45 +259,46 @@ TEST_CASE("alternatives have the most that the policy's overrides allow") {
 
 TEST_CASE("a policy with costs is priced by them, unless other prices are given") {
   const v1::Pool pool = PoolByCosts();
-  const auto simulation = PlanSimulation({}, pool, Days(8));
+  const auto simulation = CompileSimulation({}, pool, Days(8));
   REQUIRE(simulation->prices.has_value());
   CHECK(simulation->prices->idle_cost_per_instance_hour() == 2);
   CHECK(simulation->prices->shortage_cost_per_instance_hour() == 50);
   CHECK(simulation->variants.size() == 7);  // With those that are only weighed.
-  const auto evaluation = PlanEvaluation({}, pool, Days(8));
+  const auto evaluation = CompileEvaluation({}, pool, Days(8));
   CHECK(evaluation->prices->shortage_cost_per_instance_hour() == 50);
   CHECK(evaluation->variants.size() == 1);
   v1::EvaluatePoolRequest request;
   request.mutable_prices()->set_shortage_cost_per_instance_hour(7);
-  const auto otherwise = PlanEvaluation(request, pool, Days(8));
+  const auto otherwise = CompileEvaluation(request, pool, Days(8));
   CHECK(otherwise->prices->idle_cost_per_instance_hour() == 0);
   CHECK(otherwise->prices->shortage_cost_per_instance_hour() == 7);
-  CHECK_FALSE(PlanEvaluation({}, ReportedPool(), Days(8))->prices.has_value());
+  CHECK_FALSE(CompileEvaluation({}, ReportedPool(), Days(8))->prices.has_value());
   v1::SimulateRequest variant;
   variant.add_variants()->mutable_policy()->set_idle_cost(3);
   variant.mutable_variants(0)->mutable_policy()->set_shortage_cost(4);
-  CHECK(PlanSimulation(variant, pool, Days(8))->prices->idle_cost_per_instance_hour() == 3);
+  CHECK(CompileSimulation(variant, pool, Days(8))->prices->idle_cost_per_instance_hour() == 3);
 }
 
 TEST_CASE("an evaluation needs a season to learn from and one to score, and scores the last days") {
-  const auto too_little = PlanEvaluation({}, ReportedPool(), Days(1)).status();
+  const auto too_little = CompileEvaluation({}, ReportedPool(), Days(1)).status();
   CHECK(absl::IsFailedPrecondition(too_little));
   CHECK(too_little.message() ==
         "pools/web has 24h of demand; an evaluation needs two of its shortest seasons, 48h: one to "
         "learn from and one to score");
-  CHECK(PlanEvaluation({}, ReportedPool(), Days(3))->first_scored == 288);
-  CHECK(PlanEvaluation({}, ReportedPool(), Days(10))->first_scored == 3 * 288);
+  CHECK(CompileEvaluation({}, ReportedPool(), Days(3))->first_scored == 288);
+  CHECK(CompileEvaluation({}, ReportedPool(), Days(10))->first_scored == 3 * 288);
   v1::EvaluatePoolRequest request;
   *request.mutable_last() = ToProto(absl::Hours(24));
-  const auto plan = PlanEvaluation(request, ReportedPool(), Days(3));
-  REQUIRE(plan.ok());
-  CHECK(plan->first_scored == 2 * 288);
-  CHECK(plan->variants.size() == 1);
-  const std::vector<v1::Pool> specs = {plan->variants[0].spec};
-  const auto replayed =
-      ReplayAll(specs, plan->series, {.leads = plan->leads, .first_scored = plan->first_scored});
+  const auto replay = CompileEvaluation(request, ReportedPool(), Days(3));
+  REQUIRE(replay.ok());
+  CHECK(replay->first_scored == 2 * 288);
+  CHECK(replay->variants.size() == 1);
+  const std::vector<v1::Pool> specs = {replay->variants[0].spec};
+  const auto replayed = ReplayAll(specs, replay->series,
+                                  {.leads = replay->leads, .first_scored = replay->first_scored});
   REQUIRE(replayed.ok());
-  const v1::EvaluatePoolResponse response = ReportEvaluation(*plan, *replayed, v1::Policy::OBSERVE);
+  const v1::EvaluatePoolResponse response =
+      ReportEvaluation(*replay, *replayed, v1::Policy::OBSERVE);
   CHECK(response.present().kind() == v1::Outcome::BASE_ONLY);
   CHECK(response.present().hit_rate() < response.automatic().hit_rate());
   CHECK(response.present().idle_instance_hours() == 0);
@@ -308,11 +309,11 @@ TEST_CASE("a pool that only reacts is evaluated with a forecast against what it 
   v1::Pool pool = ReportedPool();
   pool.mutable_policy()->set_mode(v1::Policy::AUTOMATIC);
   pool.mutable_policy()->set_sizing(v1::Policy::REACTIVE);
-  const auto plan = PlanEvaluation({}, pool, Days(3));
-  REQUIRE(plan.ok());
-  REQUIRE(plan->variants.size() == 2);
-  CHECK(plan->variants[0].spec.policy().sizing() == v1::Policy::PREDICTIVE);
-  CHECK(plan->variants[1].spec.policy().sizing() == v1::Policy::REACTIVE);
+  const auto replay = CompileEvaluation({}, pool, Days(3));
+  REQUIRE(replay.ok());
+  REQUIRE(replay->variants.size() == 2);
+  CHECK(replay->variants[0].spec.policy().sizing() == v1::Policy::PREDICTIVE);
+  CHECK(replay->variants[1].spec.policy().sizing() == v1::Policy::REACTIVE);
 }
 
 TEST_CASE("a point stands for its steps by the one with the least to spare") {

@@ -1,4 +1,4 @@
-#include "server/core/simulation/plan.h"
+#include "server/core/simulation/compiled_replay.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,20 +54,21 @@ absl::Status CheckPrices(const v1::Prices& prices) {
 
 // Prices and plot points, which both requests have. What a pool decides by is what it is priced by.
 template <typename Request>
-absl::Status TakeOutput(const Request& request, const v1::Policy& policy, Plan& plan) {
+absl::Status TakeOutput(const Request& request, const v1::Policy& policy, CompiledReplay& replay) {
   if (request.has_prices()) {
     const absl::Status checked = CheckPrices(request.prices());
     if (!checked.ok()) return checked;
-    plan.prices = request.prices();
+    replay.prices = request.prices();
   } else if (policy.has_idle_cost()) {
-    plan.prices.emplace();
-    plan.prices->set_idle_cost_per_instance_hour(policy.idle_cost());
-    plan.prices->set_shortage_cost_per_instance_hour(policy.shortage_cost());
+    replay.prices.emplace();
+    replay.prices->set_idle_cost_per_instance_hour(policy.idle_cost());
+    replay.prices->set_shortage_cost_per_instance_hour(policy.shortage_cost());
   }
   if (!request.has_plot_points()) return absl::OkStatus();
-  plan.plot_points = request.plot_points();
-  if (plan.plot_points >= 0 && plan.plot_points <= kPlotPointsMax) return absl::OkStatus();
-  return FieldError("plot_points", absl::StrCat(plan.plot_points, " is not 0 to ", kPlotPointsMax));
+  replay.plot_points = request.plot_points();
+  if (replay.plot_points >= 0 && replay.plot_points <= kPlotPointsMax) return absl::OkStatus();
+  return FieldError("plot_points",
+                    absl::StrCat(replay.plot_points, " is not 0 to ", kPlotPointsMax));
 }
 
 // A policy's own error, under the name that it has in the request.
@@ -99,7 +100,8 @@ absl::StatusOr<Variant> VariantOf(const v1::SimulateRequest::Variant& asked, v1:
 }
 
 // Those asked for, and, to recommend one where only one is asked for, its policy at other levels.
-absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& pool,
+                         CompiledReplay& replay) {
   std::vector<v1::SimulateRequest::Variant> asked(request.variants().begin(),
                                                   request.variants().end());
   if (asked.size() > kVariantsMax) {
@@ -107,8 +109,8 @@ absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& poo
                       absl::StrCat(asked.size(), " are too many; at most ", kVariantsMax));
   }
   if (asked.empty()) asked.emplace_back();
-  plan.shown = asked.size();
-  if (plan.prices.has_value() && asked.size() == 1) {
+  replay.shown = asked.size();
+  if (replay.prices.has_value() && asked.size() == 1) {
     for (const double level : kSweep) {
       v1::SimulateRequest::Variant other = asked.front();
       other.clear_label();
@@ -117,11 +119,11 @@ absl::Status AddVariants(const v1::SimulateRequest& request, const v1::Pool& poo
     }
   }
   for (size_t i = 0; i < asked.size(); ++i) {
-    const size_t index = i < plan.shown ? i : 0;
+    const size_t index = i < replay.shown ? i : 0;
     auto variant =
-        VariantOf(asked[i], pool, plan.series.step, absl::StrCat("variants[", index, "]"));
+        VariantOf(asked[i], pool, replay.series.step, absl::StrCat("variants[", index, "]"));
     if (!variant.ok()) return variant.status();
-    plan.variants.push_back(*std::move(variant));
+    replay.variants.push_back(*std::move(variant));
   }
   return absl::OkStatus();
 }
@@ -136,7 +138,8 @@ absl::Status TooLittle(const v1::Pool& pool, absl::Duration span, std::string_vi
                                   std::string(wanted)));
 }
 
-absl::Status TakeLeads(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
+absl::Status TakeLeads(const v1::SimulateRequest& request, const v1::Pool& pool,
+                       CompiledReplay& replay) {
   const auto provisioning =
       LeadOf(request.has_provisioning_lead() ? &request.provisioning_lead() : nullptr,
              pool.has_provisioning_lead() ? &pool.provisioning_lead() : nullptr,
@@ -147,7 +150,7 @@ absl::Status TakeLeads(const v1::SimulateRequest& request, const v1::Pool& pool,
              pool.has_activation_lead() ? &pool.activation_lead() : nullptr, kDefaultActivationLead,
              "activation_lead");
   if (!activation.ok()) return activation.status();
-  plan.leads = {.provisioning = *provisioning, .activation = *activation};
+  replay.leads = {.provisioning = *provisioning, .activation = *activation};
   return absl::OkStatus();
 }
 
@@ -163,32 +166,34 @@ HostLimits HostLimitsOf(const v1::Pool& pool) {
   return host;
 }
 
-absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
-  const auto steps = static_cast<int64_t>(plan.series.values.size());
-  const absl::Duration season = ShortestSeason(plan.variants.front().spec);
-  int64_t warm_up = std::min<int64_t>(kWarmUpSeasons * season / plan.series.step, steps / 4);
+absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool,
+                        CompiledReplay& replay) {
+  const auto steps = static_cast<int64_t>(replay.series.values.size());
+  const absl::Duration season = ShortestSeason(replay.variants.front().spec);
+  int64_t warm_up = std::min<int64_t>(kWarmUpSeasons * season / replay.series.step, steps / 4);
   if (request.has_warm_up()) {
     if (FromProto(request.warm_up()) < absl::ZeroDuration()) {
       return FieldError("warm_up", "is negative");
     }
-    warm_up = absl::Ceil(FromProto(request.warm_up()), plan.series.step) / plan.series.step;
+    warm_up = absl::Ceil(FromProto(request.warm_up()), replay.series.step) / replay.series.step;
   }
   if (warm_up >= steps) {
-    return TooLittle(pool, SpanOf(plan.series),
+    return TooLittle(pool, SpanOf(replay.series),
                      absl::StrCat("a replay needs its warm-up, ",
-                                  absl::FormatDuration(warm_up * plan.series.step),
-                                  ", and a step of ", absl::FormatDuration(plan.series.step)));
+                                  absl::FormatDuration(warm_up * replay.series.step),
+                                  ", and a step of ", absl::FormatDuration(replay.series.step)));
   }
-  plan.first_scored = static_cast<size_t>(warm_up);
+  replay.first_scored = static_cast<size_t>(warm_up);
   return absl::OkStatus();
 }
 
-// What is to be replayed. Where `plan` has prices, that is more than what is shown.
-absl::Status TakeReplay(const v1::SimulateRequest& request, const v1::Pool& pool, Plan& plan) {
-  absl::Status status = AddVariants(request, pool, plan);
-  plan.host = HostLimitsOf(pool);
-  if (status.ok()) status = TakeLeads(request, pool, plan);
-  if (status.ok()) status = TakeWarmUp(request, pool, plan);
+// What is to be replayed. Where `replay` has prices, that is more than what is shown.
+absl::Status TakeReplay(const v1::SimulateRequest& request, const v1::Pool& pool,
+                        CompiledReplay& replay) {
+  absl::Status status = AddVariants(request, pool, replay);
+  replay.host = HostLimitsOf(pool);
+  if (status.ok()) status = TakeLeads(request, pool, replay);
+  if (status.ok()) status = TakeWarmUp(request, pool, replay);
   return status;
 }
 
@@ -219,17 +224,17 @@ absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const 
                                          " is not a whole number of seconds from 1s to 1h"));
 }
 
-absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1::Pool& pool,
-                                    DemandSeries series) {
-  Plan plan;
-  plan.series = std::move(series);
+absl::StatusOr<CompiledReplay> CompileSimulation(const v1::SimulateRequest& request,
+                                                 const v1::Pool& pool, DemandSeries series) {
+  CompiledReplay replay;
+  replay.series = std::move(series);
   const bool own_costs =
       !request.variants().empty() && request.variants(0).policy().has_idle_cost();
   absl::Status status =
-      TakeOutput(request, own_costs ? request.variants(0).policy() : pool.policy(), plan);
-  if (status.ok()) status = TakeReplay(request, pool, plan);
+      TakeOutput(request, own_costs ? request.variants(0).policy() : pool.policy(), replay);
+  if (status.ok()) status = TakeReplay(request, pool, replay);
   if (!status.ok()) return status;
-  return plan;
+  return replay;
 }
 
 absl::Status CheckEvaluable(const v1::Pool& pool, absl::Duration span) {
@@ -241,8 +246,8 @@ absl::Status CheckEvaluable(const v1::Pool& pool, absl::Duration span) {
                    absl::FormatDuration(needed), ": one to learn from and one to score"));
 }
 
-absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, const v1::Pool& pool,
-                                    DemandSeries series) {
+absl::StatusOr<CompiledReplay> CompileEvaluation(const v1::EvaluatePoolRequest& request,
+                                                 const v1::Pool& pool, DemandSeries series) {
   const absl::Duration last = request.has_last() ? FromProto(request.last()) : kEvaluatedDefault;
   if (last <= absl::ZeroDuration()) return FieldError("last", "is not above 0");
   const absl::Duration season = ShortestSeason(pool);
@@ -262,13 +267,13 @@ absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, cons
       pool.policy().sizing() == v1::Policy::REACTIVE) {
     simulate.add_variants()->set_label("as it is now");
   }
-  Plan plan;
-  plan.series = std::move(series);
-  absl::Status status = TakeReplay(simulate, pool, plan);
+  CompiledReplay replay;
+  replay.series = std::move(series);
+  absl::Status status = TakeReplay(simulate, pool, replay);
   // Prices last: nothing is weighed here that is not shown.
-  if (status.ok()) status = TakeOutput(request, pool.policy(), plan);
+  if (status.ok()) status = TakeOutput(request, pool.policy(), replay);
   if (!status.ok()) return status;
-  return plan;
+  return replay;
 }
 
 }  // namespace shadow::simulation

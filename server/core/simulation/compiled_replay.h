@@ -24,7 +24,7 @@ struct Variant {
   v1::Pool spec;  // ReplaySpec.
 };
 
-struct Plan {
+struct CompiledReplay {
   DemandSeries series;
   Leads leads;
   HostLimits host;
@@ -47,15 +47,15 @@ absl::StatusOr<absl::Duration> StepOf(const v1::SimulateRequest& request, const 
 
 // `series`: the demand, on the grid of StepOf. `pool`: as it is shown. kInvalidArgument, a
 // FieldError of the request's fields. kFailedPrecondition, reason NO_HISTORY: too little demand.
-absl::StatusOr<Plan> PlanSimulation(const v1::SimulateRequest& request, const v1::Pool& pool,
-                                    DemandSeries series);
+absl::StatusOr<CompiledReplay> CompileSimulation(const v1::SimulateRequest& request,
+                                                 const v1::Pool& pool, DemandSeries series);
 
 // kFailedPrecondition, reason NO_HISTORY: `span` of demand is less than an evaluation needs.
 absl::Status CheckEvaluable(const v1::Pool& pool, absl::Duration span);
 
 // The same; the first variant is the policy carried out with a forecast, a second one, if there is
 // one, what its present policy does.
-absl::StatusOr<Plan> PlanEvaluation(const v1::EvaluatePoolRequest& request, const v1::Pool& pool,
-                                    DemandSeries series);
+absl::StatusOr<CompiledReplay> CompileEvaluation(const v1::EvaluatePoolRequest& request,
+                                                 const v1::Pool& pool, DemandSeries series);
 
 }  // namespace shadow::simulation
