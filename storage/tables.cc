@@ -66,7 +66,7 @@ absl::Status CheckBatch(const v1::WriteBatch& batch) {
     if (record.dna().revision().empty()) return Missing("dna.revision");
   }
   for (const auto& record : batch.put_pools()) {
-    if (record.pool().name().empty()) return Missing("pool.name");
+    if (record.name().empty()) return Missing("pool.name");
   }
   for (const auto& record : batch.put_shadows()) {
     if (record.shadow().name().empty()) return Missing("shadow.name");
@@ -172,32 +172,32 @@ absl::Status StateTables::PutResources(const v1::WriteBatch& batch) {
   absl::Status status;
   for (int i = 0; status.ok() && i < batch.put_dnas_size(); ++i) {
     const v1::DnaRecord& record = batch.put_dnas(i);
-    status = Put(DnaRevisionName(record.dna()), ResourceKind::kDna, record);
+    status = Put(DnaRevisionName(record.dna()), ResourceKind::kDna, record.SerializeAsString());
   }
   for (int i = 0; status.ok() && i < batch.put_pools_size(); ++i) {
-    const v1::PoolRecord& record = batch.put_pools(i);
-    status = Put(record.pool().name(), ResourceKind::kPool, record);
+    const v1::StoredPool& stored = batch.put_pools(i);
+    status = Put(stored.name(), ResourceKind::kPool, stored.record());
   }
   for (int i = 0; status.ok() && i < batch.put_shadows_size(); ++i) {
     const v1::ShadowRecord& record = batch.put_shadows(i);
-    status = Put(record.shadow().name(), ResourceKind::kShadow, record);
+    status = Put(record.shadow().name(), ResourceKind::kShadow, record.SerializeAsString());
   }
   for (int i = 0; status.ok() && i < batch.put_instances_size(); ++i) {
     const v1::InstanceRecord& record = batch.put_instances(i);
-    status = Put(record.instance().name(), ResourceKind::kInstance, record);
+    status = Put(record.instance().name(), ResourceKind::kInstance, record.SerializeAsString());
   }
   for (int i = 0; status.ok() && i < batch.put_forecasters_size(); ++i) {
     const v1::ForecasterRecord& record = batch.put_forecasters(i);
-    status = Put(ForecasterName(record.pool()), ResourceKind::kForecaster, record);
+    status =
+        Put(ForecasterName(record.pool()), ResourceKind::kForecaster, record.SerializeAsString());
   }
   return status;
 }
 
-absl::Status StateTables::Put(std::string_view name, ResourceKind kind,
-                              const google::protobuf::MessageLite& record) {
+absl::Status StateTables::Put(std::string_view name, ResourceKind kind, std::string_view record) {
   put_.BindText(1, name);
   put_.Bind(2, static_cast<int64_t>(kind));
-  put_.BindBlob(3, record.SerializeAsString());
+  put_.BindBlob(3, record);
   return put_.Run();
 }
 

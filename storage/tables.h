@@ -53,8 +53,7 @@ class StateTables {
  private:
   absl::Status ApplyAll(const v1::WriteBatch& batch);
   absl::Status PutResources(const v1::WriteBatch& batch);
-  absl::Status Put(std::string_view name, ResourceKind kind,
-                   const google::protobuf::MessageLite& record);
+  absl::Status Put(std::string_view name, ResourceKind kind, std::string_view record);
 
   Statement put_;
   Statement erase_;

@@ -20,7 +20,9 @@ class StoreImage {
     for (const auto& put : batch.put_dnas()) {
       dnas_[put.dna().name() + "@" + put.dna().revision()] = put;
     }
-    for (const auto& put : batch.put_pools()) pools_[put.pool().name()] = put;
+    for (const auto& put : batch.put_pools()) {
+      pools_[put.name()].ParseFromString(put.record());
+    }
     for (const auto& put : batch.put_shadows()) shadows_[put.shadow().name()] = put;
     for (const auto& put : batch.put_instances()) instances_[put.instance().name()] = put;
     for (const auto& put : batch.put_forecasters()) forecasters_[put.pool()] = put;

@@ -95,7 +95,7 @@ int WriteUntilFull(const std::string& directory, int fd) {
     if (first.ok()) ++written;
   }
   v1::WriteBatch small;
-  small.add_put_pools()->mutable_pool()->set_name("pools/late");
+  AddPool(small, "pools/late");
   const absl::Status second = CommitAndWait(**store, std::move(small));
   (*store)->Prune(absl::InfiniteFuture(), absl::InfiniteDuration());  // Neither hangs nor removes.
   return ChildProcess::Report(fd, written) && ChildProcess::Report(fd, first.raw_code()) &&

@@ -11,7 +11,7 @@ using Catch::Matchers::Contains;
 void MakeStore(const std::string& directory) {
   const auto store = OpenStore(directory);
   v1::WriteBatch batch;
-  batch.add_put_pools()->mutable_pool()->set_name("pools/web");
+  AddPool(batch, "pools/web");
   batch.add_put_forecasters()->set_pool("pools/web");
   for (int64_t i = 1; i <= 3; ++i) {
     AddEvent(batch, i, "pools/web");

@@ -156,10 +156,11 @@ TEST_CASE("a pool's first samples that were rolled back can be written after all
 TEST_CASE("with low room the WAL begins anew early, so a little ballast lasts") {
   FullStore full(kBallast);
   for (int64_t i = 1; i <= 200; ++i) {  // 10 MB in all.
+    v1::PoolRecord record;
+    record.mutable_pool()->set_name("pools/web");
+    record.mutable_pool()->set_demand_unit(std::string(50'000, static_cast<char>('a' + i % 26)));
     v1::WriteBatch batch;
-    batch.add_put_pools()->mutable_pool()->set_name("pools/web");
-    batch.mutable_put_pools(0)->mutable_pool()->set_demand_unit(
-        std::string(50'000, static_cast<char>('a' + i % 26)));
+    AddPool(batch, record);
     REQUIRE(CommitAndWait(*full.store, std::move(batch)).ok());
   }
   CHECK(std::filesystem::file_size(full.directory.File("state.db-wal")) <

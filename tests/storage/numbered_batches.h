@@ -23,7 +23,7 @@ inline v1::WriteBatch NumberedBatch(int64_t number) {
   v1::WriteBatch batch;
   AddEvent(batch, number, "pools/web");
   AddDecision(batch, number, "pools/web");
-  batch.add_put_pools()->mutable_pool()->set_name("pools/p" + std::to_string(number));
+  AddPool(batch, "pools/p" + std::to_string(number));
   batch.add_requests()->set_request_id(std::to_string(number));
   batch.add_samples()->set_pool("pools/web");
   AddSample(*batch.mutable_samples(0), number, static_cast<double>(number));

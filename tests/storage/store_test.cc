@@ -20,11 +20,12 @@ v1::WriteBatch EveryKind() {
   dna->set_name("dnas/web");
   dna->set_revision("0123456789ab");
   dna->mutable_process()->add_argv("/usr/bin/web");
-  v1::PoolRecord* pool = batch.add_put_pools();
-  pool->mutable_pool()->set_name("pools/web");
-  pool->mutable_pool()->set_managed_instances(3);
-  pool->mutable_planner()->add_wants()->set_instances(4);
-  pool->add_activation_leads()->set_nanos(40'000'000);
+  v1::PoolRecord pool;
+  pool.mutable_pool()->set_name("pools/web");
+  pool.mutable_pool()->set_managed_instances(3);
+  pool.mutable_planner()->add_wants()->set_instances(4);
+  pool.add_activation_leads()->set_nanos(40'000'000);
+  AddPool(batch, pool);
   v1::ShadowRecord* shadow = batch.add_put_shadows();
   shadow->mutable_shadow()->set_name("pools/web/shadowPools/r0123456789ab");
   shadow->mutable_shadow()->set_target_instances(7);
@@ -51,7 +52,7 @@ void RequireEveryKind(Store& store, const v1::WriteBatch& batch) {
   REQUIRE(contents->dnas_size() == 1);
   CHECK(MessageDifferencer::Equals(contents->dnas(0), batch.put_dnas(0)));
   REQUIRE(contents->pools_size() == 1);
-  CHECK(MessageDifferencer::Equals(contents->pools(0), batch.put_pools(0)));
+  CHECK(contents->pools(0).SerializeAsString() == batch.put_pools(0).record());
   REQUIRE(contents->shadows_size() == 1);
   CHECK(MessageDifferencer::Equals(contents->shadows(0), batch.put_shadows(0)));
   REQUIRE(contents->instances_size() == 1);
@@ -125,7 +126,7 @@ TEST_CASE("a put replaces the record, an erasure removes that name only") {
   const std::unique_ptr<Store> store = OpenStore(directory.path());
   v1::WriteBatch first;
   for (const char* name : {"pools/web", "pools/web2", "pools/db"}) {
-    first.add_put_pools()->mutable_pool()->set_name(name);
+    AddPool(first, name);
   }
   for (const char* revision : {"00000000000b", "00000000000a"}) {
     v1::Dna* dna = first.add_put_dnas()->mutable_dna();
@@ -134,9 +135,11 @@ TEST_CASE("a put replaces the record, an erasure removes that name only") {
   }
   REQUIRE(CommitAndWait(*store, first).ok());
 
+  v1::PoolRecord changed;
+  changed.mutable_pool()->set_name("pools/web2");
+  changed.mutable_pool()->set_demand_unit("other");
   v1::WriteBatch second;
-  second.add_put_pools()->mutable_pool()->set_name("pools/web2");
-  second.mutable_put_pools(0)->mutable_pool()->set_demand_unit("other");
+  AddPool(second, changed);
   second.add_erase("pools/web");
   second.add_erase("pools/never-there");
   REQUIRE(CommitAndWait(*store, second).ok());
@@ -337,7 +340,7 @@ TEST_CASE("a batch that cannot be stored is refused alone and leaves nothing beh
   REQUIRE(CommitAndWait(*store, good).ok());
 
   v1::WriteBatch bad;
-  bad.add_put_pools()->mutable_pool()->set_name("pools/b");
+  AddPool(bad, "pools/b");
   SECTION("a revision that is there") { AddEvent(bad, 5, "pools/b"); }
   SECTION("a decision that is there") { AddDecision(bad, 5, "pools/b"); }
   SECTION("an event without a revision") { AddEvent(bad, 0, "pools/b"); }

@@ -93,6 +93,18 @@ inline v1::Decision* AddDecision(v1::WriteBatch& batch, int64_t id, const std::s
   return decision;
 }
 
+inline void AddPool(v1::WriteBatch& batch, const v1::PoolRecord& record) {
+  v1::StoredPool* stored = batch.add_put_pools();
+  stored->set_name(record.pool().name());
+  stored->set_record(record.SerializeAsString());
+}
+
+inline void AddPool(v1::WriteBatch& batch, const std::string& name) {
+  v1::PoolRecord record;
+  record.mutable_pool()->set_name(name);
+  AddPool(batch, record);
+}
+
 inline void AddSample(v1::SampleBatch& batch, int64_t unix_seconds, double value,
                       int32_t nanos = 0) {
   v1::Sample* sample = batch.add_samples();

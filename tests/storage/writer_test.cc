@@ -49,9 +49,11 @@ TEST_CASE("batches of several threads are applied in the order of each thread's 
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 1; i <= kBatches; ++i) {
+        v1::PoolRecord record;
+        record.mutable_pool()->set_name("pools/p" + std::to_string(t));
+        record.mutable_pool()->set_managed_instances(i);
         v1::WriteBatch batch;
-        batch.add_put_pools()->mutable_pool()->set_name("pools/p" + std::to_string(t));
-        batch.mutable_put_pools(0)->mutable_pool()->set_managed_instances(i);
+        AddPool(batch, record);
         store->Commit(std::move(batch), [&, t, i](const absl::Status& status) {
           if (!status.ok()) ++failures;
           done[static_cast<size_t>(t)].push_back(i);
@@ -82,7 +84,7 @@ TEST_CASE("one bad batch of a group does not take the others with it") {
     int pool = 0;
     for (const int64_t revision : revisions) {
       v1::WriteBatch batch;
-      batch.add_put_pools()->mutable_pool()->set_name("pools/p" + std::to_string(++pool));
+      AddPool(batch, "pools/p" + std::to_string(++pool));
       AddEvent(batch, revision, "pools/web");
       store->Commit(std::move(batch),
                     [&](const absl::Status& status) { verdicts.push_back(status.code()); });

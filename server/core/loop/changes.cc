@@ -219,15 +219,19 @@ void Changes::Derive(PoolEntry& pool) {
   Show(pool);
 }
 
-// Each step changes what all pools' planners remember: the copies are a tenth of a tick.
+// Each step changes what all pools' planners remember.
 void Changes::KeepPools(const ParallelFor& parallel_for) {
-  std::vector<std::pair<const v1::PoolRecord*, v1::PoolRecord*>> kept;
+  std::vector<std::pair<const v1::PoolRecord*, v1::StoredPool*>> kept;
   for (const std::string& id : kept_pools_) {
     const auto pool = world_.pools.find(id);
     if (pool == world_.pools.end()) continue;
     kept.emplace_back(&pool->second.record, ready_.batch.add_put_pools());
   }
-  parallel_for(kept.size(), [&](size_t i) { *kept[i].second = *kept[i].first; });
+  parallel_for(kept.size(), [&](size_t i) {
+    const auto& [record, stored] = kept[i];
+    stored->set_name(record->pool().name());
+    record->SerializeToString(stored->mutable_record());
+  });
 }
 
 Ready Changes::Finish(const ParallelFor& parallel_for) {
