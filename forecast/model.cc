@@ -115,6 +115,7 @@ std::unique_ptr<Model> Model::Fit(const Shape& shape, const History& history, in
   if (test.rows() == 0) return nullptr;  // All that it could be judged by is missing.
   model->next_ = end;
   model->LearnExperts(test, input);
+  model->SetVerdict();
   return model;
 }
 
@@ -126,6 +127,7 @@ std::unique_ptr<Model> Model::Load(SavedReader& reader, const Shape& shape, cons
   for (int64_t t = input.first; t < end; ++t) model->profiles_.Push(input.series, t);
   model->next_ = end;
   model->slots_.emplace(input);
+  model->SetVerdict();
   return model;
 }
 
@@ -311,7 +313,7 @@ int64_t Model::Bytes() const {
   int64_t bytes =
       static_cast<int64_t>(sizeof(*this)) + profiles_.Bytes() + slots_->Bytes() + knots_.Bytes();
   for (const Dressing& dressing : dressings_) bytes += dressing.Bytes();
-  return bytes;
+  return bytes + static_cast<int64_t>(verdict_.reason.capacity());
 }
 
 }  // namespace shadow

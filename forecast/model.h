@@ -53,7 +53,7 @@ class Model {
   int64_t Bytes() const;
 
   // Trusted, or worse than naive: by the back-test over about the last day.
-  TrustVerdict Verdict() const { return Judge({.own = loss_, .experts = losses_}); }
+  const TrustVerdict& Verdict() const { return verdict_; }
 
  private:
   Model(const Shape& shape, const Profiles::Setup& setup, float unit);
@@ -103,6 +103,7 @@ class Model {
   Lanes QuantilesAt(const Points& points, const Place& place, const Level& level) const;
 
   void LearnExperts(const BackTest& test, const SlotQuantiles::Input& input);
+  void SetVerdict() { verdict_ = Judge({.own = loss_, .experts = losses_}); }
 
   // False: not from Save.
   bool LoadLearned(SavedReader& reader);
@@ -119,7 +120,8 @@ class Model {
   std::vector<Dressing> dressings_;  // kDressed of them.
   std::optional<SlotQuantiles> slots_;
   std::array<ExpertLoss, kExperts> losses_;
-  ExpertLoss loss_;  // Of the mixture.
+  ExpertLoss loss_;       // Of the mixture.
+  TrustVerdict verdict_;  // By these.
   MixtureWeights weights_{};
   std::array<LevelArray, kBuckets> widen_{};  // Factors of the distance from the median.
 };
