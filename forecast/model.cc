@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "forecast/mixture/quantile_levels.h"
 
@@ -189,6 +190,7 @@ void Model::LearnExperts(const BackTest& test, const SlotQuantiles::Input& input
 
 void Model::Follow(const History& history, int64_t end) {
   const Series series = {.history = &history, .scale = 1 / unit_};
+  if (next_ < end) near_ = {};
   for (; next_ < end; ++next_) profiles_.Push(series, next_);
 }
 
@@ -238,20 +240,30 @@ Model::Level Model::LevelIn(size_t bucket, size_t at) const {
 }
 
 Model::LevelSet Model::LevelsFor(size_t bucket, std::span<const LevelPlace> places) const {
-  LevelSet asked{};
+  LevelSet asked;
   for (const LevelPlace& place : places) {
-    if (place.share != 1) asked[place.low] = true;
-    if (place.share != 0) asked[place.low + 1] = true;
+    if (place.share != 1) asked.set(place.low);
+    if (place.share != 0) asked.set(place.low + 1);
   }
   LevelSet needed = asked;
   const LevelArray& widen = widen_[bucket];
   for (size_t at = 0; at < kLevels.size(); ++at) {
     if (!asked[at]) continue;
-    for (size_t near = at; near < kMedian; ++near) needed[near] |= widen[near] > widen[at];
-    for (size_t near = at; near > kMedian; --near) needed[near] |= widen[near] > widen[at];
+    for (size_t near = at; near < kMedian; ++near) {
+      if (widen[near] > widen[at]) needed.set(near);
+    }
+    for (size_t near = at; near > kMedian; --near) {
+      if (widen[near] > widen[at]) needed.set(near);
+    }
   }
-  needed[kMedian] = false;  // Always computed.
-  return needed;
+  return needed.set(kMedian);  // Always computed.
+}
+
+Model::Bucket Model::BucketAt(size_t bucket) const {
+  Bucket made;
+  std::copy(weights_[bucket].begin(), weights_[bucket].end(), made.weights.data());
+  for (size_t at = 0; at < kLevels.size(); ++at) made.levels[at] = LevelIn(bucket, at);
+  return made;
 }
 
 Model::Lanes Model::QuantilesAt(const Points& points, const Place& place,
@@ -262,48 +274,59 @@ Model::Lanes Model::QuantilesAt(const Points& points, const Place& place,
   return values.max(0.0F);
 }
 
+void Model::Compute(const Series& series, int lead, const Bucket& bucket, Cell& cell) {
+  const Place place = PlaceOfLead(lead);
+  const Points points = PointsAt(series, place);
+  const Lanes& weights = bucket.weights;
+  const Lanes medians = QuantilesAt(points, place, bucket.levels[kMedian]);
+  const float median = (weights * medians).sum();
+  const float disagreement = std::sqrt((weights * (medians - median).square()).sum());
+  const auto value = [&](const Level& level) {
+    const float mean = (weights * QuantilesAt(points, place, level)).sum();
+    return median + (mean + disagreement * level.disagree - median) * level.widen;
+  };
+  cell.values[kMedian] = median;
+  float before = median;
+  for (size_t at = kMedian + 1; at < kLevels.size(); ++at) {
+    if (cell.known[at]) cell.values[at] = before = std::max(before, value(bucket.levels[at]));
+  }
+  before = median;
+  for (size_t at = kMedian; at-- > 0;) {
+    if (cell.known[at]) cell.values[at] = before = std::min(before, value(bucket.levels[at]));
+  }
+}
+
 std::vector<std::vector<double>> Model::Forecast(const History& history, std::span<const int> leads,
                                                  std::span<const double> quantiles) {
   const Series series = {.history = &history, .scale = 1 / unit_};
-  profiles_.SetOrigin(next_);
   std::vector<LevelPlace> places;
+  places.reserve(quantiles.size());
   for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
-  std::array<Level, kLevels.size()> levels;
-  LevelSet needed{};
-  Lanes weights = Lanes::Zero();
-  size_t bucket = kBuckets;  // What the levels are of.
+  LevelSet needed;
+  size_t bucket_at = kBuckets;   // What is needed is of this bucket.
+  std::optional<Bucket> bucket;  // Unset: all of its cells so far were known.
+  bool begun = false;            // The origin is set.
   std::vector<std::vector<double>> rows;
   rows.reserve(leads.size());
   for (const int lead : leads) {
-    const Place place = PlaceOfLead(lead);
-    if (place.bucket != bucket) {
-      bucket = place.bucket;
-      std::copy(weights_[bucket].begin(), weights_[bucket].end(), weights.data());
-      needed = LevelsFor(bucket, places);
-      for (size_t at = 0; at < levels.size(); ++at) levels[at] = LevelIn(bucket, at);
+    if (const size_t at = BucketOf(lead, shape_.day); at != bucket_at) {
+      bucket_at = at;
+      bucket.reset();
+      needed = LevelsFor(bucket_at, places);
     }
-    const Points points = PointsAt(series, place);
-    const Lanes medians = QuantilesAt(points, place, levels[kMedian]);
-    const float median = (weights * medians).sum();
-    const float disagreement = std::sqrt((weights * (medians - median).square()).sum());
-    const auto value = [&](const Level& level) {
-      const float mean = (weights * QuantilesAt(points, place, level)).sum();
-      return median + (mean + disagreement * level.disagree - median) * level.widen;
-    };
-    LevelArray values{};
-    values[kMedian] = median;
-    float before = median;
-    for (size_t at = kMedian + 1; at < kLevels.size(); ++at) {
-      if (needed[at]) values[at] = before = std::max(before, value(levels[at]));
-    }
-    before = median;
-    for (size_t at = kMedian; at-- > 0;) {
-      if (needed[at]) values[at] = before = std::min(before, value(levels[at]));
+    Cell far;
+    const auto place = static_cast<size_t>(lead) - 1;
+    Cell& cell = place < near_.size() ? near_[place] : far;
+    if ((needed & ~cell.known).any()) {
+      if (!std::exchange(begun, true)) profiles_.SetOrigin(next_);
+      if (!bucket.has_value()) bucket = BucketAt(bucket_at);
+      cell.known |= needed;
+      Compute(series, lead, *bucket, cell);
     }
     std::vector<double>& row = rows.emplace_back();
     row.reserve(places.size());
     for (const LevelPlace& at : places) {
-      row.push_back(static_cast<double>(std::max(at.In(values), 0.0F)) * unit_);
+      row.push_back(static_cast<double>(std::max(at.In(cell.values), 0.0F)) * unit_);
     }
   }
   return rows;

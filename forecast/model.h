@@ -3,6 +3,7 @@
 
 #include <Eigen/Core>
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -96,8 +97,23 @@ class Model {
 
   // Those of kLevels that the quantiles at `places` follow from: a level nearer to the median that
   // is widened more could lie beyond them.
-  using LevelSet = std::array<bool, kLevels.size()>;
+  using LevelSet = std::bitset<kLevels.size()>;
   LevelSet LevelsFor(size_t bucket, std::span<const LevelPlace> places) const;
+
+  // What all cells of a bucket have in common.
+  struct Bucket {
+    Lanes weights = Lanes::Zero();
+    std::array<Level, kLevels.size()> levels;
+  };
+  Bucket BucketAt(size_t bucket) const;
+
+  // A cell ahead: its values at those of kLevels that were asked for, in units of the mean.
+  struct Cell {
+    LevelSet known;
+    LevelArray values{};
+  };
+  // Sets the values of the cell that are to be known; the origin is set.
+  void Compute(const Series& series, int lead, const Bucket& bucket, Cell& cell);
 
   // Each expert's quantile.
   Lanes QuantilesAt(const Points& points, const Place& place, const Level& level) const;
@@ -124,6 +140,9 @@ class Model {
   TrustVerdict verdict_;  // By these.
   MixtureWeights weights_{};
   std::array<LevelArray, kBuckets> widen_{};  // Factors of the distance from the median.
+  // The nearest cells, from lead 1 on: where steps are finer than cells, each of several forecasts
+  // a step asks for them, until a cell closes.
+  std::array<Cell, 4> near_;
 };
 
 }  // namespace shadow

@@ -179,6 +179,27 @@ TEST_CASE("any step, season and length gives a forecast that is finite and in or
   }
 }
 
+TEST_CASE("what was asked before changes no forecast") {
+  for (const absl::Duration step : {absl::Minutes(1), absl::Minutes(5)}) {
+    Engine asked({.step = step, .season_lengths = {absl::Hours(24)}});
+    Engine silent({.step = step, .season_lengths = {absl::Hours(24)}});
+    std::mt19937 random(5);
+    std::uniform_real_distribution<double> noise(0, 30);
+    const int64_t steps = absl::Hours(60) / step;
+    for (int64_t i = 0; i < steps; ++i) {
+      const absl::Time time = absl::UnixEpoch() + i * step;
+      const double value = LocalNoon(time, absl::UTCTimeZone()) + noise(random);
+      REQUIRE(asked.Update(time, value).ok());
+      REQUIRE(silent.Update(time, value).ok());
+      if (i < steps - 15) continue;
+      REQUIRE(asked.Forecast(2, {0.5, 0.9}).ok());
+      REQUIRE(asked.Forecast(400, {0.01}).ok());
+      INFO(absl::FormatDuration(step) << ", step " << i);
+      CHECK(*asked.Forecast(30, kAskedQuantiles) == *silent.Clone()->Forecast(30, kAskedQuantiles));
+    }
+  }
+}
+
 TEST_CASE("a full window stays within the bound of memory") {
   for (const absl::Duration step : {absl::Minutes(5), absl::Minutes(10), absl::Seconds(300)}) {
     Engine engine({.step = step, .season_lengths = {absl::Hours(24), absl::Hours(168)}});
