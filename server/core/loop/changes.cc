@@ -117,7 +117,7 @@ void Changes::Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind,
   DeriveShadow(pool, shadow);
   *AddEvent(kind, proto.name(), message, level).mutable_shadow_pool() = proto;
   kept_shadows_.emplace(pool.id, proto.name().substr(proto.name().rfind('/') + 1));
-  pools_.insert(pool.id);
+  pools_.try_emplace(pool.id, &pool);
 }
 
 void Changes::Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::string_view message) {
@@ -128,13 +128,13 @@ void Changes::Put(PoolEntry& pool, Member& member, v1::Event::Kind kind, std::st
 }
 
 void Changes::Keep(PoolEntry& pool) {
-  kept_pools_.insert(pool.id);
-  pools_.insert(pool.id);
+  kept_pools_.try_emplace(pool.id, &pool);
+  pools_.try_emplace(pool.id, &pool);
 }
 
 void Changes::Keep(PoolEntry& pool, const Member& member) {
   kept_members_.emplace(pool.id, member.id);
-  pools_.insert(pool.id);
+  pools_.try_emplace(pool.id, &pool);
 }
 
 void Changes::Erase(const v1::Dna& revision) {
@@ -159,7 +159,7 @@ void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
       proto;
   ready_.batch.add_erase(proto.name());
   kept_shadows_.erase({pool.id, proto.name().substr(proto.name().rfind('/') + 1)});
-  pools_.insert(pool.id);
+  pools_.try_emplace(pool.id, &pool);
 }
 
 void Changes::Erase(PoolEntry& pool, const Member& member) {
@@ -168,7 +168,7 @@ void Changes::Erase(PoolEntry& pool, const Member& member) {
       instance;
   ready_.batch.add_erase(instance.name());
   kept_members_.erase({pool.id, member.id});
-  pools_.insert(pool.id);
+  pools_.try_emplace(pool.id, &pool);
 }
 
 void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
@@ -191,6 +191,12 @@ void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view
 
 void Changes::Warn(std::string_view name, std::string_view message) {
   AddEvent(v1::Event::UPDATED, name, message, LogLevel::kWarning).clear_request_id();
+}
+
+PoolIds Changes::touched() const {
+  PoolIds ids;
+  for (const auto& [id, pool] : pools_) ids.insert(ids.end(), id);
+  return ids;
 }
 
 uint64_t Changes::Run(Effect effect) {
@@ -222,10 +228,9 @@ void Changes::Derive(PoolEntry& pool) {
 // Each step changes what all pools' planners remember.
 void Changes::KeepPools(const ParallelFor& parallel_for) {
   std::vector<std::pair<const v1::PoolRecord*, v1::StoredPool*>> kept;
-  for (const std::string& id : kept_pools_) {
-    const auto pool = world_.pools.find(id);
-    if (pool == world_.pools.end()) continue;
-    kept.emplace_back(&pool->second.record, ready_.batch.add_put_pools());
+  kept.reserve(kept_pools_.size());
+  for (const auto& [id, pool] : kept_pools_) {
+    kept.emplace_back(&pool->record, ready_.batch.add_put_pools());
   }
   parallel_for(kept.size(), [&](size_t i) {
     const auto& [record, stored] = kept[i];
@@ -237,10 +242,8 @@ void Changes::KeepPools(const ParallelFor& parallel_for) {
 Ready Changes::Finish(const ParallelFor& parallel_for) {
   CHECK(!finished_);
   finished_ = true;
-  for (const std::string& id : PoolIds(pools_)) {
-    const auto pool = world_.pools.find(id);
-    if (pool != world_.pools.end()) Derive(pool->second);
-  }
+  const Pools touched = pools_;  // To derive is to touch.
+  for (const auto& [id, pool] : touched) Derive(*pool);
   KeepPools(parallel_for);
   for (const auto& [pool, shadow] : kept_shadows_) {
     *ready_.batch.add_put_shadows() = world_.pools.at(pool).shadows.at(shadow).record;

@@ -74,7 +74,7 @@ class Changes {
   v1::WriteBatch& batch() { return ready_.batch; }
 
   // Short names of the pools of which something was put or erased so far.
-  PoolIds touched() const { return pools_; }
+  PoolIds touched() const;
 
   // Returns the id that its result will carry.
   uint64_t Run(Effect effect);
@@ -96,8 +96,10 @@ class Changes {
   const std::string request_id_;
   Ready ready_;
   bool finished_ = false;
-  PoolIds pools_;  // Touched: derived fields may have changed.
-  PoolIds kept_pools_;
+  // By short name, in whose order all is written.
+  using Pools = absl::btree_map<std::string, PoolEntry*>;
+  Pools pools_;  // Touched: derived fields may have changed.
+  Pools kept_pools_;
   std::set<std::pair<std::string, std::string>> kept_shadows_;
   std::set<std::pair<std::string, std::string>> kept_members_;
 };

@@ -232,9 +232,9 @@ std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {
   CHECK(world_.due.size() == world_.pools.size());
   std::vector<PoolEntry*> due;
   due.reserve(std::min(kPoolsPerTick, world_.due.size()));
-  for (const auto& [time, id] : world_.due) {
-    if (time > now || due.size() == kPoolsPerTick) break;
-    due.push_back(&world_.pools.at(id));
+  for (const auto& [key, pool] : world_.due) {
+    if (key.first > now || due.size() == kPoolsPerTick) break;
+    due.push_back(pool);
   }
   std::sort(due.begin(), due.end(),
             [](const PoolEntry* a, const PoolEntry* b) { return a->id < b->id; });
@@ -293,7 +293,7 @@ absl::Duration ControlLoop::NextTick() const {
     if (options_.lists_providers && !provider.effect.has_value())
       next = std::min(next, provider.next_list);
   }
-  if (!world_.due.empty()) next = std::min(next, world_.due.begin()->first);
+  if (!world_.due.empty()) next = std::min(next, world_.due.begin()->first.first);
   return next;
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
@@ -201,7 +202,7 @@ struct World {
   void SetDue(PoolEntry& pool, absl::Duration time) {
     due.erase({pool.due, pool.id});
     pool.due = time;
-    due.emplace(time, pool.id);
+    due.try_emplace({time, pool.id}, &pool);
   }
   void ErasePool(const PoolEntry& pool) {
     budget.promised -= pool.counted.promised;
@@ -227,8 +228,9 @@ struct World {
   RoomEntry room;
   Scoring scoring;
   Fits fits;
-  std::deque<std::string> save_queue;                    // Short names of pools.
-  std::set<std::pair<absl::Duration, std::string>> due;  // Of each pool; short names.
+  std::deque<std::string> save_queue;  // Short names of pools.
+  // Of each pool; by time and short name, so that which of those due at once come first is fixed.
+  absl::btree_map<std::pair<absl::Duration, std::string>, PoolEntry*> due;
   // What the next snapshot differs in; short names, also of pools that are gone.
   PoolIds changed_pools;
   bool dnas_dirty = true;
