@@ -175,17 +175,24 @@ ConditionNow BalancerCondition(const PoolEntry& pool) {
   return {.status = C::TRUE, .reason = "Answers"};
 }
 
-// Returns whether anything is different from before, and notes since when.
-bool Set(C& condition, const ConditionNow& fresh, absl::Time now) {
-  if (condition.status() == fresh.status && condition.reason() == fresh.reason &&
-      condition.message() == fresh.message) {
-    return false;
-  }
-  if (condition.status() != fresh.status) *condition.mutable_since_time() = ToProto(now);
+// What became of a condition.
+enum class Turn {
+  kNone,   // It is as before.
+  kOther,  // In its words, or between TRUE and UNKNOWN.
+  kFalse,  // It became FALSE, also for another reason, or stopped being FALSE.
+};
+
+// Notes since when, where it is different from before.
+Turn Set(C& condition, const ConditionNow& fresh, absl::Time now) {
+  const bool same_status = condition.status() == fresh.status;
+  const bool same = same_status && condition.reason() == fresh.reason;
+  if (same && condition.message() == fresh.message) return Turn::kNone;
+  const bool told = !same && (condition.status() == C::FALSE || fresh.status == C::FALSE);
+  if (!same_status) *condition.mutable_since_time() = ToProto(now);
   condition.set_status(fresh.status);
   condition.set_reason(std::string(fresh.reason));
   condition.set_message(fresh.message);
-  return true;
+  return told ? Turn::kFalse : Turn::kOther;
 }
 
 std::string Text(const C& condition) {
@@ -193,12 +200,6 @@ std::string Text(const C& condition) {
                                   " (", condition.reason(), ")");
   if (!condition.message().empty()) absl::StrAppend(&text, ": ", condition.message());
   return text;
-}
-
-// Whether a condition became FALSE, also for another reason, or stopped being FALSE.
-bool Turned(const C& before, const C& after) {
-  if (before.status() == after.status() && before.reason() == after.reason()) return false;
-  return before.status() == C::FALSE || after.status() == C::FALSE;
 }
 
 LogLevel LevelOf(const C& condition) {
@@ -214,9 +215,9 @@ class PoolConditions {
   void Set(std::string_view type, const ConditionNow& fresh, bool told) {
     C& condition = Find(type);
     if (!fresh.known && condition.status() != C::STATUS_UNSPECIFIED) return;
-    const C before = told ? condition : C();
-    if (!shadow::Set(condition, fresh, changes_.now().wall)) return;
-    if (told && Turned(before, condition)) {
+    const Turn turn = shadow::Set(condition, fresh, changes_.now().wall);
+    if (turn == Turn::kNone) return;
+    if (told && turn == Turn::kFalse) {
       changes_.Put(pool_, v1::Event::UPDATED, Text(condition), LevelOf(condition));
     } else {
       changes_.Keep(pool_);
@@ -272,10 +273,10 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
 
 void NoteDaemonCondition(Changes& changes, C& condition, std::string_view name,
                          const ConditionNow& fresh) {
-  const C before = condition;
-  if (!Set(condition, fresh, changes.now().wall)) return;
+  const Turn turn = Set(condition, fresh, changes.now().wall);
+  if (turn == Turn::kNone) return;
   changes.world().daemon_changed = true;
-  if (!Turned(before, condition)) return;
+  if (turn != Turn::kFalse) return;
   changes.Note(v1::Event::UPDATED, name, Text(condition), LevelOf(condition));
 }
 
