@@ -51,6 +51,7 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
 
   std::vector<const MemberView*> current;
   std::vector<const MemberView*> outdated;
+  current.reserve(members.size());
   int serving = 0;
   for (const MemberView& member : members) {
     if (member.state == I::FAILED && member.expired) want(member, R::WANT_GONE);

@@ -27,6 +27,7 @@ std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shad
   std::vector<std::pair<int64_t, size_t>> failed;  // Creation order, index.
   for (const auto& [id, member] : pool.members) {
     if (member.shadow != shadow) continue;
+    if (views.empty()) views.reserve(pool.members.size());
     const I& instance = member.record.instance();
     MemberView view{.id = id,
                     .state = instance.state(),
@@ -142,7 +143,7 @@ bool Settle(Changes& changes, PoolEntry& pool) {
   const bool deleting = pool.record.pool().state() == v1::Pool::DELETING;
   const std::string no_shadow;
   const int base = deleting ? 0 : pool.spec->pool.managed_instances();
-  const std::string dna_revision = pool.record.pool().dna_revision();
+  const std::string& dna_revision = pool.record.pool().dna_revision();
   // What a member leaves behind when it is forgotten is settled at once; each round forgets some.
   bool forgot = true;
   while (forgot) {
