@@ -243,7 +243,8 @@ absl::Time DecisionTick(const PoolEntry& pool, absl::Time now) {
 const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
   const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
-  D decision = Decide(kind, InputsNow(pool, now), now);
+  std::optional<D> ahead = kind == D::SIZE ? std::exchange(pool.size_decision, {}) : std::nullopt;
+  D decision = ahead.has_value() ? *std::move(ahead) : Decide(kind, InputsNow(pool, now), now);
   const D::Inputs& inputs = decision.inputs();
   const WantedCounts wants = WantsNow(inputs);
   const bool wants_changed =

@@ -1,4 +1,5 @@
-// Lets the planner decide for a pool, and carries the targets out. Control thread only.
+// Lets the planner decide for a pool, and carries the targets out. Control thread only, but for
+// InputsNow, which any thread may call that has the pool for itself.
 #pragma once
 
 #include "server/core/loop/changes.h"

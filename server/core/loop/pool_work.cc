@@ -10,6 +10,7 @@
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/planning.h"
+#include "server/core/planner.h"
 
 namespace shadow {
 namespace {
@@ -27,6 +28,7 @@ void PlanEndedStep(PoolEntry& pool, Instant now) {
   pool.trust = TrustAt(pool, now.wall, std::move(verdict));
   pool.early_rise = EarlyRiseOf(pool, now.wall, trust, provisioning, activation);
   pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), trust, activation);
+  pool.size_decision = Decide(v1::Decision::SIZE, InputsNow(pool, now.wall), now.wall);
 }
 
 // The first pools of those that wait for a save: each once, though the queue may name a pool that

@@ -10,8 +10,8 @@
 
 namespace shadow {
 
-// Closes what ended of the steps of `pools`, plans by it and looks ahead; not of those that await a
-// fit.
+// Closes what ended of the steps of `pools`, plans by it, looks ahead and decides on SIZE as far as
+// that concerns the pool alone; not of those that await a fit.
 void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
                     const ParallelFor& parallel_for);
 

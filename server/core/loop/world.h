@@ -118,9 +118,11 @@ struct PoolEntry {
   bool steps_meanwhile_lost = false;      // That will not do: it has to begin again.
 
   OpenStep open_step;
-  std::optional<Outlook> outlook;  // Only between PlanEndedSteps and the decisions that follow it.
-  OpenStep closed_step;            // The last one that counted.
-  int early_rise = 0;              // EarlyRiseOf, as of the end of the last step.
+  // Only between PlanEndedSteps and the decisions that follow it.
+  std::optional<Outlook> outlook;
+  std::optional<v1::Decision> size_decision;  // By the pool alone, whatever the budget.
+  OpenStep closed_step;                       // The last one that counted.
+  int early_rise = 0;                         // EarlyRiseOf, as of the end of the last step.
   absl::Time last_sample = absl::InfinitePast();
   absl::Time stored_step = absl::InfinitePast();  // Of the last sample that was stored.
   std::optional<double> demand;                   // Of the last sample.
