@@ -42,7 +42,7 @@ std::string Engine::Save() const {
   writer.I64(missing_run_);
   writer.I64(history_.first());
   writer.U32(static_cast<uint32_t>(history_.size()));
-  for (int64_t t = history_.first(); t < history_.next(); ++t) writer.F32(history_.Filled(t));
+  for (const std::span<const float> part : history_.Parts()) writer.All(part);
   for (int64_t t = history_.first(); t < history_.next(); t += kBitsPerByte) {
     uint8_t bits = 0;
     for (int i = 0; i < kBitsPerByte && t + i < history_.next(); ++i) {

@@ -25,6 +25,14 @@ void History::Reset(int64_t next) {
   present_ = 0;
 }
 
+std::array<std::span<const float>, 2> History::Parts() const {
+  const std::span values(values_);
+  const auto head = static_cast<size_t>(head_);
+  const auto newer = static_cast<size_t>(std::min(size_, head_));
+  const auto older = static_cast<size_t>(size_) - newer;
+  return {values.last(older), values.subspan(head - newer, newer)};
+}
+
 void History::PushLike(std::span<const int64_t> periods) {
   float stand_in = Filled(next_ - 1);
   for (const int64_t period : periods) {

@@ -1,6 +1,7 @@
 // The recent demand series, one value a cell, in a ring.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -36,6 +37,9 @@ class History {
 
   // Value or stand-in of a cell that it holds.
   float Filled(int64_t index) const { return values_[Slot(index)]; }
+
+  // Those of all cells that it holds: of the older ones, then of the newer ones.
+  std::array<std::span<const float>, 2> Parts() const;
 
   // Of a cell that it holds.
   bool Missing(int64_t index) const { return missing_[Slot(index)]; }

@@ -30,8 +30,12 @@ uint64_t Checksum(std::string_view bytes) {
 
 void SavedWriter::Bytes(std::string_view bytes) {
   I64(static_cast<int64_t>(bytes.size()));
+  Append(bytes.data(), bytes.size());
+}
+
+void SavedWriter::Append(const void* data, size_t size) {
   bytes_.resize(used_);
-  bytes_.append(bytes);
+  bytes_.append(static_cast<const char*>(data), size);
   used_ = bytes_.size();
 }
 

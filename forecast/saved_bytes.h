@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace shadow {
 
@@ -24,6 +26,13 @@ class SavedWriter {
   void F64(double value) { Put(value); }
   void Bytes(std::string_view bytes);  // With their number.
 
+  // Numbers of one width, or arrays of such, each as it would be written by itself.
+  template <typename Number>
+  void All(std::span<const Number> numbers) {
+    static_assert(std::is_trivially_copyable_v<Number>);
+    Append(numbers.data(), numbers.size_bytes());
+  }
+
   // All fields and their checksum (against damage, not against malice).
   std::string Finish() &&;
 
@@ -37,6 +46,8 @@ class SavedWriter {
     std::memcpy(bytes_.data() + used_, &value, sizeof(value));
     used_ += sizeof(value);
   }
+
+  void Append(const void* data, size_t size);
 
   static constexpr size_t kFirstBytes = 1024;
 

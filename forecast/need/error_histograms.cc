@@ -160,10 +160,10 @@ size_t ErrorHistograms::StateBytes() const {
 
 void ErrorHistograms::Save(SavedWriter& writer) const {
   writer.F32(weight_);
-  for (const auto* weights : {&total_, &all_}) {
-    for (const float weight : *weights) writer.F32(weight);
-  }
-  for (const SmallFloat weight : seen_) writer.U16(weight.bits());
+  writer.All<float>(total_);
+  writer.All<float>(all_);
+  static_assert(sizeof(SmallFloat) == sizeof(uint16_t));  // Its bits.
+  writer.All<SmallFloat>(seen_);
 }
 
 bool ErrorHistograms::Restore(SavedReader& reader) {

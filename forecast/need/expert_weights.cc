@@ -80,10 +80,8 @@ size_t ExpertWeights::StateBytes() const {
 }
 
 void ExpertWeights::Save(SavedWriter& writer) const {
-  for (const Row& row : rows_) {
-    for (const float weight : row) writer.F32(weight);
-  }
-  for (const float seen : seen_) writer.F32(seen);
+  writer.All<Row>(rows_);
+  writer.All<float>(seen_);
 }
 
 bool ExpertWeights::Restore(SavedReader& reader) {

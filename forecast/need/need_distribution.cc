@@ -232,11 +232,7 @@ void NeedDistribution::Save(SavedWriter& writer) const {
     for (const uint8_t gate : origin.situation.gates) writer.U8(gate);
     for (const uint8_t situation : origin.situation.of) writer.U8(situation);
   }
-  for (const auto& ring : guesses_) {
-    for (const NeedGuesses& guesses : ring) {
-      for (const int32_t guess : guesses) writer.U32(static_cast<uint32_t>(guess));
-    }
-  }
+  for (const auto& ring : guesses_) writer.All<NeedGuesses>(ring);
 }
 
 bool NeedDistribution::Restore(SavedReader& reader) {

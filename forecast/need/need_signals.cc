@@ -170,7 +170,7 @@ void NeedSignals::Save(SavedWriter& writer) const {
   writer.F64(next_forecast_);
   for (const auto* ring : {&recent_, &day_}) {
     writer.U32(static_cast<uint32_t>(ring->size()));
-    for (const int32_t load : *ring) writer.U32(static_cast<uint32_t>(load));
+    writer.All<int32_t>(*ring);
   }
 }
 

@@ -222,8 +222,12 @@ std::string PoolCapacity::Save() const {
   writer.U32(static_cast<uint32_t>(lead_cells_));
   writer.I64(remembered_begin_);
   writer.I64(remembered_end_);
-  for (int64_t cell = remembered_begin_; cell < remembered_end_; ++cell) {
-    writer.F32(remembered_[SlotOf(cell)]);
+  for (int64_t cell = remembered_begin_; cell < remembered_end_;) {  // As far as the ring's end.
+    const size_t slot = SlotOf(cell);
+    const auto left = static_cast<size_t>(remembered_end_ - cell);
+    const size_t count = std::min(left, remembered_.size() - slot);
+    writer.All<float>(std::span(remembered_).subspan(slot, count));
+    cell += static_cast<int64_t>(count);
   }
   writer.I64(open_cell_);
   writer.U8(open_demand_.has_value() ? 1 : 0);
