@@ -143,6 +143,21 @@ void ErrorHistograms::Read(const Place& place, int guess, Density& density) cons
                 (Lanes(of_each + first + 1, inner) * Lanes(&width_[first + 1], inner)).sum();
 }
 
+void ErrorHistograms::Fetch(int horizon,
+                            const std::array<uint8_t, kNeedExperts>& situations) const {
+  constexpr int kLineBytes = 64;
+  for (int expert = 0; expert < kNeedExperts; ++expert) {
+    const Place place = {
+        .horizon = horizon, .expert = expert, .situation = situations[static_cast<size_t>(expert)]};
+    const SmallFloat* seen = &seen_[SeenAt(place)];
+    const float* all = &all_[AllAt(place)];
+    constexpr int kSeenALine = kLineBytes / sizeof(SmallFloat);
+    constexpr int kAllALine = kLineBytes / sizeof(float);
+    for (int bin = 0; bin < bins(); bin += kSeenALine) __builtin_prefetch(seen + bin);
+    for (int bin = 0; bin < bins(); bin += kAllALine) __builtin_prefetch(all + bin);
+  }
+}
+
 void ErrorHistograms::Grow(int reach) {
   const int old_bins = bins();
   if (SideOf(reach) <= side_) return;

@@ -59,6 +59,10 @@ class ErrorHistograms {
   // `guess`: 0 to the reach. Only bins from `first` to `last` are filled in.
   void Read(const Place& place, int guess, Density& density) const;
 
+  // Read and Add of the places of one horizon, one an expert, follow soon. Their rows lie apart,
+  // and between two steps of a pool those of many others are read: they are fetched all at once.
+  void Fetch(int horizon, const std::array<uint8_t, kNeedExperts>& situations) const;
+
   // To a greater reach. What lies in the last bins stays there.
   void Grow(int reach);
 

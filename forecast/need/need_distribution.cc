@@ -109,6 +109,7 @@ void NeedDistribution::Learn(int load) {
     if (!origin.guessed) continue;
     const NeedGuesses& guesses = guesses_[i][SlotOf(made, guesses_[i].size())];
     const int horizon = static_cast<int>(i);
+    histograms_.Fetch(horizon, origin.situation.of);
     ExpertWeights::Row likelihood{};
     for (size_t expert = 0; expert < kNeedExperts; ++expert) {
       const ErrorHistograms::Place place = {.horizon = horizon,
@@ -175,6 +176,7 @@ void NeedDistribution::Mix(size_t horizon, const NeedSituation& situation,
                            const NeedGuesses& guesses) {
   std::array<double, kCellsMax> below{};  // P(need in this cell or a lower one).
   const size_t count = cells();
+  histograms_.Fetch(static_cast<int>(horizon), situation.of);
   const ExpertWeights::Row row = WeightsAt(horizon, situation, guesses);
   ErrorHistograms::Density density;
   for (size_t expert = 0; expert < kNeedExperts; ++expert) {
