@@ -17,11 +17,6 @@ using Json = nlohmann::ordered_json;
 constexpr char kDnaText[] = "name: dnas/web\nprocess: {argv: [/bin/web]}\n";
 constexpr char kPoolText[] = "name: pools/web\ndna: dnas/web\nmanaged_instances: 2\n";
 
-Ran Run(const FakeDaemon& daemon, const std::vector<std::string>& arguments,
-        const std::string& input = "") {
-  return RunCommandLine(arguments, {.input = input, .address = daemon.address()});
-}
-
 void AddShadow(FakeDaemon& daemon, const std::string& id, v1::ShadowPool::State shadow_state) {
   v1::ShadowPool& shadow = daemon.state.shadows["pools/web/shadowPools/" + id];
   shadow.set_name("pools/web/shadowPools/" + id);

@@ -18,10 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Ran Run(const FakeDaemon& daemon, const std::vector<std::string>& arguments) {
-  return RunCommandLine(arguments, {.input = "", .address = daemon.address()});
-}
-
 // With SomeForecast of pool web.
 void Fill(DaemonState& state) {
   state.forecast = SomeForecast();

@@ -7,6 +7,7 @@
 
 #include "client/app.h"
 #include "client/console.h"
+#include "tests/client/fake_daemon.h"
 
 namespace shadow {
 
@@ -43,6 +44,11 @@ inline Ran RunCommandLine(const std::vector<std::string>& arguments, const RunOp
                   .sleep = [&now](absl::Duration duration) { now += duration; }};
   const int exit_code = RunShadowctl(arguments, console);
   return {.exit_code = exit_code, .out = out.str(), .err = err.str()};
+}
+
+inline Ran Run(const FakeDaemon& daemon, const std::vector<std::string>& arguments,
+               const std::string& input = "") {
+  return RunCommandLine(arguments, {.input = input, .address = daemon.address()});
 }
 
 }  // namespace shadow

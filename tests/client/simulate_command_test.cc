@@ -16,11 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Ran Run(FakeDaemon& daemon, const std::vector<std::string>& arguments,
-        const std::string& input = "") {
-  return RunCommandLine(arguments, {.input = input, .address = daemon.address()});
-}
-
 v1::Outcome SomeOutcome(const std::string& label, double hit_rate) {
   v1::Outcome outcome;
   outcome.set_label(label);

@@ -8,7 +8,7 @@
 namespace shadow {
 namespace {
 
-Ran Run(const std::vector<std::string>& arguments) {
+Ran RunOffline(const std::vector<std::string>& arguments) {
   return RunCommandLine(arguments, {.input = "", .address = "unix:/nonexistent/s"});
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("mistakes on the command line are errors of usage and name the flag") 
        "error: INVALID_ARGUMENT: --file: cannot read \"/nonexistent/f\"\n"},
   };
   for (const auto& row : table) {
-    const Ran ran = Run(row.arguments);
+    const Ran ran = RunOffline(row.arguments);
     INFO(ran.err);
     CHECK(ran.exit_code == 2);
     CHECK(ran.out.empty());
@@ -73,20 +73,20 @@ TEST_CASE("mistakes on the command line are errors of usage and name the flag") 
 }
 
 TEST_CASE("help and version go to standard output and are no error") {
-  CHECK_THAT(Run({"--version"}).out, Catch::StartsWith("shadowctl "));
+  CHECK_THAT(RunOffline({"--version"}).out, Catch::StartsWith("shadowctl "));
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--help"}, {"shadow", "--help"}, {"shadow", "create", "--help"}}) {
-    const Ran ran = Run(arguments);
+    const Ran ran = RunOffline(arguments);
     CHECK(ran.exit_code == 0);
     CHECK_THAT(ran.out, Catch::Contains("Usage: shadowctl"));
     CHECK(ran.err.empty());
   }
-  CHECK_THAT(Run({"shadow", "create", "--help"}).out,
+  CHECK_THAT(RunOffline({"shadow", "create", "--help"}).out,
              Catch::Contains("Example: shadowctl shadow create web --increase 120"));
 }
 
 TEST_CASE("without a daemon the error names the socket and what to do") {
-  const Ran ran = Run({"pool", "list"});
+  const Ran ran = RunOffline({"pool", "list"});
   CHECK(ran.exit_code == 6);
   CHECK(ran.err ==
         "error: UNAVAILABLE: unix:/nonexistent/s: no shadowd answers: there is no such socket; "

@@ -9,7 +9,7 @@
 namespace shadow {
 namespace {
 
-constexpr char kPoolText[] = "name: pools/web\ndna: dnas/web\nmanaged_instances: 2\n";
+constexpr char kPoolToWaitFor[] = "name: pools/web\ndna: dnas/web\nmanaged_instances: 2\n";
 
 v1::Instance Failed(int number, v1::Instance::Role role) {
   v1::Instance instance;
@@ -23,7 +23,7 @@ v1::Instance Failed(int number, v1::Instance::Role role) {
 
 Ran ApplyAndWait(const FakeDaemon& daemon) {
   return RunCommandLine({"apply", "--wait", "--timeout", "2s", "-f", "-"},
-                        {.input = kPoolText, .address = daemon.address()});
+                        {.input = kPoolToWaitFor, .address = daemon.address()});
 }
 
 TEST_CASE("waiting for a pool shows why its last base instance failed") {

@@ -17,8 +17,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr char kShadow[] = "pools/web/shadowPools/r1";
 
-Ran Run(const FakeDaemon& daemon, const std::vector<std::string>& arguments,
-        bool terminal = false) {
+Ran RunWatch(const FakeDaemon& daemon, const std::vector<std::string>& arguments,
+             bool terminal = false) {
   return RunCommandLine(arguments,
                         {.input = "", .address = daemon.address(), .terminal = terminal});
 }
@@ -58,7 +58,7 @@ void Script(FakeDaemon& daemon) {
 TEST_CASE("a watched resource is one JSON line for each change until it is gone") {
   FakeDaemon daemon;
   Script(daemon);
-  const Ran ran = Run(daemon, {"shadow", "get", "web", "--watch", "-o", "json"});
+  const Ran ran = RunWatch(daemon, {"shadow", "get", "web", "--watch", "-o", "json"});
   INFO(ran.err);
   CHECK(ran.exit_code == 0);
   const std::vector<Json> lines = Lines(ran.out);
@@ -77,7 +77,7 @@ TEST_CASE("a watched list goes on after a deletion and ignores other kinds") {
   FakeDaemon daemon;
   Script(daemon);
   const std::vector<Json> lines =
-      Lines(Run(daemon, {"shadow", "list", "--watch", "-o", "json"}).out);
+      Lines(RunWatch(daemon, {"shadow", "list", "--watch", "-o", "json"}).out);
   REQUIRE(lines.size() == 5);
   CHECK(lines[4]["state"] == "CREATING");
   CHECK(daemon.state.watches[0].name_prefix().empty());
@@ -92,10 +92,11 @@ TEST_CASE("a watched table is printed again when it changes, in place on a termi
   const std::string table =
       "NAME    STATE      TARGET  LEVEL  SERVING  SUSPENDED  FAILED  HOLD  REASON\n"
       "web/r1  SUSPENDED       0     0%        0          0       0  -     -\n";
-  CHECK(Run(daemon, {"shadow", "list", "--watch"}).out == table);
-  CHECK(Run(daemon, {"shadow", "list", "--watch"}, true).out == "\x1b[H\x1b[2J\x1b[3J" + table);
+  CHECK(RunWatch(daemon, {"shadow", "list", "--watch"}).out == table);
+  CHECK(RunWatch(daemon, {"shadow", "list", "--watch"}, true).out ==
+        "\x1b[H\x1b[2J\x1b[3J" + table);
   AddEvent(daemon, v1::Event::UPDATED, v1::ShadowPool::ACTIVE);
-  const Ran ran = Run(daemon, {"shadow", "list", "--watch"});
+  const Ran ran = RunWatch(daemon, {"shadow", "list", "--watch"});
   CHECK_THAT(ran.out, Catch::StartsWith(table + "\n") && Catch::Contains("web/r1  ACTIVE "));
 }
 
@@ -105,7 +106,7 @@ TEST_CASE("a watcher that was too slow goes on where it was") {
   daemon.state.page_size = 2;
   daemon.state.watch_errors = {
       {grpc::StatusCode::RESOURCE_EXHAUSTED, "too slow", "", "SLOW_WATCHER"}};
-  const Ran ran = Run(daemon, {"events", "--since", "10", "--watch", "-o", "json"});
+  const Ran ran = RunWatch(daemon, {"events", "--since", "10", "--watch", "-o", "json"});
   CHECK(ran.exit_code == 0);
   CHECK(Lines(ran.out).size() == 6);
   REQUIRE(daemon.state.watches.size() == 2);
@@ -116,7 +117,7 @@ TEST_CASE("a watch that the daemon ends is an error") {
   FakeDaemon daemon;
   daemon.state.watch_errors = {
       {grpc::StatusCode::OUT_OF_RANGE, "since_revision: gone", "", "GONE"}};
-  const Ran ran = Run(daemon, {"events", "--since", "1", "--watch"});
+  const Ran ran = RunWatch(daemon, {"events", "--since", "1", "--watch"});
   CHECK(ran.exit_code == 1);
   CHECK(ran.err == "error: OUT_OF_RANGE: since_revision: gone\n");
 }
@@ -126,12 +127,12 @@ TEST_CASE("events are listed after a revision, as a table or as the response") {
   AddEvent(daemon, v1::Event::CREATED, v1::ShadowPool::CREATING);
   AddEvent(daemon, v1::Event::UPDATED, v1::ShadowPool::SUSPENDED);
   AddEvent(daemon, v1::Event::UPDATED, v1::ShadowPool::ACTIVE);
-  CHECK(Run(daemon, {"events", "web", "--since", "11"}).out ==
+  CHECK(RunWatch(daemon, {"events", "web", "--since", "11"}).out ==
         "REVISION  TIME                  KIND     NAME                      MESSAGE\n"
         "      12  1970-01-01T00:00:00Z  UPDATED  pools/web/shadowPools/r1  moved\n"
         "      13  1970-01-01T00:00:00Z  UPDATED  pools/web/shadowPools/r1  moved\n");
   CHECK(daemon.state.calls.back() == "ListEvents pools/web");
-  const Json json = Json::parse(Run(daemon, {"events", "-o", "json"}).out);
+  const Json json = Json::parse(RunWatch(daemon, {"events", "-o", "json"}).out);
   REQUIRE(json["events"].size() == 3);
   CHECK(json["events"][0]["message"] == "moved");
   CHECK(json["events"][0]["shadowPool"]["state"] == "CREATING");
@@ -141,7 +142,7 @@ TEST_CASE("a stream of events leaves bookmarks out and starts now unless told ot
   FakeDaemon daemon;
   AddEvent(daemon, v1::Event::BOOKMARK, v1::ShadowPool::CREATING);
   AddEvent(daemon, v1::Event::UPDATED, v1::ShadowPool::SUSPENDED);
-  CHECK(Run(daemon, {"events", "--watch"}).out ==
+  CHECK(RunWatch(daemon, {"events", "--watch"}).out ==
         "12  1970-01-01T00:00:00Z  UPDATED  pools/web/shadowPools/r1  moved\n");
   CHECK_FALSE(daemon.state.watches[0].has_since_revision());
 }

@@ -11,14 +11,6 @@ namespace {
 
 using S = v1::ShadowPool;
 
-ProgramResult Ctl(ShadowWorld& world, const std::vector<std::string>& arguments,
-                  const ProgramInput& input = {}) {
-  std::vector<std::string> argv = {SHADOW_BIN_DIR "/shadowctl", "--address",
-                                   world.daemon().address()};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return RunProgram(std::move(argv), input);
-}
-
 void ExpectError(const ProgramResult& result, int exit_code,
                  const std::vector<std::string>& words) {
   INFO("stdout: " << result.out << "\nstderr: " << result.err);

@@ -21,6 +21,9 @@
 
 namespace shadow {
 
+inline constexpr int kExitConfig =
+    78;  // sysexits.h's EX_CONFIG: a start that a person must look at.
+
 struct WorldOptions {
   int base_instances = 1;
   bool haproxy = true;            // Else balancer none.
@@ -350,6 +353,14 @@ inline HttpLoad::Result ExpectNoFailure(HttpLoad& load) {
 inline void WaitForAnswers(const HttpLoad& load, int64_t more) {
   const int64_t before = load.answered();
   REQUIRE(PollUntil(absl::Seconds(60), [&] { return load.answered() >= before + more; }));
+}
+
+inline ProgramResult Ctl(ShadowWorld& world, const std::vector<std::string>& arguments,
+                         const ProgramInput& input = {}) {
+  std::vector<std::string> argv = {SHADOW_BIN_DIR "/shadowctl", "--address",
+                                   world.daemon().address()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return RunProgram(std::move(argv), input);
 }
 
 }  // namespace shadow

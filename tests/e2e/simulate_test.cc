@@ -8,14 +8,6 @@
 namespace shadow {
 namespace {
 
-ProgramResult Ctl(ShadowWorld& world, const std::vector<std::string>& arguments,
-                  const std::string& input = "") {
-  std::vector<std::string> argv = {SHADOW_BIN_DIR "/shadowctl", "--address",
-                                   world.daemon().address()};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return RunProgram(std::move(argv), {.text = input});
-}
-
 // Half-hours of a daily wave that ends now; the pool of the world needs up to four instances.
 std::string SomeDays(int days) {
   std::string csv = "timestamp,value\n";
@@ -34,7 +26,7 @@ TEST_CASE("demand of a file or of the pool is replayed without a trace in the po
   const ProgramResult simulated = Ctl(world,
                                       {"simulate", "web", "--csv", "-", "--service-level", "0.9",
                                        "0.99", "--idle-cost", "1", "--shortage-cost", "20"},
-                                      SomeDays(6));
+                                      {.text = SomeDays(6), .uid = 0});
   INFO(simulated.err);
   CHECK(simulated.exit_code == 0);
   CHECK_THAT(simulated.out, Catch::Contains("216 steps of 30m, after 36h to learn from") &&
@@ -49,7 +41,8 @@ TEST_CASE("demand of a file or of the pool is replayed without a trace in the po
   CHECK(evaluated.exit_code == 5);
   CHECK_THAT(evaluated.err, Catch::Contains("FAILED_PRECONDITION: pools/web has 0 of demand; an "
                                             "evaluation needs two of its shortest seasons"));
-  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, SomeDays(6)).exit_code == 0);
+  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, {.text = SomeDays(6), .uid = 0})
+              .exit_code == 0);
   const ProgramResult replayed =
       Ctl(world, {"simulate", "web", "--step", "30m", "--lead", "10m", "-o", "json"});
   INFO(replayed.err);
@@ -84,7 +77,8 @@ TEST_CASE(
       Ctl(world, {"pool", "get", "web"}).out,
       Catch::Contains("\nweb is only observed; not scored: not enough history: pools/web has "
                       "0 of demand; an evaluation needs two of its shortest seasons"));
-  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, SomeDays(3)).exit_code == 0);
+  REQUIRE(Ctl(world, {"usage", "push", "web", "--csv", "-"}, {.text = SomeDays(3), .uid = 0})
+              .exit_code == 0);
   SetPolicy(world, v1::Policy::OBSERVE, 9);  // Else it is tried again after a minute.
   world.WaitFor("the pool is scored", [&] {
     return ShadowWorld::Must(world.FindPool()).observe_score().has_score_time();

@@ -8,6 +8,9 @@
 
 namespace shadow {
 
+// How long a test waits for what takes milliseconds, before it fails.
+inline constexpr absl::Duration kPatience = absl::Seconds(20);
+
 // Calls `condition` (no argument, returns bool) every 5 ms until it is true or `deadline`, counted
 // from now, has passed. Returns its last answer. It is called at least once, and once more at the
 // end, so that a slow machine does not fail what has happened in the meantime. Any thread.

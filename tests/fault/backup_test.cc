@@ -12,7 +12,6 @@ namespace {
 
 using I = v1::Instance;
 
-constexpr int kExitConfig = 78;
 constexpr int kExitTempFail = 75;
 constexpr int kExitNotAllowed = 4;
 constexpr int kExitConflict = 5;

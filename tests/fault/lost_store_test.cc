@@ -10,8 +10,6 @@ namespace {
 
 using I = v1::Instance;
 
-constexpr int kExitConfig = 78;
-
 std::vector<pid_t> Serving(ShadowWorld& world) {
   std::vector<pid_t> pids;
   for (const I& instance : world.Instances(I::BASE, I::ACTIVE)) {

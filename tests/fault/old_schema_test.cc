@@ -5,8 +5,6 @@
 namespace shadow {
 namespace {
 
-constexpr int kExitConfig = 78;
-
 // Ends the daemon and takes its store away; the directory stays.
 void EndWithoutStore(DaemonProcess& daemon) {
   REQUIRE(daemon.Terminate() == 0);

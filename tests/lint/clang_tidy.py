@@ -113,6 +113,17 @@ def without_precompiled_headers(command):
     return re.sub(r" -include \S+/cmake_pch\.hxx", "", command)
 
 
+def expanded(entries):
+    """With the sources of a unity build one by one, whichever batch they are in."""
+    for entry in entries:
+        path = pathlib.Path(entry["file"])
+        if path.parent.name != "Unity":
+            yield entry
+            continue
+        for source in _INCLUDE.findall(path.read_bytes()):
+            yield {"file": source.decode(), "command": flags_of(entry)}
+
+
 def flags_of(entry):
     return entry["command"].partition(" -o ")[0]
 
@@ -185,7 +196,8 @@ def forget_unused():
 
 def check_tree(build):
     ours = tuple(f"{ROOT}/{folder}/" for folder in FOLDERS)
-    entries = [entry for entry in json.loads((build / "compile_commands.json").read_text())
+    known = json.loads((build / "compile_commands.json").read_text())
+    entries = [entry for entry in expanded(known)
                if entry["file"].startswith(ours) and pathlib.Path(entry["file"]).is_file()]
     lay_out(entries, build / "clang-tidy")
     CACHE.mkdir(parents=True, exist_ok=True)

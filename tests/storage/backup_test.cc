@@ -40,7 +40,7 @@ std::string ArchiveOf(const std::string& directory, size_t piece_bytes = 1 << 16
   }
 }
 
-void Write(const std::string& path, const std::string& bytes) {
+void WriteFile(const std::string& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   file << bytes;
   REQUIRE(file.good());
@@ -62,7 +62,7 @@ TEST_CASE("a backup of a store in use holds what was committed, and is restored 
   CHECK_FALSE(std::filesystem::exists(from.File("state.db.copy")));
 
   const TempDirectory to;
-  Write(to.File("backup.tar"), archive);
+  WriteFile(to.File("backup.tar"), archive);
   REQUIRE(RestoreBackup(to.File("backup.tar"), to.path()).ok());
   struct stat info {};
   REQUIRE(stat(to.File("state.db").c_str(), &info) == 0);
@@ -90,7 +90,7 @@ TEST_CASE("a backup that is made during commits is a moment of the store") {
   stop = true;
   writer.join();
   const TempDirectory to;
-  Write(to.File("backup.tar"), archive);
+  WriteFile(to.File("backup.tar"), archive);
   REQUIRE(RestoreBackup(to.File("backup.tar"), to.path()).ok());
   const std::unique_ptr<Store> restored = OpenStore(to.path());
   const int64_t revision = restored->Load()->last_revision();
@@ -131,7 +131,7 @@ TEST_CASE("what is no whole backup is refused, and changes nothing") {
   }
   SECTION("more follows") { archive.back() = 'x'; }
   const TempDirectory to;
-  Write(to.File("backup.tar"), archive);
+  WriteFile(to.File("backup.tar"), archive);
   const absl::Status status = RestoreBackup(to.File("backup.tar"), to.path());
   INFO(status);
   CHECK(absl::IsDataLoss(status));
@@ -145,7 +145,7 @@ TEST_CASE("a backup of a newer schema is refused") {
   OpenStore(from.path());
   RunSql(from.File(GENERATE("state.db", "metrics.db")), "PRAGMA user_version=1000");
   const TempDirectory to;
-  Write(to.File("backup.tar"), ArchiveOf(from.path()));
+  WriteFile(to.File("backup.tar"), ArchiveOf(from.path()));
   const absl::Status status = RestoreBackup(to.File("backup.tar"), to.path());
   CHECK(absl::IsFailedPrecondition(status));
   CHECK_THAT(std::string(status.message()), Contains("schema version 1000"));
@@ -155,7 +155,7 @@ TEST_CASE("a backup of a newer schema is refused") {
 TEST_CASE("a backup replaces no store") {
   const TempDirectory from;
   OpenStore(from.path());
-  Write(from.File("backup.tar"), ArchiveOf(from.path()));
+  WriteFile(from.File("backup.tar"), ArchiveOf(from.path()));
   std::filesystem::remove(from.File(GENERATE("state.db", "metrics.db")));
   const absl::Status status = RestoreBackup(from.File("backup.tar"), from.path());
   CHECK(absl::IsFailedPrecondition(status));

@@ -8,7 +8,7 @@ namespace {
 using Catch::Matchers::Contains;
 
 // Three events and decisions, one pool and its forecaster.
-void MakeStore(const std::string& directory) {
+void MakeSmallStore(const std::string& directory) {
   const auto store = OpenStore(directory);
   v1::WriteBatch batch;
   AddPool(batch, "pools/web");
@@ -23,7 +23,7 @@ void MakeStore(const std::string& directory) {
 
 TEST_CASE("a missing metrics.db is told once") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeSmallStore(directory.path());
   std::filesystem::remove(directory.File("metrics.db"));
   const auto findings = OpenStore(directory.path())->TakeFindings();
   REQUIRE(findings.size() == 1);
@@ -33,7 +33,7 @@ TEST_CASE("a missing metrics.db is told once") {
 
 TEST_CASE("a damaged forecast is dropped and named, and a damaged pool is not") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeSmallStore(directory.path());
   RunSql(directory.File("state.db"), "UPDATE resources SET data = x'ffff' WHERE kind = 5");
   const auto store = OpenStore(directory.path());
   const auto contents = store->Load();
@@ -52,7 +52,7 @@ TEST_CASE("a damaged forecast is dropped and named, and a damaged pool is not") 
 
 TEST_CASE("a damaged row of history hides nothing but itself") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeSmallStore(directory.path());
   RunSql(directory.File("state.db"),
          "UPDATE events SET data = x'ffff' WHERE revision = 2; "
          "UPDATE decisions SET data = x'ffff' WHERE id = 3;");

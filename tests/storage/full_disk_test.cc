@@ -13,8 +13,7 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-constexpr int64_t kBallast = 4 << 20;
+constexpr int64_t kBallastOfDisk = 4 << 20;
 
 // A store on a small disk, which is full once it is open.
 class FullStore {
@@ -72,12 +71,12 @@ std::vector<absl::StatusCode> Stall(FullStore& full, int count, std::atomic<int>
 }
 
 TEST_CASE("on a full disk a commit takes of the ballast what it needs, and no more") {
-  FullStore full(kBallast);
+  FullStore full(kBallastOfDisk);
   CHECK(CommitAndWait(*full.store, Numbered(1)).ok());
   CHECK(full.room->last().low);
   CHECK_FALSE(full.room->ballast_is_whole());
   CHECK(std::filesystem::file_size(full.directory.File("ballast")) >=
-        kBallast - 2 * storage::Ballast::kSliceBytes);
+        kBallastOfDisk - 2 * storage::Ballast::kSliceBytes);
   CHECK(full.store->Stalled().ok());
   CHECK(SamplesIn(*full.store) == 1);
   CHECK(full.store->Load()->last_revision() == 1);
@@ -92,7 +91,7 @@ TEST_CASE("without ballast what is committed waits in its order until there is r
   PruneAt(*full.store, 1000);  // Does not wait for it.
   CHECK(full.store->Load()->last_revision() == 0);
 
-  full.disk.SetFree(kBallast);
+  full.disk.SetFree(kBallastOfDisk);
   REQUIRE(PollUntil(kPatience, [&] { return done == 10; }));
   CHECK(order == std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
   CHECK(full.store->Stalled().ok());
@@ -114,7 +113,7 @@ TEST_CASE("a store that ends on a full disk has all or nothing of what it did no
   full.store.reset();  // Does not hang.
   CHECK(done == 3);
   CHECK(order.empty());
-  full.disk.SetFree(kBallast);
+  full.disk.SetFree(kBallastOfDisk);
   const auto next = full.Reopen(true);
   REQUIRE(next.ok());
   CHECK((*next)->Load()->last_revision() == 0);
@@ -130,7 +129,7 @@ TEST_CASE("a batch whose samples are written before the rest is whole in the end
   REQUIRE(PollUntil(kPatience, [&] { return !full.store->Stalled().ok(); }));
   CHECK(SamplesIn(*full.store) == 1);
   CHECK(done == 0);
-  full.disk.SetFree(kBallast);
+  full.disk.SetFree(kBallastOfDisk);
   REQUIRE(PollUntil(kPatience, [&] { return done == 1; }));
   CHECK(SamplesIn(*full.store) == 1);
 }
@@ -154,7 +153,7 @@ TEST_CASE("a pool's first samples that were rolled back can be written after all
 }
 
 TEST_CASE("with low room the WAL begins anew early, so a little ballast lasts") {
-  FullStore full(kBallast);
+  FullStore full(kBallastOfDisk);
   for (int64_t i = 1; i <= 200; ++i) {  // 10 MB in all.
     v1::PoolRecord record;
     record.mutable_pool()->set_name("pools/web");
@@ -169,7 +168,7 @@ TEST_CASE("with low room the WAL begins anew early, so a little ballast lasts") 
 }
 
 TEST_CASE("with low room and a whole ballast the WAL gives back what it has grown to") {
-  FullStore full(kBallast);
+  FullStore full(kBallastOfDisk);
   full.disk.SetFree(64 << 20);
   REQUIRE_FALSE(full.room->LookNow().low);
   REQUIRE(CommitAndWait(*full.store, Numbered(1, 4 << 20)).ok());
@@ -184,7 +183,7 @@ TEST_CASE("with low room and a whole ballast the WAL gives back what it has grow
 }
 
 TEST_CASE("a start on a full disk takes of the ballast what it needs") {
-  FullStore full(kBallast);
+  FullStore full(kBallastOfDisk);
   full.store.reset();
   full.disk.SetFree(0);  // What its WAL had is gone too.
   // After a boot, which it notes.
@@ -211,7 +210,7 @@ TEST_CASE("without room and ballast a store opens where it was, and elsewhere sa
 }
 
 TEST_CASE("an I/O error that passes fails nothing, and one that lasts ends the writing") {
-  FullStore full(kBallast, {.error_patience = absl::Milliseconds(200)});
+  FullStore full(kBallastOfDisk, {.error_patience = absl::Milliseconds(200)});
   full.disk.SetFree(64 << 20);
   full.disk.FailWrites(2);
   CHECK(CommitAndWait(*full.store, Numbered(1)).ok());

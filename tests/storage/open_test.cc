@@ -12,7 +12,7 @@ namespace {
 using Catch::Matchers::Contains;
 
 // A store of several pages in each file, closed.
-void MakeStore(const std::string& directory) {
+void MakeStoreOfPages(const std::string& directory) {
   const std::unique_ptr<Store> store = OpenStore(directory);
   v1::WriteBatch batch;
   v1::SampleBatch* samples = batch.add_samples();
@@ -32,13 +32,9 @@ void Overwrite(const std::string& path, std::streamoff offset, size_t size) {
   REQUIRE(file.good());
 }
 
-absl::Status OpenStatus(const std::string& directory) {
-  return Store::Open(directory, {}).status();
-}
-
 TEST_CASE("a damaged file is refused as data loss and is not changed") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreOfPages(directory.path());
   const std::string file = directory.File(GENERATE("state.db", "metrics.db"));
   SECTION("pages in the middle") { Overwrite(file, 4096, 20000); }
   SECTION("the header") { Overwrite(file, 0, 64); }
@@ -57,7 +53,7 @@ TEST_CASE("a damaged file is refused as data loss and is not changed") {
 
 TEST_CASE("a file that is whole, but not as it is written here, is refused as data loss") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreOfPages(directory.path());
   struct Damage {
     const char* file;
     const char* sql;
@@ -78,7 +74,7 @@ TEST_CASE("a file that is whole, but not as it is written here, is refused as da
 
 TEST_CASE("a WAL whose file is missing is refused as data loss") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreOfPages(directory.path());
   std::filesystem::rename(directory.File("state.db"), directory.File("state.db-wal"));
   CHECK(OpenStatus(directory.path()).code() == absl::StatusCode::kDataLoss);
   CHECK(!std::filesystem::exists(directory.File("state.db")));
@@ -86,7 +82,7 @@ TEST_CASE("a WAL whose file is missing is refused as data loss") {
 
 TEST_CASE("a newer schema is refused, and both versions are named") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreOfPages(directory.path());
   const std::string name = GENERATE("state.db", "metrics.db");
   const storage::Schema& schema =
       name == "state.db" ? storage::StateSchema() : storage::MetricsSchema();
@@ -119,7 +115,7 @@ TEST_CASE("another program's SQLite file is refused, and nothing is created besi
 
 TEST_CASE("the two files of a store cannot take each other's place") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreOfPages(directory.path());
   std::filesystem::copy_file(directory.File("metrics.db"), directory.File("state.db"),
                              std::filesystem::copy_options::overwrite_existing);
   CHECK(OpenStatus(directory.path()).code() == absl::StatusCode::kFailedPrecondition);

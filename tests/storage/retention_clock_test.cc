@@ -9,11 +9,11 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kDay = absl::Hours(24);
+constexpr absl::Duration kOneDay = absl::Hours(24);
 constexpr int64_t kDaySeconds = 86'400;
 constexpr int64_t kStart = 1'700'006'400;  // A midnight.
 
-absl::Time Day(double day) { return absl::FromUnixSeconds(kStart) + day * kDay; }
+absl::Time Day(double day) { return absl::FromUnixSeconds(kStart) + day * kOneDay; }
 
 // An event, a decision, an answer and a sample of each of the 6 days before kStart + 6 days.
 void FillWeek(Store& store) {
@@ -58,7 +58,7 @@ void LiveAWeek(const std::string& directory) {
   const auto store = OpenStore(directory);
   store->Prune(Day(0), absl::Hours(1));
   FillWeek(*store);
-  store->Prune(Day(6), absl::Hours(1) + 6 * kDay);
+  store->Prune(Day(6), absl::Hours(1) + 6 * kOneDay);
   REQUIRE(CountsOf(*store) == kAll);  // Answers are kept for a day: those of the last two.
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a store that is opened in the future removes nothing") {
   for (const char* boot : {"boot", "another boot"}) {
     INFO(boot);
     const auto store = OpenStore(directory.path(), {.boot_id = boot});
-    const absl::Duration mono = absl::Hours(1) + 6 * kDay;
+    const absl::Duration mono = absl::Hours(1) + 6 * kOneDay;
     store->Prune(Day(46), mono + absl::Seconds(3));
     // What is written meanwhile is of no earlier time, and is no evidence of the time either.
     v1::WriteBatch batch;
@@ -95,7 +95,7 @@ TEST_CASE("a clock that is set back removes nothing, and then goes on") {
   const TempDirectory directory;
   LiveAWeek(directory.path());
   const auto store = OpenStore(directory.path());
-  absl::Duration mono = absl::Hours(1) + 6 * kDay;
+  absl::Duration mono = absl::Hours(1) + 6 * kOneDay;
   for (const absl::Time wall : {Day(6) - absl::Hours(1), Day(-20'000), absl::FromUnixSeconds(-1)}) {
     store->Prune(wall, mono += absl::Minutes(5));
     CHECK(CountsOf(*store) == kAll);
@@ -111,10 +111,10 @@ TEST_CASE("a clock that is ahead counts after a week of running") {
   const TempDirectory directory;
   LiveAWeek(directory.path());
   const auto store = OpenStore(directory.path());
-  const absl::Duration mono = absl::Hours(1) + 6 * kDay;
+  const absl::Duration mono = absl::Hours(1) + 6 * kOneDay;
   // 40 days in a moment. What passes by the monotonic clock expires on the way.
   store->Prune(Day(46), mono);
-  store->Prune(Day(47), mono + kDay);
+  store->Prune(Day(47), mono + kOneDay);
   CHECK(CountsOf(*store) == Counts{.samples = 6, .events = 6, .decisions = 6, .requests = 1});
   store->Prune(Day(46) + storage::kAheadUntilBelieved,
                mono + storage::kAheadUntilBelieved - absl::Seconds(1));
@@ -126,7 +126,7 @@ TEST_CASE("a clock that is ahead counts after a week of running") {
 
 TEST_CASE("in a year of nights without power each day still expires") {
   const TempDirectory directory;
-  const Store::Options options = {.event_retention = kDay};
+  const Store::Options options = {.event_retention = kOneDay};
   for (int day = 0; day < 365; ++day) {
     Store::Options of_today = options;
     of_today.boot_id = std::to_string(day);
@@ -165,9 +165,9 @@ TEST_CASE("a row from the past takes none before it along, and one from the futu
   AddEvent(batch, 5, "a", kStart + 4 * kDaySeconds);
   REQUIRE(CommitAndWait(*store, batch).ok());
   const auto first = [&] { return store->ReadEvents(0, "", 1)->at(0).revision(); };
-  store->Prune(Day(7.5), 7.5 * kDay);
+  store->Prune(Day(7.5), 7.5 * kOneDay);
   CHECK(first() == 2);
-  store->Prune(Day(10.5), 10.5 * kDay);
+  store->Prune(Day(10.5), 10.5 * kOneDay);
   CHECK(first() == 5);
 }
 
@@ -189,10 +189,10 @@ TEST_CASE("more rows from the future than a slice do not keep what has expired a
   const auto decisions = [&] {
     return std::ssize(*store->ReadDecisions("pools/web", 0, 2 * kAhead));
   };
-  store->Prune(Day(9.5), 9.5 * kDay);  // What comes after them has not expired yet.
+  store->Prune(Day(9.5), 9.5 * kOneDay);  // What comes after them has not expired yet.
   CHECK(first_event() == 1);
   CHECK(decisions() == kAhead + 2);
-  store->Prune(Day(10.5), 10.5 * kDay);
+  store->Prune(Day(10.5), 10.5 * kOneDay);
   CHECK(first_event() == kAhead + 2);
   CHECK(decisions() == 1);
 }

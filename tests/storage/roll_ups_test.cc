@@ -11,7 +11,7 @@
 namespace shadow {
 namespace {
 
-using Series = std::map<int64_t, double>;  // Unix seconds to value.
+using SecondSeries = std::map<int64_t, double>;  // Unix seconds to value.
 
 constexpr absl::Duration k5m = absl::Minutes(5);
 constexpr absl::Duration k1h = absl::Hours(1);
@@ -20,12 +20,12 @@ const Store::Options kAges = {.sample_retention = absl::Hours(24),
                               .rollup_1h_retention = absl::Hours(240)};
 constexpr int64_t kDay = 86'400;
 
-Series Read(Store& store, absl::Duration coarsest, int64_t after_s = -1) {
+SecondSeries Read(Store& store, absl::Duration coarsest, int64_t after_s = -1) {
   const auto samples = store.ReadSamples("pools/a", absl::FromUnixSeconds(after_s),
                                          absl::InfiniteFuture(), coarsest, 10'000'000);
   INFO(samples.status());
   REQUIRE(samples.ok());
-  Series series;
+  SecondSeries series;
   int64_t last = std::numeric_limits<int64_t>::min();
   for (const v1::Sample& sample : *samples) {
     const int64_t second = sample.time().seconds();
@@ -35,7 +35,7 @@ Series Read(Store& store, absl::Duration coarsest, int64_t after_s = -1) {
   return series;
 }
 
-void Write(Store& store, const Series& series, const std::string& pool = "pools/a") {
+void Write(Store& store, const SecondSeries& series, const std::string& pool = "pools/a") {
   v1::WriteBatch batch;
   v1::SampleBatch& samples = *batch.add_samples();
   samples.set_pool(pool);
@@ -44,14 +44,14 @@ void Write(Store& store, const Series& series, const std::string& pool = "pools/
 }
 
 // The mean of each bucket of `seconds`, as a float.
-Series Means(const Series& series, int64_t seconds) {
+SecondSeries Means(const SecondSeries& series, int64_t seconds) {
   std::map<int64_t, std::pair<double, int>> sums;
   for (const auto& [second, value] : series) {
     auto& [sum, count] = sums[second - (second % seconds + seconds) % seconds];
     sum += value;
     ++count;
   }
-  Series means;
+  SecondSeries means;
   for (const auto& [second, sum] : sums) {
     means[second] = static_cast<float>(sum.first / sum.second);
   }
@@ -59,7 +59,7 @@ Series Means(const Series& series, int64_t seconds) {
 }
 
 // Those of `series` in [from, until) seconds.
-Series Cut(const Series& series, int64_t from, int64_t until) {
+SecondSeries Cut(const SecondSeries& series, int64_t from, int64_t until) {
   return {series.lower_bound(from), series.lower_bound(until)};
 }
 
@@ -69,11 +69,11 @@ TEST_CASE("samples that age become means of 5 minutes, of an hour, and go") {
   const TempDirectory directory;
   std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
   std::mt19937_64 random(static_cast<uint64_t>(step));
-  Series all;
+  SecondSeries all;
   int64_t now = 0;
   // What is written, and when is pruned, are as it happens.
   while (now < 14 * kDay) {
-    Series some;
+    SecondSeries some;
     const auto count = 1 + static_cast<int64_t>(random() % 500);
     for (int64_t i = 0; i < count; ++i, now += step) {
       some[now] = static_cast<double>(random() % 1000);
@@ -89,28 +89,28 @@ TEST_CASE("samples that age become means of 5 minutes, of an hour, and go") {
   PruneAt(*store, now);
 
   // Chunks go as wholes, so a resolution may reach further back than it must.
-  const Series raw = Read(*store, absl::ZeroDuration());
+  const SecondSeries raw = Read(*store, absl::ZeroDuration());
   const int64_t raw_from = raw.begin()->first;
   CHECK((raw == Cut(all, raw_from, now)));
   CHECK(raw_from <= now - kDay);
   CHECK(raw_from > now - kDay - 361 * step - 300);
   CHECK((Read(*store, k5m - absl::Nanoseconds(1)) == raw));
 
-  const Series fine = Read(*store, k5m);
-  const Series fine_means = Cut(fine, 0, raw_from);
+  const SecondSeries fine = Read(*store, k5m);
+  const SecondSeries fine_means = Cut(fine, 0, raw_from);
   const int64_t fine_from = fine_means.begin()->first;
   CHECK((fine_means == Cut(Means(Cut(all, 0, raw_from), 300), fine_from, now)));
   CHECK((Cut(fine, raw_from, now) == raw));
   CHECK(fine_from <= now - 3 * kDay);
   CHECK(fine_from > now - 3 * kDay - 361 * std::max<int64_t>(step, 300) - 3600);
 
-  const Series coarse = Read(*store, k1h);
-  const Series coarse_means = Cut(coarse, 0, fine_from);
+  const SecondSeries coarse = Read(*store, k1h);
+  const SecondSeries coarse_means = Cut(coarse, 0, fine_from);
   CHECK((Cut(coarse, fine_from, now) == fine));
   // Means of means: they are those of all where each 5 minutes have as many samples.
-  const Series of_fine = Means(Means(Cut(all, 0, fine_from), 300), 3600);
+  const SecondSeries of_fine = Means(Means(Cut(all, 0, fine_from), 300), 3600);
   CHECK(coarse_means.begin()->first <= now - 10 * kDay);
-  const Series wanted = Cut(of_fine, coarse_means.begin()->first, now);
+  const SecondSeries wanted = Cut(of_fine, coarse_means.begin()->first, now);
   REQUIRE(coarse_means.size() == wanted.size());
   for (const auto& [second, value] : wanted) {
     CHECK(coarse_means.at(second) == Approx(value).epsilon(1e-6));
@@ -127,23 +127,23 @@ TEST_CASE("history of years is rolled up at once, and comes in beside what is th
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
   // More chunks than one transaction takes.
-  Series old;
+  SecondSeries old;
   for (int64_t second = 0; second < 3 * kDay; ++second)
     old[second] = static_cast<double>(second % 7);
   Write(*store, old);
   const int64_t now = 5 * kDay + 300;
   PruneAt(*store, now);
   CHECK(Read(*store, absl::ZeroDuration()).empty());
-  const Series fine = Read(*store, k5m);
+  const SecondSeries fine = Read(*store, k5m);
   CHECK(fine.begin()->first == 2 * kDay);
   CHECK((fine == Means(Cut(old, 2 * kDay, 3 * kDay), 300)));
   CHECK(Cut(Read(*store, k1h), 0, 2 * kDay).size() == 48);
 
   // Older than what is rolled up already, and not yet pruned: shown in order.
-  Series older;
+  SecondSeries older;
   for (int64_t second = -kDay; second < 0; second += 60) older[second] = 1;
   Write(*store, older);
-  const Series shown = Read(*store, k5m, -2 * kDay);
+  const SecondSeries shown = Read(*store, k5m, -2 * kDay);
   CHECK((Cut(shown, -kDay, 0) == older));
   PruneAt(*store, now);
   CHECK((Cut(Read(*store, k1h, -2 * kDay), -kDay, 0) == Means(older, 3600)));
@@ -151,7 +151,7 @@ TEST_CASE("history of years is rolled up at once, and comes in beside what is th
 
 TEST_CASE("what cannot be read leaves no mean, and a pool that is gone neither") {
   const TempDirectory directory;
-  Series series;
+  SecondSeries series;
   for (int64_t second = 0; second < kDay; second += 60) series[second] = 1;
   {
     const std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
@@ -165,7 +165,7 @@ TEST_CASE("what cannot be read leaves no mean, and a pool that is gone neither")
   RunSql(path, "UPDATE chunks SET data = zeroblob(40) WHERE first_ns = 14400000000000");
   const std::unique_ptr<Store> store = OpenStore(directory.path(), kAges);
   PruneAt(*store, 2 * kDay);
-  const Series means = Read(*store, k5m);
+  const SecondSeries means = Read(*store, k5m);
   CHECK(means.size() == 288 - 48);
   CHECK(Cut(means, 14'400, 28'800).empty());
   CHECK(Query(path, "SELECT count(*) FROM chunks") == 0);
@@ -178,7 +178,7 @@ TEST_CASE("a resolution that is kept no longer than a finer one has nothing of i
       OpenStore(directory.path(), {.sample_retention = absl::Hours(24),
                                    .rollup_5m_retention = absl::Hours(1),
                                    .rollup_1h_retention = absl::Hours(1)});
-  Series series;
+  SecondSeries series;
   for (int64_t second = 0; second < 3 * kDay; second += 60) series[second] = 1;
   Write(*store, series);
   PruneAt(*store, 3 * kDay);

@@ -15,15 +15,15 @@
 namespace shadow {
 namespace {
 
-using Series = std::map<int64_t, double>;  // Value by time_ns.
-constexpr int64_t kSecond = 1'000'000'000;
+using NanoSeries = std::map<int64_t, double>;  // Value by time_ns.
+constexpr int64_t kSecondNs = 1'000'000'000;
 
-Series ReadAll(Store& store, const std::string& pool) {
+NanoSeries ReadAll(Store& store, const std::string& pool) {
   const auto samples = store.ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(),
                                          absl::ZeroDuration(), 10'000'000);
   INFO(samples.status());
   REQUIRE(samples.ok());
-  Series series;
+  NanoSeries series;
   int64_t last_ns = std::numeric_limits<int64_t>::min();
   bool in_order = true;
   for (const v1::Sample& sample : *samples) {
@@ -74,7 +74,7 @@ class ModelTest {
     for (const char* pool : kPools) CHECK(Kept(ReadAll(*store_, pool)) == Kept(model_[pool]));
     std::map<std::string, Store::From> from;
     for (const char* pool : kPools) from[pool] = {absl::FromUnixNanos(expired_ns_ - 1), {}};
-    std::map<std::string, Series> scanned;
+    std::map<std::string, NanoSeries> scanned;
     const auto damaged = store_->ScanSamples(
         from, absl::InfiniteFuture(), [&](const std::string& pool, const v1::Sample& sample) {
           scanned[pool][storage::ToNanos(sample.time())] = sample.value();
@@ -95,7 +95,7 @@ class ModelTest {
 
   void Prune() {
     PruneAt(*store_, now_s_);
-    expired_ns_ = std::max(expired_ns_, now_s_ * kSecond - absl::ToInt64Nanoseconds(kRetention));
+    expired_ns_ = std::max(expired_ns_, now_s_ * kSecondNs - absl::ToInt64Nanoseconds(kRetention));
     for (const char* pool : kPools) {  // Nothing is made up, also of what may be gone.
       for (const auto& [time_ns, value] : ReadAll(*store_, pool)) {
         CHECK(model_[pool].at(time_ns) == value);
@@ -125,10 +125,10 @@ class ModelTest {
       v1::SampleBatch& samples = *batch.add_samples();
       samples.set_pool(pool);
       for (size_t i = 0; i < count; ++i, second += step) {
-        const auto nanos = static_cast<int32_t>(random_() % 2 == 0 ? 0 : random_() % kSecond);
+        const auto nanos = static_cast<int32_t>(random_() % 2 == 0 ? 0 : random_() % kSecondNs);
         const auto value = static_cast<double>(random_() % 1000) / (random_() % 5 == 0 ? 7 : 1);
         AddSample(samples, second, value, nanos);
-        model_[pool][second * kSecond + nanos] = value;
+        model_[pool][second * kSecondNs + nanos] = value;
       }
     }
     now_s_ += static_cast<int64_t>(random_() % 100);
@@ -137,17 +137,17 @@ class ModelTest {
 
   void CheckRange() {
     const char* pool = kPools[random_() % 3];
-    const auto any = [&] { return (now_s_ - static_cast<int64_t>(random_() % 5000)) * kSecond; };
+    const auto any = [&] { return (now_s_ - static_cast<int64_t>(random_() % 5000)) * kSecondNs; };
     const int64_t after = std::max(any(), expired_ns_ - 1);
     const int64_t until = any();
     const auto limit = static_cast<int64_t>(random_() % 600);
     const auto samples = store_->ReadSamples(
         pool, absl::FromUnixNanos(after), absl::FromUnixNanos(until), absl::ZeroDuration(), limit);
     REQUIRE(samples.ok());
-    const Series shown = Kept(model_[pool]);
-    Series found;
+    const NanoSeries shown = Kept(model_[pool]);
+    NanoSeries found;
     for (const v1::Sample& one : *samples) found[storage::ToNanos(one.time())] = one.value();
-    Series wanted;
+    NanoSeries wanted;
     for (auto it = shown.upper_bound(after); it != shown.end() && it->first <= until; ++it) {
       if (std::ssize(wanted) < limit) wanted.insert(*it);
     }
@@ -156,12 +156,12 @@ class ModelTest {
   }
 
   // What may not be gone.
-  Series Kept(const Series& all) const { return {all.lower_bound(expired_ns_), all.end()}; }
+  NanoSeries Kept(const NanoSeries& all) const { return {all.lower_bound(expired_ns_), all.end()}; }
 
   const TempDirectory directory_;
   std::mt19937_64 random_;
   std::unique_ptr<Store> store_;
-  std::map<std::string, Series> model_;
+  std::map<std::string, NanoSeries> model_;
   int64_t now_s_ = 1'000'000;
   int64_t expired_ns_ = 0;
 };
@@ -228,13 +228,13 @@ TEST_CASE("a sample that comes late replaces or fills in, also where chunks are 
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());
   REQUIRE(CommitAndWait(*store, Ticks({"pools/a"}, 0, 1000, 60)).ok());
-  Series wanted = ReadAll(*store, "pools/a");
+  NanoSeries wanted = ReadAll(*store, "pools/a");
   const auto write = [&](const std::vector<std::pair<int64_t, double>>& samples) {
     v1::WriteBatch batch;
     batch.add_samples()->set_pool("pools/a");
     for (const auto& [second, value] : samples) {
       AddSample(*batch.mutable_samples(0), second, value);
-      wanted[second * kSecond] = value;
+      wanted[second * kSecondNs] = value;
     }
     REQUIRE(CommitAndWait(*store, batch).ok());
     CHECK(ReadAll(*store, "pools/a") == wanted);
@@ -263,9 +263,9 @@ TEST_CASE("a store of version 1 is migrated with every sample that it had") {
          "WHERE s.id != 2 OR i < 100;");
   for (int start = 0; start < 2; ++start) {
     const std::unique_ptr<Store> store = OpenStore(directory.path());
-    const Series many = ReadAll(*store, "pools/a");
+    const NanoSeries many = ReadAll(*store, "pools/a");
     REQUIRE(many.size() == 2000);
-    for (int i = 0; i < 2000; ++i) REQUIRE(many.at(i * 60 * kSecond) == i * 0.3 + 1);
+    for (int i = 0; i < 2000; ++i) REQUIRE(many.at(i * 60 * kSecondNs) == i * 0.3 + 1);
     CHECK(ReadAll(*store, "pools/b").size() == 100);
     CHECK(ReadAll(*store, "#3").empty() == false);
   }
@@ -353,13 +353,13 @@ TEST_CASE("a kill amid the making of chunks neither loses nor doubles a sample")
     }
     const std::unique_ptr<Store> store = OpenStore(directory.path());
     for (int64_t i = 0; i < kCrashPools; ++i) {
-      const Series series = ReadAll(*store, CrashPool(i));
+      const NanoSeries series = ReadAll(*store, CrashPool(i));
       const int64_t ticks = std::ssize(series);
       CHECK(ticks >= acknowledged);
       CHECK(ticks <= acknowledged + 1);
       bool whole = true;
       for (int64_t tick = 1; tick <= ticks; ++tick) {
-        const auto found = series.find(tick * kSecond);
+        const auto found = series.find(tick * kSecondNs);
         whole = whole && found != series.end() && found->second == static_cast<double>(tick % 100);
       }
       CHECK(whole);

@@ -8,21 +8,17 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-void MakeStore(const std::string& directory) {
+void MakeStoreAt17(const std::string& directory) {
   const auto store = OpenStore(directory);
   v1::WriteBatch batch;
   AddEvent(batch, 17, "pools/web");
   REQUIRE(CommitAndWait(*store, batch).ok());
 }
 
-absl::Status OpenStatus(const std::string& directory, const Store::Options& options = {}) {
-  return Store::Open(directory, options).status();
-}
-
 TEST_CASE("a copy of a store is refused as it is, until a person adopts it") {
   const TempDirectory original;
   const TempDirectory copy;
-  MakeStore(original.path());
+  MakeStoreAt17(original.path());
   std::filesystem::copy(original.path(), copy.path());
   const std::string before = ReadFile(copy.File("state.db"));
   const absl::Status refused = OpenStatus(copy.path());
@@ -40,7 +36,7 @@ TEST_CASE("a copy of a store is refused as it is, until a person adopts it") {
 TEST_CASE("a store goes on where it was renamed, and an older one adopts the place it is in") {
   const TempDirectory parent;
   std::filesystem::create_directory(parent.File("a"));
-  MakeStore(parent.File("a"));
+  MakeStoreAt17(parent.File("a"));
   std::filesystem::rename(parent.File("a"), parent.File("b"));
   CHECK(OpenStatus(parent.File("b")).ok());
 
@@ -54,7 +50,7 @@ TEST_CASE("a store goes on where it was renamed, and an older one adopts the pla
 
 TEST_CASE("another machine or inode is another place, another device within a boot only") {
   const TempDirectory directory;
-  MakeStore(directory.path());
+  MakeStoreAt17(directory.path());
   const auto here = storage::ReadStateIdentity(directory.path(), "boot");
   REQUIRE(here.ok());
   struct Row {

@@ -52,6 +52,10 @@ inline std::unique_ptr<Store> OpenStore(const std::string& directory, Store::Opt
   return *std::move(store);
 }
 
+inline absl::Status OpenStatus(const std::string& directory, const Store::Options& options = {}) {
+  return Store::Open(directory, options).status();
+}
+
 // Commits and waits for its verdict.
 inline absl::Status CommitAndWait(Store& store, v1::WriteBatch batch) {
   auto verdict = std::make_shared<std::promise<absl::Status>>();

@@ -17,6 +17,7 @@
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
 #include "tests/fakes/one_provider.h"
+#include "tests/fakes/poll.h"
 #include "tests/storage/temp_directory.h"
 
 namespace shadow {
@@ -24,8 +25,6 @@ namespace shadow {
 // Serves from its constructor to its destructor; the control thread runs once Run was called.
 class ApiWorld {
  public:
-  static constexpr absl::Duration kPatience = absl::Seconds(20);
-
   explicit ApiWorld(const std::function<void(FakeProvider&)>& prepare = [](FakeProvider&) {})
       : store_(OpenStore(directory_.path())), adapters_(MakeAdapters(prepare)) {
     REQUIRE(loop_.Load(store_->Load().value(), clock_.Now()).ok());

@@ -25,8 +25,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 // Takes batches, and makes the oldest durable when it is told to. Thread-safe.
 class HeldStore final : public Store {
  public:

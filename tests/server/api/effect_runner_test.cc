@@ -23,7 +23,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr absl::Duration kCallTimeLimit = absl::Hours(1);
 constexpr char kHangs[] = "127.0.0.1:1";
 constexpr char kLost[] = "dna.network.connections: wanted one to 10.0.0.1:5432";

@@ -5,8 +5,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = ApiWorld::kPatience;
-
 // grpc.health.v1.HealthCheckResponse.status of the whole server: 1 SERVING, 2 NOT_SERVING; -1: no
 // answer. By hand: its generated stub is in no package.
 int Health(ApiWorld& world) {

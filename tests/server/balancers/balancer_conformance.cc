@@ -6,8 +6,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(10);
-
 void CheckWeights(const BalancerCase& subject) {
   Balancer& balancer = subject.balancer;
   AssignedMembers members(balancer);

@@ -17,8 +17,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 v1::HaproxyBalancer Spec(const HaproxyProcess& haproxy, const std::string& backend,
                          const std::string& prefix) {
   v1::HaproxyBalancer spec;

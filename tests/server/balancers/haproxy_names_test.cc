@@ -14,8 +14,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 // Beside "front" and the backend "web": a frontend "web" that serves from the backend "other", and
 // a frontend "other" that serves from "web".
 std::string NamedAlike(int web_port, int other_port) {
@@ -27,9 +25,9 @@ std::string NamedAlike(int web_port, int other_port) {
          "backend other\n  server-template slot 1-2 127.0.0.1:9 weight 100 check disabled\n";
 }
 
-struct Site {
+struct OddSite {
   // `base`: address of a server of the backend "web" that is no slot; empty: none.
-  explicit Site(const std::string& base = "")
+  explicit OddSite(const std::string& base = "")
       : haproxy({.base_server = base, .more = NamedAlike(web_port, other_port)}) {}
 
   int web_port = FreeLoopbackPort();
@@ -67,7 +65,7 @@ double Rate(HaproxyUsage& usage) {
 
 TEST_CASE("usage of a frontend is its own arrivals, not those of the backend of that name") {
   HttpOrigin base("base");
-  Site site(base.address());
+  OddSite site(base.address());
   HttpClient client(site.other_port);  // Frontend "other", backend "web", server base1.
   HaproxyUsage web(site.Frontend("web"), site.clock);
   HaproxyUsage other(site.Frontend("other"), site.clock);
@@ -79,7 +77,7 @@ TEST_CASE("usage of a frontend is its own arrivals, not those of the backend of 
 }
 
 TEST_CASE("a backend's members and numbers are not those of the frontend of that name") {
-  Site site;
+  OddSite site;
   HttpOrigin origin("web");
   HttpOrigin stranger("other");
   HaproxyBalancer web(site.Backend("web"), site.clock);
@@ -109,7 +107,7 @@ TEST_CASE("a backend's members and numbers are not those of the frontend of that
 }
 
 TEST_CASE("removing a member from a backend leaves the same address in another one alone") {
-  Site site;
+  OddSite site;
   HttpOrigin origin("shared");
   HaproxyBalancer web(site.Backend("web"), site.clock);
   HaproxyBalancer other(site.Backend("other"), site.clock);
@@ -127,7 +125,7 @@ TEST_CASE("removing a member from a backend leaves the same address in another o
 }
 
 TEST_CASE("the backend's errors are not those of the frontend of that name") {
-  Site site;
+  OddSite site;
   HttpOrigin origin("web");
   HaproxyBalancer web(site.Backend("web"), site.clock);
   AssignedMembers in_web(web);

@@ -12,8 +12,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 // With `on-marked-down`, HAProxy itself breaks off what is in flight when a slot goes into
 // maintenance.
 constexpr const char* kWithout = "check inter 500ms fall 2 rise 2";

@@ -18,24 +18,16 @@
 namespace shadow {
 namespace {
 
-ProcessRecord RecordOf(const ProcessWorld& world, const InstanceSpec& instance) {
-  const auto records = RecordDirectory::Open(world.directory().path());
-  REQUIRE(records.ok());
-  const auto record = records->Read(instance.id);
-  REQUIRE(record.ok());
-  return *record;
-}
-
 Facts FactsOf(const ProcessWorld& world, const InstanceSpec& instance) {
   SystemClock clock;
   const auto facts =
-      CollectFacts(*instance.dna, RecordOf(world, instance), world.store_id(), clock, {});
+      CollectFacts(*instance.dna, RecordOf(world, instance.id), world.store_id(), clock, {});
   REQUIRE(facts.ok());
   return *facts;
 }
 
 // The first word that a shell command prints.
-std::string Shell(const std::string& command) {
+std::string OutputOf(const std::string& command) {
   FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::array<char, 256> text{};
@@ -62,9 +54,9 @@ TEST_CASE("the digest of a directory is that of what sha256sum prints of its fil
   WriteFile(directory / "a b", std::string(1 << 20, 'z'));
   WriteFile(directory / "\xC3\xA4", "");
   REQUIRE(symlink("a b", (directory / "link").c_str()) == 0);
-  const std::string expected = Shell("cd '" + directory.path() +
-                                     "' && find . -type f -printf '%P\\0' | LC_ALL=C sort -z | " +
-                                     "xargs -0 sha256sum | sha256sum");
+  const std::string expected = OutputOf(
+      "cd '" + directory.path() + "' && find . -type f -printf '%P\\0' | LC_ALL=C sort -z | " +
+      "xargs -0 sha256sum | sha256sum");
   CHECK(DataSetDigest(directory.path(), {}).value() == expected);
   CHECK(DataSetDigest(directory.path() + "/", {}).value() == expected);
   WriteFile(directory / "b/deep/x", "One");
@@ -128,7 +120,7 @@ TEST_CASE("the operating system and the limits are those of the host and the pro
   const InstanceSpec instance = TestInstance("a1", dna);
   REQUIRE(Create(world.provider(), instance).ok());
   const auto facts = FactsOf(world, instance);
-  CHECK(facts.os_id == Shell(". /etc/os-release; echo $ID"));
+  CHECK(facts.os_id == OutputOf(". /etc/os-release; echo $ID"));
   CHECK(facts.limits.at("memory_max_bytes") == 1 << 30);
   CHECK(facts.uid == geteuid());
   CHECK(facts.wanted_uid == geteuid());

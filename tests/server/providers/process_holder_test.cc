@@ -17,8 +17,6 @@
 namespace shadow {
 namespace {
 
-CompiledDna Shell(const std::string& script) { return TestDna({"/bin/bash", "-c", script}); }
-
 std::vector<std::string> PrintedLines(const ProcessWorld& world, const std::string& id) {
   std::vector<std::string> lines;
   std::istringstream text(ReadText(world.LogPath(id)));
@@ -37,14 +35,6 @@ std::vector<pid_t> StartAndRead(ProcessWorld& world, const InstanceSpec& instanc
     pids.push_back(std::atoi(line.c_str()));
   }
   return pids;
-}
-
-ProcessRecord RecordOf(const ProcessWorld& world, const std::string& id) {
-  const auto records = RecordDirectory::Open(world.directory().path());
-  REQUIRE(records.ok());
-  const auto record = records->Read(id);
-  REQUIRE(record.ok());
-  return *record;
 }
 
 pid_t HolderOf(const ProcessWorld& world, const std::string& id) {

@@ -29,8 +29,6 @@ constexpr char kFamily[] = R"(
   wait)";
 constexpr size_t kFamilySize = 6;
 
-CompiledDna Shell(const std::string& script) { return TestDna({"/bin/sh", "-c", script}); }
-
 std::vector<pid_t> PrintedPids(const ProcessWorld& world, const std::string& id) {
   std::vector<pid_t> pids;
   std::istringstream text(ReadText(world.LogPath(id)));

@@ -18,8 +18,6 @@
 namespace shadow {
 namespace {
 
-CompiledDna Shell(const std::string& script) { return TestDna({"/bin/sh", "-c", script}); }
-
 // The output of a program that ends by itself.
 std::string OutputOf(ProcessWorld& world, const InstanceSpec& instance) {
   const absl::Status created = Create(world.provider(), instance);

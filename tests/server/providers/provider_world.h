@@ -17,14 +17,13 @@
 
 #include "server/core/clock.h"
 #include "server/providers/process_provider.h"
+#include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
 #include "tests/fakes/fake_provider.h"
 #include "tests/fakes/poll.h"
 #include "tests/fakes/test_dna.h"
 
 namespace shadow {
-
-inline constexpr absl::Duration kPatience = absl::Seconds(20);
 
 // A directory that others can enter, removed with its owner.
 class TemporaryDirectory {
@@ -137,6 +136,16 @@ class FakeWorld {
  private:
   FakeProvider provider_;
 };
+
+inline CompiledDna Shell(const std::string& script) { return TestDna({"/bin/bash", "-c", script}); }
+
+inline ProcessRecord RecordOf(const ProcessWorld& world, const std::string& id) {
+  const auto records = RecordDirectory::Open(world.directory().path());
+  REQUIRE(records.ok());
+  const auto record = records->Read(id);
+  REQUIRE(record.ok());
+  return *record;
+}
 
 // One look; an error fails the test.
 inline Observation Look(Provider& provider, const InstanceSpec& instance) {

@@ -13,8 +13,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 // Stands still until it is moved. One thread.
 class SteppedClock final : public Clock {
  public:
@@ -51,8 +49,8 @@ struct Script {
   int64_t sessions = 100;
 };
 
-struct Scripted {
-  explicit Scripted(v1::HaproxyUsage::Metric metric)
+struct ScriptedUsage {
+  explicit ScriptedUsage(v1::HaproxyUsage::Metric metric)
       : peer([this](const UnixPeer&, const TestSocket& socket, const std::string&) {
           SendAll(socket, script.Reply());
         }),
@@ -83,7 +81,7 @@ struct Scripted {
 using Rates = std::vector<double>;
 
 TEST_CASE("1200 and then 1500 requests 2.5 s later are 120/s, stamped with the second read") {
-  Scripted site(v1::HaproxyUsage::METRIC_UNSPECIFIED);
+  ScriptedUsage site(v1::HaproxyUsage::METRIC_UNSPECIFIED);
   CHECK(site.Read().empty());
   site.script.Set(1, "1500", 100);
   site.clock.Advance(absl::Milliseconds(2500));
@@ -95,7 +93,7 @@ TEST_CASE("1200 and then 1500 requests 2.5 s later are 120/s, stamped with the s
 }
 
 TEST_CASE("sessions are counted where they are asked for") {
-  Scripted site(v1::HaproxyUsage::SESSIONS);
+  ScriptedUsage site(v1::HaproxyUsage::SESSIONS);
   CHECK(site.Read().empty());
   site.script.Set(1, "", 130);
   site.clock.Advance(absl::Seconds(10));
@@ -103,7 +101,7 @@ TEST_CASE("sessions are counted where they are asked for") {
 }
 
 TEST_CASE("no requests are a rate of zero: that is known") {
-  Scripted site(v1::HaproxyUsage::REQUESTS);
+  ScriptedUsage site(v1::HaproxyUsage::REQUESTS);
   CHECK(site.Read().empty());
   site.clock.Advance(absl::Seconds(1));
   CHECK(site.Read() == Rates{0});
@@ -111,7 +109,7 @@ TEST_CASE("no requests are a rate of zero: that is known") {
 
 TEST_CASE("a restart gives no sample, whether the counter fell or already passed the old value") {
   for (const char* after : {"10", "5000"}) {
-    Scripted site(v1::HaproxyUsage::REQUESTS);
+    ScriptedUsage site(v1::HaproxyUsage::REQUESTS);
     CHECK(site.Read().empty());
     site.clock.Advance(absl::Seconds(1));
     site.script.Set(2, after, 1);
@@ -123,7 +121,7 @@ TEST_CASE("a restart gives no sample, whether the counter fell or already passed
 }
 
 TEST_CASE("a counter that fell within one process gives no sample either") {
-  Scripted site(v1::HaproxyUsage::REQUESTS);
+  ScriptedUsage site(v1::HaproxyUsage::REQUESTS);
   CHECK(site.Read().empty());
   site.clock.Advance(absl::Seconds(1));
   site.script.Set(1, "0", 0);  // `clear counters all`
@@ -131,7 +129,7 @@ TEST_CASE("a counter that fell within one process gives no sample either") {
 }
 
 TEST_CASE("reads in quick succession wait for a longer interval instead of a wild rate") {
-  Scripted site(v1::HaproxyUsage::REQUESTS);
+  ScriptedUsage site(v1::HaproxyUsage::REQUESTS);
   CHECK(site.Read().empty());
   site.script.Set(1, "1201", 100);
   site.clock.Advance(absl::Milliseconds(1));
@@ -141,7 +139,7 @@ TEST_CASE("reads in quick succession wait for a longer interval instead of a wil
 }
 
 TEST_CASE("a frontend without a count, and garbage, are errors and no sample") {
-  Scripted site(v1::HaproxyUsage::REQUESTS);
+  ScriptedUsage site(v1::HaproxyUsage::REQUESTS);
   site.script.Set(1, "", 5);
   CHECK(site.usage.Read("web", absl::InfinitePast()).status().code() ==
         absl::StatusCode::kFailedPrecondition);

@@ -9,7 +9,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr const char* kPool = "web";
 
 }  // namespace

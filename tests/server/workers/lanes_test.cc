@@ -16,7 +16,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr absl::Duration kTimeLimit = absl::Seconds(10);
 
 // Calls that hang until they are let go, whatever they are told.
