@@ -142,7 +142,7 @@ void ControlThread::Handle(const Event& event) {
   } else if (const auto* limit = std::get_if<InstancesMax>(&event)) {
     Carry(loop_.OnInstancesMax(limit->value, now), nullptr);
   } else if (std::holds_alternative<Hinted>(event)) {
-    for (const std::string& id : hints_.Take()) Carry(loop_.OnHint(id, now), nullptr);
+    Carry(loop_.OnHints(hints_.Take(), now), nullptr);
   } else {
     Carry(loop_.OnResult(std::get<EffectResult>(event), now), nullptr);
   }

@@ -70,7 +70,7 @@ class Simulation {
   // As if the provider had said that this instance may have changed.
   void Hint(const std::string& id) {
     Revive();
-    Apply(loop_->OnHint(id, now()));
+    Apply(loop_->OnHints({id}, now()));
   }
   void SetInstancesMax(int instances_max) {
     Revive();

@@ -214,18 +214,23 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
   return Finish(changes);
 }
 
-Ready ControlLoop::OnHint(const std::string& id, Instant now) {
+Ready ControlLoop::OnHints(const std::set<std::string>& ids, Instant now) {
+  Changes changes(world_, now);
+  FollowClock(changes);
+  // Whose instances they are is told by the pools alone, so one pass is made for all of them.
+  std::vector<PoolEntry*> hurried;
   for (auto& [name, pool] : world_.pools) {
-    const auto member = pool.members.find(id);
-    if (member == pool.members.end()) continue;
-    Changes changes(world_, now);
-    FollowClock(changes);
-    HurryLook(changes, pool, member->second);
-    ListProviders(changes);
-    Settle(changes, pool);  // Which may erase it.
-    return Finish(changes);
+    bool found = false;
+    for (auto& [id, member] : pool.members) {
+      if (!ids.contains(id)) continue;
+      HurryLook(changes, pool, member);
+      found = true;
+    }
+    if (found) hurried.push_back(&pool);
   }
-  return {};
+  if (!hurried.empty()) ListProviders(changes);
+  for (PoolEntry* pool : hurried) Settle(changes, *pool);  // Which may erase it.
+  return Finish(changes);
 }
 
 std::vector<PoolEntry*> ControlLoop::NextDue(absl::Duration now) {

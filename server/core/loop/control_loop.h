@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,9 +77,9 @@ class ControlLoop {
 
   Ready OnResult(const EffectResult& result, Instant now);
 
-  // The instance with this id may have changed, says its provider. Nothing is believed of it: the
-  // next look at the instance is due now, if one is to come at all. Unknown: nothing.
-  Ready OnHint(const std::string& id, Instant now);
+  // The instances with these ids may have changed, say their providers. Nothing is believed of it:
+  // the next look at each instance is due now, if one must come at all. Unknown ids: nothing.
+  Ready OnHints(const std::set<std::string>& ids, Instant now);
 
   // What the disk of the store has room for now. Before the first call: for all.
   Ready OnRoom(const DiskRoom& room, Instant now);

@@ -87,6 +87,7 @@ void DecideWhatIsDue(Changes& changes, PoolEntry& pool) {
   if (std::exchange(pool.level_put_off, false)) DecideAndAct(changes, pool, v1::Decision::LEVEL);
   if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
   pool.outlook.reset();
+  pool.size_decision.reset();
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ TEST_CASE("a flood of hints makes one list a second") {
 TEST_CASE("a hint of an instance that nobody knows does nothing") {
   Simulation simulation;
   ServeOne(simulation);
-  const Ready ready = simulation.loop().OnHint("i999999", simulation.now());
+  const Ready ready = simulation.loop().OnHints({"i999999"}, simulation.now());
   CHECK(ready.effects.empty());
   CHECK(ready.batch.ByteSizeLong() == 0);
 }
