@@ -13,4 +13,7 @@ bool IsOutputOnly(const google::protobuf::FieldDescriptor& field);
 // `resource`: a Dna or a Pool.
 void ClearOutputOnly(google::protobuf::Message& resource);
 
+// Those of `from` instead of those of `to`, a message of the same type.
+void CopyOutputOnly(const google::protobuf::Message& from, google::protobuf::Message& to);
+
 }  // namespace shadow

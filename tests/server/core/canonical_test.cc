@@ -186,5 +186,23 @@ TEST_CASE("what is numbered 20 and above is the daemon's, and everything else th
   CHECK(canonical == CanonicalJson(dna));
 }
 
+TEST_CASE("the daemon's fields are copied all, and the user's stay") {
+  v1::Pool from;
+  SetEveryField(from);
+  v1::Pool to;
+  to.set_name("pools/mine");
+  to.set_etag("old");
+  to.add_conditions();
+  CopyOutputOnly(from, to);
+  std::set<std::string> expected = {"name"};
+  for (const std::string& name : FieldsOf(from)) {
+    if (from.GetDescriptor()->FindFieldByName(name)->number() >= 20) expected.insert(name);
+  }
+  CHECK(FieldsOf(to) == expected);
+  CHECK(to.name() == "pools/mine");
+  CHECK(to.etag() == from.etag());
+  CHECK(to.conditions_size() == 1);
+}
+
 }  // namespace
 }  // namespace shadow

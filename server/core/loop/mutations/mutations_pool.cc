@@ -16,6 +16,7 @@
 #include "server/core/loop/pool_work.h"
 #include "server/core/names.h"
 #include "server/core/spec/kinds.h"
+#include "server/core/spec/output_fields.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -43,13 +44,12 @@ absl::StatusOr<std::string> ResolveDna(const World& world, const std::string& dn
   return absl::StrCat("dnas/", name->dna, "@", revision);
 }
 
-// The output-only fields of `from`, kept over an update of the spec. The score is of the old spec.
+// What the daemon shows of `from`, kept over an update of the spec. The score is of the old spec,
+// and slots are of the old balancer.
 void KeepOutput(const v1::Pool& from, v1::Pool& pool) {
-  pool.set_state(from.state());
-  pool.set_serving_base_instances(from.serving_base_instances());
-  if (from.has_hold_until_time()) *pool.mutable_hold_until_time() = from.hold_until_time();
-  *pool.mutable_create_time() = from.create_time();
-  *pool.mutable_conditions() = from.conditions();
+  CopyOutputOnly(from, pool);
+  pool.clear_observe_score();
+  if (!MessageDifferencer::Equals(from.balancer(), pool.balancer())) pool.clear_balancer_slots();
 }
 
 absl::Status CheckUpdate(const PoolEntry& pool, const CompiledPool& update) {
@@ -110,6 +110,8 @@ void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
   pool.spec = std::make_shared<const CompiledPool>(std::move(compiled));
   AddProvider(changes.world(), pool.spec->provider, changes.now().mono);
   ShowLeads(pool, proto);
+  CountPool(changes.world(), pool);
+  ShowLimits(changes.world(), pool);
 }
 
 }  // namespace
