@@ -75,6 +75,21 @@ std::vector<BadRequest> BadPools() {
                                      r.mutable_update_mask()->add_paths("colour");
                                    }),
        kInvalid, "update_mask"},
+      {"mask with what the daemon sets",
+       With<v1::UpdatePoolRequest>({},
+                                   [](auto& r) {
+                                     *r.mutable_pool() = CreatePool(0).pool();
+                                     r.mutable_update_mask()->add_paths("instance_capacity");
+                                     r.mutable_update_mask()->add_paths("state");
+                                   }),
+       kInvalid, "update_mask"},
+      {"the same of a DNA",
+       With<v1::UpdateDnaRequest>({},
+                                  [](auto& r) {
+                                    *r.mutable_dna() = CreateDna().dna();
+                                    r.mutable_update_mask()->add_paths("revisions");
+                                  }),
+       kInvalid, "update_mask"},
       {"DNA in use", With<v1::DeleteDnaRequest>({}, [](auto& r) { r.set_name("dnas/web"); }),
        absl::StatusCode::kFailedPrecondition, ""},
       {"no such pool", With<v1::DeletePoolRequest>({}, [](auto& r) { r.set_name("pools/none"); }),

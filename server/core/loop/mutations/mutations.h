@@ -30,7 +30,7 @@ absl::StatusOr<PoolEntry*> FindPool(World& world, std::string_view name, std::st
 absl::Status CheckEtag(std::string_view given, std::string_view current, std::string_view name);
 
 // `message` with only the top-level fields that `mask` names taken from `update`; all, if it is
-// empty. kInvalidArgument: a path that is no field of it.
+// empty. kInvalidArgument: a path that is no field of it, or an output-only one.
 absl::Status MergeMasked(const google::protobuf::Message& update,
                          const google::protobuf::FieldMask& mask,
                          google::protobuf::Message& message);

@@ -148,6 +148,9 @@ absl::Status MergeMasked(const google::protobuf::Message& update,
       return FieldError("update_mask",
                         absl::StrCat("\"", path, "\" is no field of ", descriptor->name()));
     }
+    if (IsOutputOnly(*field)) {
+      return FieldError("update_mask", absl::StrCat("\"", path, "\" is output only"));
+    }
     message.GetReflection()->ClearField(&message, field);
   }
   google::protobuf::util::FieldMaskUtil::MergeOptions options;
