@@ -181,7 +181,6 @@ void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
               LogLevel::kDebug)
          .mutable_decision() = decision;
   }
-  Show(pool);
 }
 
 void Changes::Note(v1::Event::Kind kind, std::string_view name, std::string_view message,

@@ -55,7 +55,8 @@ class Changes {
   void Keep(PoolEntry& pool);
   void Keep(PoolEntry& pool, const Member& member);
 
-  // Readers are to see what is not kept: the last sample, and the like.
+  // Readers are to see a change of the pool's record that is not kept, e.g. why it has no score.
+  // Copies all that they see of the pool, its instances too.
   void Show(const PoolEntry& pool) { world_.changed_pools.insert(pool.id); }
 
   // Erase the record; the world's entry is the caller's to erase, afterwards.

@@ -201,7 +201,6 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
     if (!IsLate(changes, pool, step)) AddToOpen(pool, step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
-  changes.Show(pool);
   // A step that awaits a fit is left to the tick.
   if (AwaitsFit(pool, now) || CloseSteps(pool, now, now)) {
     pool.next_size = now;

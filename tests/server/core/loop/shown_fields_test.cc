@@ -1,4 +1,4 @@
-// What the daemon shows of a pool while its spec changes.
+// What the daemon shows of a pool, and when that changes.
 #include <catch2/catch.hpp>
 
 #include "tests/server/core/loop_requests.h"
@@ -48,6 +48,21 @@ TEST_CASE("an update of a pool keeps what the daemon shows of it, and a dry run 
   }
   larger.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend("other");
   CHECK_FALSE(Answered(simulation, Updated(larger)).has_balancer_slots());
+}
+
+TEST_CASE("a sample that changes no record leaves the snapshot as it is") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  simulation.Run(absl::Minutes(2) + absl::Seconds(20));              // All within one step.
+  REQUIRE(simulation.Call(Report(simulation.now().wall, 10)).ok());  // Its first one is kept.
+  simulation.Run(absl::Seconds(20));
+  const auto before = simulation.loop().TakeSnapshot();
+  REQUIRE(simulation.Call(Report(simulation.now().wall, 20)).ok());
+  CHECK(simulation.world().pools.at("web").demand == 20);
+  CHECK(simulation.loop().TakeSnapshot() == before);
+  REQUIRE(simulation.Call(CreateShadow(50)).ok());
+  CHECK(simulation.loop().TakeSnapshot() != before);
 }
 
 }  // namespace
