@@ -96,7 +96,6 @@ EXAMPLES = [
     _boundary("server/usage/haproxy.cc", '"server/api/pools.h"', '"server/usage/rate.h"'),
     _boundary("server/api/pools.cc", '"server/providers/process.h"', '"storage/store.h"'),
     _boundary("server/api/pools.cc", '"server/daemon.h"', '"server/control_thread.h"'),
-    _boundary("server/web/page.cc", '"server/api/pools.h"', '"server/core/names.h"'),
     _boundary("server/main.cc", '"server/providers/process.h"', '"server/daemon.h"'),
     _boundary("server/daemon.cc", '"client/errors.h"', '"server/providers/process.h"'),
     _boundary("client/errors.cc", '"server/core/error.h"', '"shadow/v1/pool_service.grpc.pb.h"'),

@@ -54,11 +54,6 @@ TABLE = [
         [ANY],
     ),
     (r"server/api/", [r"server/api/.+", _CORE, _THREADS, r"storage/.+", MESSAGES, STUBS], [ANY]),
-    (
-        r"server/web/",
-        [r"server/web/.+", _CORE, _THREADS, r"storage/.+", MESSAGES],
-        [ANY],
-    ),
     (r"server/daemon\.cc", [r"(server|storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"server/", [rf"(?!{_ADAPTER})server/.+", r"(storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"client/", [r"client/.+", MESSAGES, STUBS], [ANY]),
