@@ -1,6 +1,7 @@
 #include "server/core/reconciler.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "server/core/check.h"
 
@@ -10,29 +11,23 @@ namespace {
 using I = v1::Instance;
 using R = v1::InstanceRecord;
 
-// How near it is to serving; members that do not count are 0.
-int Nearness(InstanceState state) {
-  switch (state) {
-    case I::ACTIVE:
-      return 8;
-    case I::WARMING:
-      return 7;
-    case I::RESUMING:
-      return 6;
-    case I::DRAINING:
-      return 5;
-    case I::SUSPENDED:
-      return 4;
-    case I::SUSPENDING:
-      return 3;
-    case I::VERIFYING:
-      return 2;
-    case I::CREATING:
-      return 1;
-    default:
-      return 0;
-  }
-}
+// How near it is to serving, by state; members that do not count are 0.
+constexpr int kNearness[] = {
+    0,  // STATE_UNSPECIFIED
+    1,  // CREATING
+    2,  // VERIFYING
+    3,  // SUSPENDING
+    4,  // SUSPENDED
+    6,  // RESUMING
+    7,  // WARMING
+    8,  // ACTIVE
+    5,  // DRAINING
+    0,  // FAILED
+    0,  // DELETING
+};
+static_assert(std::size(kNearness) == I::State_ARRAYSIZE);
+
+int Nearness(InstanceState state) { return I::State_IsValid(state) ? kNearness[state] : 0; }
 
 bool Nearer(const MemberView* a, const MemberView* b) {
   const int nearness_a = Nearness(a->state);
