@@ -45,9 +45,8 @@ class HaproxyBalancer final : public Balancer {
   // AssignResult::left, kUnavailable: connections are left.
   absl::StatusOr<AssignResult> Assign(std::span<const Assignment> assignments) override;
 
-  // The epoch is HAProxy's pid and start time. errors_per_second is over at least 1 s and unset
-  // before; the backend's response time is HAProxy's mean of the last 512 responses, unset if none
-  // came since the View before.
+  // errors_per_second is over at least 1 s and unset before; the backend's response time is
+  // HAProxy's mean of the last 512 responses, unset if none came since the View before.
   absl::StatusOr<BalancerView> View() override;
 
  private:

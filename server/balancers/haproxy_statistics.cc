@@ -34,7 +34,6 @@ BalancerView HaproxyStatistics::Describe(const HaproxySlots::Snapshot& snapshot,
   const std::lock_guard lock(mutex_);
   NoteEpoch(snapshot.epoch);
   BalancerView view;
-  view.epoch = snapshot.epoch;
   view.slots = static_cast<int>(snapshot.slots.size());
   std::set<std::string> addresses;
   for (const HaproxyServer& slot : snapshot.slots) {

@@ -140,7 +140,6 @@ struct BalancerMember {
 };
 
 struct BalancerView {
-  std::string epoch;                        // Changes when the balancer restarted or was reloaded.
   std::vector<BalancerMember> members;      // Only those that Assign brought in.
   std::optional<int> slots;                 // For members, full and free; unset: not known.
   std::optional<double> errors_per_second;  // Of the whole backend; unset: not known yet.

@@ -46,7 +46,6 @@ class FakeBalancer final : public Balancer {
     if (absl::Status status = Begin(Verb::kView); !status.ok()) return status;
     BalancerView view;
     view.slots = static_cast<int>(slots_max_);
-    view.epoch = std::to_string(epoch_);
     view.errors_per_second = errors_per_second_;
     view.queued_requests = queued_requests_;
     view.response_time_ms = response_time_ms_;
@@ -96,11 +95,10 @@ class FakeBalancer final : public Balancer {
     response_time_ms_ = response_time_ms;
   }
 
-  // Restarts and forgets every member; the epoch changes.
+  // Restarts and forgets every member.
   void Restart() {
     const std::lock_guard lock(mutex_);
     members_.clear();
-    ++epoch_;
   }
 
   // `verb` fails with `status` for its next `times` calls (0: no more), without effect.
@@ -192,7 +190,6 @@ class FakeBalancer final : public Balancer {
   std::map<std::string, BalancerMember> members_;
   std::map<Verb, Failure> failures_;
   std::vector<std::string> calls_;
-  int64_t epoch_ = 1;
   std::optional<double> errors_per_second_;
   std::optional<double> queued_requests_;
   std::optional<double> response_time_ms_;

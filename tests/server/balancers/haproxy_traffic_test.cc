@@ -244,11 +244,9 @@ TEST_CASE("a reload under load drops members, which come back, and fails no requ
   HttpOrigin origin("shadow");
   REQUIRE(site.members.Add(origin.address()).ok());
   REQUIRE(site.members.SetWeight(origin.address(), 100).ok());
-  const std::string before = site.balancer.View()->epoch;
   HttpLoad load(site.Load(4));
   AwaitAnswers(load, 50);
   site.haproxy.Reload();
-  CHECK(site.balancer.View()->epoch != before);
   CHECK_FALSE(FindMember(site.balancer, origin.address()));
   REQUIRE(site.members.Add(origin.address()).ok());
   REQUIRE(site.members.SetWeight(origin.address(), 100).ok());

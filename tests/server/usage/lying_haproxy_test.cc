@@ -232,7 +232,7 @@ TEST_CASE("demand is right or unknown where any one byte is another") {
 }
 
 std::string Described(const BalancerView& view) {
-  std::string text = view.epoch + " " + std::to_string(view.slots.value_or(-1));
+  std::string text = std::to_string(view.slots.value_or(-1));
   for (const BalancerMember& m : view.members) {
     text += " " + m.address + " " + std::to_string(m.weight_percent) + " " +
             std::to_string(m.in_flight.value_or(-1)) + (m.healthy ? " healthy" : "") +
