@@ -108,6 +108,12 @@ absl::StatusOr<InstanceName> ParseInstanceName(std::string_view name, std::strin
   return WrongName(field, name, "pools/{pool}[/shadowPools/{shadow}]/instances/i{number}");
 }
 
+std::string LastId(std::string_view name) { return std::string(name.substr(name.rfind('/') + 1)); }
+
+std::string RevisionOf(std::string_view revision_name) {
+  return std::string(revision_name.substr(revision_name.find('@') + 1));
+}
+
 std::string PoolName(std::string_view pool) { return std::string(kPoolPrefix).append(pool); }
 
 std::string ShadowPoolName(std::string_view pool, std::string_view shadow) {

@@ -46,6 +46,12 @@ absl::StatusOr<ShadowName> ParseShadowName(std::string_view name, std::string_vi
 // pools/{pool}/instances/{id} or pools/{pool}/shadowPools/{shadow}/instances/{id}
 absl::StatusOr<InstanceName> ParseInstanceName(std::string_view name, std::string_view field);
 
+// Of a name that is known to be well-formed: its last part, e.g. the short name of a pool or
+// shadow.
+std::string LastId(std::string_view name);
+// Of dnas/{dna}@{revision}: the revision.
+std::string RevisionOf(std::string_view revision_name);
+
 std::string PoolName(std::string_view pool);  // pools/web
 std::string ShadowPoolName(std::string_view pool,
                            std::string_view shadow);  // pools/web/shadowPools/x

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/check.h"
+#include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
 
@@ -116,7 +117,7 @@ void Changes::Put(PoolEntry& pool, ShadowEntry& shadow, v1::Event::Kind kind,
   *proto.mutable_update_time() = ToProto(now_.wall);
   DeriveShadow(pool, shadow);
   *AddEvent(kind, proto.name(), message, level).mutable_shadow_pool() = proto;
-  kept_shadows_.emplace(pool.id, proto.name().substr(proto.name().rfind('/') + 1));
+  kept_shadows_.emplace(pool.id, LastId(proto.name()));
   pools_.try_emplace(pool.id, &pool);
 }
 
@@ -158,7 +159,7 @@ void Changes::Erase(PoolEntry& pool, const ShadowEntry& shadow) {
   *AddEvent(v1::Event::DELETED, proto.name(), "deleted", LogLevel::kInfo).mutable_shadow_pool() =
       proto;
   ready_.batch.add_erase(proto.name());
-  kept_shadows_.erase({pool.id, proto.name().substr(proto.name().rfind('/') + 1)});
+  kept_shadows_.erase({pool.id, LastId(proto.name())});
   pools_.try_emplace(pool.id, &pool);
 }
 

@@ -60,16 +60,12 @@ Ready ControlLoop::Finish(Changes& changes) {
   for (const Effect& effect : ready.effects) {
     CHECK(!in_flight_.contains(effect.id));
     in_flight_[effect.id] = {.kind = effect.kind,
-                             .pool = effect.pool ? PoolId(*effect.pool) : std::string(),
+                             .pool = effect.pool ? LastId(effect.pool->pool.name()) : std::string(),
                              .member = effect.instance.id,
                              .provider = effect.provider ? effect.provider->key : std::string(),
                              .asked = changes.now().mono};
   }
   return ready;
-}
-
-std::string ControlLoop::PoolId(const CompiledPool& pool) {
-  return pool.pool.name().substr(pool.pool.name().find('/') + 1);
 }
 
 void ControlLoop::SettleTouched(Changes& changes) {

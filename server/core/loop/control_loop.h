@@ -113,7 +113,6 @@ class ControlLoop {
     absl::Duration asked;
   };
 
-  static std::string PoolId(const CompiledPool& pool);
   std::vector<PoolEntry*> NextDue(absl::Duration now);
   Ready Finish(Changes& changes);
   void ListProviders(Changes& changes);

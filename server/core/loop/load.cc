@@ -27,7 +27,7 @@ absl::Status LoadDna(World& world, const v1::Dna& dna) {
                                             compiled->dna.revision()));
   }
   compiled->dna = dna;
-  DnaEntry& entry = world.dnas[dna.name().substr(dna.name().find('/') + 1)];
+  DnaEntry& entry = world.dnas[LastId(dna.name())];
   const auto newest = entry.revisions.find(entry.newest);
   if (newest == entry.revisions.end() ||
       FromProto(newest->second.update_time()) < FromProto(dna.update_time())) {
@@ -53,8 +53,9 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   if (!world.compiled.contains(record.pool().dna_revision())) {
     return Damaged(name, absl::StrCat("there is no ", record.pool().dna_revision()));
   }
-  PoolEntry& pool = world.pools[name.substr(name.find('/') + 1)];
-  pool.id = name.substr(name.find('/') + 1);
+  const std::string id = LastId(name);
+  PoolEntry& pool = world.pools[id];
+  pool.id = id;
   pool.record = record;
   MigrateLeads(pool.record);
   pool.spec = std::make_shared<const CompiledPool>(*std::move(compiled));
@@ -120,7 +121,7 @@ absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   }
   std::vector<std::pair<Forecaster*, const std::string*>> restores;
   for (const auto& record : contents.forecasters()) {
-    const auto pool = world_.pools.find(record.pool().substr(record.pool().find('/') + 1));
+    const auto pool = world_.pools.find(LastId(record.pool()));
     if (pool == world_.pools.end()) continue;
     // What cannot be read is learned again from the samples, and both of them together.
     PoolEntry& entry = pool->second;
@@ -149,7 +150,7 @@ void ControlLoop::AddFinding(std::string name, std::string text) {
 }
 
 absl::Time ControlLoop::ReplayFrom(const std::string& pool_name) const {
-  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  const auto pool = world_.pools.find(LastId(pool_name));
   if (pool == world_.pools.end()) return absl::InfiniteFuture();
   const absl::Time last = pool->second.forecaster->LastStep();
   // That step again: it is counted no more, but its last sample may be the newest of all.
@@ -168,13 +169,13 @@ std::vector<Forecaster*> ControlLoop::LostFits() {
 }
 
 void ControlLoop::SetFirstSample(const std::string& pool_name, absl::Time time) {
-  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  const auto pool = world_.pools.find(LastId(pool_name));
   if (pool == world_.pools.end()) return;
   *pool->second.record.mutable_first_sample_time() = ToProto(time);
 }
 
 void ControlLoop::Replay(const std::string& pool_name, const std::vector<v1::Sample>& samples) {
-  const auto pool = world_.pools.find(pool_name.substr(pool_name.find('/') + 1));
+  const auto pool = world_.pools.find(LastId(pool_name));
   if (pool == world_.pools.end()) return;
   shadow::Replay(pool->second, Samples(samples.begin(), samples.end()));
 }

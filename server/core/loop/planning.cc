@@ -197,9 +197,8 @@ ShadowEntry* CurrentShadow(PoolEntry& pool) {
 }
 
 std::string CurrentShadowId(const PoolEntry& pool) {
-  const std::string& revision = pool.record.pool().dna_revision();
   // "r" and the revision: an id begins with a letter.
-  return absl::StrCat("r", revision.substr(revision.find('@') + 1));
+  return absl::StrCat("r", RevisionOf(pool.record.pool().dna_revision()));
 }
 
 ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {

@@ -10,6 +10,7 @@
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/status/conditions.h"
+#include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/reconciler.h"
 #include "server/core/time_proto.h"
@@ -32,7 +33,7 @@ std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shad
     MemberView view{.id = id,
                     .state = instance.state(),
                     .want = member.record.want(),
-                    .order = std::stoll(id.substr(1)),
+                    .order = InstanceNumber(id),
                     .outdated = instance.dna_revision() != dna_revision};
     if (view.state == I::FAILED && member.task == InstanceTask::kNone) {
       view.expired = now - FromProto(instance.state_time()) > kFailedRetention;

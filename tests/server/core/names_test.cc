@@ -112,5 +112,12 @@ TEST_CASE("a long wrong name is cut in the error") {
   CHECK(parsed.status().message().size() < 300);
 }
 
+TEST_CASE("the parts of a well-formed name") {
+  CHECK(LastId("pools/web") == "web");
+  CHECK(LastId("pools/web/shadowPools/r1") == "r1");
+  CHECK(LastId("dnas/web") == "web");
+  CHECK(RevisionOf("dnas/web@0123456789ab") == "0123456789ab");
+}
+
 }  // namespace
 }  // namespace shadow
