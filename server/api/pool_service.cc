@@ -21,10 +21,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
     if (!name.ok()) return name.status();
     const auto snapshot = api_.control.snapshot();
     const auto found = snapshot->pools.find(request->name());
-    if (found == snapshot->pools.end()) {
-      return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
-                         absl::StrCat(request->name(), " does not exist"));
-    }
+    if (found == snapshot->pools.end()) return PoolNotFound(request->name());
     *response = found->second->pool;
     return absl::OkStatus();
   });

@@ -11,8 +11,7 @@ absl::StatusOr<PoolPtr> FindPool(const Snapshot& snapshot, const std::string& na
   if (!id.ok()) return id.status();
   const auto found = snapshot.pools.find(name);
   if (found != snapshot.pools.end()) return found->second;
-  return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
-                     absl::StrCat(name, " does not exist"));
+  return PoolNotFound(name);
 }
 
 absl::StatusOr<v1::ShadowPool> FindShadow(const Snapshot& snapshot, const std::string& name,
@@ -101,7 +100,7 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
     if (of_shadow) {
       const auto shadow = FindShadow(*snapshot, request->parent(), "parent");
       if (!shadow.ok()) return shadow.status();
-      pool_name = pool_name.substr(0, pool_name.find("/shadowPools/"));
+      pool_name = PoolName(ParseShadowName(pool_name, "parent")->pool);
     }
     const auto pool = FindPool(*snapshot, pool_name, "parent");
     if (!pool.ok()) return pool.status();

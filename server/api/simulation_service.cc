@@ -18,8 +18,7 @@ absl::StatusOr<v1::Pool> FindPool(const ApiContext& api, const std::string& name
   const auto snapshot = api.control.snapshot();
   const auto pool = snapshot->pools.find(name);
   if (pool != snapshot->pools.end()) return pool->second->pool;
-  return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
-                     absl::StrCat(name, " does not exist"));
+  return PoolNotFound(name);
 }
 
 absl::StatusOr<simulation::DemandSeries> SeriesOf(const ApiContext& api,

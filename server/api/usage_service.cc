@@ -163,8 +163,7 @@ UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
     const auto name = ParsePoolName(request->pool(), "pool");
     if (!name.ok()) return name.status();
     if (!api_.control.snapshot()->pools.contains(request->pool())) {
-      return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
-                         absl::StrCat(request->pool(), " does not exist"));
+      return PoolNotFound(request->pool());
     }
     const auto size = PageSize(request->page_size());
     if (!size.ok()) return size.status();

@@ -29,6 +29,11 @@ absl::Status ReasonError(absl::StatusCode code, std::string_view reason, std::st
   return status;
 }
 
+absl::Status PoolNotFound(std::string_view name) {
+  return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                     absl::StrCat(Absl(name), " does not exist"));
+}
+
 std::string ErrorField(const absl::Status& status) { return Payload(status, kFieldPayload); }
 std::string ErrorReason(const absl::Status& status) { return Payload(status, kReasonPayload); }
 

@@ -17,6 +17,9 @@ absl::Status FieldError(std::string_view field, std::string_view problem,
 // A state or conflict error with ErrorInfo.reason `reason` (UPPER_SNAKE_CASE).
 absl::Status ReasonError(absl::StatusCode code, std::string_view reason, std::string_view message);
 
+// kNotFound: there is no pool of this name.
+absl::Status PoolNotFound(std::string_view name);
+
 // The payloads; empty where there is none.
 std::string ErrorField(const absl::Status& status);
 std::string ErrorReason(const absl::Status& status);

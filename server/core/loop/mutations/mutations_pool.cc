@@ -121,8 +121,7 @@ absl::StatusOr<PoolEntry*> FindPool(World& world, std::string_view name, std::st
   if (!id.ok()) return id.status();
   const auto found = world.pools.find(*id);
   if (found == world.pools.end()) {
-    return ReasonError(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
-                       absl::StrCat(std::string(name), " does not exist"));
+    return PoolNotFound(name);
   }
   return &found->second;
 }
