@@ -11,7 +11,6 @@
 namespace shadow {
 namespace {
 
-constexpr int kForecastStepsMost = 2016;  // Of Forecaster::Forecast.
 // A need above what one step in so many exceeds is a burst.
 constexpr float kOutOfBand = 1e-5F;
 constexpr uint32_t kPoolSaveVersion = 2;
@@ -126,8 +125,7 @@ void PoolCapacity::BeginAgain() {
 PoolCapacity::Forecasts PoolCapacity::ReadForecast(int64_t next,
                                                    const Forecaster& forecaster) const {
   const int64_t cells = lead_cells_ + 1;
-  const int64_t steps =
-      std::min<int64_t>(kForecastStepsMost, cells * (cell_length_ / options_.step));
+  const int64_t steps = std::min<int64_t>(kForecastRowsMax, cells * (cell_length_ / options_.step));
   const auto rows = forecaster.Forecast(static_cast<int>(steps), {0.5, kHighQuantile});
   if (!rows.ok()) return {};
   const std::vector<double> unknown(static_cast<size_t>(cells), kUnknown);

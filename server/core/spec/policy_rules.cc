@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "forecast/forecaster.h"
 #include "server/core/time_proto.h"
 
 namespace shadow::policy_rules {
 namespace {
 
-constexpr int kForecastMaxSteps = 2016;  // Forecaster::Forecast's own bound.
 constexpr double kDemandMax = 1e15;
 constexpr FieldChecker::RealLimits kServiceLevel = {.min = 1e-6, .max = 1 - 1e-6};
 constexpr FieldChecker::Limits kShadowInstances = {.min = 0, .max = 1000};
@@ -194,7 +194,7 @@ void CompileOverrides(const v1::Policy& policy, CompiledPool& compiled, FieldChe
 }
 
 void CompileDurations(const v1::Policy& policy, CompiledPool& compiled, FieldChecker& check) {
-  const absl::Duration reach = kForecastMaxSteps * compiled.step;
+  const absl::Duration reach = kForecastRowsMax * compiled.step;
   const absl::Duration lead_max = std::min(absl::Hours(24), reach);
   compiled.activation_interval =
       check.Duration("pool.policy.activation_interval", policy.activation_interval(),
