@@ -57,20 +57,17 @@ class ReportUsageReactor final : public grpc::ServerReadReactor<grpc::ByteBuffer
 // Step means of `samples`, which ascend.
 void AddStepMeans(const std::vector<v1::Sample>& samples, absl::Duration step,
                   v1::Forecast& forecast) {
-  double sum = 0;
-  int64_t count = 0;
+  OpenStep open;
   for (size_t i = 0; i < samples.size(); ++i) {
     const absl::Time start = StepStart(FromProto(samples[i].time()), step);
-    sum += samples[i].value();
-    ++count;
+    open.Add(start, samples[i].value());
     const bool last =
         i + 1 == samples.size() || StepStart(FromProto(samples[i + 1].time()), step) != start;
     if (!last) continue;
     v1::Sample& mean = *forecast.add_history();
     *mean.mutable_time() = ToProto(start);
-    mean.set_value(sum / static_cast<double>(count));
-    sum = 0;
-    count = 0;
+    mean.set_value(open.Mean());
+    open = {};
   }
 }
 

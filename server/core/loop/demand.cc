@@ -98,7 +98,7 @@ bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time 
     return false;
   }
   const OpenStep closed = std::exchange(pool.open_step, {});
-  const double demand = closed.sum / static_cast<double>(closed.count);
+  const double demand = closed.Mean();
   const bool starts = !pool.capacity->started() && live(closed.start);
   pool.forecaster->SetPast(!pool.capacity->started() && !starts);
   if (!pool.forecaster->Update(closed.start, demand).ok()) return false;
@@ -110,12 +110,6 @@ bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time 
   pool.steps_meanwhile_lost |= pool.steps_meanwhile.size() >= kStepsMeanwhileMax;
   if (!pool.steps_meanwhile_lost) pool.steps_meanwhile.push_back(closed);
   return true;
-}
-
-void AddToOpen(PoolEntry& pool, absl::Time step, double value) {
-  pool.open_step.start = step;
-  pool.open_step.sum += value;
-  ++pool.open_step.count;
 }
 
 void SetLast(PoolEntry& pool, const v1::Sample& sample) {
@@ -185,7 +179,7 @@ void Replay(PoolEntry& pool, const Samples& samples) {
     const absl::Time time = FromProto(sample.time());
     CloseReplayed(pool, time);
     const absl::Time step = StepStart(time, pool.spec->step);
-    if (!WasLate(pool, step)) AddToOpen(pool, step, sample.value());
+    if (!WasLate(pool, step)) pool.open_step.Add(step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
 }
@@ -198,7 +192,7 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
     const absl::Time time = FromProto(sample.time());
     CloseSteps(pool, time, now);
     const absl::Time step = StepStart(time, pool.spec->step);
-    if (!IsLate(changes, pool, step)) AddToOpen(pool, step, sample.value());
+    if (!IsLate(changes, pool, step)) pool.open_step.Add(step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
   // A step that awaits a fit is left to the tick.

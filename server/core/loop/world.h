@@ -70,6 +70,14 @@ struct OpenStep {
   absl::Time start = absl::InfinitePast();
   double sum = 0;
   int64_t count = 0;
+
+  // The next sample of the step that starts then.
+  void Add(absl::Time step, double value) {
+    start = step;
+    sum += value;
+    ++count;
+  }
+  double Mean() const { return sum / static_cast<double>(count); }  // Of one sample at least.
 };
 
 // What the forecast says at one instant; unset: nothing.

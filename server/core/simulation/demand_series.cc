@@ -13,18 +13,17 @@
 namespace shadow::simulation {
 
 void SeriesBuilder::Close() {
-  if (count_ == 0) return;
-  if (series_.values.empty()) series_.begin = open_;
-  const int64_t at = (open_ - series_.begin) / series_.step;
+  if (open_.count == 0) return;
+  const OpenStep closed = std::exchange(open_, {});
+  if (series_.values.empty()) series_.begin = closed.start;
+  const int64_t at = (closed.start - series_.begin) / series_.step;
   if (at - static_cast<int64_t>(series_.values.size()) >= kStepsMax) {  // A gap that hides it all.
     series_.values.clear();
-    series_.begin = open_;
+    series_.begin = closed.start;
   }
-  const auto index = static_cast<size_t>((open_ - series_.begin) / series_.step);
+  const auto index = static_cast<size_t>((closed.start - series_.begin) / series_.step);
   series_.values.resize(index + 1, std::numeric_limits<double>::quiet_NaN());
-  series_.values[index] = sum_ / static_cast<double>(count_);
-  sum_ = 0;
-  count_ = 0;
+  series_.values[index] = closed.Mean();
   if (series_.values.size() >= 2 * kStepsMax) CutOld();
 }
 
@@ -39,10 +38,8 @@ void SeriesBuilder::CutOld() {
 void SeriesBuilder::Add(std::span<const v1::Sample> samples) {
   for (const v1::Sample& sample : samples) {
     const absl::Time start = StepStart(FromProto(sample.time()), series_.step);
-    if (start != open_) Close();
-    open_ = start;
-    sum_ += sample.value();
-    ++count_;
+    if (start != open_.start) Close();
+    open_.Add(start, sample.value());
   }
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/core/loop/world.h"
 #include "shadow/v1/usage.pb.h"
 
 namespace shadow::simulation {
@@ -39,9 +40,7 @@ class SeriesBuilder {
   void CutOld();
 
   DemandSeries series_;
-  absl::Time open_ = absl::InfinitePast();  // The step that is being filled.
-  double sum_ = 0;
-  int64_t count_ = 0;
+  OpenStep open_;
 };
 
 // kInvalidArgument, a FieldError of "samples[i]...": not finite or negative, without a time, or not
