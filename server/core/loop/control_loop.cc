@@ -107,8 +107,6 @@ Ready ControlLoop::Recover(Instant now) {
   return Finish(changes);
 }
 
-bool ControlLoop::recovered() const { return Recovered(world_); }
-
 ControlLoop::Handled ControlLoop::Handle(const Request& request, Instant now) {
   const std::string request_id = RequestIdOf(request);
   const absl::Status checked = CheckRequestId(request_id);
@@ -319,7 +317,7 @@ std::shared_ptr<const Snapshot> ControlLoop::TakeSnapshot() {
   if (snapshot_) *next = *snapshot_;
   next->store_id = world_.store_id;
   next->revision = world_.revision;
-  next->recovered = recovered();
+  next->recovered = world_.recovered;
   if (std::exchange(world_.dnas_dirty, false)) next->dnas = DnasOf(world_);
   if (std::exchange(world_.daemon_changed, false)) next->conditions = DaemonConditions(world_);
   for (const std::string& id : std::exchange(world_.changed_pools, {})) {

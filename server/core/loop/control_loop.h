@@ -65,9 +65,6 @@ class ControlLoop {
   // Second: finishes or undoes what was under way when the last daemon ended.
   Ready Recover(Instant now);
 
-  // As Snapshot::recovered, for a driver that takes no snapshot.
-  bool recovered() const;
-
   // One request. The answer is to be sent when the batch is durable.
   struct Handled {
     Ready ready;

@@ -243,6 +243,9 @@ struct World {
   absl::btree_map<std::pair<absl::Duration, std::string>, PoolEntry*> due;
   // What the next snapshot differs in; short names, also of pools that are gone.
   PoolIds changed_pools;
+  // Each provider has answered since the start, if only that it cannot. One that comes later does
+  // not change this.
+  bool recovered = false;
   bool dnas_dirty = true;
   bool daemon_changed = true;  // The daemon's own conditions.
 };

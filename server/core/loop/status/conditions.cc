@@ -281,8 +281,11 @@ void NoteDaemonCondition(Changes& changes, C& condition, std::string_view name,
 }
 
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed) {
-  ProviderEntry& entry = changes.world().providers.at(provider);
+  World& world = changes.world();
+  ProviderEntry& entry = world.providers.at(provider);
   entry.listed = listed;
+  world.recovered |= std::all_of(world.providers.begin(), world.providers.end(),
+                                 [](const auto& one) { return one.second.listed.has_value(); });
   entry.condition.set_type("ProviderReachable");
   NoteDaemonCondition(changes, entry.condition, absl::StrCat("providers/", provider),
                       ProviderCondition(entry));
@@ -292,8 +295,8 @@ std::vector<C> DaemonConditions(const World& world) {
   std::vector<C> conditions;
   C ready;
   ready.set_type("Ready");
-  ready.set_status(Recovered(world) ? C::TRUE : C::FALSE);
-  ready.set_reason(Recovered(world) ? "Serving" : "Starting");
+  ready.set_status(world.recovered ? C::TRUE : C::FALSE);
+  ready.set_reason(world.recovered ? "Serving" : "Starting");
   conditions.push_back(std::move(ready));
   for (const auto& [name, provider] : world.providers) {
     conditions.push_back(provider.condition);
@@ -304,12 +307,6 @@ std::vector<C> DaemonConditions(const World& world) {
     conditions.push_back(world.room.condition);
   }
   return conditions;
-}
-
-bool Recovered(const World& world) {
-  return !world.providers.empty() &&
-         std::all_of(world.providers.begin(), world.providers.end(),
-                     [](const auto& entry) { return entry.second.listed.has_value(); });
 }
 
 }  // namespace shadow

@@ -16,7 +16,7 @@ namespace shadow {
 void UpdateConditions(Changes& changes, PoolEntry& pool);
 
 // What came of a list of `provider`'s instances. If that turns whether it can be reached, watchers
-// are told, and its pools show it when they are settled next.
+// are told, and its pools show it when they are settled next. Sets World::recovered.
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed);
 
 // What is so of one condition now. `known` false: it was not asked yet, and the state before a
@@ -33,11 +33,8 @@ struct ConditionNow {
 void NoteDaemonCondition(Changes& changes, v1::Condition& condition, std::string_view name,
                          const ConditionNow& fresh);
 
-// The daemon's own: Ready, which is TRUE once each provider has answered or failed to, of each
-// provider ProviderReachable/NAME, and DiskSpace once that was looked at.
+// The daemon's own: Ready, as World::recovered says, of each provider ProviderReachable/NAME, and
+// DiskSpace once that was looked at.
 std::vector<v1::Condition> DaemonConditions(const World& world);
-
-// True once each provider has answered since the start, if only that it cannot.
-bool Recovered(const World& world);
 
 }  // namespace shadow

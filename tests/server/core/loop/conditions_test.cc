@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "server/core/loop/pool_open.h"
 #include "tests/server/core/loop_requests.h"
 
 namespace shadow {
@@ -68,6 +71,27 @@ TEST_CASE("a provider that does not answer is said, and keeps nobody from being 
   CHECK(Find(simulation.loop().TakeSnapshot()->conditions, "ProviderReachable/process").status() ==
         C::TRUE);
   CHECK(Told(simulation, "ProviderReachable").size() == 2);
+}
+
+TEST_CASE(
+    "the daemon has started once each provider has answered, and a later one changes nothing") {
+  World world;
+  const Instant now{.wall = absl::FromUnixSeconds(1'700'000'000), .mono = absl::Hours(1)};
+  const auto add = [&](const std::string& key) {
+    auto provider = std::make_shared<CompiledProvider>(*DefaultProvider());
+    provider->key = key;
+    AddProvider(world, std::move(provider), now.mono);
+  };
+  const auto ready = [&] { return Find(DaemonConditions(world), "Ready").status(); };
+  add("prompt");
+  add("silent");
+  Changes changes(world, now);
+  NoteProviderList(changes, "prompt", absl::OkStatus());
+  CHECK(ready() == C::FALSE);
+  NoteProviderList(changes, "silent", absl::UnavailableError("no route"));
+  CHECK(ready() == C::TRUE);
+  add("new");
+  CHECK(ready() == C::TRUE);
 }
 
 TEST_CASE("a balancer without the pool's backend is said once, and so is its return") {
