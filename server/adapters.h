@@ -23,6 +23,7 @@ namespace shadow {
 // for, and kept until this is destroyed. Thread-safe.
 class Providers {
  public:
+  // Must not block: Get calls it under its mutex, also on the store writer's thread.
   using Make = std::function<absl::StatusOr<std::unique_ptr<Provider>>(const v1::Provider&)>;
 
   explicit Providers(Make make) : make_(std::move(make)) {}
