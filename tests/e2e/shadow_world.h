@@ -18,6 +18,7 @@
 #include "tests/fakes/daemon_process.h"
 #include "tests/fakes/haproxy_process.h"
 #include "tests/fakes/http_load.h"
+#include "tests/fakes/program_run.h"
 
 namespace shadow {
 
