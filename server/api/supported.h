@@ -22,8 +22,9 @@ M Merged(const M* current, const M& update, const google::protobuf::FieldMask& m
   return merged;
 }
 
-// Both return kFailedPrecondition, naming the first field that cannot be enforced. What is
-// malformed or names nothing is left to the control loop, which refuses it.
+// Both return what Provider::Supports does: an error that names the first field that cannot be
+// enforced, or has no meaning to the provider. What is malformed to all of them, or names nothing,
+// is left to the control loop, which refuses it.
 
 // Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
 // none does.

@@ -54,7 +54,8 @@ inline bool IsDead(const Observation& seen) {
 // One operation on one instance.
 struct InstanceOp {
   enum class Kind {
-    // Begins to start it; get-or-create by id. kFailedPrecondition: as Provider::Supports.
+    // Begins to start it; get-or-create by id. kFailedPrecondition, kInvalidArgument: as
+    // Provider::Supports.
     kCreate,
     // All its processes stop running; memory stays. kNotFound: it is gone.
     kSuspend,
@@ -90,7 +91,8 @@ class Provider {
 
   // OK if every field of the DNA can be enforced here. kFailedPrecondition: a FieldError that names
   // the first one that cannot, e.g. "dna.resources.cpu_millis: the process provider cannot limit
-  // ...".
+  // ...". kInvalidArgument: the same, of a value that has no meaning here, e.g. of no signal's
+  // name.
   virtual absl::Status Supports(const CompiledDna& dna) = 0;
 
   // One status for each operation, in their order. All are idempotent, and one that fails keeps no

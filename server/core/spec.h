@@ -48,11 +48,7 @@ struct CompiledDna {
   absl::Duration ready_timeout;
   absl::Duration warm_up_timeout;
   std::optional<absl::Duration> warm_up_latency_max;
-  int stop_signal = 0;    // e.g. SIGTERM
-  int resume_signal = 0;  // Of the resume hook; 0: none.
   absl::Duration resume_hook_timeout;
-  int port_min = 0;
-  int port_max = 0;
 };
 
 struct CompiledPool {
@@ -80,7 +76,8 @@ struct CompiledPool {
 };
 
 // Validate and compile. kInvalidArgument: a FieldError whose path begins with "dna." or "pool.".
-// The revision of the result is computed here.
+// The revision of the result is computed here. Of a DNA, the names and numbers of a host (signals,
+// users, capabilities, ports, limits of the system) are not looked at: Provider::Supports does.
 absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna);
 absl::StatusOr<CompiledPool> CompilePool(const v1::Pool& pool);
 

@@ -7,7 +7,7 @@
 
 namespace shadow {
 
-absl::StatusOr<int> FreePorts::Take(const CompiledDna& dna) {
+absl::StatusOr<int> FreePorts::Take(const ProcessDna& dna) {
   const std::lock_guard lock(mutex_);
   const auto ids = records_.Ids();
   if (!ids.ok()) return ids.status();

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "server/core/spec.h"
+#include "server/providers/process_dna.h"
 #include "server/providers/process_record.h"
 
 namespace shadow {
@@ -19,7 +19,7 @@ class FreePorts {
       : records_(records), store_id_(std::move(store_id)) {}
 
   // One of the DNA's that nobody listens on and no record has. kResourceExhausted: there is none.
-  absl::StatusOr<int> Take(const CompiledDna& dna);
+  absl::StatusOr<int> Take(const ProcessDna& dna);
 
   // It is in a record now, or free again.
   void Return(int port);

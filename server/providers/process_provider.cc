@@ -15,6 +15,7 @@
 #include "server/holder/interface.h"
 #include "server/providers/look/process_look.h"
 #include "server/providers/look/process_members.h"
+#include "server/providers/process_dna.h"
 #include "server/providers/process_log.h"
 #include "server/providers/process_plan.h"
 #include "server/providers/process_signals.h"
@@ -58,7 +59,10 @@ ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records
       ports_(records_, options.store_id),
       facts_(options.store_id, options.clock) {}
 
-absl::Status ProcessProvider::Supports(const CompiledDna& dna) { return CheckEnforceable(dna.dna); }
+absl::Status ProcessProvider::Supports(const CompiledDna& dna) {
+  const absl::Status understood = CompileProcessDna(dna.dna).status();
+  return understood.ok() ? CheckEnforceable(dna.dna) : understood;
+}
 
 std::vector<absl::Status> ProcessProvider::Apply(std::span<const InstanceOp> operations) {
   std::vector<absl::Status> done;
@@ -87,8 +91,10 @@ absl::Status ProcessProvider::Create(const InstanceSpec& instance) {
   const auto found = Find(instance.id);
   if (found.ok()) return absl::OkStatus();
   if (!absl::IsNotFound(found.status())) return found.status();
+  const auto dna = CompileProcessDna(instance);
+  if (!dna.ok()) return dna.status();
   if (absl::Status status = CheckEnforceable(instance.dna->dna); !status.ok()) return status;
-  const auto port = ports_.Take(*instance.dna);
+  const auto port = ports_.Take(*dna);
   if (!port.ok()) return port.status();
   absl::Status started = Start(instance, *port);
   ports_.Return(*port);  // It is in a record now, or free again.
@@ -201,6 +207,8 @@ absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
 absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   auto record = FindAlive(instance.id);
   if (!record.ok()) return record.status();
+  const auto dna = CompileProcessDna(instance);
+  if (!dna.ok()) return dna.status();
   const auto leader = ReadLeader(*record);
   if (!leader.ok()) return leader.status();
   const bool stopped = leader->has_value() && (*leader)->state == 'T';
@@ -210,8 +218,8 @@ absl::Status ProcessProvider::Resume(const InstanceSpec& instance) {
   if (!status.ok()) return status;
   status = ContinueAll(*record, record->stopped, options_.store_id);
   const bool ours = record->suspended || record->suspending;  // Not somebody else's SIGSTOP.
-  if (status.ok() && ours && instance.dna && instance.dna->resume_signal > 0) {
-    status = SendSignal(record->leader, instance.dna->resume_signal);
+  if (status.ok() && ours && dna->resume_signal > 0) {
+    status = SendSignal(record->leader, dna->resume_signal);
   }
   if (!status.ok()) return status;
   record->suspending = false;
@@ -243,8 +251,8 @@ absl::Status ProcessProvider::Destroy(const InstanceSpec& instance, Stop stop) {
 }
 
 absl::Status ProcessProvider::StopGracefully(const InstanceSpec& instance, ProcessRecord& record) {
-  const int signal =
-      instance.dna && instance.dna->stop_signal > 0 ? instance.dna->stop_signal : SIGTERM;
+  const auto dna = CompileProcessDna(instance);
+  const int signal = dna.ok() ? dna->stop_signal : SIGTERM;
   const auto table = ReadProcessTable();
   if (!table.ok()) return table.status();
   const auto processes = InstanceProcesses(*table, record, options_.store_id);
@@ -253,8 +261,7 @@ absl::Status ProcessProvider::StopGracefully(const InstanceSpec& instance, Proce
   if (!processes.ok()) return processes.status();
   for (const ProcessStat& process : *processes) {
     // The leader's group hears of it once; what outlives the leader, each time.
-    const bool wanted =
-        leader_lives ? !record.stopping && process.group == record.leader.pid : true;
+    const bool wanted = !leader_lives || (!record.stopping && process.group == record.leader.pid);
     if (!wanted || process.IsDead()) continue;
     const absl::Status sent = SendSignal(process.id, signal);
     if (!sent.ok() && !absl::IsNotFound(sent)) return sent;
@@ -325,7 +332,6 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
     ReapIfOurs(*holder);
     seen.exit_reason =
         WithLastOutput(seen.exit_reason, *record, records_.LogPath(record->id), instance.dna.get());
-    return seen;
   }
   return seen;
 }
@@ -360,8 +366,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   std::vector<Observation> all;
   for (const std::string& id : *ids) {
     auto record = records_.Read(id);
-    if (absl::IsNotFound(record.status()))
-      continue;  // Removed meanwhile, or a log without a record.
+    if (absl::IsNotFound(record.status())) continue;  // Removed meanwhile, or a log alone.
     if (!record.ok()) return record.status();
     if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
     tagged.erase(id);

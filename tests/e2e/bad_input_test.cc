@@ -147,6 +147,32 @@ TEST_CASE("events from a revision that never was are refused, watched or listed"
   world.Finish();
 }
 
+TEST_CASE("a value that means nothing on Linux is refused before anything is stored") {
+  struct Row {
+    std::string fields;
+    std::string field;
+    std::string problem;
+  };
+  ShadowWorld world(Still());
+  const std::string before = Resources(world);
+  const std::string run = "process: {argv: [/bin/true]";
+  for (const Row& row :
+       {Row{run + ", stop_signal: TERM}", "dna.process.stop_signal", "\"TERM\" is none of SIGTERM"},
+        Row{run + "}\nsecurity: {capabilities: [CAP_ALL]}", "dna.security.capabilities[0]",
+            "\"CAP_ALL\" is not a capability"},
+        Row{run + "}\nnetwork: {port_min: 80, port_max: 90}", "dna.network.port_min",
+            "80 is not in 1024 to 65535"}}) {
+    for (const char* dna : {"dnas/new", "dnas/web"}) {  // One is created, the other updated.
+      const ProgramInput input{.text = absl::StrCat("name: ", dna, "\n", row.fields, "\n")};
+      const std::vector<std::string> words = {"INVALID_ARGUMENT", row.field, row.problem};
+      ExpectError(Ctl(world, {"apply", "-f", "-"}, input), 2, words);
+      ExpectError(Ctl(world, {"apply", "-f", "-", "--dry-run"}, input), 2, words);
+    }
+  }
+  CHECK(Resources(world) == before);
+  world.Finish();
+}
+
 TEST_CASE("a field that cannot be enforced is refused, also when it is the only one sent") {
   ShadowWorld world(Still());
   v1::UpdateDnaRequest request;

@@ -1,7 +1,6 @@
 // Small DNAs for tests, compiled by hand.
 #pragma once
 
-#include <csignal>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,7 +11,7 @@
 
 namespace shadow {
 
-// A DNA that runs `argv`, with short timeouts and ports 20000 to 29999; no checks, no warm-up.
+// A DNA that runs `argv`, with short timeouts; no checks, no warm-up.
 inline CompiledDna TestDna(const std::vector<std::string>& argv = {"/bin/sleep", "1000"}) {
   CompiledDna dna;
   dna.dna.set_name("dnas/web");
@@ -24,9 +23,6 @@ inline CompiledDna TestDna(const std::vector<std::string>& argv = {"/bin/sleep",
   dna.ready_interval = absl::Milliseconds(100);
   dna.ready_timeout = absl::Seconds(1);
   dna.warm_up_timeout = absl::Seconds(10);
-  dna.stop_signal = SIGTERM;
-  dna.port_min = 20000;
-  dna.port_max = 29999;
   return dna;
 }
 

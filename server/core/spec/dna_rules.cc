@@ -3,11 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <array>
-#include <csignal>
 #include <set>
-#include <string_view>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/text.h"
@@ -19,23 +15,12 @@ constexpr int kArgvMax = 256;
 constexpr size_t kArgvMaxBytes = 64 * 1024;
 constexpr int kEnvironmentMax = 256;
 constexpr size_t kEnvironmentMaxBytes = 128 * 1024;
-constexpr int kDefaultPortMin = 20000;
-constexpr int kDefaultPortMax = 29999;
-constexpr FieldChecker::Limits kOwnPorts = {.min = 1024, .max = 65535};
 constexpr FieldChecker::Limits kAnyPort = {.min = 1, .max = 65535};
 constexpr FieldChecker::Limits kHttpStatus = {.min = 100, .max = 599};
 constexpr FieldChecker::Limits kWarmUpRequests = {.min = 0, .max = 1000};
 // Until requests are answered well, all tries.
 constexpr FieldChecker::DurationLimits kAnswers = {.min = absl::Milliseconds(10),
                                                    .max = absl::Minutes(10)};
-
-constexpr std::array<std::pair<std::string_view, int>, 7> kSignals = {{{"SIGTERM", SIGTERM},
-                                                                       {"SIGINT", SIGINT},
-                                                                       {"SIGQUIT", SIGQUIT},
-                                                                       {"SIGHUP", SIGHUP},
-                                                                       {"SIGUSR1", SIGUSR1},
-                                                                       {"SIGUSR2", SIGUSR2},
-                                                                       {"SIGKILL", SIGKILL}}};
 
 void CheckEnvironment(const v1::Process& process, FieldChecker& check) {
   constexpr char kField[] = "dna.process.environment";
@@ -52,17 +37,6 @@ void CheckEnvironment(const v1::Process& process, FieldChecker& check) {
     check.Fail(kField, absl::StrCat("has ", bytes, " bytes; at most ", kEnvironmentMaxBytes,
                                     " are allowed"));
   }
-}
-
-// The signal of this name; 0: it is none, which is refused.
-int CheckSignal(const std::string& field, const std::string& name, FieldChecker& check) {
-  for (const auto& [known, signal] : kSignals) {
-    if (known == name) return signal;
-  }
-  check.Fail(field, absl::StrCat(Quoted(name),
-                                 " is none of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, "
-                                 "SIGUSR2, SIGKILL"));
-  return 0;
 }
 
 void CheckHttpCheck(const std::string& field, const v1::HttpCheck& http, FieldChecker& check) {
@@ -97,10 +71,6 @@ void CompileResumeHook(CompiledDna& compiled, FieldChecker& check) {
   const v1::ResumeHook& hook = compiled.dna.process().resume_hook();
   switch (hook.hook_case()) {
     case v1::ResumeHook::kSignal:
-      compiled.resume_signal = CheckSignal(absl::StrCat(kField, ".signal"), hook.signal(), check);
-      if (compiled.resume_signal == SIGKILL) {
-        check.Fail(absl::StrCat(kField, ".signal"), "SIGKILL would end the instance");
-      }
       if (hook.has_timeout()) {
         check.Fail(absl::StrCat(kField, ".timeout"), "is set with signal; only http has a timeout");
       }
@@ -146,20 +116,7 @@ void CheckVariable(const std::string& field, const std::string& key, FieldChecke
   }
 }
 
-void CompileNetwork(CompiledDna& compiled, FieldChecker& check) {
-  const v1::Network& network = compiled.dna.network();
-  compiled.port_min = network.has_port_min() ? network.port_min() : kDefaultPortMin;
-  compiled.port_max = network.has_port_max() ? network.port_max() : kDefaultPortMax;
-  if (network.has_port_min() != network.has_port_max()) {
-    check.Fail(network.has_port_min() ? "dna.network.port_max" : "dna.network.port_min",
-               "is unset; port_min and port_max are set both or not at all");
-  }
-  check.Range("dna.network.port_min", compiled.port_min, kOwnPorts);
-  check.Range("dna.network.port_max", compiled.port_max, kOwnPorts);
-  if (compiled.port_min > compiled.port_max) {
-    check.Fail("dna.network.port_max",
-               absl::StrCat(compiled.port_max, " is below port_min, ", compiled.port_min));
-  }
+void CheckNetwork(const v1::Network& network, FieldChecker& check) {
   check.Count("dna.network.connections", network.connections_size(), kEntriesMax);
   for (int i = 0; check.ok() && i < network.connections_size(); ++i) {
     const v1::Connection& connection = network.connections(i);
@@ -184,9 +141,6 @@ void CompileProcess(CompiledDna& compiled, FieldChecker& check) {
   }
   CompileReadyCheck(compiled, check);
   CompileResumeHook(compiled, check);
-  compiled.stop_signal =
-      CheckSignal("dna.process.stop_signal",
-                  process.stop_signal().empty() ? "SIGTERM" : process.stop_signal(), check);
   compiled.stop_timeout = absl::Seconds(10);
   if (process.has_stop_timeout()) {
     compiled.stop_timeout =

@@ -24,8 +24,9 @@ void CheckArgv(const std::string& field,
 // The name of an environment variable that shadowd does not set itself.
 void CheckVariable(const std::string& field, const std::string& key, FieldChecker& check);
 
+void CheckNetwork(const v1::Network& network, FieldChecker& check);
+
 // Check the field of `compiled.dna` and set what is compiled from it.
-void CompileNetwork(CompiledDna& compiled, FieldChecker& check);
 void CompileProcess(CompiledDna& compiled, FieldChecker& check);
 void CompileWarmUp(CompiledDna& compiled, FieldChecker& check);
 

@@ -1,4 +1,5 @@
-// The rules that specs are checked by. Private to this folder and names.cc.
+// The rules that specs are checked by: in this folder, in names.cc, and by providers, of the part
+// of a DNA whose meaning is theirs.
 #pragma once
 
 #include <google/protobuf/duration.pb.h>

@@ -1,14 +1,13 @@
-// CompileDna: every field of a DNA, in the order of dna.proto.
+// CompileDna: the fields of a DNA in the order of dna.proto, as far as their meaning is the same at
+// every provider.
 #include <algorithm>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/names.h"
 #include "server/core/spec.h"
 #include "server/core/spec/canonical.h"
-#include "server/core/spec/capabilities.h"
 #include "server/core/spec/dna_rules.h"
 #include "server/core/spec/field_checker.h"
 #include "server/core/spec/output_fields.h"
@@ -21,8 +20,6 @@ constexpr int64_t kDnaMaxBytes = 256 * 1024;
 constexpr size_t kImageMaxBytes = 512;
 constexpr FieldChecker::Limits kCpuMillis = {.min = 1, .max = 1'024'000};
 constexpr FieldChecker::Limits kMemoryBytes = {.min = int64_t{1} << 20, .max = int64_t{1} << 46};
-constexpr FieldChecker::Limits kTasks = {.min = 1, .max = 4'194'304};
-constexpr FieldChecker::Limits kOpenFiles = {.min = 1, .max = 1'048'576};
 
 using dna_rules::At;
 using dna_rules::kEntriesMax;
@@ -93,19 +90,6 @@ void CheckDataSets(const v1::Dna& dna, FieldChecker& check) {
   }
 }
 
-bool IsUser(const std::string& user) {
-  constexpr size_t kNameMaxBytes = 32;            // useradd(8)
-  constexpr uint64_t kUidMax = 4'294'967'294ULL;  // (uid_t)-1 means "no change" to the kernel.
-  if (user.empty() || user.size() > kNameMaxBytes) return false;
-  if (std::all_of(user.begin(), user.end(), IsDigit)) {
-    constexpr size_t kUidMaxDigits = 10;
-    return user.size() <= kUidMaxDigits && std::stoull(user) <= kUidMax;
-  }
-  return (IsAlpha(user.front()) || user.front() == '_') &&
-         std::all_of(user.begin(), user.end(),
-                     [](char c) { return IsAlnum(c) || c == '_' || c == '.' || c == '-'; });
-}
-
 void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
   constexpr char kField[] = "dna.security.secrets";
   const auto& secrets = dna.security().secrets();
@@ -124,20 +108,6 @@ void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
 
 void CheckSecurity(const v1::Dna& dna, FieldChecker& check) {
   const v1::Security& security = dna.security();
-  if (!security.user().empty() && !IsUser(security.user())) {
-    check.Fail("dna.security.user",
-               absl::StrCat(Quoted(security.user()), " is neither a user name nor a user number"));
-  }
-  std::set<std::string_view> seen;
-  for (int i = 0; check.ok() && i < security.capabilities_size(); ++i) {
-    const std::string& name = security.capabilities(i);
-    if (std::find(kCapabilities.begin(), kCapabilities.end(), name) == kCapabilities.end()) {
-      check.Fail(At("dna.security.capabilities", i),
-                 absl::StrCat(Quoted(name), " is not a capability such as CAP_NET_BIND_SERVICE"));
-    } else if (!seen.insert(name).second) {
-      check.Fail(At("dna.security.capabilities", i), absl::StrCat(name, " is there twice"));
-    }
-  }
   check.Count("dna.security.read_only_paths", security.read_only_paths_size(), kEntriesMax);
   for (int i = 0; check.ok() && i < security.read_only_paths_size(); ++i) {
     check.Path(At("dna.security.read_only_paths", i), security.read_only_paths(i));
@@ -151,12 +121,6 @@ void CheckResources(const v1::Resources& resources, FieldChecker& check) {
   }
   if (resources.has_memory_max_bytes()) {
     check.Range("dna.resources.memory_max_bytes", resources.memory_max_bytes(), kMemoryBytes);
-  }
-  if (resources.has_tasks_max()) {
-    check.Range("dna.resources.tasks_max", resources.tasks_max(), kTasks);
-  }
-  if (resources.has_open_files_max()) {
-    check.Range("dna.resources.open_files_max", resources.open_files_max(), kOpenFiles);
   }
 }
 
@@ -188,7 +152,7 @@ absl::StatusOr<CompiledDna> CompileDna(const v1::Dna& dna) {
   CheckDataSets(compiled.dna, check);
   CheckSecurity(compiled.dna, check);
   CheckResources(compiled.dna.resources(), check);
-  dna_rules::CompileNetwork(compiled, check);
+  dna_rules::CheckNetwork(compiled.dna.network(), check);
   dna_rules::CompileProcess(compiled, check);
   dna_rules::CompileWarmUp(compiled, check);
   if (!check.ok()) return check.status();

@@ -84,6 +84,17 @@ TEST_CASE("a pool's DNA is asked of its own provider") {
   CHECK(ErrorField(refused) == "dna.resources");
 }
 
+TEST_CASE("a value that means nothing to the provider is malformed") {
+  World world;
+  world.provider->Fail(FakeProvider::Verb::kSupports, "",
+                       FieldError("dna.process.stop_signal", "\"TERM\" is no signal",
+                                  absl::StatusCode::kInvalidArgument),
+                       kAlways);
+  const absl::Status refused = CheckDnaSupported(world.adapters, world.snapshot, SmallDna());
+  CHECK(absl::IsInvalidArgument(refused));
+  CHECK(ErrorField(refused) == "dna.process.stop_signal");
+}
+
 TEST_CASE("a provider that cannot be made refuses nothing") {
   World world;
   world.adapters.providers = std::make_unique<Providers>(

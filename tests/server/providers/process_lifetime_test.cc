@@ -96,7 +96,7 @@ TEST_CASE("a suspension that a crash has cut short is undone by resuming") {
 TEST_CASE("an instance gets the signal of its resume hook once after each suspension") {
   ProcessWorld world;
   CompiledDna dna = Shell("trap 'echo told' USR1; sleep 1000 & echo up; while :; do wait; done");
-  dna.resume_signal = SIGUSR1;
+  dna.dna.mutable_process()->mutable_resume_hook()->set_signal("SIGUSR1");
   const InstanceSpec instance = TestInstance("a1", dna);
   REQUIRE(Create(world.provider(), instance).ok());
   const auto prints = [&](const std::string& text) {
@@ -131,7 +131,7 @@ TEST_CASE("a graceful stop of a suspended instance runs its signal handler") {
   CompiledDna dna =
       Shell("trap 'echo bye >> $OUT; exit 0' USR1; echo up; while :; do sleep 0.01; done");
   (*dna.dna.mutable_process()->mutable_environment())["OUT"] = world.directory() / "out";
-  dna.stop_signal = SIGUSR1;
+  dna.dna.mutable_process()->set_stop_signal("SIGUSR1");
   const InstanceSpec instance = TestInstance("a1", dna);
   REQUIRE(Create(world.provider(), instance).ok());
   REQUIRE(PollUntil(kPatience, [&] { return ReadText(world.LogPath("a1")) == "up\n"; }));

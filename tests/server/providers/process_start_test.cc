@@ -264,8 +264,8 @@ struct Listener {
 TEST_CASE("a port that is listened on or recorded is not given again") {
   ProcessWorld world;
   CompiledDna dna = TestDna();
-  dna.port_min = 19200;
-  dna.port_max = 19202;
+  dna.dna.mutable_network()->set_port_min(19200);
+  dna.dna.mutable_network()->set_port_max(19202);
   const Listener taken(19201);
   REQUIRE(taken.fd >= 0);
   const InstanceSpec one = TestInstance("a1", dna);
