@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/core/check.h"
-#include "server/log/log.h"
 
 namespace shadow {
 namespace {
@@ -27,14 +26,16 @@ absl::Duration WarmUpMost(const CompiledDna& dna) {
   return dna.resume_hook_timeout + 2 * dna.warm_up_timeout;
 }
 
-void LogEffect(const Effect& effect, absl::Duration took, const absl::Status& status) {
-  if (!Logs(LogLevel::kDebug)) return;
-  std::string of =
-      effect.instance.name.empty() && effect.pool ? effect.pool->pool.name() : effect.instance.name;
-  if (of.empty()) of = absl::StrCat("providers/", effect.provider->key);
-  Log(LogLevel::kDebug, FieldsOf(of),
-      absl::StrCat(std::string(KindName(effect.kind)), " took ", absl::FormatDuration(took), ": ",
-                   status.ToString()));
+LogFields SubjectOf(const Effect& effect) {
+  std::string name = effect.instance.name;
+  if (name.empty() && effect.pool) name = effect.pool->pool.name();
+  if (name.empty()) {
+    name = effect.instance.id.empty() ? absl::StrCat("providers/", effect.provider->key)
+                                      : absl::StrCat("instances/", effect.instance.id);
+  }
+  LogFields fields = FieldsOf(name);
+  fields.request_id = effect.request_id;
+  return fields;
 }
 
 }  // namespace
@@ -45,8 +46,8 @@ EffectRunner::EffectRunner(Adapters& adapters, Clock& clock, const Options& opti
       clock_(clock),
       options_(options),
       done_(std::move(done)),
-      calls_(clock, done_),
-      probes_(clock, done_),
+      calls_(clock, [this](EffectResult result) { Done(std::move(result)); }),
+      probes_(clock, [this](EffectResult result) { Done(std::move(result)); }),
       background_(std::thread::hardware_concurrency()) {}
 
 EffectRunner::~EffectRunner() { Stop(); }
@@ -57,7 +58,37 @@ void EffectRunner::Stop() {
   background_.Stop();
 }
 
+void EffectRunner::Note(const Effect& effect) {
+  if (!Logs(LogLevel::kDebug)) return;
+  UnderWay noted{.kind = effect.kind, .fields = SubjectOf(effect), .begun = clock_.Now().mono};
+  const std::lock_guard lock(mutex_);
+  under_way_.insert_or_assign(effect.id, std::move(noted));
+}
+
+void EffectRunner::NoteBegun(uint64_t id) {
+  const absl::Duration now = clock_.Now().mono;
+  const std::lock_guard lock(mutex_);
+  if (const auto noted = under_way_.find(id); noted != under_way_.end()) noted->second.begun = now;
+}
+
+void EffectRunner::Done(EffectResult result) {
+  decltype(under_way_)::node_type noted;
+  {
+    const std::lock_guard lock(mutex_);
+    noted = under_way_.extract(result.id);
+  }
+  if (!noted.empty()) {
+    const UnderWay& effect = noted.mapped();
+    Log(LogLevel::kDebug, effect.fields,
+        absl::StrCat(std::string(KindName(effect.kind)), " took ",
+                     absl::FormatDuration(clock_.Now().mono - effect.begun), ": ",
+                     result.status.ToString()));
+  }
+  done_(std::move(result));
+}
+
 void EffectRunner::Submit(Effect effect) {
+  Note(effect);
   switch (SeamOf(effect.kind)) {
     case Seam::kProvider:
       return CallProvider(std::move(effect));
@@ -86,7 +117,7 @@ Provider* EffectRunner::ProviderOf(const Effect& effect) {
   EffectResult result;
   result.id = effect.id;
   result.status = provider.status();
-  done_(std::move(result));
+  Done(std::move(result));
   return nullptr;
 }
 
@@ -99,10 +130,8 @@ void EffectRunner::Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams
   job.id = effect.id;
   job.run = [this, effect = std::move(effect), seams,
              owner = std::move(owner)](const std::stop_token& stop) {
-    const absl::Duration begin = clock_.Now().mono;
-    EffectResult result = CarryOut(effect, seams, stop);
-    LogEffect(effect, clock_.Now().mono - begin, result.status);
-    return result;
+    NoteBegun(effect.id);
+    return CarryOut(effect, seams, stop);
   };
   lanes.Submit(std::move(job));
 }
@@ -124,11 +153,8 @@ void EffectRunner::CallProvider(Effect effect) {
   job.together_max = together;
   job.effect = std::move(effect);
   job.run_together = [this, seams](std::span<const Effect> effects) {
-    const absl::Duration begin = clock_.Now().mono;
-    auto results = CarryOutTogether(effects, *seams.provider);
-    const absl::Duration took = clock_.Now().mono - begin;
-    for (size_t i = 0; i < effects.size(); ++i) LogEffect(effects[i], took, results[i].status);
-    return results;
+    for (const Effect& one : effects) NoteBegun(one.id);
+    return CarryOutTogether(effects, *seams.provider);
   };
   calls_.Submit(std::move(job));
 }
@@ -168,27 +194,31 @@ void EffectRunner::ReadUsage(Effect effect) {
 
 void EffectRunner::Score(const Effect& effect) {
   adapters_.score(effect.pool->pool,
-                  [done = done_, id = effect.id](absl::StatusOr<v1::ObserveScore> score) {
+                  [this, id = effect.id](absl::StatusOr<v1::ObserveScore> score) {
                     EffectResult result;
                     result.id = id;
                     result.status = score.status();
                     if (score.ok()) result.score = *std::move(score);
-                    done(std::move(result));
+                    Done(std::move(result));
                   });
 }
 
 void EffectRunner::Fit(const Effect& effect) {
   background_.Post([this, id = effect.id, fit = effect.fit] {
+    NoteBegun(id);
     fit->work->Run();
     EffectResult result;
     result.id = id;
     result.fit = fit;
-    done_(std::move(result));
+    Done(std::move(result));
   });
 }
 
 void EffectRunner::Learn(const Effect& effect) {
-  background_.Post([this, effect] { done_(LearnAgain(effect, adapters_.read_samples)); });
+  background_.Post([this, effect] {
+    NoteBegun(effect.id);
+    Done(LearnAgain(effect, adapters_.read_samples));
+  });
 }
 
 void EffectRunner::Forget(const std::string& pool) {

@@ -10,6 +10,7 @@
 #include "server/adapters.h"
 #include "server/core/clock.h"
 #include "server/core/effects/carry_out.h"
+#include "server/log/log.h"
 #include "server/workers/background_workers.h"
 #include "server/workers/lanes.h"
 
@@ -35,7 +36,8 @@ class EffectRunner {
   };
 
   // `adapters` and `clock` must outlive it. `done` is called once for each effect that Stop does
-  // not drop: on a worker, by Submit or Cancel, or where `Adapters::score` calls it.
+  // not drop: on a worker, by Submit or Cancel, or where `Adapters::score` calls it. At log_level
+  // "debug" each has a line then, also one that was abandoned.
   EffectRunner(Adapters& adapters, Clock& clock, const Options& options,
                std::function<void(EffectResult)> done);
 
@@ -52,7 +54,8 @@ class EffectRunner {
   void Forget(const std::string& pool);
 
   // Interrupts probes, waits for the other effects that have begun and drops those that have not.
-  // Afterwards nothing is taken any more. A score that has begun is its adapter's to end.
+  // Afterwards nothing is taken any more. A score that has begun is its adapter's to end, before
+  // this is destroyed.
   void Stop();
 
  private:
@@ -62,6 +65,12 @@ class EffectRunner {
     std::shared_ptr<const CompiledPool> pool;
     std::shared_ptr<Balancer> balancer;
     std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
+  };
+  // What the log says of an effect with its result.
+  struct UnderWay {
+    EffectKind kind;
+    LogFields fields;
+    absl::Duration begun;  // Monotonic: its call, or before that Submit.
   };
 
   // `job`: but for its id and what it runs. `owner` keeps alive what `seams` point to; null: they
@@ -78,6 +87,11 @@ class EffectRunner {
   // nullptr: it cannot be made, and the effect has its result.
   Provider* ProviderOf(const Effect& effect);
   absl::Duration TimeLimit(const Effect& effect) const;
+  // For the log, while it has such lines.
+  void Note(const Effect& effect);
+  void NoteBegun(uint64_t id);
+  // Logs the effect and passes its result on.
+  void Done(EffectResult result);
   PoolAdapters AdaptersOf(const Effect& effect);
 
   Adapters& adapters_;
@@ -86,6 +100,7 @@ class EffectRunner {
   const std::function<void(EffectResult)> done_;
   std::mutex mutex_;
   std::map<std::string, PoolAdapters> pools_;  // By pool name.
+  std::map<uint64_t, UnderWay> under_way_;     // By effect; those that were noted.
   // Last: their workers use what is above. Probes may hang as long as their DNA allows, so all of
   // them together keep no worker from the calls.
   Lanes calls_;

@@ -28,6 +28,7 @@ struct Effect {
 
   uint64_t id = 0;
   Kind kind = Kind::kCreate;
+  std::string request_id;  // Of the request that led to it at once, for the log; empty: none did.
   std::shared_ptr<const CompiledProvider> provider;  // Of an instance, or of a list.
   // Its balancer and usage sources; of kScore with its learned leads. Unset: kListInstances.
   std::shared_ptr<const CompiledPool> pool;

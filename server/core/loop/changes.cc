@@ -201,6 +201,7 @@ PoolIds Changes::touched() const {
 
 uint64_t Changes::Run(Effect effect) {
   effect.id = ++world_.effect_id;
+  effect.request_id = request_id_;
   ready_.effects.push_back(std::move(effect));
   return world_.effect_id;
 }
