@@ -17,7 +17,6 @@
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 #include "server/log/log.h"
-#include "spdlog/spdlog.h"
 
 namespace shadow {
 namespace {
@@ -216,11 +215,13 @@ absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl
     from[name] = {.after = loop.ReplayFrom(name), .coarsest = FromProto(pool.record.pool().step())};
   }
   ReplayBuffer replayed(loop, workers);
-  const absl::StatusOr<std::vector<std::string>> damaged = store.ScanSamples(
+  const absl::StatusOr<std::vector<Store::Finding>> damaged = store.ScanSamples(
       from, now,
       [&](const std::string& pool, v1::Sample sample) { replayed.Add(pool, std::move(sample)); });
   if (!damaged.ok()) return damaged.status();
-  for (const std::string& piece : *damaged) spdlog::error("{}; learnt without them", piece);
+  for (const Store::Finding& piece : *damaged) {
+    Log(LogLevel::kWarning, FieldsOf(piece.name), piece.text + "; learnt without them");
+  }
   replayed.Flush();
   FitLost(loop, workers);  // That count since; those that are only due are made in the background.
   return absl::OkStatus();

@@ -177,7 +177,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<v1::Sample>> ReadSamples(const std::string& pool, absl::Time after,
                                                       absl::Time until, absl::Duration coarsest,
                                                       int64_t limit) override;
-  absl::StatusOr<std::vector<std::string>> ScanSamples(
+  absl::StatusOr<std::vector<Finding>> ScanSamples(
       const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) override;
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
@@ -247,14 +247,14 @@ absl::StatusOr<std::vector<v1::Sample>> SqliteStore::ReadSamples(const std::stri
   return samples;
 }
 
-absl::StatusOr<std::vector<std::string>> SqliteStore::ScanSamples(
+absl::StatusOr<std::vector<Store::Finding>> SqliteStore::ScanSamples(
     const std::map<std::string, From>& from, absl::Time until,
     absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) {
   absl::StatusOr<ReaderPool::Lease> metrics = metrics_readers_.Take();
   if (!metrics.ok()) return metrics.status();
   absl::StatusOr<SampleReader> reader = SampleReader::Prepare(**metrics, *hot_);
   if (!reader.ok()) return reader.status();
-  std::vector<std::string> damaged;
+  std::vector<Finding> damaged;
   for (const auto& [pool, begin] : from) {
     const absl::Status status = reader->Read(
         pool, RangeOf(begin.after, until, begin.coarsest),
@@ -262,8 +262,8 @@ absl::StatusOr<std::vector<std::string>> SqliteStore::ScanSamples(
           take(*name, ToSample(sample));
           return true;
         },
-        [&](const absl::Status& damage) {
-          damaged.emplace_back(damage.message());
+        [&, name = &pool](const absl::Status& damage) {
+          damaged.push_back({.name = *name, .text = std::string(damage.message())});
           return absl::OkStatus();
         });
     if (!status.ok()) return status;

@@ -57,11 +57,12 @@ class Store {
   // cannot is kDataLoss.
   virtual absl::StatusOr<v1::StoreContents> Load() = 0;
 
-  // What Open and Load found missing or damaged, and went on without: for people to know.
+  // What was found missing or damaged, and gone on without: for people to know.
   struct Finding {
     std::string name;  // Of the resource; empty: of the store.
     std::string text;
   };
+  // Those of Open and Load.
   virtual std::vector<Finding> TakeFindings() = 0;
 
   // Applies `batch` atomically (its samples in a transaction of their own, in metrics.db, first);
@@ -115,9 +116,9 @@ class Store {
     absl::Duration coarsest;
   };
   // Those of many pools: of one pool in `from` after the other the samples up to `until`, oldest
-  // first. What cannot be read is left out; returned is a line for each such piece. `take` must not
-  // call the store.
-  virtual absl::StatusOr<std::vector<std::string>> ScanSamples(
+  // first. What cannot be read is left out; returned is a finding for each such piece. `take` must
+  // not call the store.
+  virtual absl::StatusOr<std::vector<Finding>> ScanSamples(
       const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 

@@ -298,7 +298,8 @@ TEST_CASE("a damaged chunk is named, hides itself alone, and takes what comes in
       store->ScanSamples({{"pools/a", {absl::InfinitePast(), {}}}}, absl::InfiniteFuture(),
                          [&](const std::string&, const v1::Sample&) { ++scanned; });
   REQUIRE(damaged.ok());
-  CHECK(damaged->size() == 1);
+  REQUIRE(damaged->size() == 1);
+  CHECK(damaged->front().name == "pools/a");
   CHECK(scanned == 720);
 
   // Again by hand: all of it, and some before.

@@ -71,10 +71,10 @@ class HeldStore final : public Store {
                                                       int64_t /*limit*/) override {
     return std::vector<v1::Sample>();
   }
-  absl::StatusOr<std::vector<std::string>> ScanSamples(
+  absl::StatusOr<std::vector<Finding>> ScanSamples(
       const std::map<std::string, From>& /*from*/, absl::Time /*until*/,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> /*take*/) override {
-    return std::vector<std::string>();
+    return std::vector<Finding>();
   }
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& /*pool*/,
                                                           int64_t /*before_id*/,
