@@ -139,6 +139,26 @@ TEST_CASE("without a duration a hold lasts an hour") {
         simulation.now().wall + absl::Hours(1));
 }
 
+TEST_CASE("the beginning of a hold is told with its end, and so is its end by another target") {
+  Simulation simulation;  // Its clock stands at 2023-11-15 00:00 UTC.
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(0)).ok());
+  REQUIRE(simulation.Call(HeldFor(CreateShadow(50), kHold)).ok());
+  const std::string name = OnlyShadow(simulation)->name();
+  REQUIRE(simulation.Call(HeldFor(Resize(name, 3), absl::Hours(2))).ok());
+  REQUIRE(simulation.Call(HeldFor(Activate(name, 100), absl::ZeroDuration())).ok());
+  REQUIRE(simulation.Call(HeldFor(Activate(name, 50), absl::ZeroDuration())).ok());
+  REQUIRE(simulation.Call(HeldFor(DeleteShadow(name), kHold)).ok());
+  for (const char* message :
+       {"created by hand for an increase of 50: 1 instances; held until 2023-11-15T00:20:00+00:00",
+        "resized by hand to 3 instances; held until 2023-11-15T02:00:00+00:00",
+        "activation level set by hand to 100; no longer held", "activation level set by hand to 50",
+        "a deleted shadow pool is not created again until 2023-11-15T00:20:00+00:00"}) {
+    INFO(message);
+    CHECK(Said(simulation, message));
+  }
+}
+
 TEST_CASE("a target held for no time is the planner's at once, and ends an earlier hold") {
   Simulation simulation;
   Prepare(simulation, 100);

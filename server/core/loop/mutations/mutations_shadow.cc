@@ -47,12 +47,20 @@ absl::StatusOr<absl::Duration> HoldOf(bool given, const google::protobuf::Durati
   return hold;
 }
 
-void SetHold(Changes& changes, S& shadow, absl::Duration hold) {
+std::string Until(absl::Time time) {
+  return absl::StrCat("until ", absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone()));
+}
+
+// Returns what the event of the new target says of it.
+std::string SetHold(Changes& changes, S& shadow, absl::Duration hold) {
   if (hold > absl::ZeroDuration()) {
-    *shadow.mutable_hold_until_time() = ToProto(changes.now().wall + hold);
-  } else {
-    shadow.clear_hold_until_time();
+    const absl::Time until = changes.now().wall + hold;
+    *shadow.mutable_hold_until_time() = ToProto(until);
+    return absl::StrCat("; held ", Until(until));
   }
+  const bool was_held = shadow.has_hold_until_time();
+  shadow.clear_hold_until_time();
+  return was_held ? "; no longer held" : "";
 }
 
 absl::Status CheckAlive(const ShadowEntry& shadow, std::string_view verb) {
@@ -108,9 +116,10 @@ Answer Execute(Changes& changes, const v1::CreateShadowPoolRequest& request) {
   pool.record.mutable_pool()->clear_hold_until_time();
   changes.Keep(pool);
   ShadowEntry& shadow = AddShadow(changes, pool);
-  SetHold(changes, *shadow.record.mutable_shadow(), *hold);
+  const std::string held = SetHold(changes, *shadow.record.mutable_shadow(), *hold);
   SetTarget(changes, pool, shadow, {.instances = size, .kind = v1::Event::CREATED},
-            absl::StrFormat("created by hand for an increase of %g: %d instances", increase, size));
+            absl::StrFormat("created by hand for an increase of %g: %d instances%s", increase, size,
+                            held));
   return AnswerWith(shadow.record.shadow());
 }
 
@@ -129,10 +138,10 @@ Answer Execute(Changes& changes, const v1::UpdateShadowPoolRequest& request) {
   const absl::Status alive = CheckAlive(*shadow, "UpdateShadowPool");
   if (!alive.ok()) return alive;
   if (request.validate_only()) return AnswerWith(proto);
-  SetHold(changes, proto, *hold);
+  const std::string held = SetHold(changes, proto, *hold);
   SetTarget(changes, *pool, *shadow,
             {.instances = instances, .level = proto.target_activation_level()},
-            absl::StrCat("resized by hand to ", instances, " instances"));
+            absl::StrCat("resized by hand to ", instances, " instances", held));
   return AnswerWith(proto);
 }
 
@@ -155,10 +164,10 @@ Answer Execute(Changes& changes, const v1::ActivateShadowPoolRequest& request) {
   const absl::Status alive = CheckAlive(*shadow, "ActivateShadowPool");
   if (!alive.ok()) return alive;
   if (request.validate_only()) return AnswerWith(proto);
-  SetHold(changes, proto, *hold);
+  const std::string held = SetHold(changes, proto, *hold);
   SetTarget(changes, *pool, *shadow,
             {.instances = proto.target_instances(), .level = request.activation_level()},
-            absl::StrCat("activation level set by hand to ", request.activation_level()));
+            absl::StrCat("activation level set by hand to ", request.activation_level(), held));
   return AnswerWith(proto);
 }
 
@@ -173,8 +182,10 @@ Answer Execute(Changes& changes, const v1::DeleteShadowPoolRequest& request) {
   if (!etag.ok()) return etag;
   if (request.validate_only()) return AnswerWith(proto);
   if (*hold > absl::ZeroDuration()) {
-    *pool->record.mutable_pool()->mutable_hold_until_time() = ToProto(changes.now().wall + *hold);
-    changes.Put(*pool, v1::Event::UPDATED, "a deleted shadow pool is not created again for now");
+    const absl::Time until = changes.now().wall + *hold;
+    *pool->record.mutable_pool()->mutable_hold_until_time() = ToProto(until);
+    changes.Put(*pool, v1::Event::UPDATED,
+                absl::StrCat("a deleted shadow pool is not created again ", Until(until)));
   }
   proto.clear_hold_until_time();
   SetDeleting(changes.world(), *pool, *shadow, true);
