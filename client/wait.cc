@@ -118,6 +118,17 @@ class FailureWatch {
   std::optional<std::set<std::string>> first_seen_;  // Those that had failed at the first look.
 };
 
+// What keeps all instances of a resource waiting; empty: nothing. A pool's progress has it already.
+absl::StatusOr<std::string> HeldUpBy(Session& /*session*/, const v1::Pool& /*pool*/) { return ""; }
+
+absl::StatusOr<std::string> HeldUpBy(Session& session, const v1::ShadowPool& shadow) {
+  const absl::StatusOr<v1::Pool> pool =
+      GetPool(session, shadow.name().substr(0, shadow.name().find("/shadowPools/")));
+  if (absl::IsNotFound(pool.status())) return "";  // Deleted since.
+  if (!pool.ok()) return pool.status();
+  return UnreachableSuffix(pool->conditions());
+}
+
 // Waits until what `get` returns is settled, and returns the last of it.
 template <typename Resource>
 absl::StatusOr<Resource> WaitFor(Session& session, const std::string& name,
@@ -131,6 +142,9 @@ absl::StatusOr<Resource> WaitFor(Session& session, const std::string& name,
     Progress progress = ProgressOf(last);
     if (progress.settled) return progress;
     if (absl::Status looked = failures.Look(session, last, progress); !looked.ok()) return looked;
+    const absl::StatusOr<std::string> held_up = HeldUpBy(session, last);
+    if (!held_up.ok()) return held_up.status();
+    progress.text += *held_up;
     return progress;
   });
   if (!waited.ok()) return waited;

@@ -34,7 +34,7 @@ absl::Status WaitUntilSettled(Session& session,
                               const std::function<absl::StatusOr<Progress>()>& look);
 
 // Waits for the named resource and returns it as it is then. The newest failure of one of its
-// instances is part of the progress.
+// instances is part of the progress, and so is a provider or balancer that does not answer.
 absl::StatusOr<v1::Pool> WaitForPool(Session& session, const std::string& name);
 // kInternal too: it settled in FAILED; with its reason.
 absl::StatusOr<v1::ShadowPool> WaitForShadow(Session& session, const std::string& name);

@@ -16,6 +16,16 @@ constexpr std::array<std::string_view, 3> kProblemTypes = {"BalancerReachable", 
 constexpr std::array<std::string_view, 3> kProblemReasons = {"InstancesFail", "OverBudget",
                                                              "AtMaximum"};
 
+bool IsUnreachable(const v1::Condition& condition) {
+  return condition.status() == v1::Condition::FALSE &&
+         (condition.type() == "BalancerReachable" || condition.type() == "ProviderReachable");
+}
+
+std::string Suffix(const v1::Condition& condition) {
+  return absl::StrCat("; ", condition.type(), ": ",
+                      condition.message().empty() ? condition.reason() : condition.message());
+}
+
 bool IsProblem(const v1::Condition& condition) {
   if (condition.status() != v1::Condition::FALSE) return false;
   const std::string_view type = std::string_view(condition.type());
@@ -39,9 +49,12 @@ std::string ProblemCell(const Conditions& conditions) {
 
 std::string ProblemSuffix(const Conditions& conditions) {
   const v1::Condition* problem = ProblemOf(conditions);
-  if (problem == nullptr) return "";
-  return absl::StrCat("; ", problem->type(), ": ",
-                      problem->message().empty() ? problem->reason() : problem->message());
+  return problem == nullptr ? "" : Suffix(*problem);
+}
+
+std::string UnreachableSuffix(const Conditions& conditions) {
+  const auto found = std::find_if(conditions.begin(), conditions.end(), IsUnreachable);
+  return found == conditions.end() ? "" : Suffix(*found);
 }
 
 std::string ConditionLines(const Conditions& conditions, absl::Time now) {

@@ -21,6 +21,10 @@ std::string ProblemCell(const Conditions& conditions);
 // "; BalancerReachable: there is no backend \"web\""; empty: no problem.
 std::string ProblemSuffix(const Conditions& conditions);
 
+// The same, of a provider or balancer that does not answer alone: instances wait for it whatever
+// the demand is.
+std::string UnreachableSuffix(const Conditions& conditions);
+
 // A line with reason and message for each that is not TRUE, except the reason Observing.
 std::string ConditionLines(const Conditions& conditions, absl::Time now);
 

@@ -192,7 +192,7 @@ TEST_CASE("waiting ends with an error when its time is over or the shadow pool f
   CHECK(late.exit_code == 6);
   CHECK_THAT(late.err, Catch::Contains("error: DEADLINE_EXCEEDED: still not there after 1s "
                                        "(--timeout): pools/web/shadowPools/r1: ACTIVATING"));
-  CHECK(daemon.state.calls.size() == 14);  // List, Activate, and two at 0, 0.2, ... 1 s.
+  CHECK(daemon.state.calls.size() == 20);  // List, Activate, and three at 0, 0.2, ... 1 s.
 
   v1::ShadowPool& shadow = daemon.state.shadows.begin()->second;
   shadow.set_state(v1::ShadowPool::FAILED);

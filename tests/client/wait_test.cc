@@ -79,5 +79,34 @@ TEST_CASE("waiting for a shadow pool gives up too, with the reason that it has i
                           Catch::EndsWith("; last failure: exit status 7\n"));
 }
 
+void AddCondition(v1::Pool& pool, const std::string& type, const std::string& message) {
+  v1::Condition& condition = *pool.add_conditions();
+  condition.set_type(type);
+  condition.set_status(v1::Condition::FALSE);
+  condition.set_reason("Unavailable");
+  condition.set_message(message);
+}
+
+TEST_CASE("waiting for a shadow pool shows the neighbour that its instances wait for") {
+  FakeDaemon daemon;
+  v1::ShadowPool& shadow = daemon.state.shadows["pools/web/shadowPools/r1"];
+  shadow.set_name("pools/web/shadowPools/r1");
+  shadow.set_state(v1::ShadowPool::ACTIVATING);
+  shadow.set_target_instances(2);
+  v1::Pool& pool = daemon.state.pools["pools/web"];
+  pool.set_name("pools/web");
+  AddCondition(pool, "UsageFresh", "no sample since noon");  // A level by hand does not need it.
+  const std::vector<std::string> command = {"shadow", "activate", "web",       "--level",
+                                            "50",     "--wait",   "--timeout", "1s"};
+  const Ran before = RunCommandLine(command, {.input = "", .address = daemon.address()});
+  CHECK_THAT(before.err, Catch::EndsWith(": 0 serve, 0 suspended\n"));
+  AddCondition(pool, "BalancerReachable", "connect /run/haproxy.sock: No such file or directory");
+  const Ran ran = RunCommandLine(command, {.input = "", .address = daemon.address()});
+  CHECK(ran.exit_code == 6);
+  CHECK_THAT(ran.err, Catch::EndsWith("(--timeout): pools/web/shadowPools/r1: ACTIVATING, level "
+                                      "50% of 2: 0 serve, 0 suspended; BalancerReachable: connect "
+                                      "/run/haproxy.sock: No such file or directory\n"));
+}
+
 }  // namespace
 }  // namespace shadow
