@@ -88,7 +88,7 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
   return adapters;
 }
 
-Store::Options StoreOptions(const Config& config, Room& room) {
+Store::Options StoreOptions(const Config& config, Room& room, Clock& clock) {
   return {.sample_retention = config.sample_retention,
           .rollup_5m_retention = config.rollup_5m_retention,
           .rollup_1h_retention = config.rollup_1h_retention,
@@ -97,7 +97,8 @@ Store::Options StoreOptions(const Config& config, Room& room) {
           .events_max = config.events_max,
           .boot_id = BootId(),
           .adopt_copy = config.adopt_copy,
-          .room = &room};
+          .room = &room,
+          .now = [&clock] { return clock.Now().wall; }};
 }
 
 // Why the daemon ends. Its members are told and read on several threads.
@@ -137,7 +138,7 @@ void Reload(House& house) {
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
-  house.store.Configure(StoreOptions(*fresh, house.room));
+  house.store.Configure(StoreOptions(*fresh, house.room, house.clock));
   house.control.PostInstancesMax(fresh->instances_max);
   spdlog::info("the configuration was reloaded");
 }
@@ -271,7 +272,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
   SystemClock clock;
   Room room(config.state_dir);
-  auto store = Store::Open(config.state_dir, StoreOptions(config, room));
+  auto store = Store::Open(config.state_dir, StoreOptions(config, room, clock));
   if (!store.ok()) return store.status();
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();

@@ -168,6 +168,7 @@ class SqliteStore final : public Store {
     writer_->Commit(std::move(batch), std::move(done));
   }
   absl::Status Stalled() const override { return writer_->Stalled(); }
+  std::optional<absl::Time> StalledSince() const override { return writer_->StalledSince(); }
   void EndRetries() override { writer_->EndRetries(); }
   void Configure(const Options& options) override { writer_->Configure(options); }
   void Prune(absl::Time wall, absl::Duration mono) override { writer_->Prune(wall, mono); }

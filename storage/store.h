@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,8 @@ class Store {
     Room* room = nullptr;
     // How long in all a write that fails for another reason than room is tried again.
     absl::Duration error_patience = absl::Seconds(10);
+    // The wall clock, on any thread, for StalledSince. Empty: it has no time.
+    std::function<absl::Time()> now = {};
   };
 
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
@@ -81,6 +85,9 @@ class Store {
 
   // Why the writer has to try again at present; OK: it does not.
   virtual absl::Status Stalled() const = 0;
+
+  // When it first had to; unset: it does not have to, or Options::now is empty.
+  virtual std::optional<absl::Time> StalledSince() const = 0;
 
   // For the end of the daemon: what cannot be written now fails, and so does all behind it.
   virtual void EndRetries() = 0;

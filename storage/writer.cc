@@ -37,7 +37,8 @@ Writer::Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> me
       state_tables_(std::move(state_tables)),
       sample_tables_(std::move(sample_tables)),
       room_(options.room),
-      error_patience_(options.error_patience) {}
+      error_patience_(options.error_patience),
+      now_(options.now) {}
 
 void Writer::Commit(v1::WriteBatch batch, Done done) {
   int64_t samples = 0;
@@ -79,6 +80,11 @@ void Writer::Prune(absl::Time wall, absl::Duration mono) {
 absl::Status Writer::Stalled() const {
   const std::lock_guard lock(mutex_);
   return stalled_;
+}
+
+std::optional<absl::Time> Writer::StalledSince() const {
+  const std::lock_guard lock(mutex_);
+  return stalled_since_;
 }
 
 void Writer::EndRetries() {
@@ -191,6 +197,7 @@ bool Writer::LacksRoom(const absl::Status& error) const {
 
 bool Writer::PauseAfter(const absl::Status& error, absl::Duration pause) {
   std::unique_lock lock(mutex_);
+  if (stalled_.ok() && now_) stalled_since_ = now_();
   stalled_ = error;
   pruned_.notify_all();
   retry_.wait_for(lock, absl::ToChronoNanoseconds(pause), [this] { return retries_ended_; });
@@ -200,6 +207,7 @@ bool Writer::PauseAfter(const absl::Status& error, absl::Duration pause) {
 void Writer::EndStall() {
   const std::lock_guard lock(mutex_);
   stalled_ = absl::OkStatus();
+  stalled_since_.reset();
 }
 
 bool Writer::Tolerate(const absl::Status& status) {

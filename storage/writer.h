@@ -4,8 +4,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -61,6 +63,7 @@ class Writer {
   // As in Store.
   void Commit(v1::WriteBatch batch, Done done);
   absl::Status Stalled() const;
+  std::optional<absl::Time> StalledSince() const;
   void EndRetries();
   void Configure(const Store::Options& options);
   void Prune(absl::Time wall, absl::Duration mono);
@@ -118,6 +121,7 @@ class Writer {
   std::unique_ptr<Retention> retention_;  // Never null once it runs.
   Room* const room_;                      // Null: none is kept.
   const absl::Duration error_patience_;
+  const std::function<absl::Time()> now_;
   absl::Status broken_;  // Not OK: why nothing is written any more.
   // The last compaction could not be written: it waits for the next commit that can.
   bool compaction_failed_ = false;
@@ -135,6 +139,7 @@ class Writer {
   uint64_t prune_asked_ = 0;
   uint64_t prune_finished_ = 0;  // Calls of Prune up to this one are served.
   absl::Status stalled_;
+  std::optional<absl::Time> stalled_since_;
   bool retries_ended_ = false;
   bool stopping_ = false;
 

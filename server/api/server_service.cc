@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <optional>
+
 #include "server/api/services.h"
 #include "server/core/time_proto.h"
 
@@ -33,6 +35,8 @@ grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
       writes.set_status(v1::Condition::FALSE);
       writes.set_reason(absl::IsResourceExhausted(stalled) ? "DiskFull" : "Failing");
       writes.set_message(std::string(stalled.message()));
+      const std::optional<absl::Time> since = api_.store.StalledSince();
+      if (since.has_value()) *writes.mutable_since_time() = ToProto(*since);
     }
     response->set_pid(static_cast<uint32_t>(getpid()));
     return absl::OkStatus();

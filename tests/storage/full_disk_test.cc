@@ -99,6 +99,20 @@ TEST_CASE("without ballast what is committed waits in its order until there is r
   CHECK(SamplesIn(*full.store) == 10);
 }
 
+TEST_CASE("a store that cannot write says since when, until it can") {
+  std::atomic<int64_t> seconds = 100;
+  FullStore full(0, {.now = [&] { return absl::FromUnixSeconds(seconds++); }});
+  CHECK_FALSE(full.store->StalledSince().has_value());
+  std::atomic<int> done = 0;
+  std::vector<int64_t> order;
+  Stall(full, 2, done, order);
+  CHECK(full.store->StalledSince() == absl::FromUnixSeconds(100));
+  CHECK(full.store->StalledSince() == absl::FromUnixSeconds(100));  // However often it has tried.
+  full.disk.SetFree(kBallastOfDisk);
+  REQUIRE(PollUntil(kPatience, [&] { return done == 2; }));
+  CHECK_FALSE(full.store->StalledSince().has_value());
+}
+
 TEST_CASE("a store that ends on a full disk has all or nothing of what it did not acknowledge") {
   FullStore full(0);
   std::atomic<int> done = 0;

@@ -62,6 +62,7 @@ class HeldStore final : public Store {
   absl::StatusOr<v1::StoreContents> Load() override { return v1::StoreContents(); }
   std::vector<Finding> TakeFindings() override { return {}; }
   absl::Status Stalled() const override { return absl::OkStatus(); }
+  std::optional<absl::Time> StalledSince() const override { return std::nullopt; }
   void EndRetries() override {}
   void Configure(const Options& /*options*/) override {}
   void Prune(absl::Time /*wall*/, absl::Duration /*mono*/) override {}
