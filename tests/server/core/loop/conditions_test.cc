@@ -136,6 +136,30 @@ TEST_CASE(
   CHECK(Told(simulation, "UsageFresh").size() == 2);
 }
 
+TEST_CASE("a polled source that fails is told once usage is stale, a misconfigured one at once") {
+  for (const bool misconfigured : {false, true}) {
+    Simulation simulation;
+    REQUIRE(simulation.Call(CreateDna()).ok());
+    v1::CreatePoolRequest create = CreatePool(0);
+    v1::HaproxyUsage& usage = *create.mutable_pool()->add_usage_sources()->mutable_haproxy();
+    usage.set_socket_path("/run/haproxy.sock");
+    usage.set_frontend("web");
+    REQUIRE(simulation.Call(create).ok());
+    simulation.usage.Push(kPool, simulation.now().wall, 10);
+    simulation.Run(absl::Seconds(10));
+    REQUIRE(Says(simulation, "UsageFresh", C::TRUE, "Fresh"));
+    simulation.usage.SetError(misconfigured ? absl::FailedPreconditionError("no such frontend")
+                                            : absl::UnavailableError("hung"));
+    simulation.Run(absl::Seconds(10));
+    CHECK(Says(simulation, "UsageFresh", C::TRUE, "Fresh") == !misconfigured);
+    simulation.Run(absl::Minutes(4));
+    CHECK(Told(simulation, "UsageFresh") ==
+          std::vector<std::string>{misconfigured
+                                       ? "UsageFresh is FALSE (Misconfigured): no such frontend"
+                                       : "UsageFresh is FALSE (Unavailable): hung"});
+  }
+}
+
 TEST_CASE("a base that fails says why") {
   Simulation simulation;
   for (int i = 0; i < 3; ++i) {
