@@ -202,8 +202,9 @@ Ready ControlLoop::OnResult(const EffectResult& result, Instant now) {
     SettleTouched(changes);
   } else if (pool != world_.pools.end()) {
     OnPoolResult(changes, pool->second, asked, result);
-  } else if (asked.kind == Effect::Kind::kKill) {  // Of an instance without a record.
-    world_.providers.at(asked.provider).ending.erase(asked.member);
+  } else if (const auto provider = world_.providers.find(asked.provider);
+             asked.kind == Effect::Kind::kKill && provider != world_.providers.end()) {
+    provider->second.ending.erase(asked.member);  // It had no record.
   }
   return Finish(changes);
 }

@@ -169,11 +169,11 @@ void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
   OnTaskResult(changes, pool, member, result.status);
 }
 
-void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
-                    const EffectResult& result) {
+namespace {
+
+void CompareWithList(Changes& changes, const std::string& provider, absl::Duration asked,
+                     const EffectResult& result) {
   ProviderEntry& entry = changes.world().providers.at(provider);
-  NoteProviderList(changes, provider, result.status);
-  if (!result.status.ok()) return;  // Never act on an incomplete list.
   std::map<std::string, const Observation*> seen;
   for (const Observation& observation : result.instances) {
     if (IsId(observation.id)) seen[observation.id] = &observation;  // Ours are.
@@ -192,6 +192,31 @@ void OnInstanceList(Changes& changes, const std::string& provider, absl::Duratio
   std::map<std::string, int> orphans;
   for (const auto& [id, observation] : seen) OnOrphan(changes, entry, orphans, id);
   entry.orphans = std::move(orphans);
+}
+
+// The default provider is always listed; any other one for its pools, and until what has no record
+// there is ended.
+void ForgetIfUnused(World& world, const std::string& provider) {
+  const ProviderEntry& entry = world.providers.at(provider);
+  if (entry.effect.has_value() || !entry.ending.empty() || !entry.orphans.empty() ||
+      provider == DefaultProvider()->key ||
+      std::any_of(world.pools.begin(), world.pools.end(), [&provider](const auto& pool) {
+        return pool.second.spec->provider->key == provider;
+      })) {
+    return;
+  }
+  world.providers.erase(provider);
+  world.daemon_changed = true;
+}
+
+}  // namespace
+
+void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
+                    const EffectResult& result) {
+  NoteProviderList(changes, provider, result.status);
+  // Never act on an incomplete list.
+  if (result.status.ok()) CompareWithList(changes, provider, asked, result);
+  ForgetIfUnused(changes.world(), provider);
 }
 
 }  // namespace shadow

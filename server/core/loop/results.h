@@ -9,7 +9,8 @@ namespace shadow {
 void OnInstanceResult(Changes& changes, PoolEntry& pool, Member& member,
                       const EffectResult& result);
 
-// The instances of `provider`, asked for at `asked` (monotonic). A failed list changes nothing.
+// The instances of `provider`, asked for at `asked` (monotonic). A failed list changes nothing of
+// them. A provider that nothing needs any more is forgotten then: its entry is gone.
 void OnInstanceList(Changes& changes, const std::string& provider, absl::Duration asked,
                     const EffectResult& result);
 

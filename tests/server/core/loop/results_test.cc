@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
@@ -63,6 +65,52 @@ TEST_CASE("a suspended instance that runs is suspended again, where its provider
   runs_on.suspends = false;
   CHECK(AfterSeen(runs_on, Life::kRunning) == v1::Instance::SUSPENDED);
   CHECK(AfterSeen(runs_on, Life::kExited) == v1::Instance::FAILED);
+}
+
+EffectResult ListOf(const std::vector<std::string>& ids) {
+  EffectResult list;
+  for (const std::string& id : ids) {
+    list.instances.push_back(
+        {.id = id, .life = Life::kRunning, .address = "", .handle = "", .exit_reason = ""});
+  }
+  return list;
+}
+
+// Whether the provider is still known once this list has come.
+bool KnownAfter(World& world, const EffectResult& list, const std::string& provider = kKey) {
+  const Instant now{.wall = absl::FromUnixSeconds(1'700'000'000), .mono = absl::Hours(1)};
+  Changes changes(world, now);
+  OnInstanceList(changes, provider, now.mono, list);
+  return world.providers.contains(provider);
+}
+
+TEST_CASE("a provider that no pool uses any more is forgotten, but for the default one") {
+  World world = WorldWith(DefaultProvider()->traits);
+  CHECK(KnownAfter(world, ListOf({kId})));
+  world.pools.clear();
+  world.daemon_changed = false;
+  CHECK(KnownAfter(world, ListOf({kId})));  // An instance without a record: it is still to end.
+  world.providers.at(kKey).ending.insert(kId);
+  CHECK(KnownAfter(world, ListOf({})));
+  world.providers.at(kKey).ending.clear();
+  world.providers.at(kKey).effect = 1;
+  CHECK(KnownAfter(world, ListOf({})));
+  world.providers.at(kKey).effect.reset();
+  CHECK_FALSE(KnownAfter(world, ListOf({})));
+  CHECK(world.daemon_changed);
+
+  const std::string by_default = DefaultProvider()->key;
+  world.providers[by_default].provider = DefaultProvider();
+  CHECK(KnownAfter(world, ListOf({}), by_default));
+}
+
+TEST_CASE("a provider that no pool uses any more is forgotten also where it does not answer") {
+  World world = WorldWith(DefaultProvider()->traits);
+  EffectResult failed;
+  failed.status = absl::UnavailableError("no route");
+  CHECK(KnownAfter(world, failed));
+  world.pools.clear();
+  CHECK_FALSE(KnownAfter(world, failed));
 }
 
 }  // namespace
