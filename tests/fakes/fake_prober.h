@@ -41,8 +41,9 @@ class FakeProber final : public Prober {
                      const std::stop_token& stop) override {
     std::unique_lock lock(mutex_);
     const Behaviour& behaviour = Of(address);
+    const int earlier = checks_[address]++;
     if (behaviour.hangs) return Hang(lock, stop);
-    if (checks_[address]++ < behaviour.checks_until_ready) {
+    if (earlier < behaviour.checks_until_ready) {
       return absl::UnavailableError(address + " is not ready yet");
     }
     return behaviour.check;

@@ -11,6 +11,7 @@
 namespace shadow {
 namespace {
 
+using Catch::Matchers::Contains;
 using google::protobuf::util::MessageDifferencer;
 
 // One of each record, with some of its fields set.
@@ -121,86 +122,6 @@ TEST_CASE("the store's files are for its user alone") {
   CHECK(files == 6);  // Both files, each with its WAL and the WAL's index.
 }
 
-TEST_CASE("a put replaces the record, an erasure removes that name only") {
-  const TempDirectory directory;
-  const std::unique_ptr<Store> store = OpenStore(directory.path());
-  v1::WriteBatch first;
-  for (const char* name : {"pools/web", "pools/web2", "pools/db"}) {
-    AddPool(first, name);
-  }
-  for (const char* revision : {"00000000000b", "00000000000a"}) {
-    v1::Dna* dna = first.add_put_dnas()->mutable_dna();
-    dna->set_name("dnas/web");
-    dna->set_revision(revision);
-  }
-  REQUIRE(CommitAndWait(*store, first).ok());
-
-  v1::PoolRecord changed;
-  changed.mutable_pool()->set_name("pools/web2");
-  changed.mutable_pool()->set_demand_unit("other");
-  v1::WriteBatch second;
-  AddPool(second, changed);
-  second.add_erase("pools/web");
-  second.add_erase("pools/never-there");
-  REQUIRE(CommitAndWait(*store, second).ok());
-  auto contents = store->Load();
-  REQUIRE(contents.ok());
-  REQUIRE(contents->pools_size() == 2);
-  CHECK(contents->pools(0).pool().name() == "pools/web2");
-  CHECK(contents->pools(0).pool().demand_unit() == "other");
-  CHECK(contents->pools(1).pool().name() == "pools/db");
-  // Revisions come in the order of their first put, not by name.
-  REQUIRE(contents->dnas_size() == 2);
-  CHECK(contents->dnas(0).dna().revision() == "00000000000b");
-
-  v1::WriteBatch third;
-  third.add_erase("dnas/web@00000000000b");
-  REQUIRE(CommitAndWait(*store, third).ok());
-  contents = store->Load();
-  REQUIRE(contents.ok());
-  REQUIRE(contents->dnas_size() == 1);
-  CHECK(contents->dnas(0).dna().revision() == "00000000000a");
-}
-
-TEST_CASE("a pool that is made again has none of the samples of the one before") {
-  const TempDirectory directory;
-  const std::unique_ptr<Store> store = OpenStore(directory.path());
-  const auto read = [&](const std::string& pool) {
-    const auto samples = store->ReadSamples(pool, absl::InfinitePast(), absl::InfiniteFuture(),
-                                            absl::ZeroDuration(), 10);
-    REQUIRE(samples.ok());
-    return *samples;
-  };
-  v1::WriteBatch first;
-  for (const char* pool : {"pools/web", "pools/db"}) {
-    first.add_samples()->set_pool(pool);
-    AddSample(*first.mutable_samples(first.samples_size() - 1), 1, 5);
-  }
-  REQUIRE(CommitAndWait(*store, first).ok());
-  v1::WriteBatch second;
-  second.add_erase("pools/web");
-  REQUIRE(CommitAndWait(*store, second).ok());
-  CHECK(read("pools/web").empty());
-  CHECK(read("pools/db").size() == 1);
-
-  v1::WriteBatch third;
-  third.add_samples()->set_pool("pools/web");
-  AddSample(*third.mutable_samples(0), 2, 7);
-  REQUIRE(CommitAndWait(*store, third).ok());
-  REQUIRE(read("pools/web").size() == 1);
-  CHECK(read("pools/web")[0].value() == 7);
-}
-
-TEST_CASE("an erasure wins over a put of the same batch") {
-  const TempDirectory directory;
-  const std::unique_ptr<Store> store = OpenStore(directory.path());
-  v1::WriteBatch batch;
-  batch.add_put_instances()->mutable_instance()->set_name("pools/web/instances/a1");
-  batch.add_erase("pools/web/instances/a1");
-  REQUIRE(CommitAndWait(*store, batch).ok());
-  CHECK(store->Load()->instances_size() == 0);
-}
-
 TEST_CASE("a name prefix gives the resource and those below it, not its namesakes") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());
@@ -246,48 +167,6 @@ TEST_CASE("decisions are listed by pool, newest first, page by page") {
   CHECK(ids("pools/a", 5, 3) == std::vector<int64_t>{4, 2, 1});
   CHECK(ids("pools/b", 0, 9) == std::vector<int64_t>{9, 6, 3});
   CHECK(ids("pools/c", 0, 9).empty());
-}
-
-TEST_CASE("samples are read after one time up to another, the oldest first") {
-  const TempDirectory directory;
-  const std::unique_ptr<Store> store = OpenStore(directory.path());
-  v1::WriteBatch batch;
-  for (const char* pool : {"pools/a", "pools/b"}) {
-    v1::SampleBatch* samples = batch.add_samples();
-    samples->set_pool(pool);
-    for (int64_t second = -2; second <= 5; ++second) {
-      AddSample(*samples, second, pool == std::string("pools/a") ? 1 : 2);
-    }
-  }
-  // Again, in a later batch: the last one stays.
-  v1::SampleBatch* again = batch.add_samples();
-  again->set_pool("pools/b");
-  AddSample(*again, 5, 7.5);
-  REQUIRE(CommitAndWait(*store, batch).ok());
-
-  const auto seconds = [&](absl::Time after, absl::Time until, int64_t limit) {
-    std::vector<int64_t> found;
-    const auto samples = store->ReadSamples("pools/a", after, until, absl::ZeroDuration(), limit);
-    REQUIRE(samples.ok());
-    for (const v1::Sample& sample : *samples) {
-      CHECK(sample.value() == 1);
-      found.push_back(sample.time().seconds());
-    }
-    return found;
-  };
-  const absl::Time epoch = absl::UnixEpoch();
-  CHECK(seconds(epoch, epoch + absl::Seconds(3), 100) == std::vector<int64_t>{1, 2, 3});
-  CHECK(seconds(epoch, absl::InfiniteFuture(), 2) == std::vector<int64_t>{1, 2});
-  CHECK(seconds(absl::InfinitePast(), epoch, 100) == std::vector<int64_t>{-2, -1, 0});
-  const auto last = store->ReadSamples("pools/b", epoch + absl::Seconds(4), absl::InfiniteFuture(),
-                                       absl::ZeroDuration(), 100);
-  REQUIRE(last.ok());
-  REQUIRE(last->size() == 1);
-  CHECK(last->front().value() == 7.5);
-  CHECK(store
-            ->ReadSamples("pools/c", absl::InfinitePast(), absl::InfiniteFuture(),
-                          absl::ZeroDuration(), 1)
-            ->empty());
 }
 
 TEST_CASE("a sample before the epoch keeps its nanoseconds") {
@@ -368,19 +247,65 @@ TEST_CASE("a batch that cannot be stored is refused alone and leaves nothing beh
   CHECK(store->ReadEvents(0, "", 10)->size() == 2);
 }
 
-TEST_CASE("a request id that comes again replaces the first answer") {
-  const TempDirectory directory;
-  const std::unique_ptr<Store> store = OpenStore(directory.path());
-  for (const char* response : {"first", "second"}) {
-    v1::WriteBatch batch;
-    batch.add_requests()->set_request_id("r-1");
-    batch.mutable_requests(0)->set_response(response);
-    REQUIRE(CommitAndWait(*store, batch).ok());
+// Three events and decisions, one pool and its forecaster.
+void MakeSmallStore(const std::string& directory) {
+  const auto store = OpenStore(directory);
+  v1::WriteBatch batch;
+  AddPool(batch, "pools/web");
+  batch.add_put_forecasters()->set_pool("pools/web");
+  for (int64_t i = 1; i <= 3; ++i) {
+    AddEvent(batch, i, "pools/web");
+    AddDecision(batch, i, "pools/web");
   }
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  CHECK(store->TakeFindings().empty());
+}
+
+TEST_CASE("a missing metrics.db is told once") {
+  const TempDirectory directory;
+  MakeSmallStore(directory.path());
+  std::filesystem::remove(directory.File("metrics.db"));
+  const auto findings = OpenStore(directory.path())->TakeFindings();
+  REQUIRE(findings.size() == 1);
+  CHECK_THAT(findings[0].text, Contains(directory.File("metrics.db") + " is missing"));
+  CHECK(OpenStore(directory.path())->TakeFindings().empty());
+}
+
+TEST_CASE("a damaged forecast is dropped and named, and a damaged pool is not") {
+  const TempDirectory directory;
+  MakeSmallStore(directory.path());
+  RunSql(directory.File("state.db"), "UPDATE resources SET data = x'ffff' WHERE kind = 5");
+  const auto store = OpenStore(directory.path());
   const auto contents = store->Load();
   REQUIRE(contents.ok());
-  REQUIRE(contents->requests_size() == 1);
-  CHECK(contents->requests(0).response() == "second");
+  CHECK(contents->pools_size() == 1);
+  CHECK(contents->forecasters_size() == 0);
+  const auto findings = store->TakeFindings();
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].name == "pools/web");
+
+  RunSql(directory.File("state.db"), "UPDATE resources SET data = x'ffff' WHERE kind = 2");
+  const absl::Status damaged = OpenStore(directory.path())->Load().status();
+  CHECK(absl::IsDataLoss(damaged));
+  CHECK_THAT(std::string(damaged.message()), Contains("pools/web"));
+}
+
+TEST_CASE("a damaged row of history hides nothing but itself") {
+  const TempDirectory directory;
+  MakeSmallStore(directory.path());
+  RunSql(directory.File("state.db"),
+         "UPDATE events SET data = x'ffff' WHERE revision = 2; "
+         "UPDATE decisions SET data = x'ffff' WHERE id = 3;");
+  const auto store = OpenStore(directory.path());
+  const auto events = store->ReadEvents(0, "", 2);
+  REQUIRE(events.ok());
+  REQUIRE(events->size() == 2);
+  CHECK(events->back().revision() == 3);
+  CHECK(store->ReadEvents(1, "pools/web", 2)->size() == 1);
+  const auto decisions = store->ReadDecisions("pools/web", 0, 2);
+  REQUIRE(decisions.ok());
+  REQUIRE(decisions->size() == 2);
+  CHECK(decisions->front().id() == 2);
 }
 
 }  // namespace

@@ -148,6 +148,24 @@ void CheckRestart(const BalancerCase& subject) {
   }
 }
 
+void CheckHanging(const BalancerCase& subject) {
+  if (!subject.hang) return;
+  Balancer& balancer = subject.balancer;
+  AssignedMembers members(balancer);
+  const std::string& a = subject.addresses[0];
+  SECTION("a balancer that hangs is an error, until it answers again") {
+    REQUIRE(members.SetWeight(a, 100).ok());
+    subject.hang(true);
+    const absl::Status assigned = members.SetWeight(a, 50);
+    const absl::Status viewed = balancer.View().status();
+    subject.hang(false);
+    CHECK(absl::IsDeadlineExceeded(assigned));
+    CHECK(absl::IsDeadlineExceeded(viewed));
+    CHECK(PollUntil(kPatience, [&] { return members.Tell(a).ok(); }));
+    CHECK(FindMember(balancer, a)->weight_percent == 50);
+  }
+}
+
 }  // namespace
 
 std::optional<BalancerMember> FindMember(Balancer& balancer, const std::string& address) {
@@ -166,6 +184,7 @@ void CheckBalancer(const BalancerCase& subject) {
   CheckBounds(subject);
   CheckHealth(subject);
   CheckRestart(subject);
+  CheckHanging(subject);
 }
 
 }  // namespace shadow

@@ -18,7 +18,8 @@ struct BalancerCase {
   std::vector<std::string> addresses;  // Three; the third does not fit if `bounded`.
   bool bounded = true;
   std::function<void(const std::string& address, bool healthy)> set_healthy;
-  std::function<void()> restart;  // The balancer's; it forgets its members.
+  std::function<void()> restart;         // The balancer's; it forgets its members.
+  std::function<void(bool hangs)> hang;  // It answers nobody until it is told to go on.
 };
 
 // Unset: not a member. Fails the test where View does.

@@ -18,7 +18,15 @@ struct FakeWorld {
             .bounded = true,
             .set_healthy = [this](const std::string& address,
                                   bool healthy) { balancer.SetHealthy(address, healthy); },
-            .restart = [this] { balancer.Restart(); }};
+            .restart = [this] { balancer.Restart(); },
+            .hang = [this](bool hangs) { Hang(hangs); }};
+  }
+  void Hang(bool hangs) {
+    const absl::Status status =
+        hangs ? absl::DeadlineExceededError("no answer within 2s") : absl::OkStatus();
+    for (const auto verb : {FakeBalancer::Verb::kAssign, FakeBalancer::Verb::kView}) {
+      balancer.Fail(verb, status, hangs ? 1000 : 0);
+    }
   }
 
   FakeBalancer balancer{2};
@@ -36,7 +44,8 @@ struct HaproxyWorld {
             .addresses = {first.address(), second.address(), third.address()},
             .bounded = true,
             .set_healthy = [this](const std::string&, bool healthy) { first.SetHealthy(healthy); },
-            .restart = [this] { haproxy.Restart(); }};
+            .restart = [this] { haproxy.Restart(); },
+            .hang = [this](bool hangs) { hangs ? haproxy.Pause() : haproxy.Continue(); }};
   }
 
   HttpOrigin first{"first"};

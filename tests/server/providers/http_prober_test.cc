@@ -1,161 +1,15 @@
 #include "server/providers/http_prober.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <functional>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "server/core/clock.h"
-#include "tests/fakes/fake_prober.h"
-#include "tests/fakes/poll.h"
-#include "tests/fakes/test_dna.h"
+#include "tests/server/providers/small_server.h"
 
 namespace shadow {
 namespace {
-
-std::string Response(int status, const std::string& body = "ok", const std::string& header = "") {
-  return "HTTP/1.1 " + std::to_string(status) +
-         " x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + header + "\r\n" + body;
-}
-
-const std::string kHangUp = "hang up";
-
-// Answers one connection at a time on a free port of 127.0.0.1.
-class SmallServer {
- public:
-  // `answer` gives the bytes to send for the n-th request (from 0); empty: none, the connection
-  // stays; kHangUp: none, it is closed.
-  explicit SmallServer(std::function<std::string(int)> answer) : answer_(std::move(answer)) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof(address);
-    REQUIRE(bind(listener_, reinterpret_cast<sockaddr*>(&address), length) == 0);
-    REQUIRE(listen(listener_, 8) == 0);
-    REQUIRE(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-    thread_ = std::jthread([this](const std::stop_token& stop) { Serve(stop); });
-  }
-  ~SmallServer() {
-    thread_.request_stop();
-    thread_.join();
-    close(listener_);
-  }
-
-  const std::string& address() const { return address_; }
-  int requests() const { return requests_; }
-  int connections() const { return connections_; }
-  // The first lines of all requests.
-  std::vector<std::string> lines() const {
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-  // Of the last request.
-  std::string first_line() const { return lines().back(); }
-
- private:
-  static bool Readable(int fd) {
-    pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
-    return poll(&waiting, 1, 10) > 0;
-  }
-
-  void Serve(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      if (!Readable(listener_)) continue;
-      const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd < 0) continue;
-      const int on = 1;
-      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-      ++connections_;
-      Talk(fd, stop);
-      close(fd);
-    }
-  }
-
-  void Talk(int fd, const std::stop_token& stop) {
-    std::string request;
-    std::array<char, 4096> buffer{};
-    while (!stop.stop_requested()) {
-      if (!Readable(fd)) continue;
-      const ssize_t got = recv(fd, buffer.data(), buffer.size(), 0);
-      if (got <= 0) return;
-      request.append(buffer.data(), static_cast<size_t>(got));
-      if (request.find("\r\n\r\n") == std::string::npos) continue;
-      {
-        const std::lock_guard lock(mutex_);
-        lines_.push_back(request.substr(0, request.find("\r\n")));
-      }
-      request.clear();
-      const std::string response = answer_(requests_++);
-      if (response == kHangUp) return;
-      size_t sent = 0;
-      while (sent < response.size()) {
-        const ssize_t n = send(fd, response.data() + sent, response.size() - sent, MSG_NOSIGNAL);
-        if (n <= 0) return;
-        sent += static_cast<size_t>(n);
-      }
-    }
-  }
-
-  std::function<std::string(int)> answer_;
-  int listener_ = -1;
-  std::string address_;
-  std::atomic<int> requests_ = 0;
-  std::atomic<int> connections_ = 0;
-  mutable std::mutex mutex_;
-  std::vector<std::string> lines_;
-  std::jthread thread_;
-};
-
-// Nothing listens there: bound, but not listening, until its end.
-class ClosedPort {
- public:
-  ClosedPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof(address);
-    REQUIRE(bind(fd_, reinterpret_cast<sockaddr*>(&address), length) == 0);
-    REQUIRE(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  ClosedPort(const ClosedPort&) = delete;
-  ClosedPort& operator=(const ClosedPort&) = delete;
-  ~ClosedPort() { close(fd_); }
-  const std::string& address() const { return address_; }
-
- private:
-  int fd_;
-  std::string address_;
-};
-
-CompiledDna HttpDna(std::optional<int> expected = std::nullopt) {
-  CompiledDna dna = TestDna();
-  v1::HttpCheck& check = *dna.dna.mutable_process()->mutable_ready_check()->mutable_http();
-  check.set_path("/healthz");
-  if (expected.has_value()) check.set_expected_status(*expected);
-  dna.ready_timeout = absl::Milliseconds(500);
-  return dna;
-}
-
-CompiledDna WarmUpDna(int requests) {
-  CompiledDna dna = TestDna();
-  dna.dna.mutable_warm_up()->set_requests(requests);
-  dna.dna.mutable_warm_up()->set_path("/warm");
-  return dna;
-}
 
 TEST_CASE("an HTTP check passes on the statuses that it wants") {
   struct Row {
@@ -332,28 +186,6 @@ TEST_CASE("a resume hook that is not answered well in time is an error, and noth
   CHECK(server.first_line() == "GET /woken HTTP/1.1");
 }
 
-TEST_CASE("a probe that waits for an answer ends when it is stopped") {
-  const SystemClock clock;
-  HttpProber prober(clock);
-  const SmallServer silent([](int) { return std::string(); });
-  CompiledDna patient = HttpDna();
-  patient.dna.mutable_warm_up()->set_requests(3);
-  patient.ready_timeout = patient.warm_up_timeout = absl::Minutes(10);
-  const absl::Duration before = clock.Now().mono;
-  for (const bool warm_up : {true, false}) {
-    std::stop_source stop;
-    const int requests = silent.requests();
-    std::jthread stopper([&] {
-      PollUntil(absl::Seconds(20), [&] { return silent.requests() > requests; });
-      stop.request_stop();
-    });
-    const absl::Status status = warm_up ? prober.WarmUp(patient, silent.address(), stop.get_token())
-                                        : prober.Check(patient, silent.address(), stop.get_token());
-    CHECK(absl::IsCancelled(status));
-  }
-  CHECK(clock.Now().mono - before < absl::Seconds(6));
-}
-
 TEST_CASE("an answer without end is cut off") {
   const SystemClock clock;
   HttpProber prober(clock);
@@ -361,21 +193,6 @@ TEST_CASE("an answer without end is cut off") {
   CompiledDna dna = WarmUpDna(1);
   dna.warm_up_timeout = absl::Seconds(3);  // One answer may take longer than half a second.
   CHECK(absl::IsFailedPrecondition(prober.WarmUp(dna, server.address(), {})));
-}
-
-TEST_CASE("the fake prober answers like the real one") {
-  FakeProber prober;
-  CHECK(prober.Check(HttpDna(), "a", {}).ok());
-  prober.Set("a", {.checks_until_ready = 2, .check = {}, .warm_up = {}});
-  CHECK(prober.Checks("a") == 1);
-  prober.Set("b", {.checks_until_ready = 1, .check = {}, .warm_up = {}});
-  CHECK(absl::IsUnavailable(prober.Check(HttpDna(), "b", {})));
-  CHECK(prober.Check(HttpDna(), "b", {}).ok());
-  CHECK(prober.WarmUp(WarmUpDna(7), "b", {}).ok());
-  CompiledDna strict = WarmUpDna(1);
-  strict.warm_up_latency_max = absl::Microseconds(10);
-  CHECK(absl::IsFailedPrecondition(prober.WarmUp(strict, "b", {})));
-  CHECK(prober.WarmUps("b") == 2);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 #include <tuple>
 
+#include "server/core/error.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
@@ -270,6 +271,89 @@ TEMPLATE_LIST_TEST_CASE("of who is to be ended the id is enough", "", Worlds) {
   const InstanceSpec known{.id = "a1", .name = "", .pool = "", .shadow = "", .dna = nullptr};
   REQUIRE(Kill(provider, known).ok());
   CHECK(Becomes(provider, known, Life::kAbsent));
+  CHECK(Listed(provider).empty());
+}
+
+bool HasEndReason(const Observation& seen, const std::string& reason) {
+  return seen.life == Life::kExited && seen.exit_reason.starts_with(reason);
+}
+
+TEMPLATE_LIST_TEST_CASE("what has ended by itself says why until it is destroyed", "", Worlds) {
+  TestType world;
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(Create(world.provider(), instance).ok());
+  REQUIRE(Becomes(world.provider(), instance, Life::kRunning));
+  CHECK(Look(world.provider(), instance).exit_reason.empty());
+  world.End(instance);
+  REQUIRE(PollUntil(kPatience, [&] {
+    return HasEndReason(Look(world.provider(), instance), TestType::kEndReason);
+  }));
+
+  Provider& next = world.Reopen();
+  CHECK(HasEndReason(Look(next, instance), TestType::kEndReason));
+  const auto all = next.List();
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 1);
+  CHECK(HasEndReason(all->front(), TestType::kEndReason));
+  CHECK(absl::IsNotFound(Suspend(next, instance)));
+  CHECK(absl::IsNotFound(Resume(next, instance)));
+  CHECK(absl::IsNotFound(next.Verify(instance, Provider::Part::kEverything).status()));
+  REQUIRE(Create(next, instance).ok());  // It is there already.
+  CHECK(Look(next, instance).life == Life::kExited);
+
+  REQUIRE(Destroy(next, instance).ok());
+  REQUIRE(Becomes(next, instance, Life::kAbsent));
+  CHECK(Look(next, instance).exit_reason.empty());
+  CHECK(Listed(next).empty());
+}
+
+TEMPLATE_LIST_TEST_CASE("a DNA that cannot be enforced is refused by its field", "", Worlds) {
+  TestType world;
+  Provider& provider = world.provider();
+  CompiledDna dna = world.Dna();
+  CHECK(provider.Supports(dna).ok());
+  dna.dna.mutable_operating_system()->set_image("debian");
+  const InstanceSpec instance = TestInstance("a1", dna);
+  for (const absl::Status& refused : {provider.Supports(dna), Create(provider, instance)}) {
+    CHECK(absl::IsFailedPrecondition(refused));
+    CHECK(ErrorField(refused) == "dna.operating_system.image");
+  }
+  CHECK(Look(provider, instance).life == Life::kAbsent);
+  CHECK(Listed(provider).empty());
+}
+
+TEMPLATE_LIST_TEST_CASE("without room for one more there is none, until another is gone", "",
+                        Worlds) {
+  TestType world;
+  Provider& provider = world.provider();
+  const CompiledDna dna = world.ScarceDna();
+  const InstanceSpec one = TestInstance("a1", dna);
+  const InstanceSpec two = TestInstance("a2", dna);
+  REQUIRE(Create(provider, one).ok());
+  CHECK(absl::IsResourceExhausted(Create(provider, two)));
+  CHECK(Look(provider, two).life == Life::kAbsent);
+  CHECK(Listed(provider) == std::vector<std::string>{"a1"});
+  CHECK(Create(provider, one).ok());
+  REQUIRE(Kill(provider, one).ok());
+  REQUIRE(Becomes(provider, one, Life::kAbsent));
+  CHECK(Create(provider, two).ok());
+  CHECK(Listed(provider) == std::vector<std::string>{"a2"});
+}
+
+TEMPLATE_LIST_TEST_CASE("what does not end when it is asked to is stopping until it is killed", "",
+                        Worlds) {
+  TestType world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance = TestInstance("a1", world.StubbornDna());
+  REQUIRE(Create(provider, instance).ok());
+  REQUIRE(Becomes(provider, instance, Life::kRunning));
+  for (int i = 0; i < 2; ++i) {  // The call does not wait for the end, and may come again.
+    REQUIRE(Destroy(provider, instance).ok());
+    CHECK(Look(provider, instance).life == Life::kStopping);
+  }
+  CHECK(Listed(provider) == std::vector<std::string>{"a1"});
+  REQUIRE(Kill(provider, instance).ok());
+  CHECK(Becomes(provider, instance, Life::kAbsent));
   CHECK(Listed(provider).empty());
 }
 

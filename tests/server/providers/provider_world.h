@@ -20,6 +20,7 @@
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/loopback_socket.h"
 #include "tests/fakes/poll.h"
 #include "tests/fakes/test_dna.h"
 
@@ -62,6 +63,7 @@ inline std::string ReadText(const std::string& path) {
 class ProcessWorld {
  public:
   static constexpr bool kTells = true;
+  static constexpr char kEndReason[] = "killed by SIGKILL";  // Of what End ended.
 
   ProcessWorld() { Reopen(); }
   ~ProcessWorld() {
@@ -102,6 +104,20 @@ class ProcessWorld {
 
   static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
 
+  // Does not end when it is asked to.
+  static CompiledDna StubbornDna() {
+    CompiledDna dna = Dna();
+    dna.stop_signal = SIGURG;  // Ignored by all who do not ask for it.
+    return dna;
+  }
+
+  // Of which the provider has room for one instance.
+  static CompiledDna ScarceDna() {
+    CompiledDna dna = Dna();
+    dna.port_min = dna.port_max = FreeLoopbackPort();
+    return dna;
+  }
+
   // As if the instance, which runs, had ended by itself.
   void End(const InstanceSpec& instance);
 
@@ -127,11 +143,30 @@ class ProcessWorld {
 class FakeWorld {
  public:
   static constexpr bool kTells = true;
+  static constexpr char kEndReason[] = "killed 9";
+
+  FakeWorld() {
+    provider_.Set([](FakeProvider::Knobs& knobs) {
+      knobs.supports = [](const CompiledDna& dna) {
+        if (dna.dna.operating_system().image().empty()) return absl::OkStatus();
+        return FieldError("dna.operating_system.image", "the fake has no images",
+                          absl::StatusCode::kFailedPrecondition);
+      };
+    });
+  }
 
   Provider& provider() { return provider_; }
   Provider& Reopen() { return provider_; }
   static CompiledDna Dna() { return TestDna(); }
-  void End(const InstanceSpec& instance) { provider_.Exit(instance.id, "killed 9"); }
+  CompiledDna StubbornDna() {
+    provider_.Set([](FakeProvider::Knobs& knobs) { knobs.stop_inspections = -1; });
+    return Dna();
+  }
+  CompiledDna ScarceDna() {
+    provider_.Set([](FakeProvider::Knobs& knobs) { knobs.max_instances = 1; });
+    return Dna();
+  }
+  void End(const InstanceSpec& instance) { provider_.Exit(instance.id, kEndReason); }
 
  private:
   FakeProvider provider_;
