@@ -21,7 +21,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kSoon = absl::Seconds(20);
 constexpr size_t kSpares = Listener::kSpares;
 
 // All descriptors that this process may have, but for those that were taken before.
@@ -117,14 +116,14 @@ TEST_CASE("where no descriptor is free, an administrator behind a flood of reade
   {
     const AllDescriptors all;
     for (size_t i = 0; i <= kReaders; ++i) callers.Call(i);
-    REQUIRE(PollUntil(kSoon, [&] { return callers.accepted() == 1; }));
+    REQUIRE(PollUntil(kPatience, [&] { return callers.accepted() == 1; }));
     for (size_t i = 0; i < kReaders; ++i) CHECK(http2::Closed(callers.client(i)));
     CHECK(callers.AnswerFirst());
     std::string answer;
     CHECK(ReceiveMore(callers.client(kReaders), answer));
     CHECK(answer == "hello");
   }
-  CHECK(PollUntil(kSoon, [&] { return callers.HasSparesBack(); }));
+  CHECK(PollUntil(kPatience, [&] { return callers.HasSparesBack(); }));
 }
 
 TEST_CASE("spares that administrators have spent are taken back when descriptors are free") {
@@ -132,12 +131,12 @@ TEST_CASE("spares that administrators have spent are taken back when descriptors
   {
     AllDescriptors all;
     for (size_t i = 0; i <= kSpares; ++i) callers.Call(i);
-    REQUIRE(PollUntil(kSoon, [&] { return callers.accepted() >= kSpares; }));
+    REQUIRE(PollUntil(kPatience, [&] { return callers.accepted() >= kSpares; }));
     CHECK(callers.accepted() == kSpares);
     all.FreeOne();
-    CHECK(PollUntil(kSoon, [&] { return callers.accepted() == kSpares + 1; }));
+    CHECK(PollUntil(kPatience, [&] { return callers.accepted() == kSpares + 1; }));
   }
-  CHECK(PollUntil(kSoon, [&] { return callers.HasSparesBack(); }));
+  CHECK(PollUntil(kPatience, [&] { return callers.HasSparesBack(); }));
 }
 
 }  // namespace

@@ -14,7 +14,6 @@
 namespace shadow {
 namespace {
 
-constexpr absl::Duration kSoon = absl::Seconds(20);
 constexpr uid_t kUser = 1234;
 
 // A client and, if it was accepted, what gRPC would read from.
@@ -38,7 +37,7 @@ struct Ends {
 // What has come, once `bytes` of it have.
 std::string Received(const TestSocket& socket, size_t bytes) {
   std::string all;
-  PollUntil(kSoon, [&] {
+  PollUntil(kPatience, [&] {
     char part[65536];
     const ssize_t got = recv(socket.fd(), part, sizeof(part), MSG_DONTWAIT);
     if (got > 0) all.append(part, static_cast<size_t>(got));
@@ -84,7 +83,7 @@ TEST_CASE("the end of one side is the end of the other, after its last words") {
   ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
   Ends gone(relay, kUser);
   gone.client.Close();
-  CHECK(PollUntil(kSoon, [&] { return http2::Closed(gone.server); }));
+  CHECK(PollUntil(kPatience, [&] { return http2::Closed(gone.server); }));
   Ends ended(relay, kUser);
   REQUIRE(http2::Send(ended.server, "last words"));
   ended.server.Close();
@@ -103,7 +102,7 @@ TEST_CASE("a user has few connections, and has them again once they are closed")
   const Ends other(relay, kUser + 1);
   CHECK(other.status.ok());
   first.client.Close();
-  CHECK(PollUntil(kSoon, [&] { return Ends(relay, kUser).status.ok(); }));
+  CHECK(PollUntil(kPatience, [&] { return Ends(relay, kUser).status.ok(); }));
 }
 
 TEST_CASE("all readers together have few connections too") {
@@ -124,7 +123,7 @@ TEST_CASE("a connection that passes a limit is closed, and others of the user go
   const Ends bad(relay, kUser);
   const Ends good(relay, kUser);
   http2::Send(bad.client, "GET / HTTP/1.1\r\n\r\n");
-  CHECK(PollUntil(kSoon, [&] { return http2::Closed(bad.client); }));
+  CHECK(PollUntil(kPatience, [&] { return http2::Closed(bad.client); }));
   CHECK(http2::Closed(bad.server));
   const std::string opening = http2::Preface();
   REQUIRE(http2::Send(good.client, opening));
