@@ -16,6 +16,7 @@
 #include "server/core/effects/carry_out.h"
 #include "server/core/loop/control_loop.h"
 #include "server/core/loop/learning/backfill.h"
+#include "server/core/loop/pool_open.h"
 #include "server/core/time_proto.h"
 #include "tests/fakes/fake_balancer.h"
 #include "tests/fakes/fake_prober.h"
@@ -30,7 +31,8 @@ namespace shadow {
 class Simulation {
  public:
   struct Options {
-    absl::Duration latency = absl::Milliseconds(10);       // Of every effect.
+    absl::Duration latency = absl::Milliseconds(10);  // Of every effect.
+    absl::Duration second_provider_latency = absl::Milliseconds(10);
     absl::Duration list_latency = absl::Milliseconds(10);  // Of a list of all instances.
     // Of a warm-up; one that is cancelled ends at once.
     absl::Duration warm_up_latency = absl::Milliseconds(10);
@@ -52,6 +54,7 @@ class Simulation {
   explicit Simulation(Options options) : options_(options) { Start(); }
 
   FakeProvider provider;
+  FakeProvider second_provider;  // Of pools that were moved to it.
   FakeProber prober;
   FakeUsageSource usage;
   std::map<std::string, FakeBalancer> balancers;  // By pool name.
@@ -75,6 +78,19 @@ class Simulation {
   void SetInstancesMax(int instances_max) {
     Revive();
     Apply(loop_->OnInstancesMax(instances_max, now()));
+  }
+  // As if the pool's spec named a second provider. No spec can: there is one kind, and one of it.
+  // Before the pool's first instance; until it is updated or the daemon killed.
+  void MoveToSecondProvider(const std::string& pool_id) {
+    Revive();
+    World& world = const_cast<World&>(loop_->world());
+    PoolEntry& pool = world.pools.at(pool_id);
+    auto second = std::make_shared<CompiledProvider>(*pool.spec->provider);
+    second->key = kSecondProvider;
+    auto spec = std::make_shared<CompiledPool>(*pool.spec);
+    spec->provider = second;
+    pool.spec = std::move(spec);
+    AddProvider(world, std::move(second), now().mono);
   }
   const World& world() const { return loop_->world(); }
   ControlLoop& loop() { return *loop_; }
@@ -155,6 +171,7 @@ class Simulation {
 
  private:
   static constexpr int kInputsAtOnceMax = 10'000;
+  static constexpr char kSecondProvider[] = "second";  // Its key.
 
   struct UnderWayCommit {
     absl::Duration due;
@@ -209,7 +226,7 @@ class Simulation {
     ++durable_;
     store_.Apply(ready.batch);
     for (const Effect& effect : ready.effects) {
-      under_way_effects_.push_back({now().mono + Latency(effect.kind), effect});
+      under_way_effects_.push_back({now().mono + Latency(effect), effect});
     }
     for (UnderWayEffect& one : under_way_effects_) {
       const bool cancelled =
@@ -229,7 +246,13 @@ class Simulation {
     asked_ = durable_;
   }
 
-  absl::Duration Latency(Effect::Kind kind) const {
+  static bool IsOfSecond(const Effect& effect) {
+    return effect.provider != nullptr && effect.provider->key == kSecondProvider;
+  }
+
+  absl::Duration Latency(const Effect& effect) const {
+    const Effect::Kind kind = effect.kind;
+    if (IsOfSecond(effect)) return options_.second_provider_latency;
     if (kind == Effect::Kind::kListInstances) return options_.list_latency;
     if (kind == Effect::Kind::kScore) return options_.score_latency;
     if (kind == Effect::Kind::kFit) return options_.fit_latency();
@@ -276,9 +299,9 @@ class Simulation {
       return result;
     }
     Balancer* balancer = effect.pool ? &balancers[effect.pool->pool.name()] : nullptr;
+    FakeProvider& at = IsOfSecond(effect) ? second_provider : provider;
     return CarryOut(
-        effect, {.provider = &provider, .balancer = balancer, .usage = &usage, .prober = &prober},
-        {});
+        effect, {.provider = &at, .balancer = balancer, .usage = &usage, .prober = &prober}, {});
   }
 
   const Options options_;

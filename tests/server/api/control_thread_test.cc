@@ -17,6 +17,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/fake_usage_source.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/one_provider.h"
 #include "tests/fakes/poll.h"
@@ -135,7 +136,10 @@ class HeldDaemon {
     adapters_.providers = ProvidersOf(std::move(provider));
     adapters_.prober = std::make_unique<FakeProber>();
     adapters_.make_balancer = [](const v1::Balancer&) { return nullptr; };
-    adapters_.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
+    adapters_.make_usage_source = [this](const v1::UsageSource&) {
+      ++usage_sources_made;
+      return std::make_unique<FakeUsageSource>();
+    };
     REQUIRE(loop_.Load({}, clock_->Now()).ok());
     control_ = std::make_unique<ControlThread>(loop_, store, adapters_, hub, *clock_, 1,
                                                [](const absl::Status&) {});
@@ -174,6 +178,7 @@ class HeldDaemon {
 
   HeldStore store;
   EventHub hub{0};
+  std::atomic<int> usage_sources_made = 0;
 
  private:
   const std::unique_ptr<Clock> clock_;
@@ -296,6 +301,30 @@ TEST_CASE("readers see what is durable, and whoever has an answer sees at least 
   while (daemon.answers().empty()) daemon.store.Release();
   CHECK(daemon.snapshot()->dnas->contains("dnas/web"));
   CHECK(daemon.snapshot()->revision > before);
+}
+
+TEST_CASE("a pool that is deleted takes its usage source with it, and so all that this counted") {
+  HeldDaemon daemon;
+  const auto await = [&](const std::function<bool()>& condition) {
+    return PollUntil(kPatience, [&] {
+      daemon.store.Release();
+      return condition();
+    });
+  };
+  v1::CreatePoolRequest pool = CreatePool(0);
+  pool.mutable_pool()->mutable_balancer()->mutable_none();
+  v1::HaproxyUsage& usage = *pool.mutable_pool()->add_usage_sources()->mutable_haproxy();
+  usage.set_socket_path("/run/haproxy.sock");
+  usage.set_frontend("front");
+  daemon.Post(CreateDna());
+  daemon.Post(pool);
+  REQUIRE(await([&] { return daemon.usage_sources_made == 1; }));
+  v1::DeletePoolRequest gone;
+  gone.set_name(kPool);
+  daemon.Post(gone);
+  daemon.Post(pool);
+  CHECK(await([&] { return daemon.usage_sources_made == 2; }));
+  for (const absl::Status& answer : daemon.answers()) CHECK(answer.ok());
 }
 
 // How many instances serve in the pool that CreatePool makes.

@@ -16,6 +16,7 @@
 #include "server/core/clock.h"
 #include "tests/fakes/fake_prober.h"
 #include "tests/fakes/fake_provider.h"
+#include "tests/fakes/fake_usage_source.h"
 #include "tests/fakes/one_provider.h"
 #include "tests/fakes/poll.h"
 #include "tests/fakes/test_dna.h"
@@ -28,7 +29,16 @@ constexpr char kHangs[] = "127.0.0.1:1";
 constexpr char kLost[] = "dna.network.connections: wanted one to 10.0.0.1:5432";
 constexpr char kHealthy[] = "127.0.0.1:2";
 
-// A runner on fakes whose prober hangs at kHangs.
+// Of the pool "web", which polls its usage; each call gives one of the same sources.
+std::shared_ptr<const CompiledPool> PolledPool() {
+  auto pool = std::make_shared<CompiledPool>();
+  pool->pool.set_name("pools/web");
+  pool->pool.add_usage_sources()->mutable_haproxy()->set_frontend("front");
+  return pool;
+}
+
+// A runner on fakes whose prober hangs at kHangs. The n-th usage source that it makes, from 1,
+// reads n.
 class Runner {
  public:
   Runner() : dna_(std::make_shared<CompiledDna>(TestDna())) {
@@ -41,6 +51,12 @@ class Runner {
     auto provider = std::make_unique<FakeProvider>();
     provider_ = provider.get();
     adapters_.providers = ProvidersOf(std::move(provider));
+    adapters_.make_balancer = [](const v1::Balancer&) { return nullptr; };
+    adapters_.make_usage_source = [this](const v1::UsageSource&) {
+      auto source = std::make_unique<FakeUsageSource>();
+      source->Push("pools/web", absl::UnixEpoch(), ++sources_made_);
+      return source;
+    };
     runner_ = std::make_unique<EffectRunner>(
         adapters_, clock_, Options{.provider_calls_max = 2, .call_time_limit = kCallTimeLimit},
         [this](EffectResult result) {
@@ -75,6 +91,19 @@ class Runner {
     return last_id_;
   }
 
+  // What the pool's usage source reads.
+  double ReadUsage(std::shared_ptr<const CompiledPool> pool) {
+    Effect effect;
+    effect.id = ++last_id_;
+    effect.kind = Effect::Kind::kReadUsage;
+    effect.pool = std::move(pool);
+    effect.since = absl::InfinitePast();
+    runner_->Submit(std::move(effect));
+    REQUIRE(StatusOf(last_id_).ok());
+    const std::lock_guard lock(mutex_);
+    return results_.at(last_id_).usage.samples.at(0).value();
+  }
+
   bool Done(uint64_t id) {
     const std::lock_guard lock(mutex_);
     return results_.contains(id);
@@ -99,6 +128,7 @@ class Runner {
   FakeProber* prober_ = nullptr;
   FakeProvider* provider_ = nullptr;
   uint64_t last_id_ = 0;
+  int sources_made_ = 0;
   std::mutex mutex_;
   std::map<uint64_t, EffectResult> results_;
   std::unique_ptr<EffectRunner> runner_;  // Last: it writes the results.
@@ -294,6 +324,16 @@ TEST_CASE("operations that wait for a busy provider go in one call, where it tak
   const std::vector<size_t> each_alone(13, 1);
   CHECK(world.provider().Applied() ==
         (per_call == 1 ? each_alone : std::vector<size_t>{1, 1, 1, 10}));
+}
+
+TEST_CASE("a pool that is made again gets a usage source that has counted nothing") {
+  Runner world;
+  CHECK(world.ReadUsage(PolledPool()) == 1);
+  CHECK(world.ReadUsage(PolledPool()) == 1);  // As after an update of something else.
+  world.runner().Forget("pools/other");
+  CHECK(world.ReadUsage(PolledPool()) == 1);
+  world.runner().Forget("pools/web");
+  CHECK(world.ReadUsage(PolledPool()) == 2);
 }
 
 TEST_CASE("the end waits for no probe") {
