@@ -166,6 +166,10 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
   const int64_t samples = SamplesOf(ready.batch);
   AwaitRoom(samples);
   std::vector<v1::Event> events(ready.batch.events().begin(), ready.batch.events().end());
+  if (!events.empty()) {
+    CHECK(events.front().revision() > carried_revision_);
+    carried_revision_ = events.back().revision();
+  }
   const int forecasts = ready.batch.put_forecasters_size();
   v1::WriteBatch batch = std::move(ready.batch);
   auto carried = [this, samples, forecasts, snapshot = std::move(snapshot),

@@ -138,8 +138,11 @@ class ControlThread {
   std::condition_variable ended_;
   std::atomic<bool> store_failed_ = false;
 
-  std::shared_ptr<const Snapshot> next_snapshot_;  // The control thread's own.
-  EffectRunner runner_;                            // Last: its workers post to the mailbox.
+  // The control thread's own.
+  std::shared_ptr<const Snapshot> next_snapshot_;
+  int64_t carried_revision_ = 0;  // Of the last event so far.
+
+  EffectRunner runner_;  // Last: its workers post to the mailbox.
 };
 
 }  // namespace shadow

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/core/check.h"
+
 namespace shadow {
 
 bool Concerns(const std::string& name, const std::string& prefix) {
@@ -15,6 +17,7 @@ void EventHub::Publish(const std::vector<v1::Event>& events) {
   {
     const std::lock_guard lock(mutex_);
     for (const v1::Event& event : events) {
+      CHECK(event.revision() > last_revision_);
       last_revision_ = event.revision();
       events_.push_back(std::make_shared<const SharedEvent>(event));
     }

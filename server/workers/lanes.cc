@@ -143,6 +143,8 @@ void Lanes::Begin(LaneMap::iterator lane, std::unique_lock<std::mutex>& lock) {
   const std::vector<Job> jobs = TakeNext(lane->second.waiting);
   const Job& job = jobs.front();
   ++lane->second.in_flight;
+  CHECK(lane->second.in_flight <= job.in_flight_max);
+  CHECK(idle_ > 0);
   --idle_;
   OfferTurn(lane);  // Which adds a worker where none is idle.
   const absl::Duration deadline = clock_.Now().mono + job.time_limit;
@@ -175,7 +177,9 @@ bool Lanes::End(const std::vector<Job>& jobs) {
   --(counts ? lane->second.in_flight : lane->second.stuck);
   for (const Job& job : jobs) {
     if (counts || job.subject.empty()) continue;
-    lane->second.stuck_subjects.erase(lane->second.stuck_subjects.find(job.subject));
+    const auto subject = lane->second.stuck_subjects.find(job.subject);
+    CHECK(subject != lane->second.stuck_subjects.end());
+    lane->second.stuck_subjects.erase(subject);
   }
   OfferTurn(lane);
   Forget(lane);

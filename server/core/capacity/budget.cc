@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <queue>
 #include <tuple>
+
+#include "server/core/check.h"
 
 namespace shadow {
 
@@ -26,6 +29,7 @@ std::vector<int> ShareBudget(std::span<const BudgetClaim> claims, int total) {
     ++shares[i];
     claim_next(i);
   }
+  CHECK(std::accumulate(shares.begin(), shares.end(), 0) <= std::max(0, total));
   return shares;
 }
 

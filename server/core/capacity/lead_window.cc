@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "forecast/need/need_signals.h"
+#include "server/core/check.h"
 
 namespace shadow {
 
 void LeadWindow::Push(int want) {
+  CHECK(want >= 0 && want <= kNeedMax);
   if (first_) std::fill(wants_.begin(), wants_.end(), want);
   first_ = false;
   wants_[next_] = want_ = want;

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <limits>
 
+#include "server/core/check.h"
+
 namespace shadow {
 
 StepCosts::StepCosts(std::span<const float> mass) : cells_(static_cast<int>(mass.size())) {
+  CHECK(mass.size() <= idle_.size());
   // From one cell to the next the count grows by that one's width, and idle by that much in all
   // cases that were covered before.
   float covered = 0;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/core/capacity/budget.h"
+#include "server/core/check.h"
 
 namespace shadow {
 namespace {
@@ -23,12 +24,6 @@ bool Fixed(const PoolEntry& pool) {
          std::any_of(pool.shadows.begin(), pool.shadows.end(), [](const auto& entry) {
            return entry.second.record.shadow().has_hold_until_time();
          });
-}
-
-PoolCount CountOf(const PoolEntry& pool) {
-  const int base = pool.spec->pool.managed_instances();
-  const int target = TargetOf(pool);
-  return {.promised = base + target, .wanted = base + (Fixed(pool) ? target : pool.wanted)};
 }
 
 BudgetClaim ClaimOf(const PoolEntry& pool) {
@@ -109,11 +104,18 @@ void Share(World& world) {
 
 }  // namespace
 
+PoolCount CountOf(const PoolEntry& pool) {
+  const int base = pool.spec->pool.managed_instances();
+  const int target = TargetOf(pool);
+  return {.promised = base + target, .wanted = base + (Fixed(pool) ? target : pool.wanted)};
+}
+
 void CountPool(World& world, PoolEntry& pool) {
   const PoolCount now = CountOf(pool);
   world.budget.promised += now.promised - pool.counted.promised;
   world.budget.wanted += now.wanted - pool.counted.wanted;
   pool.counted = now;
+  CHECK(world.budget.promised >= now.promised);
 }
 
 void CountAllPools(World& world) {
@@ -122,12 +124,15 @@ void CountAllPools(World& world) {
 
 bool IsCounted(const World& world) {
   PoolCount all;
+  size_t instances = 0;
   for (const auto& [id, pool] : world.pools) {
     const PoolCount one = CountOf(pool);
     all.promised += one.promised;
     all.wanted += one.wanted;
+    instances += pool.members.size();
   }
-  return all.promised == world.budget.promised && all.wanted == world.budget.wanted;
+  return all.promised == world.budget.promised && all.wanted == world.budget.wanted &&
+         instances == static_cast<size_t>(world.instances);
 }
 
 void SetDeleting(World& world, PoolEntry& pool, ShadowEntry& shadow, bool deleting) {

@@ -12,7 +12,9 @@ namespace shadow {
 // has changed.
 void CountPool(World& world, PoolEntry& pool);
 void CountAllPools(World& world);
-// Whether the counts are those of all pools, counted anew.
+// The part of `pool`, counted anew.
+PoolCount CountOf(const PoolEntry& pool);
+// Whether the counts are those of all pools, counted anew; that of all instances too.
 bool IsCounted(const World& world);
 
 // How many shadow instances `pool` may have, which wants `wanted` of them; unset: as many as it

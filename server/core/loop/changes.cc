@@ -173,7 +173,8 @@ void Changes::Erase(PoolEntry& pool, const Member& member) {
 }
 
 void Changes::Record(PoolEntry& pool, v1::Decision& decision, bool differs) {
-  CHECK(decision.target_instances() >= 0);
+  CHECK(decision.target_active() >= 0);
+  CHECK(decision.target_active() <= decision.target_instances());
   CHECK(decision.target_activation_level() >= 0 && decision.target_activation_level() <= 100);
   decision.set_id(++world_.decision_id);
   *ready_.batch.add_decisions() = decision;
@@ -253,6 +254,8 @@ Ready Changes::Finish(const ParallelFor& parallel_for) {
     *ready_.batch.add_put_instances() = world_.pools.at(pool).members.at(member).record;
   }
   CHECK(ready_.log_levels.size() == static_cast<size_t>(ready_.batch.events_size()));
+  int64_t revision = world_.revision - ready_.batch.events_size();
+  for (const v1::Event& event : ready_.batch.events()) CHECK(event.revision() == ++revision);
   return std::move(ready_);
 }
 

@@ -10,6 +10,7 @@
 #include "server/core/loop/clock/clock_jumps.h"
 #include "server/core/loop/demand.h"
 #include "server/core/loop/instances.h"
+#include "server/core/loop/invariants/pool_invariants.h"
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/learning/fits.h"
 #include "server/core/loop/learning/scoring.h"
@@ -51,6 +52,12 @@ std::shared_ptr<const PoolSnapshot> SnapshotOf(const PoolEntry& pool) {
     snapshot->instances[member.record.instance().name()] = member.record.instance();
   }
   return snapshot;
+}
+
+// Whether `kind` is the effect of its task, or was of one that it has left since.
+bool IsAskedFor(Effect::Kind kind, const Member& member) {
+  return member.effect_stale || RowOf(member.task).effect == kind ||
+         (kind == Effect::Kind::kKill && member.task == InstanceTask::kDestroy);
 }
 
 }  // namespace
@@ -174,6 +181,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
     case Effect::Kind::kKill: {
       const auto member = pool.members.find(asked.member);
       if (member == pool.members.end() || member->second.effect != result.id) return;
+      CHECK(IsAskedFor(asked.kind, member->second));
       OnInstanceResult(changes, pool, member->second, result);
     }
   }
@@ -283,7 +291,9 @@ Ready ControlLoop::Tick(Instant now) {
     next_forget_ = now.mono + kForgetInterval;
     ForgetOldRequests(world_, now.mono);
   }
-  return Finish(changes);
+  Ready ready = Finish(changes);
+  CheckNextPool(world_, checked_);
+  return ready;
 }
 
 absl::Duration ControlLoop::NextTick() const {

@@ -122,6 +122,7 @@ class ControlLoop {
   std::map<uint64_t, InFlight> in_flight_;
   std::shared_ptr<const Snapshot> snapshot_;
   absl::Duration next_forget_;
+  std::string checked_;  // The pool that was checked last.
   std::vector<std::pair<std::string, std::string>> findings_;
   bool closing_ = false;
 };

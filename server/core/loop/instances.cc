@@ -218,6 +218,7 @@ void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
 
 Member& CreateMember(Changes& changes, PoolEntry& pool, std::string_view shadow, bool serve) {
   World& world = changes.world();
+  CHECK(world.instances < world.instances_max);
   Member member;
   // The event below takes the next revision, which is never used again: a unique id.
   member.id = InstanceId(world.revision + 1);

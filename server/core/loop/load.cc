@@ -71,6 +71,10 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
 absl::Status LoadShadow(World& world, const v1::ShadowRecord& record) {
   const auto name = ParseShadowName(record.shadow().name(), "name");
   if (!name.ok()) return Damaged(record.shadow().name(), name.status().ToString());
+  const int level = record.shadow().target_activation_level();
+  if (record.shadow().target_instances() < 0 || level < 0 || level > 100) {
+    return Damaged(record.shadow().name(), "its target is none");
+  }
   const auto pool = world.pools.find(name->pool);
   if (pool == world.pools.end()) return Damaged(record.shadow().name(), "its pool is not there");
   pool->second.shadows[name->shadow].record = record;
@@ -81,6 +85,10 @@ absl::Status LoadInstance(World& world, const v1::InstanceRecord& record) {
   const std::string& name = record.instance().name();
   const auto parsed = ParseInstanceName(name, "name");
   if (!parsed.ok()) return Damaged(name, parsed.status().ToString());
+  const v1::Instance::State state = record.instance().state();
+  if (!v1::Instance::State_IsValid(state) || state == v1::Instance::STATE_UNSPECIFIED) {
+    return Damaged(name, absl::StrCat(static_cast<int>(state), " is no state"));
+  }
   Member member;
   member.id = parsed->id;
   member.shadow = parsed->shadow;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/check.h"
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
@@ -202,6 +203,7 @@ std::string CurrentShadowId(const PoolEntry& pool) {
 }
 
 ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
+  CHECK(CurrentShadow(pool) == nullptr);  // One for each revision.
   const std::string id = CurrentShadowId(pool);
   ShadowEntry& shadow = pool.shadows[id];
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
@@ -213,6 +215,8 @@ ShadowEntry& AddShadow(Changes& changes, PoolEntry& pool) {
 
 void SetTarget(Changes& changes, PoolEntry& pool, ShadowEntry& shadow, const ShadowTarget& target,
                std::string_view why) {
+  CHECK(target.instances >= 0);
+  CHECK(target.level >= 0 && target.level <= 100);
   v1::ShadowPool& proto = *shadow.record.mutable_shadow();
   proto.set_target_instances(target.instances);
   CountPool(changes.world(), pool);

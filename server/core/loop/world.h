@@ -103,6 +103,7 @@ struct LearnedLeads {
 struct PoolCount {
   int promised = 0;
   int wanted = 0;
+  bool operator==(const PoolCount&) const = default;
 };
 
 struct PoolEntry {

@@ -173,6 +173,7 @@ void OnAssigned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
     if (!std::exchange(member.effect_stale, false)) waited.push_back(&member);
   }
   for (Member* member : waited) {
+    CHECK(AwaitsBalancer(*member));
     const std::optional<absl::Status> status = StatusOf(pool, *member, result);
     OnTaskResult(changes, pool, *member,
                  status.value_or(absl::InternalError("the balancer's answer is incomplete")));
