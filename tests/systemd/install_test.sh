@@ -21,7 +21,10 @@ config="$root/etc/shadowd/shadowd.textproto"
 install_into /usr
 user="$root/usr/lib/sysusers.d/shadowd.conf"
 holder="$root/usr/libexec/shadowd/shadow-holder"
-for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl}; do
+man="$root/usr/share/man"
+for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} \
+  "$man"/man{8/shadowd.8,1/shadowctl.1,5/shadowd.textproto.5} \
+  "$root/usr/share/bash-completion/completions/shadowctl"; do
   [[ -s "$file" ]] || fail "not installed: $file"
 done
 grep -qx 'ExecStart=/usr/bin/shadowd --config /etc/shadowd/shadowd.textproto' "$unit" ||

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The manual pages and the completion name what the programs take: nothing less, nothing else.
+
+man_pages.py SOURCE_DIR SHADOWD SHADOWCTL
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_FLAGS_OF_HELP = re.compile(r"^  (?:(-\w),)?(--[a-z-]+)", re.MULTILINE)
+_COMPLETE = """
+source "$1"; shift
+COMP_WORDS=("$@" "") COMP_CWORD=$#
+_shadowctl
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def help_of(program, command=()):
+    return subprocess.run([program, *command, "--help"], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def flags_of(text):
+    """Long and short ones. --help is of every command, and CLI11 says -h for it too."""
+    return {flag for pair in _FLAGS_OF_HELP.findall(text) for flag in pair if flag} - {"-h"}
+
+
+def subcommands_of(text):
+    section = text.partition("\nSubcommands:\n")[2].partition("\n\n")[0]
+    return re.findall(r"^  ([a-z-]+)", section, re.MULTILINE)
+
+
+def commands_of(program, command=()):
+    """(words, flags, subcommands) of the program and of each command below."""
+    text = help_of(program, command)
+    names = subcommands_of(text)
+    yield command, flags_of(text), set(names)
+    for name in names:
+        yield from commands_of(program, (*command, name))
+
+
+def plain(page):
+    """A page as text, each paragraph of a macro on its line."""
+    text = re.sub(r"\\f.", "", page.replace(r"\-", "-"))
+    return re.sub(r'^\.[A-Z]+ |"', "", text, flags=re.MULTILINE)
+
+
+def differences(what, wanted, found):
+    return ([f"{what}: {name} is missing" for name in sorted(wanted - found)] +
+            [f"{what}: {name} does not exist" for name in sorted(found - wanted)])
+
+
+def check_flags(page, text, wanted):
+    return differences(page, {flag for flag in wanted if flag.startswith("--")},
+                       set(_FLAG.findall(plain(text))))
+
+
+def check_commands(page, text, commands):
+    """Commands that can be run stand at the begin of a line, followed by what they take."""
+    lines = plain(text).splitlines()
+    return [f"{page}: {' '.join(words)} is missing" for words, _, names in commands
+            if not names and not any(re.match(" ".join(words) + r"\b", line) for line in lines)]
+
+
+def fields_of(proto):
+    body = proto.partition("message DaemonConfig {")[2].partition("\n}")[0]
+    return set(re.findall(r"^  (?:optional |repeated )?[\w.]+ (\w+) = \d+;", body, re.MULTILINE))
+
+
+def check_fields(page, text, wanted):
+    return differences(page, wanted, set(re.findall(r"^\.BR (\w+) \" \(", text, re.MULTILINE)))
+
+
+def check_default_configuration(name, text, wanted):
+    return differences(name, wanted,
+                       set(re.findall(r"^(?:# )?([a-z]\w*)(?:: | \{)", text, re.MULTILINE)))
+
+
+def check_completion(path, commands):
+    commands = list(commands)
+    everywhere = commands[0][1]
+    for words, flags, names in commands:
+        out = subprocess.run(["bash", "-c", _COMPLETE, "bash", path, "shadowctl", *words],
+                             check=True, capture_output=True, text=True).stdout
+        yield from differences(f"completion of shadowctl {' '.join(words)}",
+                               everywhere | flags | names, set(out.split()))
+
+
+def self_test():
+    """Each check finds what it is there for."""
+    for check, good, bad, wanted in (
+            (check_flags, r".BI \-\-state\-dir", r".BI \-\-state", {"--state-dir"}),
+            (check_flags, "", r".BI \-\-gone", set()),
+            (check_commands, '.TP\n.BI "pool get" " NAME"', ".B pool list",
+             [(("pool", "get"), set(), set())]),
+            (check_fields, '.BR listen " (text)"', '.BR listens " (text)"', {"listen"}),
+            (check_default_configuration, '# listen: "a"', "# Where to listen", {"listen"})):
+        assert not check("page", good, wanted), check.__name__
+        assert check("page", bad, wanted), check.__name__
+
+
+def main():
+    self_test()
+    source = pathlib.Path(sys.argv[1])
+    shadowd, shadowctl = sys.argv[2:]
+
+    def text(path):
+        return (source / path).read_text()
+
+    commands = list(commands_of(shadowctl))
+    flags = set().union(*(flags for _, flags, _ in commands))
+    fields = fields_of(text("proto/shadow/v1/config.proto"))
+    assert len(fields) > 10 and len(commands) > 30, "the proto or --help was not understood"
+    # The page of a program may name the flags of the other.
+    pages = {name: text(name) for name in ("systemd/man/shadowd.8", "client/man/shadowctl.1")}
+    found = check_flags("shadowd(8)", pages["systemd/man/shadowd.8"], flags_of(help_of(shadowd)))
+    found += check_flags("shadowctl(1)", pages["client/man/shadowctl.1"].replace(
+        r"shadowd \-\-restore", ""), flags)
+    found += check_commands("shadowctl(1)", pages["client/man/shadowctl.1"], commands)
+    found += check_fields("shadowd.textproto(5)", text("systemd/man/shadowd.textproto.5"), fields)
+    found += check_default_configuration("systemd/shadowd.textproto",
+                                         text("systemd/shadowd.textproto"), fields)
+    found += check_completion(source / "client/completion/shadowctl.bash", commands)
+    print("\n".join(found))
+    sys.exit(bool(found))
+
+
+main()
