@@ -192,11 +192,23 @@ TEST_CASE("input is read from a file or from standard input, up to its limit") {
         absl::InvalidArgumentError("--file: cannot read \"/nonexistent/f\""));
 }
 
-TEST_CASE("the example parses into a DNA and its pool") {
-  std::ifstream file(SHADOW_SOURCE_DIR "/client/examples/web.yaml");
+std::string Example(const char* name) {
+  std::ifstream file(absl::StrCat(SHADOW_SOURCE_DIR "/client/examples/", name));
   std::stringstream text;
   text << file.rdbuf();
-  const auto manifests = Parse(text.str());
+  return text.str();
+}
+
+TEST_CASE("the example without a balancer parses into a DNA and its pool") {
+  const auto manifests = Parse(Example("demo.yaml"));
+  INFO(manifests.status());
+  REQUIRE(manifests.ok());
+  REQUIRE(manifests->size() == 2);
+  CHECK(std::get<v1::Pool>((*manifests)[1]).dna() == std::get<v1::Dna>((*manifests)[0]).name());
+}
+
+TEST_CASE("the example parses into a DNA and its pool") {
+  const auto manifests = Parse(Example("web.yaml"));
   INFO(manifests.status());
   REQUIRE(manifests.ok());
   REQUIRE(manifests->size() == 2);
