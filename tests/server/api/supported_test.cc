@@ -29,8 +29,8 @@ v1::Pool SmallPool() {
   return pool;
 }
 
-struct World {
-  World() {
+struct SupportWorld {
+  SupportWorld() {
     auto made = std::make_unique<FakeProvider>();
     provider = made.get();
     adapters.providers = ProvidersOf(std::move(made));
@@ -58,7 +58,7 @@ struct World {
 };
 
 TEST_CASE("a DNA that no pool runs is asked of the default provider") {
-  World world;
+  SupportWorld world;
   world.AddPool("dnas/other");
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, SmallDna()).ok());
   world.Refuse();
@@ -67,7 +67,7 @@ TEST_CASE("a DNA that no pool runs is asked of the default provider") {
 }
 
 TEST_CASE("a new revision is asked of the providers of the pools that run it, once of each") {
-  World world;
+  SupportWorld world;
   world.AddPool("dnas/web");
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, SmallDna()).ok());
   CHECK(world.provider->Calls(FakeProvider::Verb::kSupports) == 1);
@@ -77,7 +77,7 @@ TEST_CASE("a new revision is asked of the providers of the pools that run it, on
 }
 
 TEST_CASE("a pool's DNA is asked of its own provider") {
-  World world;
+  SupportWorld world;
   CHECK(CheckPoolSupported(world.adapters, world.snapshot, SmallPool()).ok());
   world.Refuse();
   const absl::Status refused = CheckPoolSupported(world.adapters, world.snapshot, SmallPool());
@@ -96,7 +96,7 @@ TEST_CASE("a value that means nothing to the provider is malformed") {
 }
 
 TEST_CASE("a provider that cannot be made refuses nothing") {
-  World world;
+  SupportWorld world;
   world.adapters.providers = std::make_unique<Providers>(
       [](const v1::Provider&) -> absl::StatusOr<std::unique_ptr<Provider>> {
         return absl::UnavailableError("it is away");
@@ -105,7 +105,7 @@ TEST_CASE("a provider that cannot be made refuses nothing") {
 }
 
 TEST_CASE("what is malformed or not there is left to the control loop") {
-  World world;
+  SupportWorld world;
   world.Refuse();
   CHECK(CheckDnaSupported(world.adapters, world.snapshot, v1::Dna()).ok());
   v1::Pool unknown = SmallPool();
