@@ -49,8 +49,9 @@ rlim_t RaiseOpenFiles() {
   return before;
 }
 
-// References outlive what is returned. `open_files`: what instances start with.
-absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
+}  // namespace
+
+absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
                                       const std::string& store_id, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
@@ -87,6 +88,8 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, rlim_t open_files,
   };
   return adapters;
 }
+
+namespace {
 
 Store::Options StoreOptions(const Config& config, Room& room, Clock& clock) {
   return {.sample_retention = config.sample_retention,

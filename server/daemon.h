@@ -2,13 +2,21 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/config.h"
 
 namespace shadow {
+
+struct Adapters;
+class Clock;
+class Room;
+class SimulationWorker;
+class Store;
 
 using ConfigReader = std::function<absl::StatusOr<Config>()>;
 
@@ -21,5 +29,11 @@ using ConfigReader = std::function<absl::StatusOr<Config>()>;
 // there is no room to open the store, or no descriptor. Other errors: it
 // could not start, or its store failed (start it again: it recovers).
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);
+
+// Part of RunDaemon; a test walks all kinds of adapters. References outlive what is returned.
+// `open_files`: what instances start with. An error: the default provider cannot be made.
+absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
+                                      const std::string& store_id, Store& store, Room& room,
+                                      SimulationWorker& simulations, Clock& clock);
 
 }  // namespace shadow

@@ -2,21 +2,10 @@
 #include <set>
 
 #include "server/core/spec/kinds.h"
+#include "tests/fakes/all_kinds.h"
 
 namespace shadow {
 namespace {
-
-// Every spec that names one kind of `Spec`, and nothing in it.
-template <typename Spec>
-std::vector<Spec> AllKinds() {
-  std::vector<Spec> all;
-  const auto* const kinds = Spec::descriptor()->oneof_decl(0);
-  for (int i = 0; i < kinds->field_count(); ++i) {
-    Spec& spec = all.emplace_back();
-    spec.GetReflection()->MutableMessage(&spec, kinds->field(i));
-  }
-  return all;
-}
 
 TEST_CASE("every kind that a pool may name has its row") {
   for (const v1::Provider& spec : AllKinds<v1::Provider>()) {
