@@ -86,7 +86,7 @@ absl::Status CheckLimits(const v1::Resources& resources, const Credentials& want
         "RLIMIT_NPROC does not bind root, CAP_SYS_ADMIN or CAP_SYS_RESOURCE; unset it, or "
         "use another user");
   }
-  for (const SpawnPlan::Limit& limit : LimitsOf(resources)) {
+  for (const SpawnSpec::Limit& limit : LimitsOf(resources)) {
     if ((wanted.capabilities & Bit(CAP_SYS_RESOURCE)) != 0) {
       return Refuse(limit.field, "an instance with CAP_SYS_RESOURCE can raise its own limits");
     }
@@ -165,11 +165,11 @@ absl::StatusOr<std::string> ReadSecret(const std::string& path) {
 }
 
 // Who, where and with what variables; common to instances and verify commands.
-absl::StatusOr<SpawnPlan> PlanAny(const v1::Dna& dna, int port,
+absl::StatusOr<SpawnSpec> PlanAny(const v1::Dna& dna, int port,
                                   std::map<std::string, std::string>& environment) {
   auto credentials = ResolveCredentials(dna.security());
   if (!credentials.ok()) return credentials.status();
-  SpawnPlan plan;
+  SpawnSpec plan;
   plan.credentials = *std::move(credentials);
   plan.no_new_privileges = dna.security().no_new_privileges();
   if (!dna.process().working_directory().empty()) {
@@ -183,7 +183,7 @@ absl::StatusOr<SpawnPlan> PlanAny(const v1::Dna& dna, int port,
   return plan;
 }
 
-void SetEnvironment(const std::map<std::string, std::string>& environment, SpawnPlan& plan) {
+void SetEnvironment(const std::map<std::string, std::string>& environment, SpawnSpec& plan) {
   for (const auto& [name, value] : environment) {
     plan.environment.push_back(absl::StrCat(name, "=", value));
   }
@@ -208,8 +208,8 @@ absl::Status CheckEnforceable(const v1::Dna& dna) {
   return CheckReadOnly(dna, *wanted);
 }
 
-std::vector<SpawnPlan::Limit> LimitsOf(const v1::Resources& resources) {
-  std::vector<SpawnPlan::Limit> limits;
+std::vector<SpawnSpec::Limit> LimitsOf(const v1::Resources& resources) {
+  std::vector<SpawnSpec::Limit> limits;
   const auto add = [&limits](bool set, int resource, int64_t maximum, const char* field) {
     if (!set) return;
     limits.push_back(
@@ -252,7 +252,7 @@ std::optional<std::vector<std::string>> SecretsGivenAt(const v1::Security& secur
   return *std::move(contents);
 }
 
-absl::StatusOr<SpawnPlan> PlanInstance(const InstanceSpec& instance, int port,
+absl::StatusOr<SpawnSpec> PlanInstance(const InstanceSpec& instance, int port,
                                        const std::string& store_id) {
   const v1::Dna& dna = instance.dna->dna;
   if (dna.process().argv().empty()) return Refuse("dna.process.argv", "it is empty");
@@ -278,7 +278,7 @@ absl::StatusOr<SpawnPlan> PlanInstance(const InstanceSpec& instance, int port,
   return plan;
 }
 
-absl::StatusOr<SpawnPlan> PlanVerification(const v1::Dna& dna, const v1::Software& software,
+absl::StatusOr<SpawnSpec> PlanVerification(const v1::Dna& dna, const v1::Software& software,
                                            int port) {
   std::map<std::string, std::string> environment;
   auto plan = PlanAny(dna, port, environment);

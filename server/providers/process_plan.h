@@ -34,16 +34,16 @@ absl::Status CheckEnforceable(const v1::Dna& dna);
 // open. Environment: the DNA's, its secrets, PATH unless the DNA sets it, PORT, SHADOWD_POOL,
 // SHADOWD_SHADOW, SHADOWD_INSTANCE and SHADOWD_STORE. "$(PORT)" is replaced in arguments and in the
 // DNA's environment.
-absl::StatusOr<SpawnPlan> PlanInstance(const InstanceSpec& instance, int port,
+absl::StatusOr<SpawnSpec> PlanInstance(const InstanceSpec& instance, int port,
                                        const std::string& store_id);
 
 // The plan of a verify command: as the instance's user, with its environment but no secret, no tag,
 // no limits.
-absl::StatusOr<SpawnPlan> PlanVerification(const v1::Dna& dna, const v1::Software& software,
+absl::StatusOr<SpawnSpec> PlanVerification(const v1::Dna& dna, const v1::Software& software,
                                            int port);
 
 // RLIMIT_... of the limits that are set.
-std::vector<SpawnPlan::Limit> LimitsOf(const v1::Resources& resources);
+std::vector<SpawnSpec::Limit> LimitsOf(const v1::Resources& resources);
 
 // The contents of the secret files, without a trailing newline, in the order of the DNA. As
 // PlanInstance.

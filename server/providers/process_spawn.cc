@@ -44,7 +44,7 @@ std::string Reason(int error) {
   return text != nullptr ? text : absl::StrCat("error ", error);
 }
 
-absl::Status Explain(const ChildFailure& failure, const SpawnPlan& plan) {
+absl::Status Explain(const ChildFailure& failure, const SpawnSpec& plan) {
   const std::string reason = Reason(failure.error);
   const auto fail = [](const char* field, const std::string& problem,
                        absl::StatusCode code = absl::StatusCode::kFailedPrecondition) {
@@ -191,7 +191,7 @@ absl::Status HeldProcess::AwaitHolder(int report_fd) {
       result == ReadResult::kRead ? Reason(report.error) : std::string("it does not start")));
 }
 
-absl::StatusOr<HeldProcess> HeldProcess::Spawn(const SpawnPlan& plan) {
+absl::StatusOr<HeldProcess> HeldProcess::Spawn(const SpawnSpec& plan) {
   HeldProcess held;
   held.plan_ = plan;
   const bool with_holder = plan.holder.has_value();

@@ -16,7 +16,8 @@
 
 namespace shadow {
 
-struct SpawnPlan {
+// What a process is started with.
+struct SpawnSpec {
   struct Limit {
     int resource = 0;        // RLIMIT_...
     uint64_t maximum = 0;    // Soft and hard.
@@ -59,7 +60,7 @@ class HeldProcess {
  public:
   // kResourceExhausted: no more processes. kUnavailable: no /dev/null or pipe, or the holder cannot
   // be executed.
-  static absl::StatusOr<HeldProcess> Spawn(const SpawnPlan& plan);
+  static absl::StatusOr<HeldProcess> Spawn(const SpawnSpec& plan);
 
   HeldProcess(HeldProcess&& other) noexcept;
   HeldProcess& operator=(HeldProcess&& other) = delete;
@@ -82,7 +83,7 @@ class HeldProcess {
   void ReapOwnChild() const;
   void Abandon();
 
-  SpawnPlan plan_;   // For its errors.
+  SpawnSpec plan_;   // For its errors.
   pid_t child_ = 0;  // Of this process: the program, its guard or its holder.
   ProcessId id_;
   std::optional<ProcessId> holder_;

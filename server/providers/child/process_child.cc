@@ -58,7 +58,7 @@ bool ArrangeDescriptors(const std::array<int, n>& wanted) {
 }
 
 [[noreturn]] void BecomeHolder(const ChildSetup& setup, pid_t child) {
-  const SpawnPlan::Holder& holder = *setup.plan.holder;
+  const SpawnSpec::Holder& holder = *setup.plan.holder;
   HolderReport report{.child = child, .error = errno};
   static_assert(kHolderOutputFd == 3 && kHolderLogFd == 4 && kHolderExitFd == 5);
   const bool arranged = ArrangeDescriptors(std::array{setup.null_fd, setup.null_fd, setup.null_fd,
@@ -101,14 +101,14 @@ void AwaitRelease(const ChildSetup& setup) {
   close(kGoFd);
 }
 
-void SetLimits(const SpawnPlan& plan) {
+void SetLimits(const SpawnSpec& plan) {
   struct rlimit files {};
   if (plan.open_files_soft > 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = std::min<rlim_t>(plan.open_files_soft, files.rlim_max);
     setrlimit(RLIMIT_NOFILE, &files);
   }
   for (size_t i = 0; i < plan.limits.size(); ++i) {
-    const SpawnPlan::Limit& limit = plan.limits[i];
+    const SpawnSpec::Limit& limit = plan.limits[i];
     const struct rlimit both = {.rlim_cur = limit.maximum, .rlim_max = limit.maximum};
     if (setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &both) != 0) {
       Fail(ChildStep::kLimit, i);

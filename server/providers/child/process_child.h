@@ -36,7 +36,7 @@ struct HolderReport {
 
 // Everything is made before the fork, and outlives it.
 struct ChildSetup {
-  const SpawnPlan& plan;
+  const SpawnSpec& plan;
   char* const* argv = nullptr;
   char* const* environment = nullptr;
   int null_fd = -1;

@@ -42,7 +42,7 @@ void EndGuard(pid_t pid, Clock& clock) {
 
 }  // namespace
 
-absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duration timeout,
+absl::StatusOr<std::string> RunToEnd(SpawnSpec plan, Clock& clock, absl::Duration timeout,
                                      size_t output_max_bytes, const std::stop_token& stop) {
   std::array<int, 2> output = {-1, -1};
   if (pipe2(output.data(), O_CLOEXEC | O_NONBLOCK) != 0) {

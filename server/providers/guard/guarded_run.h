@@ -16,7 +16,7 @@ namespace shadow {
 // started, in whatever session, is killed when its first process has ended, and with it after
 // `timeout` or when `stop` is asked for. kDeadlineExceeded, kCancelled, and as Spawn and Release;
 // kUnavailable: its output could not be read. Not an error: an exit status.
-absl::StatusOr<std::string> RunToEnd(SpawnPlan plan, Clock& clock, absl::Duration timeout,
+absl::StatusOr<std::string> RunToEnd(SpawnSpec plan, Clock& clock, absl::Duration timeout,
                                      size_t output_max_bytes, const std::stop_token& stop);
 
 }  // namespace shadow

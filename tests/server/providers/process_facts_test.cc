@@ -185,8 +185,8 @@ TEST_CASE("established connections of any process of an instance are facts") {
   close(listener);
 }
 
-SpawnPlan Plan(const std::string& script) {
-  SpawnPlan plan;
+SpawnSpec Plan(const std::string& script) {
+  SpawnSpec plan;
   plan.argv = {"/bin/sh", "-c", script};
   plan.environment = {"PATH=/usr/bin:/bin"};
   plan.credentials = ResolveCredentials(v1::Security()).value();

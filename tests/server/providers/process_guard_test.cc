@@ -14,8 +14,8 @@ namespace shadow {
 namespace {
 
 // Ends by itself, or would not.
-SpawnPlan Guarded(const std::string& script) {
-  SpawnPlan plan;
+SpawnSpec Guarded(const std::string& script) {
+  SpawnSpec plan;
   plan.argv = {"/bin/bash", "-c", script};
   plan.environment = {"PATH=/usr/bin:/bin"};
   plan.credentials.uid = geteuid();

@@ -210,7 +210,7 @@ TEST_CASE("a holder that somebody has stopped goes on after a look") {
 
 TEST_CASE("an instance is not started without its holder's program") {
   ProcessWorld world;
-  SpawnPlan plan;
+  SpawnSpec plan;
   plan.argv = {"/bin/sleep", "1000"};
   plan.credentials.uid = geteuid();
   plan.credentials.gid = getegid();
@@ -230,7 +230,7 @@ TEST_CASE("an instance is not started without its holder's program") {
 void StartWithoutHolder(ProcessWorld& world, const std::string& script) {
   const auto records = RecordDirectory::Open(world.directory().path());
   REQUIRE(records.ok());
-  SpawnPlan plan;
+  SpawnSpec plan;
   plan.argv = {"/bin/bash", "-c", script};
   plan.environment = {"PATH=/usr/bin:/bin", "SHADOWD_INSTANCE=a1",
                       "SHADOWD_STORE=" + world.store_id(), "GO=" + (world.directory() / "go")};
