@@ -107,13 +107,14 @@ void Share(World& world) {
 PoolCount CountOf(const PoolEntry& pool) {
   const int base = pool.spec->pool.managed_instances();
   const int target = TargetOf(pool);
-  return {.promised = base + target, .wanted = base + (Fixed(pool) ? target : pool.wanted)};
+  return {.promised = base + target,
+          .base_and_wanted = base + (Fixed(pool) ? target : pool.wanted)};
 }
 
 void CountPool(World& world, PoolEntry& pool) {
   const PoolCount now = CountOf(pool);
   world.budget.promised += now.promised - pool.counted.promised;
-  world.budget.wanted += now.wanted - pool.counted.wanted;
+  world.budget.base_and_wanted += now.base_and_wanted - pool.counted.base_and_wanted;
   pool.counted = now;
   CHECK(world.budget.promised >= now.promised);
 }
@@ -128,10 +129,11 @@ bool IsCounted(const World& world) {
   for (const auto& [id, pool] : world.pools) {
     const PoolCount one = CountOf(pool);
     all.promised += one.promised;
-    all.wanted += one.wanted;
+    all.base_and_wanted += one.base_and_wanted;
     instances += pool.members.size();
   }
-  return all.promised == world.budget.promised && all.wanted == world.budget.wanted &&
+  return all.promised == world.budget.promised &&
+         all.base_and_wanted == world.budget.base_and_wanted &&
          instances == static_cast<size_t>(world.instances);
 }
 
@@ -146,7 +148,7 @@ std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::
   pool.wanted = wanted;
   CountPool(world, pool);
   const int has = TargetOf(pool);
-  if (world.budget.wanted <= world.instances_max &&
+  if (world.budget.base_and_wanted <= world.instances_max &&
       world.budget.promised + wanted - has <= world.instances_max) {
     return std::nullopt;
   }

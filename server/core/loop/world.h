@@ -102,7 +102,7 @@ struct LearnedLeads {
 // Of one pool, in World::budget.
 struct PoolCount {
   int promised = 0;
-  int wanted = 0;
+  int base_and_wanted = 0;
   bool operator==(const PoolCount&) const = default;
 };
 
@@ -190,7 +190,7 @@ struct ProviderEntry {
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
 struct Budget {
   int promised = 0;                           // Bases and targets of all pools (CountPool).
-  int wanted = 0;                             // The same, had each what it wants.
+  int base_and_wanted = 0;                    // Bases and wanted counts, or a person's targets.
   std::optional<absl::Duration> shared = {};  // When `shares` were made; unset: not in this tick.
   std::map<std::string, int> shares = {};     // Of shadow instances, by pool.
 };
@@ -217,7 +217,7 @@ struct World {
   }
   void ErasePool(const PoolEntry& pool) {
     budget.promised -= pool.counted.promised;
-    budget.wanted -= pool.counted.wanted;
+    budget.base_and_wanted -= pool.counted.base_and_wanted;
     due.erase({pool.due, pool.id});
     pools.erase(std::string(pool.id));
   }

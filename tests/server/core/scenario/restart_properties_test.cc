@@ -174,7 +174,7 @@ TEST_CASE("where instances are scarce, a restart does not share them anew") {
     worlds.MayKill(random, 40);
     worlds.Run(kInterval);
     worlds.CheckSame(2);
-    scarce += worlds.steady.simulation.world().budget.wanted > 7;
+    scarce += worlds.steady.simulation.world().budget.base_and_wanted > 7;
   }
   CHECK(scarce > kLooks / 10);
   CHECK(worlds.killed.simulation.starts() > 10);
