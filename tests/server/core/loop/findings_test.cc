@@ -42,5 +42,25 @@ TEST_CASE("a saved forecast that cannot be used is dropped and named, by an even
   CHECK(Warnings(loop.Tick(simulation.now())).empty());
 }
 
+TEST_CASE("an impossible target of a shadow and an impossible state are damage") {
+  Simulation simulation;
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  REQUIRE(simulation.Call(CreatePool(0)).ok());
+  REQUIRE(simulation.Call(CreateShadow(50)).ok());
+  simulation.Run(kLimit);
+  v1::StoreContents contents = simulation.store().Contents();
+  REQUIRE(contents.shadows_size() == 1);
+  REQUIRE(contents.instances_size() == 1);
+  SECTION("fewer instances than none") {
+    contents.mutable_shadows(0)->mutable_shadow()->set_target_instances(-1);
+  }
+  SECTION("a level above 100") {
+    contents.mutable_shadows(0)->mutable_shadow()->set_target_activation_level(101);
+  }
+  SECTION("no state") { contents.mutable_instances(0)->mutable_instance()->clear_state(); }
+  ControlLoop loop({});
+  CHECK(absl::IsDataLoss(loop.Load(contents, simulation.now())));
+}
+
 }  // namespace
 }  // namespace shadow
