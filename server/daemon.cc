@@ -52,12 +52,13 @@ rlim_t RaiseOpenFiles() {
 }  // namespace
 
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
-                                      const std::string& store_id, Store& store, Room& room,
+                                      const v1::StoreContents& contents, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock) {
   Adapters adapters;
   adapters.providers = std::make_unique<Providers>(
       [options = ProcessProvider::Options{.state_dir = config.state_dir,
-                                          .store_id = store_id,
+                                          .store_id = contents.store_id(),
+                                          .epoch = contents.epoch(),
                                           .log_max_bytes = config.instance_log_max_bytes,
                                           .open_files_soft = open_files,
                                           .make_room = [&room] { return room.ReleaseIfFull(); },
@@ -169,7 +170,7 @@ absl::Status AdoptProcesses(const Config& config, Adapters& adapters, Store& sto
                             v1::StoreContents& contents, Clock& clock) {
   const auto records = RecordDirectory::Open(config.state_dir);
   if (!records.ok()) return records.status();
-  return AdoptThoseAhead(
+  return AdoptForeign(
       adapters,
       {.provider = DefaultProvider(),
        .read_note = [&](const std::string& id) { return ReadProcessNote(*records, id); },
@@ -177,22 +178,15 @@ absl::Status AdoptProcesses(const Config& config, Adapters& adapters, Store& sto
       store, contents, clock);
 }
 
-// Whether what lives is no newer than the store; or, if a person says so, adopts or ends what is. A
-// provider that does not answer only gets a warning.
+// Whether the store can know all that lives; or, if a person says so, adopts or ends what it
+// cannot. Nothing begins before a complete list says so.
 absl::Status CheckProvider(const Config& config, Adapters& adapters, Store& store,
                            v1::StoreContents& contents, Clock& clock) {
   if (config.adopt_unknown) return AdoptProcesses(config, adapters, store, contents, clock);
-  const std::shared_ptr<const CompiledProvider> named = DefaultProvider();
-  const absl::StatusOr<Provider*> provider = adapters.providers->Get(*named);
+  const absl::StatusOr<Provider*> provider = adapters.providers->Get(*DefaultProvider());
   if (!provider.ok()) return provider.status();
-  const int64_t revision = contents.last_revision();
-  absl::Status ahead = config.end_unknown ? EndThoseAhead(**provider, revision, clock)
-                                          : CheckNoneAhead(**provider, revision);
-  if (absl::IsDataLoss(ahead) || config.end_unknown) return ahead;
-  if (!ahead.ok()) {
-    spdlog::warn("provider {} does not list its instances: {}", named->key, ahead.ToString());
-  }
-  return absl::OkStatus();
+  return config.end_unknown ? EndForeign(**provider, contents, clock)
+                            : CheckNoneForeign(**provider, contents);
 }
 
 // Takes over what the store holds.
@@ -280,8 +274,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   auto contents = (*store)->Load();
   if (!contents.ok()) return contents.status();
   SimulationWorker simulations;
-  auto adapters =
-      MakeAdapters(config, open_files, contents->store_id(), **store, room, simulations, clock);
+  auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
 
   absl::Status status = CheckProvider(config, *adapters, **store, *contents, clock);

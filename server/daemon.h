@@ -33,7 +33,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);
 // Part of RunDaemon; a test walks all kinds of adapters. References outlive what is returned.
 // `open_files`: what instances start with. An error: the default provider cannot be made.
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
-                                      const std::string& store_id, Store& store, Room& room,
+                                      const v1::StoreContents& contents, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock);
 
 }  // namespace shadow

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/core/adoption/lineage.h"
 #include "server/core/names.h"
 #include "server/core/time_proto.h"
 #include "server/log/log.h"
@@ -58,20 +59,36 @@ class ReplayBuffer {
   int64_t count_ = 0;
 };
 
-using IsMeant = std::function<bool(const std::string& id)>;
-
-absl::StatusOr<std::vector<std::string>> IdsOf(Provider& provider, const IsMeant& is_meant) {
-  const auto all = provider.List();
-  if (!all.ok()) return all.status();
-  std::vector<std::string> ids;
-  for (const Observation& one : *all) {
-    if (one.life != Life::kAbsent && is_meant(one.id)) ids.push_back(one.id);
-  }
-  return ids;
+// Complete, or kUnavailable: whatever keeps the provider from it, a start may be tried again.
+absl::StatusOr<std::vector<Observation>> ListAll(Provider& provider) {
+  auto all = provider.List();
+  if (all.ok()) return all;
+  return absl::UnavailableError(
+      absl::StrCat("the instances cannot be listed, and nothing is begun without that: ",
+                   all.status().message()));
 }
 
-IsMeant AheadOf(int64_t revision) {
-  return [revision](const std::string& id) { return InstanceNumber(id) > revision; };
+using IsMeant = std::function<bool(const Observation& seen)>;
+
+absl::StatusOr<std::vector<Observation>> Find(Provider& provider, const IsMeant& is_meant) {
+  const auto all = ListAll(provider);
+  if (!all.ok()) return all.status();
+  std::vector<Observation> found;
+  for (const Observation& one : *all) {
+    if (one.life != Life::kAbsent && is_meant(one)) found.push_back(one);
+  }
+  return found;
+}
+
+IsMeant ForeignTo(const v1::StoreContents& contents) {
+  return [lineage = LineageOf(contents), revision = contents.last_revision()](
+             const Observation& seen) { return IsForeign(lineage, revision, seen); };
+}
+
+// "i4 (made in epoch 6a../0f..)"
+std::string Named(const Observation& seen, const v1::StoreContents& contents) {
+  if (seen.epoch.empty() || seen.epoch == contents.epoch()) return seen.id;
+  return absl::StrCat(seen.id, " (made in epoch ", seen.epoch, ")");
 }
 
 absl::Status End(Provider& provider, const IsMeant& is_meant, Clock& clock) {
@@ -80,17 +97,17 @@ absl::Status End(Provider& provider, const IsMeant& is_meant, Clock& clock) {
   std::mutex mutex;
   std::condition_variable never;
   while (true) {
-    const auto left = IdsOf(provider, is_meant);
+    const auto left = Find(provider, is_meant);
     if (!left.ok() || left->empty()) return left.status();
-    for (const std::string& id : *left) {
-      Log(LogLevel::kWarning, {.instance = id}, "ended: the store has no record of it");
+    for (const Observation& one : *left) {
+      Log(LogLevel::kWarning, {.instance = one.id}, "ended: the store has no record of it");
       InstanceSpec instance;
-      instance.id = id;
+      instance.id = one.id;
       absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);
       if (!status.ok()) return status;
     }
     if (clock.Now().mono >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("instance ", left->front(), " lives on"));
+      return absl::DeadlineExceededError(absl::StrCat("instance ", left->front().id, " lives on"));
     }
     std::unique_lock lock(mutex);
     clock.WaitUntil(lock, never, clock.Now().mono + absl::Milliseconds(100));
@@ -98,8 +115,8 @@ absl::Status End(Provider& provider, const IsMeant& is_meant, Clock& clock) {
 }
 
 absl::StatusOr<std::vector<Survivor>> FindSurvivors(Provider& provider, const ReadNote& read_note) {
-  const auto all = provider.List();
-  if (!all.ok()) return absl::UnavailableError(all.status().message());
+  const auto all = ListAll(provider);
+  if (!all.ok()) return all.status();
   std::vector<Survivor> survivors;
   for (const Observation& seen : *all) {
     const auto note = read_note(seen.id);
@@ -133,7 +150,7 @@ absl::Status NotAdoptable(const Adoption& adoption) {
     named.push_back(absl::StrCat(one.id, " (", one.why, ")"));
   }
   return absl::DataLossError(absl::StrCat(
-      named.size(), " of ", adoption.ahead,
+      named.size(), " of ", adoption.foreign,
       " instances that the store has no record of cannot be adopted: ", absl::StrJoin(named, ", "),
       ". Nothing was touched. Put the newer state.db back, or end these and adopt the others with "
       "--recover=adopt --recover=end"));
@@ -147,36 +164,38 @@ absl::Status CommitAndWait(Store& store, const v1::WriteBatch& batch) {
 
 }  // namespace
 
-absl::Status CheckNoneAhead(Provider& provider, int64_t revision) {
-  const auto ahead = IdsOf(provider, AheadOf(revision));
-  if (!ahead.ok() || ahead->empty()) return ahead.status();
+absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& contents) {
+  const auto foreign = Find(provider, ForeignTo(contents));
+  if (!foreign.ok() || foreign->empty()) return foreign.status();
   constexpr size_t kNamed = 5;
-  const std::vector<std::string> named(
-      ahead->begin(),
-      ahead->begin() + static_cast<std::ptrdiff_t>(std::min(kNamed, ahead->size())));
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(kNamed, foreign->size()); ++i) {
+    named.push_back(Named((*foreign)[i], contents));
+  }
   return absl::DataLossError(absl::StrCat(
-      ahead->size(),
-      " instances live that the store has no record of, though it has not given out "
-      "their ids yet (its last revision is ",
-      revision, "): ", absl::StrJoin(named, ", "), ahead->size() > kNamed ? ", ..." : "",
-      ". A newer state.db was lost or replaced by an older "
-      "copy. Nothing was touched. Put the newer one back, take these instances into the pools of "
-      "this one with --recover=adopt, or end them with --recover=end"));
+      foreign->size(),
+      " instances live that another store has made, or a newer one than this (epoch ",
+      contents.epoch(), ", last revision ", contents.last_revision(),
+      "): ", absl::StrJoin(named, ", "), foreign->size() > kNamed ? ", ..." : "",
+      ". Their state.db was lost, or replaced by an older copy or by that of another store. "
+      "Nothing "
+      "was touched. Put theirs back, take these instances into the pools of this one with "
+      "--recover=adopt, or end them with --recover=end"));
 }
 
-absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock) {
-  return End(provider, AheadOf(revision), clock);
+absl::Status EndForeign(Provider& provider, const v1::StoreContents& contents, Clock& clock) {
+  return End(provider, ForeignTo(contents), clock);
 }
 
-absl::Status AdoptThoseAhead(Adapters& adapters, const AdoptOptions& options, Store& store,
-                             v1::StoreContents& contents, Clock& clock) {
+absl::Status AdoptForeign(Adapters& adapters, const AdoptOptions& options, Store& store,
+                          v1::StoreContents& contents, Clock& clock) {
   const absl::StatusOr<Provider*> provider = adapters.providers->Get(*options.provider);
   if (!provider.ok()) return provider.status();
   const auto survivors = FindSurvivors(**provider, options.read_note);
   if (!survivors.ok()) return survivors.status();
-  const bool any = std::any_of(survivors->begin(), survivors->end(), [&](const Survivor& one) {
-    return InstanceNumber(one.seen.id) > contents.last_revision();
-  });
+  const IsMeant foreign = ForeignTo(contents);
+  const bool any = std::any_of(survivors->begin(), survivors->end(),
+                               [&](const Survivor& one) { return foreign(one.seen); });
   if (!any) return absl::OkStatus();  // Then no balancer has to answer either.
   const auto views = LookAtBalancers(adapters, contents);
   if (!views.ok()) return views.status();
@@ -187,7 +206,7 @@ absl::Status AdoptThoseAhead(Adapters& adapters, const AdoptOptions& options, St
     std::set<std::string> others;
     for (const Refusal& one : adoption.refused) others.insert(one.id);
     absl::Status ended = End(
-        **provider, [&others](const std::string& id) { return others.contains(id); }, clock);
+        **provider, [&others](const Observation& seen) { return others.contains(seen.id); }, clock);
     if (!ended.ok()) return ended;
   }
   if (absl::Status stored = CommitAndWait(store, adoption.batch); !stored.ok()) return stored;

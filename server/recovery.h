@@ -19,13 +19,13 @@
 
 namespace shadow {
 
-// kDataLoss, naming them: instances live that a newer store than this one made, whose newest event
-// is `revision`. It was lost, or replaced by an older copy; what it knew of them is not an order to
-// end them. kUnavailable: the provider does not answer.
-absl::Status CheckNoneAhead(Provider& provider, int64_t revision);
+// kDataLoss, naming them: instances live that are foreign to this store (core/adoption/lineage.h).
+// Theirs was lost, or replaced by another; that this one does not know them is not an order to end
+// them. kUnavailable: the provider does not list them, so nobody knows.
+absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& contents);
 
 // Ends them by force, because a person said so. kDeadlineExceeded: one lives on.
-absl::Status EndThoseAhead(Provider& provider, int64_t revision, Clock& clock);
+absl::Status EndForeign(Provider& provider, const v1::StoreContents& contents, Clock& clock);
 
 // What one of the providers has noted of an instance at its creation; all empty: nothing.
 using ReadNote = std::function<absl::StatusOr<CreationNote>(const std::string& id)>;
@@ -40,8 +40,8 @@ struct AdoptOptions {
 // `contents`, which is what was loaded from it. If one of them cannot be adopted and is not to be
 // ended, nothing has changed, and they are named: kDataLoss. kUnavailable: the provider or a
 // balancer does not answer, so nobody knows who serves.
-absl::Status AdoptThoseAhead(Adapters& adapters, const AdoptOptions& options, Store& store,
-                             v1::StoreContents& contents, Clock& clock);
+absl::Status AdoptForeign(Adapters& adapters, const AdoptOptions& options, Store& store,
+                          v1::StoreContents& contents, Clock& clock);
 
 // `loop` is loaded; Recover is to follow. Makes the fits that were lost, and replays the
 // samples up to `now` that came after the last save.

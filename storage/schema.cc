@@ -23,6 +23,7 @@ constexpr mode_t kFileMode = 0600;
 
 // `resources` holds every record of a resource under its name; ids keep the order of creation. The
 // *_removed rows of `meta` say how far retention has come.
+// `epochs` has one row without a last revision, the present epoch (state_identity.h).
 constexpr Migration kStateMigrations[] = {
     {R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -58,6 +59,9 @@ INSERT INTO meta(key, value)
   FROM (SELECT lower(hex(randomblob(16))) AS hex);
 )sql"},
     {"", DropProviderNames},
+    {R"sql(
+CREATE TABLE epochs(epoch TEXT PRIMARY KEY, last_revision INTEGER) STRICT, WITHOUT ROWID;
+)sql"},
 };
 
 // `samples` holds what is not in a chunk yet. In the order of time, for a tick of all pools is next

@@ -25,6 +25,16 @@ constexpr char kSavePlace[] =
     "INSERT OR REPLACE INTO meta(key, value) VALUES('place_machine_id', ?1), ('place_inode', ?2), "
     "('place_device', ?3), ('place_boot_id', ?4)";
 
+constexpr char kHasEpoch[] = "SELECT count(*) FROM epochs WHERE last_revision IS NULL";
+constexpr char kBeginEpoch[] = R"sql(
+UPDATE epochs SET last_revision =
+    (SELECT max(ifnull((SELECT max(revision) FROM events), 0), value)
+     FROM meta WHERE key = 'events_removed')
+  WHERE last_revision IS NULL;
+INSERT INTO epochs(epoch, last_revision)
+  SELECT value || '/' || lower(hex(randomblob(8))), NULL FROM meta WHERE key = 'store_id';
+)sql";
+
 std::string PlaceText(const StateIdentity& place) {
   return absl::StrCat("inode ", place.inode, " of device ", place.device, " on machine \"",
                       place.machine_id, "\"");
@@ -49,6 +59,16 @@ absl::StatusOr<std::optional<StateIdentity>> LoadIdentity(Connection& state) {
                        .inode = std::string(load->Bytes(1)),
                        .device = std::string(load->Bytes(2)),
                        .boot_id = std::string(load->Bytes(3))};
+}
+
+absl::Status SavePlace(Connection& state, const StateIdentity& here) {
+  absl::StatusOr<Statement> save = state.Prepare(kSavePlace);
+  if (!save.ok()) return save.status();
+  save->BindText(1, here.machine_id);
+  save->BindText(2, here.inode);
+  save->BindText(3, here.device);
+  save->BindText(4, here.boot_id);
+  return save->Run();
 }
 
 }  // namespace
@@ -91,14 +111,15 @@ absl::Status CheckIdentity(const std::string& path, const StateIdentity& here) {
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here) {
   const absl::StatusOr<std::optional<StateIdentity>> known = LoadIdentity(state);
   if (!known.ok()) return known.status();
-  if (*known == here) return absl::OkStatus();
-  absl::StatusOr<Statement> save = state.Prepare(kSavePlace);
-  if (!save.ok()) return save.status();
-  save->BindText(1, here.machine_id);
-  save->BindText(2, here.inode);
-  save->BindText(3, here.device);
-  save->BindText(4, here.boot_id);
-  return save->Run();
+  const absl::StatusOr<int64_t> has_epoch = state.QueryInteger(kHasEpoch);
+  if (!has_epoch.ok()) return has_epoch.status();
+  if (*known == here && *has_epoch > 0) return absl::OkStatus();
+  Transaction transaction(state);
+  absl::Status status = transaction.Begin(Transaction::Kind::kWrite);
+  const bool moved = !known->has_value() || !SamePlace(**known, here);
+  if (status.ok() && (moved || *has_epoch == 0)) status = state.Execute(kBeginEpoch);
+  if (status.ok()) status = SavePlace(state, here);
+  return status.ok() ? transaction.Commit() : status;
 }
 
 absl::Status ForgetIdentity(const std::string& path) {

@@ -31,10 +31,14 @@ absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
 // says how to go on.
 absl::Status CheckIdentity(const std::string& path, const StateIdentity& here);
 
-// Writes nothing if it is the same as before: a start must be possible on a full disk.
+// Where the store is in another place than before, or in its first one, it begins a new epoch: who
+// goes on there, and who may still use what it was copied from, give out the same ids from here on.
+// Its past epochs count up to the revision that it had then. Atomic. Writes nothing if it is the
+// same as before: a start must be possible on a full disk.
 absl::Status SaveIdentity(Connection& state, const StateIdentity& here);
 
-// Lets the state.db at `path`, which must not be in use, be opened in any directory next.
+// Lets the state.db at `path`, which must not be in use, be opened in any directory next, where it
+// begins a new epoch.
 absl::Status ForgetIdentity(const std::string& path);
 
 }  // namespace shadow::storage

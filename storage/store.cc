@@ -36,6 +36,7 @@ constexpr char kLastRevision[] =
 constexpr char kLastDecision[] =
     "SELECT max(ifnull((SELECT max(id) FROM decisions), 0), value) "
     "FROM meta WHERE key = 'decisions_removed'";
+constexpr char kEpochs[] = "SELECT epoch, last_revision FROM epochs";
 constexpr char kResources[] = "SELECT kind, data, name FROM resources ORDER BY id";
 constexpr char kRequests[] = "SELECT data FROM requests ORDER BY rowid";
 
@@ -137,6 +138,24 @@ absl::Status LoadRequests(Connection& state, v1::StoreContents& contents) {
   }
 }
 
+absl::Status LoadEpochs(Connection& state, v1::StoreContents& contents) {
+  absl::StatusOr<Statement> statement = state.Prepare(kEpochs);
+  if (!statement.ok()) return statement.status();
+  while (true) {
+    const absl::StatusOr<bool> row = statement->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    std::string epoch(statement->Bytes(0));
+    if (statement->IsNull(1)) {
+      contents.set_epoch(std::move(epoch));
+      continue;
+    }
+    v1::PastEpoch& past = *contents.add_past_epochs();
+    past.set_epoch(std::move(epoch));
+    past.set_last_revision(statement->Integer(1));
+  }
+}
+
 v1::Sample ToSample(const TimedValue& timed) {
   v1::Sample sample;
   *sample.mutable_time() = storage::FromNanos(timed.time_ns);
@@ -221,7 +240,8 @@ absl::StatusOr<v1::StoreContents> SqliteStore::LoadAll() {
   const absl::StatusOr<int64_t> decision = (*state)->QueryInteger(kLastDecision);
   if (!decision.ok()) return decision.status();
   contents.set_last_decision_id(*decision);
-  absl::Status status = LoadResources(**state, contents, findings_);
+  absl::Status status = LoadEpochs(**state, contents);
+  if (status.ok()) status = LoadResources(**state, contents, findings_);
   if (status.ok()) status = LoadRequests(**state, contents);
   if (!status.ok()) return status;
   return contents;

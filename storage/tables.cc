@@ -22,6 +22,10 @@ constexpr char kAddDecision[] =
 // An id may come again once its first answer has expired, whether or not it was pruned.
 constexpr char kPutRequest[] =
     "INSERT OR REPLACE INTO requests(request_id, time_ns, data) VALUES(?1, ?2, ?3)";
+// The present epoch has no last revision, and keeps none.
+constexpr char kPutEpoch[] =
+    "INSERT INTO epochs(epoch, last_revision) VALUES(?1, ?2) ON CONFLICT(epoch) DO UPDATE "
+    "SET last_revision = max(last_revision, excluded.last_revision)";
 constexpr char kSavepoint[] = "SAVEPOINT batch";
 constexpr char kRelease[] = "RELEASE batch";
 constexpr char kUndo[] = "ROLLBACK TO batch";
@@ -77,6 +81,9 @@ absl::Status CheckBatch(const v1::WriteBatch& batch) {
   for (const auto& record : batch.put_forecasters()) {
     if (record.pool().empty()) return Missing("forecaster.pool");
   }
+  for (const auto& past : batch.put_epochs()) {
+    if (past.epoch().empty()) return Missing("past_epoch.epoch");
+  }
   for (const auto& event : batch.events()) {
     if (event.revision() <= 0) return Missing("event.revision above 0");
   }
@@ -106,17 +113,23 @@ bool ErasesPool(const v1::WriteBatch& batch) {
 bool HasState(const v1::WriteBatch& batch) {
   return batch.put_dnas_size() + batch.put_pools_size() + batch.put_shadows_size() +
              batch.put_instances_size() + batch.erase_size() + batch.events_size() +
-             batch.decisions_size() + batch.requests_size() + batch.put_forecasters_size() >
+             batch.decisions_size() + batch.requests_size() + batch.put_forecasters_size() +
+             batch.put_epochs_size() >
          0;
 }
 
 absl::StatusOr<StateTables> StateTables::Prepare(Connection& state) {
   StateTables tables;
   const std::pair<const char*, Statement*> statements[] = {
-      {kPutResource, &tables.put_},        {kEraseResource, &tables.erase_},
-      {kAddEvent, &tables.add_event_},     {kAddDecision, &tables.add_decision_},
-      {kPutRequest, &tables.put_request_}, {kSavepoint, &tables.savepoint_},
-      {kRelease, &tables.release_},        {kUndo, &tables.undo_},
+      {kPutResource, &tables.put_},
+      {kEraseResource, &tables.erase_},
+      {kAddEvent, &tables.add_event_},
+      {kAddDecision, &tables.add_decision_},
+      {kPutRequest, &tables.put_request_},
+      {kPutEpoch, &tables.put_epoch_},
+      {kSavepoint, &tables.savepoint_},
+      {kRelease, &tables.release_},
+      {kUndo, &tables.undo_},
   };
   for (const auto& [sql, statement] : statements) {
     if (absl::Status status = state.PrepareInto(sql, *statement); !status.ok()) return status;
@@ -164,6 +177,11 @@ absl::Status StateTables::ApplyAll(const v1::WriteBatch& batch) {
     put_request_.Bind(2, ToNanos(request.time()));
     put_request_.BindBlob(3, request.SerializeAsString());
     status = put_request_.Run();
+  }
+  for (int i = 0; status.ok() && i < batch.put_epochs_size(); ++i) {
+    put_epoch_.BindText(1, batch.put_epochs(i).epoch());
+    put_epoch_.Bind(2, batch.put_epochs(i).last_revision());
+    status = put_epoch_.Run();
   }
   return status;
 }

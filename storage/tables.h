@@ -60,6 +60,7 @@ class StateTables {
   Statement add_event_;
   Statement add_decision_;
   Statement put_request_;
+  Statement put_epoch_;
   Statement savepoint_;
   Statement release_;
   Statement undo_;

@@ -40,6 +40,8 @@ enum class Life { kAbsent, kStarting, kRunning, kSuspended, kStopping, kExited }
 
 struct Observation {
   std::string id;
+  // Of the store that has made it (StoreContents); empty: it does not say, or it is absent.
+  std::string epoch;
   Life life = Life::kAbsent;
   std::string address;      // "127.0.0.1:20001", once it is known.
   std::string handle;       // "pid 4711"

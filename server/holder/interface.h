@@ -15,7 +15,8 @@ inline constexpr int kHolderOutputFd = 3;  // The read end of the instance's out
 inline constexpr int kHolderLogFd = 4;     // For reading and writing, not for appending.
 inline constexpr int kHolderExitFd = 5;    // A file of blanks, for how CHILD ended.
 
-// In the holder's environment, "STORE INSTANCE": what finds it where the record is lost.
+// In the holder's environment, "STORE/EPOCH INSTANCE", of older daemons "STORE INSTANCE": what
+// finds it where the record is lost. (An older daemon refuses the store that a newer one has used.)
 inline constexpr char kHoldsVariable[] = "SHADOWD_HOLDS";
 
 // "exited 3" or "killed 9", then blanks and a newline; all blank: not yet. It is overwritten in

@@ -117,7 +117,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   const absl::Cleanup close_exit = [&exit_file] { close(*exit_file); };
   plan->holder = {
       .program = holder_program_,
-      .environment = absl::StrCat(kHoldsVariable, "=", options_.store_id, " ", instance.id),
+      .environment = absl::StrCat(kHoldsVariable, "=", options_.epoch, " ", instance.id),
       .log_fd = *log,
       .exit_fd = *exit_file,
       .log_max_bytes = options_.log_max_bytes};
@@ -125,6 +125,7 @@ absl::Status ProcessProvider::Start(const InstanceSpec& instance, int port) {
   auto held = HeldProcess::Spawn(*plan);
   ProcessRecord record;
   record.id = instance.id;
+  record.epoch = options_.epoch;
   record.name = instance.name;
   record.dna_revision = instance.dna->revision_name;
   record.pool = instance.pool;

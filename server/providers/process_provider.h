@@ -49,6 +49,7 @@ class ProcessProvider final : public Provider {
   struct Options {
     std::string state_dir;  // `instances` below it is made, mode 0700.
     std::string store_id;   // UUID of the store: the tag of its instances.
+    std::string epoch;      // Of the store, STORE_ID/RANDOM: what is made now names it.
     int64_t log_max_bytes = 1 << 20;
     // Soft limit of open files of instances whose DNA has none; 0: the daemon's own.
     uint64_t open_files_soft = 0;

@@ -31,6 +31,7 @@ std::string Serialize(const ProcessRecord& record) {
       "\nhas_secrets ", record.has_secrets, "\nstopping ", record.stopping, "\nsuspending ",
       record.suspending, "\nsuspended ", record.suspended, "\nnice ", record.nice, "\nexit_reason ",
       record.exit_reason, "\n");
+  if (!record.epoch.empty()) absl::StrAppend(&text, "store ", record.epoch, "\n");
   if (!record.dna_revision.empty()) {
     absl::StrAppend(&text, "dna_revision ", record.dna_revision, "\n");
   }
@@ -69,6 +70,7 @@ bool ParseFlag(const std::string& value, bool& flag) {
 
 // False: not a line of ours.
 bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& record) {
+  if (key == "store") return record.epoch = value, true;
   if (key == "name") return record.name = value, true;
   if (key == "dna_revision") return record.dna_revision = value, true;
   if (key == "pool") return record.pool = value, true;

@@ -2,6 +2,7 @@
 //
 //   shadowd-instance 1
 //   name pools/web/instances/i7
+//   store 5d3c1f0a-7b2e-4c11-9a55-0123456789ab/8899aabbccddeeff
 //   dna_revision dnas/web@0123456789ab
 //   pid 4711
 //   stopped 4711:88123          (one line for each process that Suspend stopped)
@@ -29,6 +30,8 @@ namespace shadow {
 
 struct ProcessRecord {
   std::string id;
+  // Of the store that has made it, STORE_ID/RANDOM; empty: an older daemon has written it.
+  std::string epoch;
   std::string name;  // Of the resource.
   // "dnas/web@0123456789ab", for a store that has lost it; empty: an older daemon has written it.
   std::string dna_revision;

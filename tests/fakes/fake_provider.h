@@ -43,6 +43,7 @@ class FakeProvider final : public Provider {
     int stop_inspections = 0;  // So many Inspects say kStopping after a graceful Destroy; -1: ever.
     int verify_calls = 0;      // So many Verifies of everything know nothing yet.
     int max_instances = 1000;  // Create fails with kResourceExhausted above it.
+    std::string epoch = {};    // Of the store: what is made names it.
     // In what an instance differs from its DNA; unset: in nothing.
     std::function<Differences(const InstanceSpec&, Part)> differences;
     // A DNA field that this host cannot enforce; empty: all can.
@@ -174,6 +175,7 @@ class FakeProvider final : public Provider {
  private:
   struct Entry {
     InstanceSpec spec;
+    std::string epoch;
     Life life = Life::kRunning;
     int number = 0;
     int inspections_left = 0;
@@ -199,6 +201,7 @@ class FakeProvider final : public Provider {
 
   static Observation Observe(const Entry& entry) {
     return {.id = entry.spec.id,
+            .epoch = entry.epoch,
             .life = entry.life,
             .address = "127.0.0.1:" + std::to_string(20000 + entry.number),
             .handle = "fake " + std::to_string(entry.number),
@@ -208,6 +211,7 @@ class FakeProvider final : public Provider {
   void Start(const InstanceSpec& instance) {
     Entry& entry = instances_[instance.id];
     entry.spec = instance;
+    entry.epoch = knobs_.epoch;
     entry.number = next_number_++;
     entry.verify_calls_left = knobs_.verify_calls;
     entry.inspections_left = knobs_.start_inspections;

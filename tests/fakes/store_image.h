@@ -52,6 +52,7 @@ class StoreImage {
     for (const auto& put : batch.put_shadows()) shadows_.At(put.shadow().name()) = put;
     for (const auto& put : batch.put_instances()) instances_.At(put.instance().name()) = put;
     for (const auto& put : batch.put_forecasters()) forecasters_.At(put.pool()) = put;
+    for (const auto& put : batch.put_epochs()) epochs_[put.epoch()] = put;
     for (const auto& put : batch.requests()) requests_.At(put.request_id()) = put;
     for (const auto& put : batch.samples()) {
       for (const v1::Sample& sample : put.samples()) PutSample(samples_[put.pool()], sample);
@@ -77,6 +78,7 @@ class StoreImage {
     instances_.CopyTo(contents.mutable_instances());
     forecasters_.CopyTo(contents.mutable_forecasters());
     requests_.CopyTo(contents.mutable_requests());
+    for (const auto& [epoch, past] : epochs_) *contents.add_past_epochs() = past;
     if (!events_.empty()) contents.set_last_revision(events_.back().revision());
     if (!decisions_.empty()) contents.set_last_decision_id(decisions_.back().id());
     return contents;
@@ -121,6 +123,7 @@ class StoreImage {
   OrderedRecords<v1::InstanceRecord> instances_;
   OrderedRecords<v1::ForecasterRecord> forecasters_;
   OrderedRecords<v1::RequestRecord> requests_;
+  std::map<std::string, v1::PastEpoch> epochs_;
   std::map<std::string, std::vector<v1::Sample>> samples_;
   std::vector<v1::Event> events_;
   std::vector<v1::Decision> decisions_;

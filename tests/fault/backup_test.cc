@@ -71,6 +71,91 @@ TEST_CASE("a backup of a busy daemon brings a lost store back, and its instances
   world.Finish();
 }
 
+void LoseAndRestore(const DaemonProcess& daemon, const std::string& file) {
+  LoseStore(daemon);
+  const ProgramResult restored = RestoreInto(daemon, file);
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+}
+
+TEST_CASE("the backup of another store ends nothing, however far that has come") {
+  ShadowWorld world({.base_instances = 2, .haproxy = false});
+  DaemonProcess& daemon = world.daemon();
+  const std::string own = daemon.directory() + "/own.tar";
+  REQUIRE(BackUp(daemon, own).exit_code == 0);
+  const auto living = daemon.TaggedProcesses();
+  REQUIRE(living.size() == 2);
+  REQUIRE(daemon.Terminate() == 0);
+  // It has an instance with the id of the first one, and has gone beyond that of the second one.
+  ShadowWorld other({.base_instances = 1, .haproxy = false});
+  const std::string others = daemon.directory() + "/others.tar";
+  REQUIRE(BackUp(other.daemon(), others).exit_code == 0);
+  LoseAndRestore(daemon, others);
+  for (int start = 0; start < 2; ++start) {
+    CHECK(daemon.StartInVain() == kExitConfig);
+    CHECK(daemon.TaggedProcesses() == living);
+  }
+  CHECK(daemon.Log().find("2 instances live that another store has made") != std::string::npos);
+  for (const auto& [id, pids] : living) {
+    CHECK(daemon.Log().find(id + " (made in epoch " + daemon.store_id()) != std::string::npos);
+  }
+  // Their own store brings them back, in an epoch that goes on from theirs.
+  LoseAndRestore(daemon, own);
+  for (int start = 0; start < 2; ++start) {
+    daemon.Start();
+    world.WaitForBase();
+    CHECK(daemon.TaggedProcesses() == living);
+    REQUIRE(daemon.Terminate() == 0);
+  }
+  daemon.Start();
+  world.Finish();
+}
+
+// So many events, at least.
+void GoOn(DaemonProcess& daemon, const ShadowWorld& world, int events) {
+  for (int i = 0; i < events; ++i) {
+    v1::CreateDnaRequest request;
+    *request.mutable_dna() = world.DnaSpec();
+    request.mutable_dna()->set_name("dnas/d" + std::to_string(i));
+    REQUIRE(DaemonProcess::Call(daemon.dnas(), &v1::DnaService::Stub::CreateDna, request).ok());
+  }
+}
+
+TEST_CASE("a store that has gone on elsewhere does not know what was made here meanwhile") {
+  ShadowWorld world({.base_instances = 1, .haproxy = false}, false);
+  DaemonProcess& daemon = world.daemon();
+  const std::string fork = daemon.directory() + "/fork.tar";
+  REQUIRE(BackUp(daemon, fork).exit_code == 0);
+  REQUIRE(daemon.Terminate() == 0);
+  DaemonProcess elsewhere(SHADOW_BIN_DIR);
+  REQUIRE(elsewhere.Terminate() == 0);
+  LoseAndRestore(elsewhere, fork);
+  elsewhere.Start();
+  CHECK(elsewhere.store_id() == daemon.store_id());
+  constexpr int kEvents = 30;
+  GoOn(elsewhere, world, kEvents);
+  const std::string gone_on = daemon.directory() + "/gone_on.tar";
+  REQUIRE(BackUp(elsewhere, gone_on).exit_code == 0);
+  REQUIRE(elsewhere.Terminate() == 0);
+
+  daemon.Start();
+  world.CreateDna();
+  world.CreatePool();
+  world.WaitForBase();
+  const auto living = daemon.TaggedProcesses();
+  REQUIRE(living.size() == 1);
+  REQUIRE(std::stoi(living.begin()->first.substr(1)) < kEvents);  // By its number it is known.
+  REQUIRE(daemon.Terminate() == 0);
+  // As a record that was lost: the holder names the epoch too.
+  if (GENERATE(false, true)) {
+    std::filesystem::remove(daemon.state_dir() + "/instances/" + living.begin()->first + ".pid");
+  }
+  LoseAndRestore(daemon, gone_on);
+  CHECK(daemon.StartInVain() == kExitConfig);
+  CHECK(daemon.Log().find("1 instances live") != std::string::npos);
+  CHECK(daemon.TaggedProcesses() == living);
+}
+
 TEST_CASE("a backup that is older than what lives is not believed") {
   ShadowWorld world({.base_instances = 1, .haproxy = false}, false);
   DaemonProcess& daemon = world.daemon();

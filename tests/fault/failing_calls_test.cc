@@ -187,6 +187,24 @@ TEST_CASE("where system calls of the provider fail, no instance is ended or doub
   failing.Finish();
 }
 
+TEST_CASE("a start that cannot list what lives begins nothing, and is to be tried again") {
+  FailingCalls calls;
+  ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
+  DaemonProcess& daemon = world.daemon();
+  const Processes living = daemon.TaggedProcesses();
+  daemon.Kill();
+  calls.Begin(Faults::kOpen, EIO, 2);
+  CHECK(daemon.StartInVain() == 1);
+  CHECK(daemon.Log().find("the instances cannot be listed") != std::string::npos);
+  CHECK(daemon.TaggedProcesses() == living);
+
+  calls.End();
+  daemon.Start();
+  world.WaitForBase();
+  CHECK(daemon.TaggedProcesses() == living);
+  world.Finish();
+}
+
 // A pool without instances.
 absl::Status CreateOtherPool(ShadowWorld& world, const std::string& name) {
   v1::CreatePoolRequest request;

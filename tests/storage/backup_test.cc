@@ -57,7 +57,7 @@ TEST_CASE("a backup of a store in use holds what was committed, and is restored 
   const TempDirectory from;
   const std::unique_ptr<Store> store = OpenStore(from.path());
   REQUIRE(CommitAndWait(*store, Batch(1, 2000)).ok());
-  const std::string store_id = store->Load()->store_id();
+  const v1::StoreContents before = *store->Load();
   const std::string archive = ArchiveOf(from.path());
   CHECK_FALSE(std::filesystem::exists(from.File("state.db.copy")));
 
@@ -71,7 +71,11 @@ TEST_CASE("a backup of a store in use holds what was committed, and is restored 
   const auto contents = restored->Load();
   REQUIRE(contents.ok());
   CHECK(contents->last_revision() == 2000);
-  CHECK(contents->store_id() == store_id);
+  CHECK(contents->store_id() == before.store_id());
+  CHECK(contents->epoch() != before.epoch());
+  REQUIRE(contents->past_epochs_size() == 1);
+  CHECK(contents->past_epochs(0).epoch() == before.epoch());
+  CHECK(contents->past_epochs(0).last_revision() == 2000);
   CHECK(Samples(*restored) == 2000);
   CHECK(CommitAndWait(*restored, Batch(2001, 10)).ok());
 }

@@ -33,6 +33,36 @@ TEST_CASE("a copy of a store is refused as it is, until a person adopts it") {
   CHECK(OpenStore(copy.path())->Load()->last_revision() == 17);
 }
 
+// The past epochs with their last revisions, then the present one.
+std::vector<std::pair<std::string, int64_t>> EpochsOf(const std::string& directory,
+                                                      const Store::Options& options = {}) {
+  const auto contents = OpenStore(directory, options)->Load();
+  REQUIRE(contents.ok());
+  std::vector<std::pair<std::string, int64_t>> epochs;
+  for (const v1::PastEpoch& past : contents->past_epochs()) {
+    epochs.emplace_back(past.epoch(), past.last_revision());
+  }
+  CHECK(contents->epoch().starts_with(contents->store_id() + "/"));
+  epochs.emplace_back(contents->epoch(), -1);
+  return epochs;
+}
+
+TEST_CASE("a copy that is adopted begins a new epoch, and knows how far the one before had come") {
+  const TempDirectory original;
+  const TempDirectory copy;
+  MakeStoreAt17(original.path());
+  const auto first = EpochsOf(original.path());
+  REQUIRE(first.size() == 1);
+  CHECK(EpochsOf(original.path()) == first);
+  CHECK(EpochsOf(original.path(), {.boot_id = "later"}) == first);
+  std::filesystem::copy(original.path(), copy.path());
+  const auto second = EpochsOf(copy.path(), {.adopt_copy = true});
+  REQUIRE(second.size() == 2);
+  CHECK(second[0] == std::pair{first[0].first, int64_t{17}});
+  CHECK(second[1].first != first[0].first);
+  CHECK(EpochsOf(copy.path(), {.adopt_copy = true}) == second);  // It is its own place now.
+}
+
 TEST_CASE("a store goes on where it was renamed, and an older one adopts the place it is in") {
   const TempDirectory parent;
   std::filesystem::create_directory(parent.File("a"));

@@ -56,22 +56,27 @@ void CheckRecords(const v1::StoreContents& contents) {
 
 TEST_CASE("a store of each older version is migrated and keeps all of its rows") {
   const TempDirectory directory;
-  const OldVersions versions =
-      GENERATE(OldVersions{1, 1}, OldVersions{1, 2}, OldVersions{1, 3}, OldVersions{2, 3});
+  const OldVersions versions = GENERATE(OldVersions{1, 1}, OldVersions{1, 2}, OldVersions{1, 3},
+                                        OldVersions{2, 3}, OldVersions{3, 3});
   INFO("state.db " << versions.state << ", metrics.db " << versions.metrics);
   MakeOldStore(directory.path(), versions);
+  std::set<std::string> epochs;
   for (int start = 0; start < 2; ++start) {
     const std::unique_ptr<Store> store = OpenStore(directory.path());
     const auto contents = store->Load();
     INFO(contents.status());
     REQUIRE(contents.ok());
     CheckRecords(*contents);
+    epochs.insert(contents->epoch());
+    CHECK(contents->past_epochs_size() == (versions.state < 3 ? 0 : 2));
     CheckSamples(*store);
     CHECK(store->ReadEvents(0, "", 100)->size() == 4);
     CHECK(store->ReadEvents(0, "pools/web", 100)->back().instance().address() == "127.0.0.1:19001");
     CHECK(store->ReadDecisions("pools/web", 0, 100)->size() == 2);
     CHECK(store->TakeFindings().empty());
   }
+  CHECK(epochs.size() == 1);
+  CHECK(epochs.begin()->starts_with("5d3c1f0a-7b2e-4c11-9a55-0123456789ab/"));
   const auto newest = std::ssize(storage::MetricsSchema().migrations);
   CHECK(Query(directory.File("metrics.db"), "PRAGMA user_version") == newest);
   const std::string backup =

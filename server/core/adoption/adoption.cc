@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/adoption/lineage.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
@@ -87,7 +88,11 @@ bool Counts(I::State state) { return state != I::FAILED && state != I::DELETING;
 class Adopter {
  public:
   Adopter(const v1::StoreContents& contents, const BalancerViews& views, absl::Time now)
-      : views_(views), now_(now), revision_(contents.last_revision()) {
+      : views_(views),
+        now_(now),
+        lineage_(LineageOf(contents)),
+        last_revision_(contents.last_revision()),
+        revision_(contents.last_revision()) {
     for (const auto& record : contents.pools()) pools_.insert(record.pool().name());
     for (const auto& record : contents.dnas()) {
       dnas_.insert(absl::StrCat(record.dna().name(), "@", record.dna().revision()));
@@ -100,26 +105,34 @@ class Adopter {
 
   Adoption Take(const std::vector<Survivor>& survivors, const std::set<std::string>& pools) {
     Adoption adoption;
-    const int64_t last_revision = revision_;
     std::set<std::string> living;
     for (const Survivor& one : survivors) {
       const int64_t number = InstanceNumber(one.seen.id);
       living.insert(one.seen.id);
-      adoption.ahead += number > last_revision;
+      adoption.foreign += IsForeign(lineage_, last_revision_, one.seen);
       revision_ = std::max(revision_, number);
     }
-    if (adoption.ahead == 0) return adoption;
+    if (adoption.foreign == 0) return adoption;
     for (const Survivor& one : survivors) {
-      if (const auto known = known_.find(one.seen.id); known != known_.end()) {
-        Update(known->second, one);
-      } else if (InstanceNumber(one.seen.id) > last_revision) {
-        const std::string why = WhyNot(one);
-        if (why.empty()) {
-          Add(one);
-        } else {
-          adoption.refused.push_back({.id = one.seen.id, .why = why});
-        }
+      const auto known = known_.find(one.seen.id);
+      const bool foreign = IsForeign(lineage_, last_revision_, one.seen);
+      if (!foreign && known == known_.end()) continue;
+      const std::string why = foreign ? WhyNot(one) : "";
+      if (!why.empty()) {
+        adoption.refused.push_back({.id = one.seen.id, .why = why});
+        continue;
       }
+      if (known != known_.end()) {
+        Update(known->second, one);
+      } else {
+        Add(one);
+      }
+      if (foreign) Accept(one.seen);
+    }
+    for (const auto& [epoch, last_revision] : accepted_) {
+      v1::PastEpoch& past = *batch_.add_put_epochs();
+      past.set_epoch(epoch);
+      past.set_last_revision(last_revision);
     }
     for (const auto& [id, record] : known_) {
       const std::string& name = record.instance().name();
@@ -145,7 +158,18 @@ class Adopter {
     if (!dnas_.contains(note.dna_revision)) {
       return absl::StrCat("its DNA, ", note.dna_revision, ", is not in the store");
     }
-    return "";
+    const auto known = known_.find(one.seen.id);
+    if (known == known_.end()) return "";
+    const I& instance = known->second.instance();
+    const bool same = instance.name() == note.name && instance.dna_revision() == note.dna_revision;
+    return same ? "" : absl::StrCat("its id is that of ", instance.name(), " in the store");
+  }
+
+  // The store knows of this epoch what it has adopted, and that nothing else lives.
+  void Accept(const Observation& seen) {
+    if (seen.epoch.empty() || seen.epoch == lineage_.epoch) return;
+    int64_t& last_revision = accepted_[seen.epoch];
+    last_revision = std::max(last_revision, InstanceNumber(seen.id));
   }
 
   void Add(const Survivor& one) {
@@ -259,12 +283,15 @@ class Adopter {
 
   const BalancerViews& views_;
   const absl::Time now_;
+  const Lineage lineage_;
+  const int64_t last_revision_;  // Of the store.
   int64_t revision_;
   std::set<std::string> pools_;                      // By name.
   std::set<std::string> dnas_;                       // Revisions.
   std::map<std::string, v1::ShadowRecord> shadows_;  // By name.
   std::map<std::string, R> known_;                   // By id.
   std::map<std::string, Members> members_;           // By name of the shadow pool.
+  std::map<std::string, int64_t> accepted_;          // Last revisions, by epoch.
   v1::WriteBatch batch_;
 };
 
@@ -298,6 +325,10 @@ void ApplyAdoption(const v1::WriteBatch& batch, v1::StoreContents& contents) {
   for (const v1::ShadowRecord& put : batch.put_shadows()) {
     Replace(*contents.mutable_shadows(), put,
             [](const v1::ShadowRecord& record) { return record.shadow().name(); });
+  }
+  for (const v1::PastEpoch& put : batch.put_epochs()) {
+    Replace(*contents.mutable_past_epochs(), put,
+            [](const v1::PastEpoch& past) { return past.epoch(); });
   }
   auto& instances = *contents.mutable_instances();
   const std::set<std::string> erased(batch.erase().begin(), batch.erase().end());

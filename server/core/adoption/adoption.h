@@ -1,6 +1,5 @@
-// Instances that a newer store than this one made, because it was lost or an older copy was put
-// back: which of them this store can take over, and which changes that takes. Pure: no I/O, no
-// clock.
+// Instances that this store does not know (lineage.h), because it was lost, or another copy was put
+// back: which of them it can take over, and which changes that takes. Pure: no I/O, no clock.
 #pragma once
 
 #include <map>
@@ -35,12 +34,10 @@ struct Refusal {
 };
 
 struct Adoption {
-  // Instances whose number is beyond the store's last revision. Empty: there is nothing to adopt,
-  // and the rest is empty too.
-  int ahead = 0;
+  int foreign = 0;  // IsForeign. 0: there is nothing to adopt, and the rest is empty too.
   std::vector<Refusal> refused;
   // The changes to store for the others. Its events begin beyond the highest number of an instance,
-  // so no id is given out a second time.
+  // so no id is given out a second time. Their epochs count up to that of the last one of each.
   v1::WriteBatch batch;
 };
 
@@ -53,7 +50,8 @@ struct Adoption {
 // the store knows, in another state. Nothing is started, stopped or ended by it. A shadow pool that
 // the store does not know, or that is too small, is made large enough for its survivors.
 //
-// Instances of the store that do not live any more are erased.
+// One whose id the store knows, but as another instance, is refused. Instances of the store that do
+// not live any more are erased.
 Adoption Adopt(const v1::StoreContents& contents, const std::string& provider,
                const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now);
 

@@ -113,6 +113,7 @@ absl::Status LoadInstance(World& world, const v1::InstanceRecord& record) {
 
 absl::Status ControlLoop::Load(const v1::StoreContents& contents, Instant now) {
   world_.store_id = contents.store_id();
+  world_.lineage = LineageOf(contents);
   world_.revision = contents.last_revision();
   world_.decision_id = contents.last_decision_id();
   absl::Status status;

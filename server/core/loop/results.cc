@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/core/adoption/lineage.h"
 #include "server/core/check.h"
 #include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/instances.h"
@@ -96,13 +97,15 @@ void CheckLife(Changes& changes, PoolEntry& pool, Member& member, const Observat
 }
 
 void OnOrphan(Changes& changes, ProviderEntry& entry, std::map<std::string, int>& orphans,
-              const std::string& id) {
-  if (InstanceNumber(id) > changes.world().revision && entry.ahead.insert(id).second) {
+              const Observation& observation) {
+  const std::string& id = observation.id;
+  const World& world = changes.world();
+  if (IsForeign(world.lineage, world.revision, observation) && entry.foreign.insert(id).second) {
     changes.Note(v1::Event::UPDATED, absl::StrCat("instances/", id),
-                 "newer than the store, which has lost its record: it is left alone",
+                 "made by another store, or by a newer one than this: it is left alone",
                  LogLevel::kWarning);
   }
-  if (entry.ahead.contains(id)) return;
+  if (entry.foreign.contains(id)) return;
   const int seen = entry.orphans[id] + 1;
   orphans[id] = seen;
   if (seen < kStrangerViews || !entry.ending.insert(id).second) return;
@@ -190,7 +193,7 @@ void CompareWithList(Changes& changes, const std::string& provider, absl::Durati
     if (pool.spec->provider->key == provider) TellAtStart(changes, pool);
   }
   std::map<std::string, int> orphans;
-  for (const auto& [id, observation] : seen) OnOrphan(changes, entry, orphans, id);
+  for (const auto& [id, observation] : seen) OnOrphan(changes, entry, orphans, *observation);
   entry.orphans = std::move(orphans);
 }
 

@@ -16,6 +16,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "forecast/forecaster.h"
+#include "server/core/adoption/lineage.h"
 #include "server/core/capacity/pool_capacity.h"
 #include "server/core/clock.h"
 #include "server/core/effects/effect.h"
@@ -182,9 +183,9 @@ struct ProviderEntry {
   v1::Condition condition;             // ProviderReachable.
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
   std::set<std::string> ending;        // Of those, the ones whose end is under way.
-  // Of those, the ones that a newer store made: this one has lost what it knew, so it ends nothing
-  // of them.
-  std::set<std::string> ahead;
+  // Of those, the ones that another store or a newer one has made (IsForeign): nothing of them is
+  // ended.
+  std::set<std::string> foreign;
 };
 
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
@@ -223,6 +224,7 @@ struct World {
   }
 
   std::string store_id;
+  Lineage lineage;
   std::map<std::string, DnaEntry> dnas;    // By short name.
   std::map<std::string, PoolEntry> pools;  // By short name.
   std::map<std::string, ProviderEntry> providers;

@@ -115,6 +115,7 @@ absl::StatusOr<Observation> ObserveInstance(const ProcessRecord& record,
                                             Clock& clock) {
   Observation seen;
   seen.id = record.id;
+  seen.epoch = record.epoch;
   seen.address = record.Address();
   seen.handle = absl::StrCat("pid ", record.leader.pid);
   if (record.stopping) {

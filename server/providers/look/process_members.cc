@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -116,14 +117,24 @@ absl::StatusOr<std::vector<ProcessStat>> ProcessesWithoutHolder(
   return result;
 }
 
+struct Holder {
+  ProcessId process;
+  std::string epoch;  // Empty: an older daemon has started it.
+};
+
 // What a stranger says in its environment is not believed, as for the instance itself.
-absl::StatusOr<std::optional<ProcessId>> HolderOf(const ProcessStat& leader,
-                                                  const std::vector<ProcessStat>& table,
-                                                  const std::string& id,
-                                                  const std::string& store_id) {
+absl::StatusOr<std::optional<Holder>> HolderOf(const ProcessStat& leader,
+                                               const std::vector<ProcessStat>& table,
+                                               const std::string& id, const std::string& store_id) {
   const auto environment = ReadEnvironment(leader.parent);
   if (!environment.ok()) return environment.status();
-  if (EnvironmentValue(*environment, kHoldsVariable) != absl::StrCat(store_id, " ", id)) {
+  const std::string holds(EnvironmentValue(*environment, kHoldsVariable));
+  const std::string instance = absl::StrCat(" ", id);
+  if (!holds.ends_with(instance)) return std::nullopt;
+  std::string epoch = holds.substr(0, holds.size() - instance.size());
+  if (epoch == store_id) {
+    epoch.clear();
+  } else if (!epoch.starts_with(store_id + "/")) {
     return std::nullopt;
   }
   const auto ours = RunsAs(leader.parent, {geteuid()});
@@ -132,7 +143,7 @@ absl::StatusOr<std::optional<ProcessId>> HolderOf(const ProcessStat& leader,
     return process.id.pid == leader.parent;
   });
   if (!*ours || holder == table.end()) return std::nullopt;
-  return holder->id;
+  return Holder{.process = holder->id, .epoch = std::move(epoch)};
 }
 
 }  // namespace
@@ -188,7 +199,10 @@ absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
     if (!*believed) continue;
     const auto holder = HolderOf(process, table, record.id, store_id);
     if (!holder.ok()) return holder.status();
-    record.holder = *holder;
+    if (holder->has_value()) {
+      record.holder = (*holder)->process;
+      record.epoch = (*holder)->epoch;
+    }
     const auto [at, added] = found.try_emplace(record.id, record);
     if (!added && record.leader.start_ticks < at->second.leader.start_ticks) at->second = record;
   }

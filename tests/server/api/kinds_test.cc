@@ -22,7 +22,10 @@ TEST_CASE("every kind that a pool may name is made by the daemon") {
   SystemClock clock;
   Config config;
   config.state_dir = directory.path();
-  const auto adapters = MakeAdapters(config, 0, "store", *store, room, simulations, clock);
+  v1::StoreContents contents;
+  contents.set_store_id("store");
+  contents.set_epoch("store/epoch");
+  const auto adapters = MakeAdapters(config, 0, contents, *store, room, simulations, clock);
   INFO(adapters.status());
   REQUIRE(adapters.ok());
   for (const v1::Provider& spec : AllKinds<v1::Provider>()) {

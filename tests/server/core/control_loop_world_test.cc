@@ -176,6 +176,22 @@ TEST_CASE("an instance without a record is destroyed after the third list that s
   CHECK(simulation.provider.Lives().size() == 1);
 }
 
+TEST_CASE("an instance that another store has made is left alone, and told of once") {
+  Simulation simulation;
+  Prepare(simulation, 1, 0, 0);
+  InstanceSpec stranger;
+  stranger.id = "i1";  // The store has come further.
+  simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.epoch = "another/1"; });
+  simulation.provider.AddOrphan(stranger);
+  simulation.Run(absl::Minutes(5));
+  CHECK(simulation.provider.Lives().contains("i1"));
+  const auto& events = simulation.store().events();
+  CHECK(std::count_if(events.begin(), events.end(), [](const v1::Event& event) {
+          return event.name() == "instances/i1" &&
+                 event.message().find("made by another store") != std::string::npos;
+        }) == 1);
+}
+
 TEST_CASE("an instance without a record is ended by one call at a time") {
   Simulation simulation({.latency = absl::Minutes(1)});
   InstanceSpec stranger;

@@ -225,7 +225,7 @@ TEST_CASE("a pid that was used again is never signalled") {
   waitpid(stranger, nullptr, 0);
 }
 
-TEST_CASE("a record says of which DNA its instance is, and one of an older daemon does not") {
+TEST_CASE("a record says of which DNA and store its instance is, unless it is an older daemon's") {
   ProcessWorld world;
   const InstanceSpec instance = TestInstance("a1");
   REQUIRE(Create(world.provider(), instance).ok());
@@ -237,9 +237,12 @@ TEST_CASE("a record says of which DNA its instance is, and one of an older daemo
   REQUIRE(Suspend(world.provider(), instance).ok());  // Which writes it anew.
   record = records->Read("a1").value();
   CHECK(record.dna_revision == instance.dna->revision_name);
+  CHECK(record.epoch == world.Epoch());
   record.dna_revision.clear();
+  record.epoch.clear();
   REQUIRE(records->Write(record, RecordDirectory::Durability::kProcessCrash).ok());
   CHECK(ReadText(world.RecordPath("a1")).find("dna_revision") == std::string::npos);
+  CHECK(ReadText(world.RecordPath("a1")).find("store") == std::string::npos);
   CHECK(Look(world.Reopen(), instance).life == Life::kSuspended);
 }
 
@@ -263,6 +266,7 @@ TEST_CASE("an instance whose record was lost is found by its tag") {
   CHECK(all->front().life == Life::kRunning);
   CHECK(all->front().handle == before.handle);
   CHECK(all->front().address == before.address);
+  CHECK(all->front().epoch == world.Epoch());  // As its holder says.
   REQUIRE(Create(next, instance).ok());
   CHECK(Look(next, instance).handle == before.handle);
   REQUIRE(Kill(next, instance).ok());

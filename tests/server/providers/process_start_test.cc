@@ -290,8 +290,11 @@ TEST_CASE("the instances' directory is the daemon's alone") {
   const TemporaryDirectory other;
   WriteFile(other / "instances", "");
   SystemClock clock;
-  const auto refused = ProcessProvider::Open(
-      {.state_dir = other.path(), .store_id = "s", .log_max_bytes = 1000, .clock = clock});
+  const auto refused = ProcessProvider::Open({.state_dir = other.path(),
+                                              .store_id = "s",
+                                              .epoch = "s/1",
+                                              .log_max_bytes = 1000,
+                                              .clock = clock});
   CHECK(absl::IsFailedPrecondition(refused.status()));
 }
 

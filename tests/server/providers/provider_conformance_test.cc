@@ -125,6 +125,28 @@ TEMPLATE_LIST_TEST_CASE("instances outlive the provider that made them", "", Wor
   CHECK(Becomes(next, suspended, Life::kRunning));
 }
 
+TEMPLATE_LIST_TEST_CASE("an instance names the epoch of the store that has made it", "", Worlds) {
+  TestType world;
+  const std::string first = world.Epoch();
+  const InstanceSpec before = TestInstance("a1", world.Dna());
+  REQUIRE(Create(world.provider(), before).ok());
+  ++world.epoch;
+  Provider& next = world.Reopen();
+  const InstanceSpec after = TestInstance("a2", world.Dna());
+  REQUIRE(Create(next, after).ok());
+  REQUIRE(Becomes(next, before, Life::kRunning));
+  REQUIRE(Becomes(next, after, Life::kRunning));
+  REQUIRE(Suspend(next, before).ok());  // Whatever is written of it.
+  REQUIRE(first != world.Epoch());
+  CHECK(Look(next, before).epoch == first);
+  CHECK(Look(next, after).epoch == world.Epoch());
+  const auto all = next.List();
+  REQUIRE(all.ok());
+  for (const Observation& seen : *all) {
+    CHECK(seen.epoch == (seen.id == "a1" ? first : world.Epoch()));
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("many instances can be worked on at once", "", Worlds) {
   TestType world;
   Provider& provider = world.provider();

@@ -97,6 +97,7 @@ class ProcessWorld {
   ProcessProvider::Options options() {
     return {.state_dir = directory_.path(),
             .store_id = store_id_,
+            .epoch = Epoch(),
             .log_max_bytes = log_max_bytes,
             .open_files_soft = open_files_soft,
             .clock = clock_};
@@ -123,6 +124,7 @@ class ProcessWorld {
 
   const TemporaryDirectory& directory() const { return directory_; }
   const std::string& store_id() const { return store_id_; }
+  std::string Epoch() const { return store_id_ + "/" + std::to_string(epoch); }
   std::string LogPath(const std::string& id) const {
     return directory_ / ("instances/" + id + ".log");
   }
@@ -130,6 +132,7 @@ class ProcessWorld {
     return directory_ / ("instances/" + id + ".pid");
   }
 
+  int epoch = 1;  // Of the store; counts from the next Reopen on.
   int64_t log_max_bytes = 1 << 20;
   uint64_t open_files_soft = 0;
 
@@ -155,8 +158,14 @@ class FakeWorld {
     });
   }
 
+  FakeWorld() { Reopen(); }
+
   Provider& provider() { return provider_; }
-  Provider& Reopen() { return provider_; }
+  Provider& Reopen() {
+    provider_.Set([this](FakeProvider::Knobs& knobs) { knobs.epoch = Epoch(); });
+    return provider_;
+  }
+  std::string Epoch() const { return "store/" + std::to_string(epoch); }
   static CompiledDna Dna() { return TestDna(); }
   CompiledDna StubbornDna() {
     provider_.Set([](FakeProvider::Knobs& knobs) { knobs.stop_inspections = -1; });
@@ -167,6 +176,8 @@ class FakeWorld {
     return Dna();
   }
   void End(const InstanceSpec& instance) { provider_.Exit(instance.id, kEndReason); }
+
+  int epoch = 1;
 
  private:
   FakeProvider provider_;

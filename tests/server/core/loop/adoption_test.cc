@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/core/adoption/lineage.h"
 #include "server/core/names.h"
 #include "tests/server/core/loop_requests.h"
 
@@ -52,7 +53,7 @@ void StartOnOlder(Simulation& simulation, StoreImage older) {
   simulation.while_down = [&simulation, older]() mutable {
     const Adoption adoption = AdoptAll(simulation, older.Contents());
     CHECK(adoption.refused.empty());
-    CHECK(adoption.ahead > 0);
+    CHECK(adoption.foreign > 0);
     v1::StoreContents applied = older.Contents();
     ApplyAdoption(adoption.batch, applied);
     older.Apply(adoption.batch);
@@ -194,7 +195,7 @@ TEST_CASE("an instance is adopted only where the store knows its pool and its DN
     std::vector<Survivor> survivors = Survivors(simulation, contents);
     survivors.push_back(Newer(Life::kSuspended, row.note));
     const Adoption adoption = Adopt(contents, "process", survivors, {}, simulation.now().wall);
-    CHECK(adoption.ahead == 1);
+    CHECK(adoption.foreign == 1);
     CHECK(adoption.refused.size() == (row.why.empty() ? 0 : 1));
     if (!adoption.refused.empty()) {
       CHECK(adoption.refused[0].id == "i900");
@@ -260,6 +261,71 @@ TEST_CASE("how an instance is found says in which state it is adopted") {
   }
 }
 
+TEST_CASE(
+    "what a store cannot know is of an epoch it does not go on from, or later than it knows") {
+  const Lineage lineage{.epoch = "a/2", .past = {{"a/1", 10}, {"b/1", 40}}};
+  struct Row {
+    std::string id;
+    std::string epoch;
+    bool foreign;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"i30", "a/2", false},
+           {"i31", "a/2", true},
+           {"i10", "a/1", false},
+           {"i11", "a/1", true},
+           {"i40", "b/1", false},
+           {"i41", "b/1", true},
+           {"i1", "c/1", true},
+           {"i30", "", false},  // Of an older daemon.
+           {"i31", "", true},
+           {"x", "", false},
+           {"x", "c/1", true},
+       }) {
+    INFO(row.id << " " << row.epoch);
+    Observation seen;
+    seen.id = row.id;
+    seen.epoch = row.epoch;
+    CHECK(IsForeign(lineage, 30, seen) == row.foreign);
+  }
+}
+
+TEST_CASE("what another epoch made is adopted with it, unless the store means another by its id") {
+  Simulation simulation;
+  CreateWeb(simulation);
+  v1::StoreContents contents = simulation.store().Contents();
+  contents.set_epoch("a/2");
+  contents.set_last_revision(1000);
+  std::vector<Survivor> survivors = Survivors(simulation, contents);
+  REQUIRE(survivors.size() == 2);
+  for (Survivor& one : survivors) one.seen.epoch = "a/1";
+  survivors.push_back(Newer(Life::kSuspended, survivors[0].note));
+  survivors[2].note.name = "pools/web/instances/i900";
+  survivors[2].seen.epoch = "a/1";
+  const auto adopt = [&] {
+    return Adopt(contents, "process", survivors, {}, simulation.now().wall);
+  };
+  const Adoption adoption = adopt();
+  CHECK(adoption.foreign == 3);
+  CHECK(adoption.refused.empty());
+  REQUIRE(adoption.batch.put_epochs_size() == 1);
+  CHECK(adoption.batch.put_epochs(0).epoch() == "a/1");
+  CHECK(adoption.batch.put_epochs(0).last_revision() == 900);
+  v1::StoreContents adopted = contents;
+  ApplyAdoption(adoption.batch, adopted);
+  for (const Survivor& one : survivors) {
+    CHECK_FALSE(IsForeign(LineageOf(adopted), adopted.last_revision(), one.seen));
+  }
+  CHECK(Adopt(adopted, "process", survivors, {}, simulation.now().wall).foreign == 0);
+
+  survivors[0].note.name = "pools/web/shadowPools/r0123456789ab/instances/" + survivors[0].seen.id;
+  const Adoption refused = adopt();
+  REQUIRE(refused.refused.size() == 1);
+  CHECK(refused.refused[0].id == survivors[0].seen.id);
+  CHECK(refused.refused[0].why ==
+        "its id is that of pools/web/instances/" + survivors[0].seen.id + " in the store");
+}
+
 TEST_CASE("where no instance is newer than the store, there is nothing to adopt") {
   Simulation simulation;
   CreateWeb(simulation);
@@ -267,7 +333,7 @@ TEST_CASE("where no instance is newer than the store, there is nothing to adopt"
   std::vector<Survivor> survivors = Survivors(simulation, contents);
   survivors.pop_back();  // One that is gone is what a start finds often.
   const Adoption adoption = Adopt(contents, "process", survivors, {}, simulation.now().wall);
-  CHECK(adoption.ahead == 0);
+  CHECK(adoption.foreign == 0);
   CHECK(adoption.refused.empty());
   CHECK(adoption.batch.ByteSizeLong() == 0);
 }
