@@ -2,15 +2,11 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "tests/fakes/daemon_process.h"
-#include "tests/fakes/http2_client.h"
 #include "tests/fakes/program_run.h"
+#include "tests/fault/hostile_reader.h"
 
 namespace shadow {
 namespace {
-
-constexpr uid_t kReader = 54321;
-constexpr absl::Duration kSoon = absl::Seconds(20);
 
 // Descriptors of the daemon that stand for what begins with `what`.
 int64_t Descriptors(const DaemonProcess& daemon, const std::string& what) {
@@ -57,13 +53,13 @@ TEST_CASE("while no descriptor is left, administrators are served and readers ar
   const bool root = geteuid() == 0;
   if (!root) WARN("only root can connect as somebody else");
   if (root) {
-    const TestSocket reader = Idle(daemon, kReader);
+    const TestSocket reader = Idle(daemon, kReaderUid);
     CHECK(PollUntil(kSoon, [&] { return http2::Closed(reader); }));
   }
   idle.clear();
   CHECK(PollUntil(kSoon, [&] { return spares() == all_spares; }));
   if (root) {
-    const TestSocket reader = Idle(daemon, kReader);
+    const TestSocket reader = Idle(daemon, kReaderUid);
     std::string answer;
     CHECK(ReceiveMore(reader, answer));
   }

@@ -1,0 +1,67 @@
+// Users who may only read and mean harm, and the measure of what they do to the daemon and others.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tests/fakes/daemon_process.h"
+#include "tests/fakes/http2_client.h"
+
+namespace shadow {
+
+inline constexpr uid_t kReaderUid = 54321;
+inline constexpr absl::Duration kSoon = absl::Seconds(20);
+
+// True: this cannot be tested here.
+inline bool NotRoot() {
+  if (geteuid() == 0) return false;
+  WARN("only root can connect as somebody else");
+  return true;
+}
+
+// Of the daemon's memory, in MB.
+inline int64_t ResidentMb(const DaemonProcess& daemon) {
+  std::ifstream status("/proc/" + std::to_string(daemon.pid()) + "/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (!line.starts_with("VmRSS:")) continue;
+    int64_t kilobytes = 0;
+    std::istringstream(line.substr(6)) >> kilobytes;
+    return kilobytes / 1024;
+  }
+  return -1;
+}
+
+// Each call is answered before its deadline. Prints how soon, which depends on the machine.
+inline void ExpectAdminServed(DaemonProcess& daemon) {
+  constexpr size_t kCalls = 100;
+  std::vector<double> millis;
+  for (size_t i = 0; i < kCalls; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto status =
+        DaemonProcess::Call(daemon.server(), &v1::ServerService::Stub::GetServerStatus, {});
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    CHECK(status.ok());
+    millis.push_back(took.count());
+  }
+  std::sort(millis.begin(), millis.end());
+  std::printf("an administrator's call: p99 %.1f ms of %zu calls, daemon %lld MB\n",
+              millis[kCalls - 2], kCalls, static_cast<long long>(ResidentMb(daemon)));
+}
+
+// A connection of a reader, as far as the daemon takes it: it says nothing to one over a limit.
+inline TestSocket Reader(const DaemonProcess& daemon, uid_t uid = kReaderUid) {
+  return http2::Connect(daemon.socket_path(), uid);
+}
+
+}  // namespace shadow
