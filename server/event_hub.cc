@@ -30,7 +30,8 @@ void EventHub::Publish(const std::vector<v1::Event>& events) {
   for (const auto& [id, wake] : wakes_) wake();
 }
 
-EventHub::Page EventHub::After(int64_t revision, const std::string& prefix, size_t limit) const {
+EventHub::Page EventHub::After(int64_t revision, const std::string& prefix, size_t limit,
+                               size_t bytes_max) const {
   const std::lock_guard lock(mutex_);
   Page page{.events = {}, .last_revision = std::max(revision, last_revision_)};
   page.gap = revision < dropped_revision_;
@@ -38,13 +39,15 @@ EventHub::Page EventHub::After(int64_t revision, const std::string& prefix, size
   auto event = std::upper_bound(
       events_.begin(), events_.end(), revision,
       [](int64_t wanted, const auto& candidate) { return wanted < candidate->revision; });
+  size_t bytes = 0;
   for (; event != events_.end(); ++event) {
     if (!Concerns((*event)->name, prefix)) continue;
-    if (page.events.size() == limit) {
+    if (page.events.size() == limit || bytes >= bytes_max) {
       page.last_revision = page.events.back()->revision;
       break;
     }
     page.events.push_back(*event);
+    bytes += (*event)->bytes.size();
   }
   return page;
 }

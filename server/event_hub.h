@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,8 +44,10 @@ class EventHub {
 
   void Publish(const std::vector<v1::Event>& events);
 
-  // At most `limit` events after `revision` that concern `prefix`.
-  Page After(int64_t revision, const std::string& prefix, size_t limit) const;
+  // At most `limit` events after `revision` that concern `prefix`; none after those that have
+  // `bytes_max` or more.
+  Page After(int64_t revision, const std::string& prefix, size_t limit,
+             size_t bytes_max = std::numeric_limits<size_t>::max()) const;
 
   int64_t last_revision() const;
   // Of the newest event that is only in the store; 0: none was ever dropped.

@@ -72,14 +72,19 @@ absl::Status ParseInto(std::string_view bytes, google::protobuf::MessageLite& me
 // The first column of the first `limit` rows that are messages: history that is damaged hides
 // nothing but itself. `statement` is bound.
 template <typename Message>
-absl::StatusOr<std::vector<Message>> ReadHistory(Statement& statement, int64_t limit) {
+absl::StatusOr<std::vector<Message>> ReadHistory(Statement& statement, Store::ReadLimit limit) {
   std::vector<Message> messages;
-  while (std::ssize(messages) < limit) {
+  int64_t bytes = 0;
+  int64_t bytes_before_last = 0;
+  while (std::ssize(messages) < limit.rows && bytes_before_last < limit.bytes) {
     const absl::StatusOr<bool> row = statement.Next();
     if (!row.ok()) return row.status();
     if (!*row) break;
     Message message;
-    if (ParseInto(statement.Bytes(0), message).ok()) messages.push_back(std::move(message));
+    if (!ParseInto(statement.Bytes(0), message).ok()) continue;
+    bytes_before_last = bytes;
+    bytes += static_cast<int64_t>(message.ByteSizeLong());
+    messages.push_back(std::move(message));
   }
   return messages;
 }
@@ -202,10 +207,10 @@ class SqliteStore final : public Store {
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) override;
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
                                                           int64_t before_id,
-                                                          int64_t limit) override;
+                                                          ReadLimit limit) override;
   absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t after_revision,
                                                     const std::string& name_prefix,
-                                                    int64_t limit) override;
+                                                    ReadLimit limit) override;
 
  private:
   absl::StatusOr<v1::StoreContents> LoadAll();
@@ -294,7 +299,7 @@ absl::StatusOr<std::vector<Store::Finding>> SqliteStore::ScanSamples(
 
 absl::StatusOr<std::vector<v1::Decision>> SqliteStore::ReadDecisions(const std::string& pool,
                                                                      int64_t before_id,
-                                                                     int64_t limit) {
+                                                                     ReadLimit limit) {
   absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
   if (!state.ok()) return state.status();
   absl::StatusOr<Statement> statement = (*state)->Prepare(kDecisions);
@@ -306,7 +311,7 @@ absl::StatusOr<std::vector<v1::Decision>> SqliteStore::ReadDecisions(const std::
 
 absl::StatusOr<std::vector<v1::Event>> SqliteStore::ReadEvents(int64_t after_revision,
                                                                const std::string& name_prefix,
-                                                               int64_t limit) {
+                                                               ReadLimit limit) {
   absl::StatusOr<ReaderPool::Lease> state = state_readers_.Take();
   if (!state.ok()) return state.status();
   // One snapshot, so that retention cannot come between the check and the reading.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -129,18 +130,29 @@ class Store {
       const std::map<std::string, From>& from, absl::Time until,
       absl::FunctionRef<void(const std::string& pool, v1::Sample sample)> take) = 0;
 
+  // How much one read returns: at most `rows`. It also ends with the first row after those that
+  // have `bytes` or more, so a caller who wants one page sees whether another follows.
+  struct ReadLimit {
+    // Not explicit: most callers only count rows.
+    ReadLimit(int64_t rows_max, int64_t bytes_max = std::numeric_limits<int64_t>::max())
+        : rows(rows_max), bytes(bytes_max) {}
+
+    int64_t rows;
+    int64_t bytes;  // Of the messages.
+  };
+
   // Newest first, ids below `before_id` (0: from the newest). A row that is damaged is left out, of
   // events too.
   virtual absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& pool,
                                                                   int64_t before_id,
-                                                                  int64_t limit) = 0;
+                                                                  ReadLimit limit) = 0;
 
   // Oldest first, revisions above `after_revision`; `name_prefix` empty: all, else the resource of
   // that name and those below it. kOutOfRange: events above `after_revision` were removed by
   // retention (not for 0).
   virtual absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t after_revision,
                                                             const std::string& name_prefix,
-                                                            int64_t limit) = 0;
+                                                            ReadLimit limit) = 0;
 
   static constexpr int64_t kScarceEventsMax = 10'000;
 

@@ -1,6 +1,8 @@
 // What every unary handler does: guard, authorise, post to the control thread, answer.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <string>
@@ -64,12 +66,30 @@ grpc::ServerUnaryReactor* Ask(
 
 inline constexpr int kPageSizeDefault = 100;
 inline constexpr int kPageSizeMax = 1000;
+inline constexpr size_t kPageBytesMax = 1 << 20;  // The last item may pass it.
 
 // kInvalidArgument: negative. 0: the default; more than the maximum: the maximum (AIP-158).
 inline absl::StatusOr<int> PageSize(int asked) {
   if (asked < 0) return FieldError("page_size", absl::StrCat(asked, " is negative"));
   return asked == 0 ? kPageSizeDefault : std::min(asked, kPageSizeMax);
 }
+
+// How full a page of a list is: by its items, or by their bytes. It always takes one.
+class PageFill {
+ public:
+  explicit PageFill(int size) : size_(size) {}  // Of PageSize.
+
+  bool full() const { return items_ == size_ || bytes_ >= kPageBytesMax; }
+  void Add(size_t bytes) {
+    ++items_;
+    bytes_ += bytes;
+  }
+
+ private:
+  const int size_;
+  int items_ = 0;
+  size_t bytes_ = 0;
+};
 
 // Tokens are the key of the last element, in hex: opaque, and checked. `scope`: the method and what
 // else must be the same on each page; a token of another request is refused (AIP-158).
@@ -93,21 +113,21 @@ struct Page {
   const std::string& token;
 };
 
-// One page of a map in key order; `add(value)` for each that `keep(key, value)` takes.
+// One page of a map in key order; `add(value)` for each that `keep(key, value)` takes. It returns
+// the bytes that it has added.
 template <typename Map, typename Keep, typename Add>
 absl::StatusOr<std::string> ListPage(const Map& map, const Page& page, Keep keep, Add add) {
   const auto size = PageSize(page.size);
   if (!size.ok()) return size.status();
   const auto after = FromToken(page.scope, page.token);
   if (!after.ok()) return after.status();
-  int added = 0;
+  PageFill fill(*size);
   std::string last;
   for (auto entry = map.upper_bound(*after); entry != map.end(); ++entry) {
     if (!keep(entry->first, entry->second)) continue;
-    if (added == *size) return ToToken(page.scope, last);
-    add(entry->second);
+    if (fill.full()) return ToToken(page.scope, last);
+    fill.Add(add(entry->second));
     last = entry->first;
-    ++added;
   }
   return std::string();
 }

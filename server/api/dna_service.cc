@@ -37,7 +37,10 @@ DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
     const auto next = ListPage(
         *snapshot->dnas, {"ListDnas", request->page_size(), request->page_token()},
         [](const std::string& key, const v1::Dna&) { return key.find('@') == std::string::npos; },
-        [&](const v1::Dna& dna) { *response->add_dnas() = dna; });
+        [&](const v1::Dna& dna) {
+          *response->add_dnas() = dna;
+          return dna.ByteSizeLong();
+        });
     if (next.ok()) response->set_next_page_token(*next);
     return next.status();
   });

@@ -11,7 +11,9 @@ namespace shadow {
 namespace {
 
 constexpr absl::Duration kBookmarkInterval = absl::Seconds(10);
-constexpr size_t kPageMax = 256;  // Events taken from the hub or the store at a time.
+// What is taken from the hub or the store at a time.
+constexpr size_t kEventsOfPage = 256;
+constexpr size_t kBytesOfPage = 32 << 10;  // The last two events may pass it.
 
 absl::Status TooSlow(int64_t revision) {
   return ReasonError(absl::StatusCode::kResourceExhausted, "SLOW_WATCHER",
@@ -38,10 +40,11 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                            public std::enable_shared_from_this<WatchReactor> {
  public:
   // Has one of `slots` for `caller`.
-  WatchReactor(ApiContext& api, WatcherSlots& slots, std::string caller,
-               const v1::WatchRequest& request)
+  WatchReactor(ApiContext& api, WatcherSlots& slots, UnreadAnswers& unread_answers,
+               std::string caller, const v1::WatchRequest& request)
       : api_(api),
         slots_(slots),
+        unread_answers_(unread_answers),
         caller_(std::move(caller)),
         prefix_(request.name_prefix()),
         revision_(request.has_since_revision() ? request.since_revision()
@@ -75,6 +78,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnDone() override {
     api_.hub.Unsubscribe(wake_);
     alarm_.Cancel();
+    unread_answers_.GiveBack(caller_, page_bytes_);
     slots_.GiveBack(caller_);
     self_.reset();  // Perhaps the end of this.
   }
@@ -102,7 +106,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (api_.hub.closed()) {
       return FinishLocked(absl::UnavailableError("the daemon is shutting down"));
     }
-    if (next_ == page_.size()) {
+    if (next_ == page_.size() && (bookmark || !awaits_room_)) {
       const absl::Status filled = Fill();
       if (!filled.ok()) return FinishLocked(filled);
     }
@@ -126,7 +130,9 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   absl::Status Fill() {
     page_.clear();
     next_ = 0;
-    EventHub::Page page = api_.hub.After(revision_, prefix_, kPageMax);
+    awaits_room_ = false;
+    unread_answers_.GiveBack(caller_, std::exchange(page_bytes_, 0));
+    EventHub::Page page = api_.hub.After(revision_, prefix_, kEventsOfPage, kBytesOfPage);
     if (!page.gap) {
       reading_store_ = false;
       page_ = std::move(page.events);
@@ -134,8 +140,12 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       return absl::OkStatus();
     }
     if (!reading_store_) return TooSlow(revision_);
-    const auto events = api_.store.ReadEvents(revision_, prefix_, kPageMax);
+    const auto events = api_.store.ReadEvents(revision_, prefix_, {kEventsOfPage, kBytesOfPage});
     if (!events.ok()) return events.status();
+    if (!TakeRoom(*events)) {
+      awaits_room_ = true;
+      return absl::OkStatus();
+    }
     for (const v1::Event& event : *events) {
       page_.push_back(std::make_shared<const SharedEvent>(event));
     }
@@ -146,8 +156,19 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     return absl::OkStatus();
   }
 
+  // For a page from the store, which no other watcher shares. False: there is none at present.
+  bool TakeRoom(const std::vector<v1::Event>& events) {
+    if (api_.role == Role::kAdmin) return true;
+    size_t bytes = 0;
+    for (const v1::Event& event : events) bytes += event.ByteSizeLong();
+    if (!unread_answers_.Take(caller_, bytes).ok()) return false;
+    page_bytes_ = bytes;
+    return true;
+  }
+
   ApiContext& api_;
   WatcherSlots& slots_;
+  UnreadAnswers& unread_answers_;
   const std::string caller_;
   const std::string prefix_;
   std::mutex mutex_;
@@ -155,6 +176,8 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   int64_t wake_ = 0;
   std::vector<std::shared_ptr<const SharedEvent>> page_;
   size_t next_ = 0;
+  size_t page_bytes_ = 0;     // That this page has taken of `unread_answers_`.
+  bool awaits_room_ = false;  // For the next page; tried again with the next bookmark.
   grpc::ByteBuffer current_;  // Being written.
   // What is only there is read once; afterwards a watcher has to keep up.
   bool reading_store_ = true;
@@ -213,15 +236,18 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
     if (!size.ok()) return size.status();
     const auto after = EventsAfter(*request);
     if (!after.ok()) return after.status();
-    const auto events = api_.store.ReadEvents(*after, request->name_prefix(), *size + 1);
+    const auto events =
+        api_.store.ReadEvents(*after, request->name_prefix(), {*size + 1, kPageBytesMax});
     if (!events.ok()) return events.status();
+    PageFill fill(*size);
     for (const v1::Event& event : *events) {
-      if (response->events_size() == *size) {
+      if (fill.full()) {
         response->set_next_page_token(
-            ToToken(ScopeOf(*request), absl::StrCat(response->events(*size - 1).revision())));
+            ToToken(ScopeOf(*request), absl::StrCat(response->events().rbegin()->revision())));
         break;
       }
       *response->add_events() = event;
+      fill.Add(event.ByteSizeLong());
     }
     return absl::OkStatus();
   });
@@ -235,7 +261,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* con
   const std::string caller = CallerOf(context->peer());
   if (checked.ok()) checked = slots_.Take(caller, api_.role);
   if (!checked.ok()) return new RefusedWatch(checked);
-  const auto reactor = std::make_shared<WatchReactor>(api_, slots_, caller, request);
+  const auto reactor =
+      std::make_shared<WatchReactor>(api_, slots_, unread_answers_, caller, request);
   reactor->Start();
   return reactor.get();
 }

@@ -35,7 +35,10 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
     const auto next = ListPage(
         snapshot->pools, {"ListPools", request->page_size(), request->page_token()},
         [](const auto&, const auto&) { return true; },
-        [&](const auto& pool) { *response->add_pools() = pool->pool; });
+        [&](const auto& pool) {
+          *response->add_pools() = pool->pool;
+          return pool->pool.ByteSizeLong();
+        });
     if (next.ok()) response->set_next_page_token(*next);
     return next.status();
   });

@@ -6,6 +6,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
+#include "server/api/readers/unread_answers.h"
 #include "server/api/unparsable.h"
 
 namespace shadow {
@@ -43,6 +44,9 @@ absl::Status RoleServer::Start(bool reflection) {
       grpc::InsecureServerCredentials());
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeUnparsableInterceptors());
+  if (api_.role == Role::kReader) {
+    interceptors.push_back(MakeAnswerInterceptors(limits_.unread_answers));
+  }
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &usage_,
                                      &events_, &simulations_, &backups_, &server_status_};

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "server/api/call.h"
+#include "server/api/readers/unread_answers.h"
 #include "server/core/names.h"
 #include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
@@ -39,6 +40,7 @@ class WatcherSlots {
 // What all callers of a role share, whichever server they call. Outlives the services.
 struct RoleLimits {
   WatcherSlots watchers;
+  UnreadAnswers unread_answers;                // Of readers.
   std::atomic<bool> backup_under_way = false;  // One at a time.
 };
 
@@ -117,7 +119,8 @@ class UsageServiceImpl final : public v1::UsageService::WithRawCallbackMethod_Re
 class EventServiceImpl final
     : public v1::EventService::WithRawCallbackMethod_Watch<v1::EventService::CallbackService> {
  public:
-  EventServiceImpl(ApiContext& api, RoleLimits& limits) : api_(api), slots_(limits.watchers) {}
+  EventServiceImpl(ApiContext& api, RoleLimits& limits)
+      : api_(api), slots_(limits.watchers), unread_answers_(limits.unread_answers) {}
   using Context = grpc::CallbackServerContext;
   grpc::ServerUnaryReactor* ListEvents(Context*, const v1::ListEventsRequest*,
                                        v1::ListEventsResponse*) override;
@@ -126,6 +129,7 @@ class EventServiceImpl final
  private:
   ApiContext& api_;
   WatcherSlots& slots_;
+  UnreadAnswers& unread_answers_;
 };
 
 // Simulate is raw: its large requests are parsed one at a time, by the worker.

@@ -66,7 +66,10 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
     const auto next = ListPage(
         shadows, {scope, request->page_size(), request->page_token()},
         [](const auto&, const auto&) { return true; },
-        [&](const v1::ShadowPool* shadow) { *response->add_shadow_pools() = *shadow; });
+        [&](const v1::ShadowPool* shadow) {
+          *response->add_shadow_pools() = *shadow;
+          return shadow->ByteSizeLong();
+        });
     if (next.ok()) response->set_next_page_token(*next);
     return next.status();
   });
@@ -109,7 +112,10 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
     const auto next = ListPage(
         (*pool)->instances, {scope, request->page_size(), request->page_token()},
         [&](const std::string& name, const v1::Instance&) { return name.starts_with(prefix); },
-        [&](const v1::Instance& instance) { *response->add_instances() = instance; });
+        [&](const v1::Instance& instance) {
+          *response->add_instances() = instance;
+          return instance.ByteSizeLong();
+        });
     if (next.ok()) response->set_next_page_token(*next);
     return next.status();
   });

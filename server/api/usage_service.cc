@@ -166,15 +166,18 @@ UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
     if (!size.ok()) return size.status();
     const auto before = DecisionBefore(*request);
     if (!before.ok()) return before.status();
-    const auto decisions = api_.store.ReadDecisions(request->pool(), *before, *size + 1);
+    const auto decisions =
+        api_.store.ReadDecisions(request->pool(), *before, {*size + 1, kPageBytesMax});
     if (!decisions.ok()) return decisions.status();
+    PageFill fill(*size);
     for (const v1::Decision& decision : *decisions) {
-      if (response->decisions_size() == *size) {
+      if (fill.full()) {
         response->set_next_page_token(
-            ToToken(ScopeOf(*request), absl::StrCat(response->decisions(*size - 1).id())));
+            ToToken(ScopeOf(*request), absl::StrCat(response->decisions().rbegin()->id())));
         break;
       }
       *response->add_decisions() = decision;
+      fill.Add(decision.ByteSizeLong());
     }
     return absl::OkStatus();
   });

@@ -150,6 +150,17 @@ TEST_CASE("a name prefix gives the resource and those below it, not its namesake
   CHECK(revisions(0, "", -1).empty());
 }
 
+TEST_CASE("a read ends with the first row after those that have the bytes of its limit") {
+  const TempDirectory directory;
+  const std::unique_ptr<Store> store = OpenStore(directory.path());
+  v1::WriteBatch batch;
+  for (int64_t i = 1; i <= 9; ++i)
+    AddEvent(batch, i, "pools/a")->set_message(std::string(100, 'x'));
+  REQUIRE(CommitAndWait(*store, batch).ok());
+  CHECK(store->ReadEvents(0, "", {9, 1})->size() == 2);
+  CHECK(store->ReadEvents(0, "", {9, 250})->size() == 4);  // Three have 300 and more.
+}
+
 TEST_CASE("decisions are listed by pool, newest first, page by page") {
   const TempDirectory directory;
   const std::unique_ptr<Store> store = OpenStore(directory.path());

@@ -80,12 +80,12 @@ class HeldStore final : public Store {
   }
   absl::StatusOr<std::vector<v1::Decision>> ReadDecisions(const std::string& /*pool*/,
                                                           int64_t /*before_id*/,
-                                                          int64_t /*limit*/) override {
+                                                          ReadLimit /*limit*/) override {
     return std::vector<v1::Decision>();
   }
   absl::StatusOr<std::vector<v1::Event>> ReadEvents(int64_t /*after_revision*/,
                                                     const std::string& /*name_prefix*/,
-                                                    int64_t /*limit*/) override {
+                                                    ReadLimit /*limit*/) override {
     return std::vector<v1::Event>();
   }
 

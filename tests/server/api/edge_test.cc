@@ -70,7 +70,10 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   do {
     const auto next = ListPage(
         map, {"List a", 2, token}, [](const std::string&, int value) { return value != 3; },
-        [&](int value) { seen.push_back(value); });
+        [&](int value) {
+          seen.push_back(value);
+          return 1;
+        });
     REQUIRE(next.ok());
     token = *next;
     ++pages;
@@ -78,7 +81,7 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   CHECK(seen == std::vector<int>{0, 1, 2, 4, 5, 6});
   CHECK(pages == 3);
   const auto keep = [](const std::string&, int) { return true; };
-  const auto drop = [](int) {};
+  const auto drop = [](int) { return 1; };
   const std::string first = *ListPage(map, {"List a", 2, ""}, keep, drop);
   for (const std::string& foreign :
        {std::string("not a token"), ToToken("List b", "k1"), ToToken("List", "k1"), first + "0"}) {
@@ -88,6 +91,30 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   CHECK(absl::IsInvalidArgument(ListPage(map, {"List a", -1, ""}, keep, drop).status()));
   CHECK(*PageSize(0) == kPageSizeDefault);
   CHECK(*PageSize(1'000'000) == kPageSizeMax);
+}
+
+TEST_CASE("a page ends by bytes too, names the next one, and holds at least one item") {
+  const std::map<std::string, size_t> bytes_of = {{"a", kPageBytesMax / 2},
+                                                  {"b", kPageBytesMax / 2},
+                                                  {"c", 3 * kPageBytesMax},
+                                                  {"d", kPageBytesMax - 1},
+                                                  {"e", 1}};
+  std::vector<std::vector<size_t>> pages;
+  std::string token;
+  do {
+    pages.emplace_back();
+    const auto next = ListPage(
+        bytes_of, {"List", 0, token}, [](const auto&, size_t) { return true; },
+        [&](size_t bytes) {
+          pages.back().push_back(bytes);
+          return bytes;
+        });
+    REQUIRE(next.ok());
+    token = *next;
+  } while (!token.empty());
+  CHECK(pages == std::vector<std::vector<size_t>>{{kPageBytesMax / 2, kPageBytesMax / 2},
+                                                  {3 * kPageBytesMax},
+                                                  {kPageBytesMax - 1, 1}});
 }
 
 TEST_CASE("a typo in the configuration is an error with its place") {

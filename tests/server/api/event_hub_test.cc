@@ -44,6 +44,26 @@ TEST_CASE("events come in order, from the asked revision on, in pages") {
   CHECK(hub.After(13, "", 10).events.empty());
 }
 
+TEST_CASE("a page of events ends by bytes too, and the next one goes on behind it") {
+  EventHub hub(0);
+  std::vector<v1::Event> events;
+  for (int i = 1; i <= 7; ++i) events.push_back(Named(i, "pools/" + std::string(100, 'a')));
+  hub.Publish(events);
+  std::vector<int64_t> seen;
+  int64_t after = 0;
+  int pages = 0;
+  for (; after < 7; ++pages) {
+    const EventHub::Page page = hub.After(after, "", 10, 150);
+    REQUIRE(page.events.size() <= 2);  // Two have 200 and more.
+    for (const auto& event : page.events) seen.push_back(event->revision);
+    REQUIRE(page.last_revision > after);
+    after = page.last_revision;
+  }
+  CHECK(seen == std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7});
+  CHECK(pages == 4);
+  CHECK(hub.After(0, "", 10, 1).events.size() == 1);
+}
+
 TEST_CASE("what is only in the store is a gap") {
   EventHub hub(10);
   CHECK(hub.After(9, "", 10).gap);
