@@ -108,5 +108,43 @@ TEST_CASE("watchers from the past who do not read are bounded, and one who reads
   CHECK(watched == all);
 }
 
+TEST_CASE("eight users with 500 watchers each, who read little or nothing, cost nobody anything") {
+  if (NotRoot()) return;
+  constexpr int kUsers = 8;
+  constexpr int kConnections = 10;  // Of each.
+  constexpr int kCalls = 50;        // On each.
+  constexpr int kTried = kUsers * kConnections * kCalls;
+  constexpr int kAdmitted = kUsers * 64;
+  constexpr uint32_t kSlowWindow = 65'535;  // One event fits.
+  ShadowWorld world({.haproxy = false}, false);
+  CreateLargeDnas(world, 100, 60'000);
+  REQUIRE(world.daemon().Terminate() == 0);
+  world.daemon().Start();
+  v1::WatchRequest request;
+  request.set_since_revision(0);
+  std::vector<RawReader> readers;
+  int tried = 0;
+  for (int i = 0; i < kConnections; ++i) {
+    for (int user = 0; user < kUsers; ++user, tried += kCalls) {
+      const uid_t uid = kReaderUid + static_cast<uid_t>(user);
+      readers.emplace_back(world.daemon(), uid, user % 2 == 0 ? 0 : kSlowWindow);
+      readers.back().Call("/shadow.v1.EventService/Watch", request, kCalls);
+    }
+    // Those for whom there is no room yet are answered with their first bookmark, after 10 s.
+    REQUIRE(PollUntil(absl::Seconds(60), [&] {
+      const Answers answers = AnswersOf(readers);
+      return answers.admitted + answers.refused == tried;
+    }));
+  }
+  const Answers answers = AnswersOf(readers);
+  std::printf("watchers: %d tried, %d admitted, %d refused\n", tried, answers.admitted,
+              answers.refused);
+  CHECK(tried == kTried);
+  CHECK(answers.admitted == kAdmitted);
+  CHECK(answers.refused == kTried - kAdmitted);
+  ExpectAdminServed(world.daemon());
+  CHECK(ResidentMb(world.daemon()) <= 256);
+}
+
 }  // namespace
 }  // namespace shadow
