@@ -160,10 +160,7 @@ absl::StatusOr<ProcessRecord> ProcessProvider::Find(const std::string& id) {
   const auto tagged = FindTagged(*table, options_.store_id, *uids);
   if (!tagged.ok()) return tagged.status();
   const auto found = tagged->find(id);
-  if (found == tagged->end()) {
-    if (damaged) return record;
-    return Gone(id);
-  }
+  if (found == tagged->end()) return damaged ? record : Gone(id);
   absl::Status written = records_.Write(found->second, Durability::kPowerLoss);
   if (!written.ok()) return written;
   return found->second;
