@@ -24,14 +24,16 @@ absl::StatusOr<bool> RunsAs(pid_t pid, const std::set<uid_t>& uids) {
   return uids.contains(privileges->uid) && uids.contains(privileges->real_uid);
 }
 
-// Carries both tags in its environment, and runs as one of `uids`.
+// Runs as one of `uids`, and carries both tags in its environment. The user comes first: what a
+// stranger has written is not read.
 absl::StatusOr<bool> IsTagged(pid_t pid, const std::string& instance_id,
                               const std::string& store_id, const std::set<uid_t>& uids) {
+  const auto believed = RunsAs(pid, uids);
+  if (!believed.ok() || !*believed) return believed;
   const auto environment = ReadEnvironment(pid);
   if (!environment.ok()) return environment.status();
-  const bool tagged = EnvironmentValue(*environment, kInstanceVariable) == instance_id &&
-                      EnvironmentValue(*environment, kStoreVariable) == store_id;
-  return tagged ? RunsAs(pid, uids) : false;
+  return EnvironmentValue(*environment, kInstanceVariable) == instance_id &&
+         EnvironmentValue(*environment, kStoreVariable) == store_id;
 }
 
 absl::StatusOr<std::set<uid_t>> UidsOf(const ProcessRecord& record, const ProcessStat* leader) {
@@ -122,10 +124,13 @@ struct Holder {
   std::string epoch;  // Empty: an older daemon has started it.
 };
 
-// What a stranger says in its environment is not believed, as for the instance itself.
+// Runs as the daemon's user and says that it holds this instance.
 absl::StatusOr<std::optional<Holder>> HolderOf(const ProcessStat& leader,
                                                const std::vector<ProcessStat>& table,
                                                const std::string& id, const std::string& store_id) {
+  const auto ours = RunsAs(leader.parent, {geteuid()});
+  if (!ours.ok()) return ours.status();
+  if (!*ours) return std::nullopt;
   const auto environment = ReadEnvironment(leader.parent);
   if (!environment.ok()) return environment.status();
   const std::string holds(EnvironmentValue(*environment, kHoldsVariable));
@@ -137,12 +142,10 @@ absl::StatusOr<std::optional<Holder>> HolderOf(const ProcessStat& leader,
   } else if (!epoch.starts_with(store_id + "/")) {
     return std::nullopt;
   }
-  const auto ours = RunsAs(leader.parent, {geteuid()});
-  if (!ours.ok()) return ours.status();
   const auto holder = std::find_if(table.begin(), table.end(), [&](const ProcessStat& process) {
     return process.id.pid == leader.parent;
   });
-  if (!*ours || holder == table.end()) return std::nullopt;
+  if (holder == table.end()) return std::nullopt;
   return Holder{.process = holder->id, .epoch = std::move(epoch)};
 }
 
@@ -188,21 +191,20 @@ absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
   std::map<std::string, ProcessRecord> found;
   for (const ProcessStat& process : table) {
     if (process.session != process.id.pid || process.IsDead()) continue;
+    const auto believed = RunsAs(process.id.pid, uids);
+    if (!believed.ok()) return believed.status();
+    if (!*believed) continue;
     const auto environment = ReadEnvironment(process.id.pid);
     if (!environment.ok()) return environment.status();
     if (EnvironmentValue(*environment, kStoreVariable) != store_id) continue;
     ProcessRecord record = FromTags(process, *environment);
     const auto id_or_none = [](const std::string& id) { return id.empty() || IsId(id); };
     if (!IsId(record.id) || !id_or_none(record.pool) || !id_or_none(record.shadow)) continue;
-    const auto believed = RunsAs(process.id.pid, uids);
-    if (!believed.ok()) return believed.status();
-    if (!*believed) continue;
     const auto holder = HolderOf(process, table, record.id, store_id);
     if (!holder.ok()) return holder.status();
-    if (holder->has_value()) {
-      record.holder = (*holder)->process;
-      record.epoch = (*holder)->epoch;
-    }
+    if (!holder->has_value()) continue;
+    record.holder = (*holder)->process;
+    record.epoch = (*holder)->epoch;
     const auto [at, added] = found.try_emplace(record.id, record);
     if (!added && record.leader.start_ticks < at->second.leader.start_ticks) at->second = record;
   }

@@ -61,6 +61,25 @@ TEST_CASE("an id from an environment that is no id names no instance, and no fil
   CHECK(ReadText(victim + ".log") == "x");
 }
 
+TEST_CASE("a process of the user of an instance is none without a holder, and keeps none from it") {
+  ProcessWorld world;
+  const InstanceSpec instance = TestInstance("a1");
+  const Stranger stranger("a1", world.store_id(), geteuid());
+  CHECK(world.provider().List()->empty());
+  CHECK(Look(world.provider(), instance).life == Life::kAbsent);
+  REQUIRE(Kill(world.provider(), instance).ok());
+  CHECK(stranger.lives());
+
+  REQUIRE(Create(world.provider(), instance).ok());
+  REQUIRE(Becomes(world.provider(), instance, Life::kRunning));
+  const Observation seen = Look(world.provider(), instance);
+  CHECK(world.provider().List()->size() == 1);
+  CHECK(PidOf(seen) == RecordOf(world, "a1").leader.pid);
+  CHECK(RecordOf(world, "a1").holder.has_value());
+  REQUIRE(Suspend(world.provider(), instance).ok());
+  CHECK(stranger.lives());
+}
+
 TEST_CASE("a process of another user is no instance, whatever its environment says") {
   if (geteuid() != 0) {
     WARN("only root can start a process as somebody else");
