@@ -38,7 +38,7 @@ constexpr char kLastDecision[] =
     "FROM meta WHERE key = 'decisions_removed'";
 constexpr char kEpochs[] = "SELECT epoch, last_revision FROM epochs";
 constexpr char kResources[] = "SELECT kind, data, name FROM resources ORDER BY id";
-constexpr char kRequests[] = "SELECT data FROM requests ORDER BY rowid";
+constexpr char kRequests[] = "SELECT data, request_id FROM requests ORDER BY rowid";
 
 constexpr char kDecisions[] =
     "SELECT data FROM decisions WHERE pool = ?1 AND id < ?2 ORDER BY id DESC";
@@ -131,15 +131,22 @@ absl::Status LoadResources(Connection& state, v1::StoreContents& contents,
   }
 }
 
-absl::Status LoadRequests(Connection& state, v1::StoreContents& contents) {
+// An answer is kept for a day, for a request that comes again: not worth a start.
+absl::Status LoadRequests(Connection& state, v1::StoreContents& contents,
+                          std::vector<Store::Finding>& findings) {
   absl::StatusOr<Statement> statement = state.Prepare(kRequests);
   if (!statement.ok()) return statement.status();
   while (true) {
     const absl::StatusOr<bool> row = statement->Next();
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
-    absl::Status status = ParseInto(statement->Bytes(0), *contents.add_requests());
-    if (!status.ok()) return status;
+    if (ParseInto(statement->Bytes(0), *contents.add_requests()).ok()) continue;
+    contents.mutable_requests()->RemoveLast();
+    findings.push_back(
+        {.name = "",
+         .text = absl::StrCat("the answer to request_id \"", std::string(statement->Bytes(1)),
+                              "\" is damaged and was dropped; the request would be "
+                              "done again if it came again")});
   }
 }
 
@@ -247,7 +254,7 @@ absl::StatusOr<v1::StoreContents> SqliteStore::LoadAll() {
   contents.set_last_decision_id(*decision);
   absl::Status status = LoadEpochs(**state, contents);
   if (status.ok()) status = LoadResources(**state, contents, findings_);
-  if (status.ok()) status = LoadRequests(**state, contents);
+  if (status.ok()) status = LoadRequests(**state, contents, findings_);
   if (!status.ok()) return status;
   return contents;
 }

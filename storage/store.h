@@ -58,8 +58,8 @@ class Store {
   virtual ~Store() = default;
 
   // Everything but samples, decisions and events; each kind in the order of its first put. A saved
-  // forecast that cannot be parsed is left out, for it is learned again; any other record that
-  // cannot is kDataLoss.
+  // forecast that cannot be parsed is left out, for it is learned again, and so is the answer to a
+  // request; any other record that cannot is kDataLoss.
   virtual absl::StatusOr<v1::StoreContents> Load() = 0;
 
   // What was found missing or damaged, and gone on without: for people to know.

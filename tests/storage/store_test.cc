@@ -301,6 +301,31 @@ TEST_CASE("a damaged forecast is dropped and named, and a damaged pool is not") 
   CHECK_THAT(std::string(damaged.message()), Contains("pools/web"));
 }
 
+TEST_CASE("a damaged answer to a request is dropped and named, and the others stay") {
+  const TempDirectory directory;
+  {
+    const auto store = OpenStore(directory.path());
+    v1::WriteBatch batch;
+    for (const char* id : {"r1", "r2", "r3"}) {
+      v1::RequestRecord& request = *batch.add_requests();
+      request.set_request_id(id);
+      *request.mutable_time() = At(1'700'000'000);
+    }
+    REQUIRE(CommitAndWait(*store, batch).ok());
+  }
+  RunSql(directory.File("state.db"), "UPDATE requests SET data = x'ffff' WHERE request_id = 'r2'");
+  const auto store = OpenStore(directory.path());
+  const auto contents = store->Load();
+  INFO(contents.status());
+  REQUIRE(contents.ok());
+  REQUIRE(contents->requests_size() == 2);
+  CHECK(contents->requests(0).request_id() == "r1");
+  CHECK(contents->requests(1).request_id() == "r3");
+  const auto findings = store->TakeFindings();
+  REQUIRE(findings.size() == 1);
+  CHECK_THAT(findings[0].text, Contains("request_id \"r2\" is damaged and was dropped"));
+}
+
 TEST_CASE("a damaged row of history hides nothing but itself") {
   const TempDirectory directory;
   MakeSmallStore(directory.path());
