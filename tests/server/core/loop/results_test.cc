@@ -49,7 +49,7 @@ v1::Instance::State AfterSeen(const ProviderTraits& traits, Life life) {
   Changes changes(world, now);
   EffectResult list;
   list.instances.push_back(
-      {.id = kId, .life = life, .address = "", .handle = "", .exit_reason = ""});
+      {.id = kId, .epoch = "", .life = life, .address = "", .handle = "", .exit_reason = ""});
   OnInstanceList(changes, kKey, now.mono, list);
   return world.pools.at("web").members.at(kId).record.instance().state();
 }
@@ -70,8 +70,12 @@ TEST_CASE("a suspended instance that runs is suspended again, where its provider
 EffectResult ListOf(const std::vector<std::string>& ids) {
   EffectResult list;
   for (const std::string& id : ids) {
-    list.instances.push_back(
-        {.id = id, .life = Life::kRunning, .address = "", .handle = "", .exit_reason = ""});
+    list.instances.push_back({.id = id,
+                              .epoch = "",
+                              .life = Life::kRunning,
+                              .address = "",
+                              .handle = "",
+                              .exit_reason = ""});
   }
   return list;
 }
