@@ -193,7 +193,8 @@ class UsageSource {
   virtual absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) = 0;
 };
 
-// Both return kCancelled within about a second of `stop`.
+// Both return kCancelled within about a second of `stop`, and kResourceExhausted where this host
+// has no socket to ask with: that says nothing of the instance.
 class Prober {
  public:
   virtual ~Prober() = default;

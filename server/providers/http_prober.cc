@@ -47,6 +47,17 @@ int EndIfStopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
 }
 
+// Notes in `error` why there is none: libcurl says only that it cannot connect.
+curl_socket_t OpenSocket(void* error, curlsocktype, curl_sockaddr* to) {
+  const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  if (fd < 0) *static_cast<int*>(error) = errno;
+  return fd;
+}
+
+absl::Status NoSocket(int error) {
+  return absl::ResourceExhaustedError(absl::StrCat("no socket (", strerrordesc_np(error), ")"));
+}
+
 absl::Status Stopped() { return absl::CancelledError("the probe was stopped"); }
 
 long Milliseconds(absl::Duration duration) {
@@ -77,6 +88,7 @@ class HttpClient {
                      curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_USERAGENT, "shadowd") == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &CountBody) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &EndIfStopped) == CURLE_OK &&
                      curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
@@ -85,16 +97,19 @@ class HttpClient {
   }
 
   // kDeadlineExceeded, kUnavailable: no answer. kFailedPrecondition: one above kMaxBodyBytes.
-  // kCancelled: `stop`.
+  // kResourceExhausted: no socket to ask with. kCancelled: `stop`.
   absl::StatusOr<Answer> Get(absl::Duration timeout, const std::stop_token& stop) {
     size_t body_bytes = 0;
+    int socket_error = 0;
     CURL* const curl = curl_.get();
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &socket_error);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body_bytes);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &stop);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, Milliseconds(timeout));
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(timeout));
     const CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_ABORTED_BY_CALLBACK) return Stopped();
+    if (socket_error != 0) return NoSocket(socket_error);
     if (code == CURLE_OPERATION_TIMEDOUT) {
       return absl::DeadlineExceededError(
           absl::StrCat("no answer within ", absl::FormatDuration(timeout)));
@@ -139,8 +154,10 @@ absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
   const absl::Status status =
       answer.ok() ? CheckStatus(answer->status, WantedStatus(check)) : answer.status();
   if (status.ok()) return status;
-  // However it fails, it is not ready.
-  return absl::UnavailableError(absl::StrCat(what, ": ", std::string(status.message())));
+  // However it fails, it is not ready. Without a socket it was not asked.
+  return absl::Status(absl::IsResourceExhausted(status) ? absl::StatusCode::kResourceExhausted
+                                                        : absl::StatusCode::kUnavailable,
+                      absl::StrCat(what, ": ", std::string(status.message())));
 }
 
 // Waits until `fd` has connected: the error number, ETIMEDOUT after `timeout` or a stop.
@@ -172,7 +189,7 @@ absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
   }
   remote.sin_port = htons(static_cast<uint16_t>(port));
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return absl::UnavailableError("no socket for the check");
+  if (fd < 0) return NoSocket(errno);
   const absl::Cleanup close_fd = [fd] { close(fd); };
   int error = 0;
   if (connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof(remote)) != 0) error = errno;

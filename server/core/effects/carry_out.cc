@@ -39,6 +39,7 @@ void AwaitReady(const Effect& effect, const Seams& seams, const std::stop_token&
   if (!result.observation.has_value() || result.observation->life != Life::kRunning) return;
   const absl::Status ready =
       seams.prober->Check(*effect.instance.dna, result.observation->address, stop);
+  if (absl::IsResourceExhausted(ready)) result.status = ready;  // It was not asked.
   result.ready = ready.ok();
   result.not_ready = std::string(ready.message());
 }

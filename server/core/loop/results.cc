@@ -46,6 +46,8 @@ void OnReadyResult(Changes& changes, PoolEntry& pool, Member& member, const Effe
   }
   if (result.ready) {
     Apply(changes, pool, member, E::kReady);
+  } else if (absl::IsResourceExhausted(result.status)) {
+    WaitForRoom(changes, pool, member, Text(member.task, result.status));
   } else {
     if (!result.not_ready.empty()) member.not_ready = result.not_ready;
     member.not_before = changes.now().mono + member.dna->ready_interval;

@@ -1,11 +1,13 @@
 #include "server/providers/http_prober.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "server/core/clock.h"
+#include "tests/server/providers/no_descriptors.h"
 #include "tests/server/providers/small_server.h"
 
 namespace shadow {
@@ -46,6 +48,31 @@ TEST_CASE("a check that gets no answer is unavailable") {
   CHECK(absl::IsUnavailable(prober.Check(HttpDna(), silent.address(), {})));
   const SmallServer nonsense([](int) { return std::string("what?\r\n\r\n"); });
   CHECK(absl::IsUnavailable(prober.Check(HttpDna(), nonsense.address(), {})));
+}
+
+// Of each probe, made while there are none.
+std::map<std::string, absl::Status> ProbesWithoutDescriptors(HttpProber& prober,
+                                                             const std::string& address) {
+  CompiledDna warm_up = WarmUpDna(1);
+  warm_up.warm_up_timeout = absl::Milliseconds(200);
+  const NoDescriptors none;
+  return {{"http", prober.Check(HttpDna(), address, {})},
+          {"tcp", prober.Check(TestDna(), address, {})},
+          {"warm-up", prober.WarmUp(warm_up, address, {})}};
+}
+
+TEST_CASE("without descriptors no probe says anything of the instance") {
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const SmallServer server([](int) { return Response(200); });
+  REQUIRE(prober.Check(HttpDna(), server.address(), {}).ok());
+  for (const auto& [probe, status] : ProbesWithoutDescriptors(prober, server.address())) {
+    INFO(probe << ": " << status);
+    CHECK(absl::IsResourceExhausted(status));
+    CHECK_THAT(std::string(status.message()), Catch::Contains("no socket (Too many open files)"));
+  }
+  CHECK(server.requests() == 1);
+  CHECK(prober.Check(HttpDna(), server.address(), {}).ok());
 }
 
 TEST_CASE("a TCP check passes once the port accepts") {

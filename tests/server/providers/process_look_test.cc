@@ -1,6 +1,5 @@
 // Looks at /proc while there are no descriptors left: an error, and never a fact.
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,26 +10,11 @@
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_signals.h"
 #include "server/providers/process_spawn.h"
+#include "tests/server/providers/no_descriptors.h"
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
 namespace {
-
-// Every open of this process fails with EMFILE meanwhile.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
-    const rlimit none = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
-    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
-  }
-  NoDescriptors(const NoDescriptors&) = delete;
-  NoDescriptors& operator=(const NoDescriptors&) = delete;
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 // Of each look, made while there are none.
 std::map<std::string, absl::Status> LooksAt(pid_t pid) {

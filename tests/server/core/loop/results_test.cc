@@ -117,5 +117,29 @@ TEST_CASE("a provider that no pool uses any more is forgotten also where it does
   CHECK_FALSE(KnownAfter(world, failed));
 }
 
+TEST_CASE("an instance that cannot be probed waits past its start timeout, and says why") {
+  using I = v1::Instance;
+  for (const bool warm_up : {false, true}) {
+    Simulation simulation;
+    FakeProber::Behaviour without;
+    (warm_up ? without.warm_up : without.check) = absl::ResourceExhaustedError("no socket");
+    simulation.prober.SetDefault(without);
+    REQUIRE(simulation.Call(CreateDna()).ok());
+    REQUIRE(simulation.Call(CreatePool(1)).ok());
+    simulation.Run(absl::Minutes(5));
+    const PoolEntry& pool = simulation.world().pools.at("web");
+    REQUIRE(pool.members.size() == 1);
+    const I& instance = pool.members.begin()->second.record.instance();
+    CHECK(instance.state() == (warm_up ? I::WARMING : I::CREATING));
+    CHECK(instance.reason() == (warm_up ? "warm up: no socket" : "await ready: no socket"));
+    const std::string name = instance.name();
+
+    simulation.prober.SetDefault({});
+    CHECK(simulation.RunUntil([&] { return CountMembers(simulation, I::ACTIVE, I::BASE) == 1; },
+                              kLimit));
+    CHECK(pool.members.begin()->second.record.instance().name() == name);
+  }
+}
+
 }  // namespace
 }  // namespace shadow
