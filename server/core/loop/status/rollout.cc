@@ -56,6 +56,17 @@ void BeginRollout(Changes& changes, PoolEntry& pool, const std::string& revision
   }
 }
 
+// Of the present revision, one that the balancer has not taken yet, and why; empty: there is none.
+std::string WaitingText(const PoolEntry& pool) {
+  for (const auto& [id, member] : pool.members) {
+    const I& instance = member.record.instance();
+    if (member.task != InstanceTask::kAdd || member.tries == 0) continue;
+    if (instance.dna_revision() != pool.record.pool().dna_revision()) continue;
+    return absl::StrCat("; ", id, " waits: ", instance.reason());
+  }
+  return "";
+}
+
 }  // namespace
 
 void NoteRollout(Changes& changes, PoolEntry& pool) {
@@ -77,7 +88,7 @@ std::optional<std::string> RolloutText(const PoolEntry& pool) {
   if (rollout.complete() || rollout.revision().empty()) return std::nullopt;
   const RevisionCounts count = CountRevisions(pool);
   return absl::StrCat(count.updated, " of ", count.updated + count.others, " instances run ",
-                      rollout.revision());
+                      rollout.revision(), WaitingText(pool));
 }
 
 }  // namespace shadow

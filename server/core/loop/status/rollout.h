@@ -13,7 +13,8 @@ namespace shadow {
 // nothing is told of it.
 void NoteRollout(Changes& changes, PoolEntry& pool);
 
-// "2 of 3 instances run dnas/web@0123456789ab"; unset: no rollout is under way.
+// "2 of 3 instances run dnas/web@0123456789ab", and "; i7 waits: add: no free slot" where the
+// balancer takes no new one; unset: no rollout is under way.
 std::optional<std::string> RolloutText(const PoolEntry& pool);
 
 }  // namespace shadow

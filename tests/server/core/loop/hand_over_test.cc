@@ -142,6 +142,12 @@ TEST_CASE("the only instance that serves does not give its slot away, and the ne
       }
     }
     CHECK(reason == "add: no free slot");
+    const auto& conditions = simulation.world().pools.at("web").record.pool().conditions();
+    const auto scaling = std::find_if(conditions.begin(), conditions.end(),
+                                      [](const auto& one) { return one.type() == "Scaling"; });
+    REQUIRE(scaling != conditions.end());
+    CHECK(scaling->reason() == "RollingOut");
+    CHECK_THAT(scaling->message(), Catch::EndsWith(" waits: add: no free slot"));
   }
 }
 
