@@ -66,7 +66,11 @@ Bounds BoundsAt(const CompiledPool& pool, absl::Time now, absl::Duration lead) {
     bounds.min_instances = *coming.min->min_instances;
     bounds.by = coming.min->description;
   }
-  bounds.min_instances = std::min(bounds.min_instances, bounds.max_instances);
+  if (bounds.min_instances > bounds.max_instances) {
+    absl::StrAppend(&bounds.by, bounds.by.empty() ? "" : " ", "(minimum ", bounds.min_instances,
+                    " cut to ", bounds.max_instances, ")");
+    bounds.min_instances = bounds.max_instances;
+  }
   return bounds;
 }
 

@@ -35,7 +35,9 @@ bool InForce(const CompiledOverride& override, absl::Time time);
 struct Bounds {
   int min_instances = 0;  // Of the shadow; at most max_instances.
   int max_instances = 0;
-  std::string by;  // Description of the last override that set one; empty: none did.
+  // Description of the last override that set one; empty: none did. Where the minimum is above the
+  // maximum it ends so: "sale (minimum 20 cut to 10)".
+  std::string by;
 };
 
 // Each bound is set by the last override that is in force and has it, else by the policy. A minimum

@@ -88,6 +88,23 @@ TEST_CASE("a raised maximum expires, and the last override in force wins") {
   CHECK(at(2000).min_instances == 1);
 }
 
+TEST_CASE("a minimum above the maximum in force is cut to it, and what set it says so") {
+  const CompiledPool pool = With(
+      "overrides { description: 'sale' min_shadow_instances: 20 end_time { seconds: 1000 } } "
+      "overrides { max_shadow_instances: 30 start_time { seconds: 500 } } "
+      "overrides { min_shadow_instances: 40 start_time { seconds: 2000 } } "
+      "overrides { max_shadow_instances: 50 start_time { seconds: 3000 } }");
+  const auto at = [&](int64_t seconds) {
+    return BoundsAt(pool, absl::FromUnixSeconds(seconds), absl::ZeroDuration());
+  };
+  CHECK(at(499).min_instances == 10);
+  CHECK(at(499).by == "sale (minimum 20 cut to 10)");
+  CHECK(at(500).by == "sale");  // 20 fit.
+  CHECK(at(2000).min_instances == 30);
+  CHECK(at(2000).by == "(minimum 40 cut to 30)");
+  CHECK(at(3000).by.empty());
+}
+
 TEST_CASE("a minimum that no maximum allows is refused, and one that some may allow is not") {
   const auto check = [](const std::string& overrides) { return CheckOverrides(With(overrides)); };
   CHECK(check("overrides { min_shadow_instances: 10 }").ok());
