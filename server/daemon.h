@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/config.h"
+#include "shadow/v1/record.pb.h"
 
 namespace shadow {
 

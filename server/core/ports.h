@@ -193,8 +193,7 @@ class UsageSource {
   virtual absl::StatusOr<UsageReading> Read(const std::string& pool, absl::Time since) = 0;
 };
 
-// Both return kCancelled within about a second of `stop`, and kResourceExhausted where this host
-// has no socket to ask with: that says nothing of the instance.
+// Both return kCancelled within about a second of `stop`; kResourceExhausted: no socket to ask by.
 class Prober {
  public:
   virtual ~Prober() = default;
