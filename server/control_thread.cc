@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/core/check.h"
 #include "server/log/event_log.h"
 
@@ -86,10 +87,34 @@ ControlThread::TickTimes ControlThread::tick_times() const {
   return tick_times_;
 }
 
+absl::Status ControlThread::CheckProgress(absl::Duration patience) const {
+  const bool retries = !store_.Stalled().ok();
+  const absl::Duration begun_before = clock_.Now().mono - patience;
+  const std::lock_guard lock(mutex_);
+  if (step_since_ <= begun_before) {
+    return absl::DeadlineExceededError(absl::StrCat("the control loop has worked on one input for ",
+                                                    absl::FormatDuration(patience)));
+  }
+  if (!retries && write_since_ <= begun_before) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the store has worked on one write for ", absl::FormatDuration(patience)));
+  }
+  return absl::OkStatus();
+}
+
+void ControlThread::SetStepSince(absl::Duration since) {
+  const std::lock_guard lock(mutex_);
+  step_since_ = since;
+}
+
 void ControlThread::Run() {
+  SetStepSince(clock_.Now().mono);
   Carry(loop_.Recover(clock_.Now()), nullptr);
   while (true) {
-    auto contents = mailbox_.Take(loop_.NextTick());
+    const absl::Duration next_tick = loop_.NextTick();
+    SetStepSince(absl::InfiniteDuration());
+    auto contents = mailbox_.Take(next_tick);
+    SetStepSince(clock_.Now().mono);
     // Results first: they are what the commands' effects wait for.
     for (const Event& event : contents.events) Handle(event);
     for (Command& command : contents.commands) Handle(std::move(command));
@@ -108,6 +133,7 @@ void ControlThread::Run() {
   }
   {
     std::unique_lock lock(mutex_);
+    step_since_ = absl::InfiniteDuration();
     durable_.wait(lock, [&] { return commits_ == 0; });
   }
   SetEnd(End::kCalling);
@@ -193,6 +219,7 @@ void ControlThread::Carry(Ready ready, std::function<void(const absl::Status&)> 
       unsaved_.forecasts += forecasts;
     }
     --commits_;
+    write_since_ = commits_ == 0 ? absl::InfiniteDuration() : clock_.Now().mono;
     commit_samples_ -= samples;
     durable_.notify_all();
   };
@@ -208,10 +235,13 @@ void ControlThread::RunEffects(Ready& ready) {
 
 void ControlThread::AwaitRoom(int64_t samples) {
   std::unique_lock lock(mutex_);
+  step_since_ = absl::InfiniteDuration();  // Waiting for the store is no work.
   durable_.wait(lock, [&] {
     return commits_ < kCommitsMax &&
            (commit_samples_ == 0 || commit_samples_ + samples <= kCommitSamplesMax);
   });
+  step_since_ = clock_.Now().mono;
+  if (commits_ == 0) write_since_ = step_since_;
   ++commits_;
   commit_samples_ += samples;
 }

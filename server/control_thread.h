@@ -69,6 +69,11 @@ class ControlThread {
   // `patience` and has no answer yet. It may be done all the same; its own answer is dropped then.
   void AnswerOverdue(const absl::Status& why, absl::Duration patience);
 
+  // Why it or the store is stuck: on one input, tick or write for `patience`. OK: neither is. A
+  // write that the store tries again, as on a full disk, is not stuck, and neither is an input that
+  // waits for the store.
+  absl::Status CheckProgress(absl::Duration patience) const;
+
   // Of what is durable: whoever has the answer to a request finds at least that here.
   std::shared_ptr<const Snapshot> snapshot() const;
 
@@ -116,6 +121,7 @@ class ControlThread {
   void Handle(Command command);
   void Handle(const Event& event);
   void SetEnd(End end);
+  void SetStepSince(absl::Duration since);
 
   ControlLoop& loop_;
   Store& store_;
@@ -133,6 +139,9 @@ class ControlThread {
   std::deque<std::shared_ptr<PendingAnswer>> pending_;  // Oldest first; answered ones may be in it.
   int commits_ = 0;
   int64_t commit_samples_ = 0;
+  // When it began, on the monotonic clock, what is under way. Infinite: nothing is.
+  absl::Duration step_since_ = absl::InfiniteDuration();   // Of the control thread.
+  absl::Duration write_since_ = absl::InfiniteDuration();  // Of the store.
   Unsaved unsaved_;
   End end_ = End::kSaving;
   std::condition_variable ended_;

@@ -54,6 +54,10 @@ class HeldStore final : public Store {
     return taken_;
   }
 
+  // Commit does not return while this lives, and only `retrying` may be used.
+  std::unique_lock<std::mutex> Hang() { return std::unique_lock(mutex_); }
+  std::atomic<bool> retrying = false;
+
   // Saved ones that it has taken.
   int forecasts() const {
     const std::lock_guard lock(mutex_);
@@ -62,7 +66,9 @@ class HeldStore final : public Store {
 
   absl::StatusOr<v1::StoreContents> Load() override { return v1::StoreContents(); }
   std::vector<Finding> TakeFindings() override { return {}; }
-  absl::Status Stalled() const override { return absl::OkStatus(); }
+  absl::Status Stalled() const override {
+    return retrying ? absl::ResourceExhaustedError("full") : absl::OkStatus();
+  }
   std::optional<absl::Time> StalledSince() const override { return std::nullopt; }
   void EndRetries() override {}
   void Configure(const Options& /*options*/) override {}
@@ -243,6 +249,36 @@ TEST_CASE("what waits for a store that does not get on is answered once, with th
   daemon.Post(CreateDna());  // And those that come later have their own.
   while (daemon.answers().size() < 2) daemon.store.Release();
   CHECK(absl::IsAlreadyExists(daemon.answers()[1]));
+}
+
+TEST_CASE("an input or a write without end is stuck, and a write that is tried again is not") {
+  auto owned_clock = std::make_unique<ManualClock>();
+  ManualClock& clock = *owned_clock;
+  HeldDaemon daemon(std::make_unique<FakeProvider>(), std::move(owned_clock));
+  const auto becomes = [&](std::string_view what) {
+    return PollUntil(kPatience, [&] {
+      const absl::Status check = daemon.control().CheckProgress(absl::Minutes(1));
+      return what == "fine" ? check.ok() : check.ToString().find(what) != std::string::npos;
+    });
+  };
+  CHECK(becomes("fine"));
+  clock.Advance(absl::Minutes(1));
+  CHECK(becomes("the store has worked"));
+  daemon.store.retrying = true;
+  CHECK(becomes("fine"));
+  {
+    const auto hung = daemon.store.Hang();
+    daemon.Post(CreateDna());
+    CHECK(PollUntil(kPatience, [&] {
+      clock.Advance(absl::Minutes(1));
+      return !daemon.control().CheckProgress(absl::Minutes(1)).ok();
+    }));
+    CHECK(becomes("the control loop has worked"));
+  }
+  CHECK(becomes("fine"));
+  daemon.store.retrying = false;
+  while (daemon.store.Release()) continue;
+  CHECK(becomes("fine"));
 }
 
 TEST_CASE("what was learned is saved at the end, also where a call never returns") {
