@@ -1,12 +1,10 @@
 #include "server/daemon.h"
 
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cinttypes>
 #include <cstdlib>
 #include <memory>
 #include <thread>
@@ -18,6 +16,7 @@
 #include "server/balancers/haproxy_balancer.h"
 #include "server/control_thread.h"
 #include "server/evaluation.h"
+#include "server/notify.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
@@ -36,6 +35,9 @@ namespace {
 
 constexpr absl::Duration kPruneInterval = absl::Minutes(5);
 constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
+// More than any input takes, and any write on a busy disk. The store's own patience with errors is
+// shorter: it ends the daemon by itself.
+constexpr absl::Duration kStuckPatience = absl::Minutes(1);
 // Of the end: together with the API's it is less than the unit's TimeoutStopSec.
 constexpr absl::Duration kEndPatience = absl::Seconds(10);
 
@@ -128,6 +130,7 @@ struct House {
   const ConfigReader& read_config;
   const Config& config;  // Of the start.
   Ending& ending;
+  ServiceNotifier& notifier;
 };
 
 void Reload(House& house) {
@@ -147,12 +150,10 @@ void Reload(House& house) {
   spdlog::info("the configuration was reloaded");
 }
 
-// As systemd's Type=notify wants it told.
 void ReloadAndTell(House& house) {
-  const int64_t now_us = absl::ToInt64Microseconds(house.clock.Now().mono);
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, now_us);
+  house.notifier.Reloading();
   Reload(house);
-  sd_notify(0, "READY=1");
+  house.notifier.Ready();
 }
 
 // What the process provider has noted of an instance.
@@ -218,7 +219,7 @@ void KeepHouse(House& house) {
     if (!serving && house.control.snapshot()->recovered) {
       serving = true;
       house.server.SetServing(true);
-      sd_notify(0, "READY=1");
+      house.notifier.Ready();
       spdlog::info("serving");
     }
     const Instant now = house.clock.Now();
@@ -229,7 +230,7 @@ void KeepHouse(House& house) {
 }
 
 void EndServing(House& house) {
-  sd_notify(0, "STOPPING=1");
+  house.notifier.Stopping();
   spdlog::info("stopping; instances go on");
   house.ending.told = true;
   house.store.EndRetries();  // A full disk is no reason not to end.
@@ -302,6 +303,9 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
                contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
+  ServiceNotifier notifier({.check = [&control] { return control.CheckProgress(kStuckPatience); },
+                            .status = [&control] { return StatusLine(*control.snapshot()); }},
+                           clock);
   House house{.control = control,
               .server = **server,
               .store = **store,
@@ -309,7 +313,8 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
               .clock = clock,
               .read_config = read_config,
               .config = config,
-              .ending = ending};
+              .ending = ending,
+              .notifier = notifier};
   {
     const RoomWatch watch(room, **store, control, clock);
     KeepHouse(house);

@@ -1,10 +1,11 @@
-// SIGHUP: the configuration is read again while the daemon serves.
+// SIGHUP: the configuration is read again while the daemon serves. What systemd is told of it.
 #include <signal.h>
 
 #include <fstream>
 #include <string>
 
 #include "tests/e2e/shadow_world.h"
+#include "tests/fakes/notify_socket.h"
 
 namespace shadow {
 namespace {
@@ -54,6 +55,19 @@ TEST_CASE("what can change at once does, and what needs a restart is named") {
   CHECK(reload.Count("the configuration was reloaded") == 2);  // That is no error.
   CHECK(reload.Answers());
   CHECK(reload.daemon.Terminate() == 0);
+}
+
+TEST_CASE("systemd is told of the start, the status, a reload and the end, and that it lives") {
+  const NotifySocket systemd(absl::Seconds(2));
+  Reloading reload;
+  CHECK(systemd.Await("STATUS=Serving") == "STATUS=Serving 0 pools, 0 of 0 shadow pools active");
+  CHECK(systemd.Await("READY=1") == "READY=1");
+  CHECK(systemd.Await("WATCHDOG=1") == "WATCHDOG=1");
+  CHECK(reload.With("no_field: 1\n", "was not reloaded"));
+  CHECK(systemd.Await("RELOADING=1\nMONOTONIC_USEC=") != "");
+  CHECK(systemd.Await("READY=1") == "READY=1");
+  CHECK(reload.daemon.Terminate() == 0);
+  CHECK(systemd.Await("STOPPING=1") != "");
 }
 
 }  // namespace

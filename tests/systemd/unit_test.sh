@@ -35,7 +35,7 @@ fill_in
 confined || fail "$(< "$scratch/output")"
 
 for line in Type=notify KillMode=process RestartPreventExitStatus=78 StateDirectory=shadowd \
-  RuntimeDirectory=shadowd ConfigurationDirectory=shadowd; do
+  RuntimeDirectory=shadowd ConfigurationDirectory=shadowd WatchdogSec=60s; do
   grep -qx "$line" "$unit" || fail "$line is missing"
 done
 
