@@ -56,7 +56,8 @@ std::vector<v1::Sample> AllSamples(World& world, const std::string& pool) {
 template <typename World>
 std::vector<std::string> PoolNames(World& world) {
   std::vector<std::string> names;
-  for (const v1::PoolRecord& record : world.Load().pools()) names.push_back(record.pool().name());
+  const v1::StoreContents contents = world.Load();
+  for (const v1::PoolRecord& record : contents.pools()) names.push_back(record.pool().name());
   return names;
 }
 

@@ -94,4 +94,9 @@ void UnreadAnswers::GiveBack(const std::string& caller, size_t bytes) {
   if (held->second == 0) by_caller_.erase(held);
 }
 
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeAnswerInterceptors(
+    UnreadAnswers& answers) {
+  return std::make_unique<AnswerInterceptors>(answers);
+}
+
 }  // namespace shadow

@@ -85,7 +85,7 @@ TEST_CASE("a pool's DNA is asked of its own provider") {
 }
 
 TEST_CASE("a value that means nothing to the provider is malformed") {
-  World world;
+  SupportWorld world;
   world.provider->Fail(FakeProvider::Verb::kSupports, "",
                        FieldError("dna.process.stop_signal", "\"TERM\" is no signal",
                                   absl::StatusCode::kInvalidArgument),

@@ -369,6 +369,7 @@ TEMPLATE_LIST_TEST_CASE("what does not end when it is asked to is stopping until
   const InstanceSpec instance = TestInstance("a1", world.StubbornDna());
   REQUIRE(Create(provider, instance).ok());
   REQUIRE(Becomes(provider, instance, Life::kRunning));
+  world.AwaitStubborn(instance);
   for (int i = 0; i < 2; ++i) {  // The call does not wait for the end, and may come again.
     REQUIRE(Destroy(provider, instance).ok());
     CHECK(Look(provider, instance).life == Life::kStopping);

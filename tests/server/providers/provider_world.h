@@ -105,17 +105,24 @@ class ProcessWorld {
 
   static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
 
-  // Does not end when it is asked to.
+  // Does not end when it is asked to, once AwaitStubborn has returned.
   static CompiledDna StubbornDna() {
-    CompiledDna dna = Dna();
-    dna.stop_signal = SIGURG;  // Ignored by all who do not ask for it.
-    return dna;
+    return TestDna({"/bin/bash", "-c", "trap '' TERM; echo deaf; sleep 1000"});
+  }
+  void AwaitStubborn(const InstanceSpec& instance) const {
+    REQUIRE(PollUntil(kPatience, [&] {
+      std::error_code none;
+      const auto bytes = std::filesystem::file_size(LogPath(instance.id), none);
+      return !none && bytes > 0;
+    }));
   }
 
   // Of which the provider has room for one instance.
   static CompiledDna ScarceDna() {
     CompiledDna dna = Dna();
-    dna.port_min = dna.port_max = FreeLoopbackPort();
+    const int port = FreeLoopbackPort();
+    dna.dna.mutable_network()->set_port_min(port);
+    dna.dna.mutable_network()->set_port_max(port);
     return dna;
   }
 
@@ -149,6 +156,7 @@ class FakeWorld {
   static constexpr char kEndReason[] = "killed 9";
 
   FakeWorld() {
+    Reopen();
     provider_.Set([](FakeProvider::Knobs& knobs) {
       knobs.supports = [](const CompiledDna& dna) {
         if (dna.dna.operating_system().image().empty()) return absl::OkStatus();
@@ -157,8 +165,6 @@ class FakeWorld {
       };
     });
   }
-
-  FakeWorld() { Reopen(); }
 
   Provider& provider() { return provider_; }
   Provider& Reopen() {
@@ -171,6 +177,7 @@ class FakeWorld {
     provider_.Set([](FakeProvider::Knobs& knobs) { knobs.stop_inspections = -1; });
     return Dna();
   }
+  void AwaitStubborn(const InstanceSpec& /*instance*/) const {}
   CompiledDna ScarceDna() {
     provider_.Set([](FakeProvider::Knobs& knobs) { knobs.max_instances = 1; });
     return Dna();
