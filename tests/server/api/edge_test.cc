@@ -72,7 +72,7 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
         map, {"List a", 2, token}, [](const std::string&, int value) { return value != 3; },
         [&](int value) {
           seen.push_back(value);
-          return 1;
+          return size_t{1};
         });
     REQUIRE(next.ok());
     token = *next;
@@ -81,7 +81,7 @@ TEST_CASE("pages follow each other without loss, and foreign tokens are refused"
   CHECK(seen == std::vector<int>{0, 1, 2, 4, 5, 6});
   CHECK(pages == 3);
   const auto keep = [](const std::string&, int) { return true; };
-  const auto drop = [](int) { return 1; };
+  const auto drop = [](int) { return size_t{1}; };
   const std::string first = *ListPage(map, {"List a", 2, ""}, keep, drop);
   for (const std::string& foreign :
        {std::string("not a token"), ToToken("List b", "k1"), ToToken("List", "k1"), first + "0"}) {
