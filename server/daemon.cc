@@ -277,7 +277,6 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   SimulationWorker simulations;
   auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
-
   absl::Status status = CheckProvider(config, *adapters, **store, *contents, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());

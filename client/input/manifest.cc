@@ -1,9 +1,11 @@
 #include "client/input/manifest.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -17,10 +19,52 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
 
+// Ends the parsing of a text that yaml-cpp 0.7 would parse for ever, growing all the time: of some
+// malformed ones it makes events without reading on.
+class Progress final : public YAML::EventHandler {
+ public:
+  explicit Progress(size_t bytes) : events_left_(kEventsOfByte * (bytes + kEventsOfByte)) {}
+
+  void OnDocumentStart(const YAML::Mark& mark) override { Count(mark); }
+  void OnDocumentEnd() override { Count(last_); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { Count(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { Count(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string&) override {
+    Count(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    Count(mark);
+  }
+  void OnSequenceEnd() override { Count(last_); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    Count(mark);
+  }
+  void OnMapEnd() override { Count(last_); }
+
+ private:
+  static constexpr size_t kEventsOfByte = 8;  // More than any character begins and ends.
+
+  void Count(const YAML::Mark& mark) {
+    last_ = mark;
+    if (events_left_-- == 0) throw YAML::ParserException(mark, "this is not YAML");
+  }
+
+  size_t events_left_;
+  YAML::Mark last_;
+};
+
 // yaml-cpp throws; this is where that ends.
 absl::StatusOr<std::vector<YAML::Node>> LoadDocuments(std::string_view text,
                                                       const std::string& source) {
   try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    Progress progress(text.size());
+    while (parser.HandleNextDocument(progress)) {
+    }
     return YAML::LoadAll(std::string(text));
   } catch (const YAML::Exception& e) {
     return absl::InvalidArgumentError(

@@ -89,7 +89,7 @@ class Provider {
   // instance `id` may have changed. That is a hint to look again, of which nothing is believed: one
   // may be missing, come too often, or name nobody. A provider that never gives one does all that
   // is asked of it.
-  virtual void Listen(std::function<void(std::string_view id)> /*on_change*/) {}
+  virtual void Listen(const std::function<void(std::string_view id)>& /*on_change*/) {}
 
   // OK if every field of the DNA can be enforced here. kFailedPrecondition: a FieldError that names
   // the first one that cannot, e.g. "dna.resources.cpu_millis: the process provider cannot limit

@@ -64,8 +64,8 @@ class ProcessProvider final : public Provider {
 
   // Tells of instances whose first process has ended, while the kernel has room for one more
   // inotify instance.
-  void Listen(std::function<void(std::string_view id)> on_change) override {
-    exit_watch_.emplace(records_.path(), std::move(on_change));
+  void Listen(const std::function<void(std::string_view id)>& on_change) override {
+    exit_watch_.emplace(records_.path(), on_change);
   }
 
   // Refuses what a plain process cannot enforce (process_plan.h).

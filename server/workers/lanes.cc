@@ -39,6 +39,7 @@ std::vector<EffectResult> Call(const std::vector<Lanes::Job>& jobs, const std::s
   std::vector<EffectResult> results;
   if (jobs.front().together_max > 1) {
     std::vector<Effect> effects;
+    effects.reserve(jobs.size());
     for (const Lanes::Job& job : jobs) effects.push_back(job.effect);
     results = jobs.front().run_together(effects);
   } else {

@@ -114,9 +114,9 @@ class FakeProvider final : public Provider {
     return found->second.spec.dna->revision_name;
   }
 
-  void Listen(std::function<void(std::string_view id)> on_change) override {
+  void Listen(const std::function<void(std::string_view id)>& on_change) override {
     const std::lock_guard lock(mutex_);
-    on_change_ = std::move(on_change);
+    on_change_ = on_change;
   }
 
   absl::Status Supports(const CompiledDna& dna) override {
