@@ -303,7 +303,7 @@ std::vector<std::vector<double>> Model::Forecast(const History& history, std::sp
   places.reserve(quantiles.size());
   for (const double quantile : quantiles) places.push_back(PlaceOf(quantile));
   LevelSet needed;
-  size_t bucket_at = kBuckets;   // What is needed is of this bucket.
+  size_t bucket_at = kBuckets;   // `needed` belongs to this bucket.
   std::optional<Bucket> bucket;  // Unset: all of its cells so far were known.
   bool begun = false;            // The origin is set.
   std::vector<std::vector<double>> rows;

@@ -112,7 +112,7 @@ class Model {
     LevelSet known;
     LevelArray values{};
   };
-  // Sets the values of the cell that are to be known; the origin is set.
+  // Computes those values of the cell that `known` names. Its origin is set already.
   void Compute(const Series& series, int lead, const Bucket& bucket, Cell& cell);
 
   // Each expert's quantile.

@@ -66,7 +66,7 @@ class EffectRunner {
     std::shared_ptr<Balancer> balancer;
     std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
   };
-  // What the log says of an effect with its result.
+  // The log line that an effect gets with its result.
   struct UnderWay {
     EffectKind kind;
     LogFields fields;

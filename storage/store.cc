@@ -131,7 +131,7 @@ absl::Status LoadResources(Connection& state, v1::StoreContents& contents,
   }
 }
 
-// An answer is kept for a day, for a request that comes again: not worth a start.
+// An answer is kept for a day in case its request comes again. A damaged one must not stop a start.
 absl::Status LoadRequests(Connection& state, v1::StoreContents& contents,
                           std::vector<Store::Finding>& findings) {
   absl::StatusOr<Statement> statement = state.Prepare(kRequests);

@@ -58,11 +58,11 @@ class Store {
   virtual ~Store() = default;
 
   // Everything but samples, decisions and events; each kind in the order of its first put. A saved
-  // forecast that cannot be parsed is left out, for it is learned again, and so is the answer to a
-  // request; any other record that cannot is kDataLoss.
+  // forecast or the answer to a request that cannot be parsed is left out, because the daemon can
+  // do without it. Any other record that cannot be parsed is kDataLoss.
   virtual absl::StatusOr<v1::StoreContents> Load() = 0;
 
-  // What was found missing or damaged, and gone on without: for people to know.
+  // Something missing or damaged that the store goes on without. People must know of it.
   struct Finding {
     std::string name;  // Of the resource; empty: of the store.
     std::string text;

@@ -19,8 +19,9 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
 
-// Ends the parsing of a text that yaml-cpp 0.7 would parse for ever, growing all the time: of some
-// malformed ones it makes events without reading on.
+// Counts what a parser makes of a text, and throws where that is more than any text of its length
+// can mean. yaml-cpp 0.7 never ends the parsing of some malformed texts, e.g. ",": it makes events
+// without reading on, until memory is used up.
 class Progress final : public YAML::EventHandler {
  public:
   explicit Progress(size_t bytes) : events_left_(kEventsOfByte * (bytes + kEventsOfByte)) {}
@@ -45,7 +46,7 @@ class Progress final : public YAML::EventHandler {
   void OnMapEnd() override { Count(last_); }
 
  private:
-  static constexpr size_t kEventsOfByte = 8;  // More than any character begins and ends.
+  static constexpr size_t kEventsOfByte = 8;  // More than any one character can begin and end.
 
   void Count(const YAML::Mark& mark) {
     last_ = mark;

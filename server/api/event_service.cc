@@ -11,7 +11,7 @@ namespace shadow {
 namespace {
 
 constexpr absl::Duration kBookmarkInterval = absl::Seconds(10);
-// What is taken from the hub or the store at a time.
+// The limits of one page from the hub or the store.
 constexpr size_t kEventsOfPage = 256;
 constexpr size_t kBytesOfPage = 32 << 10;  // The last two events may pass it.
 
@@ -156,7 +156,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     return absl::OkStatus();
   }
 
-  // For a page from the store, which no other watcher shares. False: there is none at present.
+  // Takes room for a page from the store, which no other watcher shares. False: no room now.
   bool TakeRoom(const std::vector<v1::Event>& events) {
     if (api_.role == Role::kAdmin) return true;
     size_t bytes = 0;

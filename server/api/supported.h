@@ -23,8 +23,8 @@ M Merged(const M* current, const M& update, const google::protobuf::FieldMask& m
 }
 
 // Both return what Provider::Supports does: an error that names the first field that cannot be
-// enforced, or has no meaning to the provider. What is malformed to all of them, or names nothing,
-// is left to the control loop, which refuses it.
+// enforced, or has no meaning to the provider. A resource that no provider could take, or
+// that does not exist, is left to the control loop, which refuses it.
 
 // Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
 // none does.

@@ -47,7 +47,8 @@ int EndIfStopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
 }
 
-// Notes in `error` why there is none: libcurl says only that it cannot connect.
+// Opens a socket for libcurl, which itself says only that it cannot connect. A failure's errno goes
+// to `error`.
 curl_socket_t OpenSocket(void* error, curlsocktype, curl_sockaddr* to) {
   const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
   if (fd < 0) *static_cast<int*>(error) = errno;

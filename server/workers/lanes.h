@@ -41,10 +41,10 @@ class Lanes {
     absl::Duration time_limit = {};  // From its start.
     // Returns soon after the token is asked to stop, if it can.
     std::function<EffectResult(const std::stop_token&)> run = {};
-    // More than 1: it may go in one call with others of its lane of which that is so, by
-    // `run_together` of the first instead of `run`. Those that wait are taken, so many at most.
+    // More than 1: up to this many waiting jobs of its lane may go in one call, which is the first
+    // one's `run_together` instead of `run`.
     int together_max = 1;
-    Effect effect = {};  // Then.
+    Effect effect = {};  // Set if `together_max` is more than 1.
     // One result for each effect, in their order.
     std::function<std::vector<EffectResult>(std::span<const Effect>)> run_together = {};
   };

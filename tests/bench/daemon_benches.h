@@ -23,8 +23,8 @@ std::vector<Row> MeasureCalls(DaemonProcess& daemon, const Amount& amount);
 // From the start of a daemon with 1,000 pools to the SIZE decision of the last of them.
 std::vector<Row> MeasureRestart(const Amount& amount);
 
-// What the store alone takes for the samples of 1,000 pools in steps of a minute, and what it takes
-// to evaluate one of them by all of its samples.
+// The time that the store alone takes for the samples of 1,000 pools in steps of a minute, and the
+// time to evaluate one of them by all of its samples.
 std::vector<Row> MeasureSamples(const Amount& amount);
 
 // Samples/s that are acknowledged as durable.

@@ -144,6 +144,9 @@ TEST_CASE("a file cannot make shadowctl grow without bound") {
   const std::string deep = "name: pools/web\npolicy: " + std::string(20'000, '[');
   CHECK(absl::IsInvalidArgument(Parse(deep).status()));
   CHECK(absl::IsInvalidArgument(Parse(std::string(kManifestBytesMax + 1, '#')).status()));
+  for (const char* endless : {",", "a: b\n---\n,"}) {  // To yaml-cpp, which reads no further.
+    CHECK_THAT(std::string(Parse(endless).status().message()), Catch::Contains("not YAML"));
+  }
   std::string durations = "name: pools/web\nseason_lengths:\n";
   for (int i = 0; i < 100'001; ++i) durations += "- 1s\n";
   CHECK_THAT(std::string(Parse(durations).status().message()),

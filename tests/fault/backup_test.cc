@@ -111,7 +111,7 @@ TEST_CASE("the backup of another store ends nothing, however far that has come")
   world.Finish();
 }
 
-// So many events, at least.
+// Makes at least this many events.
 void GoOn(DaemonProcess& daemon, const ShadowWorld& world, int events) {
   for (int i = 0; i < events; ++i) {
     v1::CreateDnaRequest request;

@@ -192,7 +192,7 @@ TEST_CASE("where system calls of the provider fail, no instance is ended or doub
   failing.Finish();
 }
 
-TEST_CASE("a start that cannot list what lives begins nothing, and is to be tried again") {
+TEST_CASE("a start that cannot list what lives begins nothing and asks to be tried again") {
   FailingCalls calls;
   ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
   DaemonProcess& daemon = world.daemon();

@@ -1,4 +1,4 @@
-// What the store keeps to; the image of it that simulations use passes the same cases.
+// The contract of the store. The image of it that simulations use passes the same cases.
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>

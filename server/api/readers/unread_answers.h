@@ -21,9 +21,9 @@ class UnreadAnswers {
   static constexpr size_t kBytesMaxOfUser = 4 << 20;
   static constexpr size_t kBytesMax = 32 << 20;  // Of all users.
 
-  // kResourceExhausted: what `caller` or all callers hold reaches a limit. What is asked for does
-  // not count yet, so an answer of any size has room where little is held. Give back what was
-  // taken.
+  // kResourceExhausted: what `caller` or all callers hold reaches a limit. `bytes`
+  // themselves do not count yet, so an answer of any size has room where little is held. Everything
+  // taken must be given back.
   absl::Status Take(const std::string& caller, size_t bytes);
   void GiveBack(const std::string& caller, size_t bytes);
 

@@ -187,7 +187,7 @@ absl::Status TakeWarmUp(const v1::SimulateRequest& request, const v1::Pool& pool
   return absl::OkStatus();
 }
 
-// What is to be replayed. Where `replay` has prices, that is more than what is shown.
+// Fills `replay` in from the request. With prices, more variants are replayed than are shown.
 absl::Status TakeReplay(const v1::SimulateRequest& request, const v1::Pool& pool,
                         CompiledReplay& replay) {
   absl::Status status = AddVariants(request, pool, replay);

@@ -15,8 +15,8 @@
 namespace shadow {
 namespace {
 
-// After each read: whoever closes files here all the time costs no more than a read in so many ms.
-// What the kernel's queue has no room for meanwhile is not told.
+// The pause after each read, so that a process that closes files here all the time causes one read
+// per pause. Events that find the kernel's queue full meanwhile are lost.
 constexpr int kRestMs = 10;
 constexpr size_t kReadBytes = 16 * 1024;  // Some 500 events.
 

@@ -9,8 +9,8 @@
 
 namespace shadow {
 
-// One thread, until it is destroyed. Tells nobody of anything where inotify(7) cannot be had, and
-// not of all where files of the directory are closed faster than it reads.
+// Owns one thread, which ends in the destructor. Hints may be missing: all of them where inotify(7)
+// is not available, some where files of the directory are closed faster than it reads.
 class ExitWatch {
  public:
   // `on_exit` is called on the thread, with the id of each exit file in `directory` that was closed

@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<Pro
 // The oldest session leader of each instance that carries the store's tag, runs as one of `uids`,
 // and is the child of a holder of that instance, which runs as ours: by instance id, as the record
 // that it should have had. An environment is anybody's to write, also an instance's whose user is
-// that of others: without a record, only the holder is proof. What is no id there is left out.
+// that of others: without a record, only the holder is proof. Malformed ids there are left out.
 absl::StatusOr<std::map<std::string, ProcessRecord>> FindTagged(
     const std::vector<ProcessStat>& table, const std::string& store_id,
     const std::set<uid_t>& uids);

@@ -2,35 +2,13 @@
 #include "server/providers/look/exit_watch.h"
 
 #include <catch2/catch.hpp>
-#include <functional>
-#include <mutex>
+#include <set>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "tests/server/providers/provider_world.h"
 
 namespace shadow {
 namespace {
-
-// The ids that an ExitWatch has told of, in order. Thread-safe.
-class Heard {
- public:
-  std::function<void(std::string_view)> Listener() {
-    return [this](std::string_view id) {
-      const std::lock_guard lock(mutex_);
-      ids_.emplace_back(id);
-    };
-  }
-  std::vector<std::string> ids() {
-    const std::lock_guard lock(mutex_);
-    return ids_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::string> ids_;
-};
 
 TEST_CASE("a closed exit file is told of, and no other file") {
   const TemporaryDirectory directory;
@@ -41,7 +19,7 @@ TEST_CASE("a closed exit file is told of, and no other file") {
   }
   WriteFile(directory / "i7.exit", "exited 3");  // After all others, as the kernel tells them.
   REQUIRE(PollUntil(kPatience, [&] { return !heard.ids().empty(); }));
-  CHECK(heard.ids() == std::vector<std::string>{"i7"});
+  CHECK(heard.ids() == std::set<std::string>{"i7"});
 }
 
 TEST_CASE("what cannot be watched tells nothing and ends at once") {

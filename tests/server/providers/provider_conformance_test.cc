@@ -246,32 +246,13 @@ TEMPLATE_LIST_TEST_CASE("operations that go together each have their status, in 
   CHECK(provider.Apply({}).empty());
 }
 
-// The ids that a provider has told of. Outlives it. Thread-safe.
-class Told {
- public:
-  void Listen(Provider& provider) {
-    provider.Listen([this](std::string_view id) {
-      const std::lock_guard lock(mutex_);
-      ids_.emplace(id);
-    });
-  }
-  std::set<std::string> ids() {
-    const std::lock_guard lock(mutex_);
-    return ids_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::set<std::string> ids_;
-};
-
 TEMPLATE_LIST_TEST_CASE("who listens to a provider hears of an instance that has ended", "",
                         Worlds) {
   if (!TestType::kTells) return;
-  Told told;
+  Heard heard;  // Outlives the provider.
   TestType world;
   Provider& provider = world.provider();
-  told.Listen(provider);
+  provider.Listen(heard.Listener());
   const InstanceSpec ends = TestInstance("a1", world.Dna());
   const InstanceSpec lives = TestInstance("a2", world.Dna());
   for (const InstanceSpec& instance : {ends, lives}) {
@@ -279,7 +260,7 @@ TEMPLATE_LIST_TEST_CASE("who listens to a provider hears of an instance that has
     REQUIRE(Becomes(provider, instance, Life::kRunning));
   }
   world.End(ends);
-  CHECK(PollUntil(kPatience, [&] { return told.ids().contains("a1"); }));
+  CHECK(PollUntil(kPatience, [&] { return heard.ids().contains("a1"); }));
   CHECK(Becomes(provider, ends, Life::kExited));
   CHECK(Look(provider, lives).life == Life::kRunning);
 }

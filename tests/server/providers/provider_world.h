@@ -9,10 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/core/clock.h"
@@ -188,6 +192,25 @@ class FakeWorld {
 
  private:
   FakeProvider provider_;
+};
+
+// The ids that were hinted at. Thread-safe.
+class Heard {
+ public:
+  std::function<void(std::string_view id)> Listener() {
+    return [this](std::string_view id) {
+      const std::lock_guard lock(mutex_);
+      ids_.emplace(id);
+    };
+  }
+  std::set<std::string> ids() {
+    const std::lock_guard lock(mutex_);
+    return ids_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> ids_;
 };
 
 inline CompiledDna Shell(const std::string& script) { return TestDna({"/bin/bash", "-c", script}); }

@@ -44,8 +44,8 @@ absl::StatusOr<std::string> ResolveDna(const World& world, const std::string& dn
   return absl::StrCat("dnas/", name->dna, "@", revision);
 }
 
-// What the daemon shows of `from`, kept over an update of the spec. The score is of the old spec,
-// and slots are of the old balancer.
+// Keeps the output-only fields of `from` over an update of the spec. The score belongs to the old
+// spec, and slots belong to the old balancer.
 void KeepOutput(const v1::Pool& from, v1::Pool& pool) {
   CopyOutputOnly(from, pool);
   pool.clear_observe_score();

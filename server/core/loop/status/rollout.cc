@@ -56,7 +56,8 @@ void BeginRollout(Changes& changes, PoolEntry& pool, const std::string& revision
   }
 }
 
-// Of the present revision, one that the balancer has not taken yet, and why; empty: there is none.
+// "; i7 waits: add: no free slot": an instance of the present revision that the balancer has not
+// taken yet. Empty: no instance waits.
 std::string WaitingText(const PoolEntry& pool) {
   for (const auto& [id, member] : pool.members) {
     const I& instance = member.record.instance();
