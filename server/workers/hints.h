@@ -12,20 +12,24 @@
 
 namespace shadow {
 
-// Thread-safe. An instance that touches its files all the time can make its provider tell of it all
-// the time; it passes here once in an interval, and what is dropped is found by the next look.
+// The ids that providers have hinted at and the control thread has not taken yet. Owned by
+// ControlThread. Thread-safe: providers call Note on their threads, the control thread calls Take.
+//
+// An instance that touches its files all the time makes its provider hint all the time. Each id
+// passes once in an interval; the next regular look finds what a dropped hint would have told.
 class Hints {
  public:
   static constexpr absl::Duration kInterval = absl::Seconds(1);
   static constexpr size_t kIdsMax = 1024;  // In one interval, and waiting to be taken.
 
-  // `clock` must outlive it. `filled` is called by Note when the first one waits; it must not
+  // `clock` must outlive it. Note calls `filled` when an id is the first to wait; `filled` must not
   // block.
   Hints(Clock& clock, std::function<void()> filled);
 
+  // Drops `id` if it has passed in this interval already, or if kIdsMax have.
   void Note(std::string_view id);
 
-  // All that wait, each once.
+  // Every id that waits; none waits afterwards.
   std::set<std::string> Take();
 
  private:
