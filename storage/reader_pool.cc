@@ -21,6 +21,8 @@ absl::StatusOr<ReaderPool::Lease> ReaderPool::Take() {
 
 void ReaderPool::Return::operator()(Connection* connection) const {
   std::unique_ptr<Connection> owned(connection);
+  // Whoever took it next would read an old snapshot.
+  if (!owned->EndTransaction().ok()) return;
   const std::lock_guard lock(pool->mutex_);
   if (pool->idle_.size() < kIdleReadersMax) pool->idle_.push_back(std::move(owned));
 }

@@ -214,14 +214,14 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenAndMigrate(const std::string& pa
   return connection;
 }
 
-// Whether `found` only says that the disk did not give a page: "Page 7: unable to get the page.
-// error code=266".
+// Whether `found` only says that the disk did not give a page, or that there was no memory for it:
+// "Page 7: unable to get the page. error code=266".
 bool PageUnread(const std::string& found) {
   constexpr std::string_view kCode = "unable to get the page. error code=";
   const size_t at = found.find(kCode);
   int code = 0;
   return at != std::string::npos && absl::SimpleAtoi(found.substr(at + kCode.size()), &code) &&
-         (code & 0xff) == SQLITE_IOERR;
+         ((code & 0xff) == SQLITE_IOERR || code == SQLITE_NOMEM);
 }
 
 absl::Status QuickCheck(Connection& connection, const std::string& path) {

@@ -50,7 +50,8 @@ int OnWal(void* pages, sqlite3*, const char*, int pages_in_wal) {
 }  // namespace
 
 absl::Status SqliteError(sqlite3* db, int code) {
-  const char* path = sqlite3_db_filename(db, "main");
+  // Without memory for a connection there is none.
+  const char* path = db == nullptr ? nullptr : sqlite3_db_filename(db, "main");
   return absl::Status(CodeOf(code, sqlite3_system_errno(db)),
                       absl::StrCat(path == nullptr ? "SQLite" : path, ": ", sqlite3_errmsg(db),
                                    " (SQLite code ", code, ")"));
@@ -200,6 +201,10 @@ int64_t Connection::wal_file_bytes() const {
   return path != nullptr && stat(path, &info) == 0 ? info.st_size : 0;
 }
 
+absl::Status Connection::EndTransaction() {
+  return sqlite3_get_autocommit(db_) != 0 ? absl::OkStatus() : Execute("ROLLBACK");
+}
+
 absl::Status Connection::RunCheckpoint(Checkpoint checkpoint) {
   const int mode =
       checkpoint == Checkpoint::kPassive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
@@ -214,11 +219,12 @@ absl::Status Connection::RunCheckpoint(Checkpoint checkpoint) {
 }
 
 Transaction::~Transaction() {
-  // Some errors have rolled back already; then this one says so, and there is nothing to do.
-  if (open_) connection_.Execute("ROLLBACK").IgnoreError();
+  // Where there is no memory for it, the next Begin does it, and no reader comes before that.
+  if (open_) connection_.EndTransaction().IgnoreError();
 }
 
 absl::Status Transaction::Begin(Kind kind) {
+  if (absl::Status ended = connection_.EndTransaction(); !ended.ok()) return ended;
   absl::Status status = connection_.Execute(kind == Kind::kRead ? "BEGIN" : "BEGIN IMMEDIATE");
   open_ = status.ok();
   return status;

@@ -20,7 +20,7 @@ namespace shadow::storage {
 //                       transaction goes on
 //   kDataLoss           damage, or not an SQLite file
 //   kResourceExhausted  the disk is full, or a quota is used up
-//   kUnavailable        other I/O errors, locked for longer than 5 s, no permission
+//   kUnavailable        other I/O errors, locked for longer than 5 s, no permission, no memory
 //   kInternal           anything else: a bug
 absl::Status SqliteError(sqlite3* db, int code);
 
@@ -98,6 +98,9 @@ class Connection {
 
   // Of the WAL's file, which keeps its size when it begins anew; 0 without a WAL.
   int64_t wal_file_bytes() const;
+
+  // Rolls back the transaction that is open, if one is. Some errors have rolled back already.
+  absl::Status EndTransaction();
 
   // kTruncate that finds readers in its way is no error: wal_bytes() stays.
   absl::Status RunCheckpoint(Checkpoint checkpoint);

@@ -1,7 +1,10 @@
-// Each call of the disk fails once, and from once on for ever: the store answers with an error, and
-// has everything that it acknowledged, and nothing by halves, when it is opened again.
+// Each call of the disk, and each allocation of SQLite, fails once, and from once on for ever: the
+// store answers with an error, and has everything that it acknowledged, and nothing by halves, when
+// it is opened again.
 #include <cstdio>
 
+#include "tests/fakes/faulty_memory.h"
+#include "tests/fault/tally.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/numbered_batches.h"
 #include "tests/storage/old_store.h"
@@ -102,7 +105,14 @@ Life Live(const std::string& directory, int64_t first) {
     CHECK((status.ok() || IsDiskError(status)));
   };
   read(store.Load().status());
-  read(store.ReadEvents(0, "", 100).status());
+  const auto events = store.ReadEvents(0, "", 1000);
+  read(events.status());
+  std::set<int64_t> numbers;
+  for (const v1::Event& event : events.value_or(std::vector<v1::Event>{})) {
+    numbers.insert(event.revision());
+  }
+  CHECK((!events.ok() || std::includes(numbers.begin(), numbers.end(), life.acknowledged.begin(),
+                                       life.acknowledged.end())));
   read(store.ReadDecisions("pools/web", 0, 100).status());
   read(store
            .ReadSamples("pools/imported", absl::InfinitePast(), absl::InfiniteFuture(),
@@ -140,15 +150,98 @@ void RefuseEach(const Refusal& refusal, F live_and_check) {
   std::printf("%s: refused at %lld calls\n", refusal.what, static_cast<long long>(tried));
 }
 
-TEST_CASE("a disk error at any call in use is an error, and halves nothing") {
-  constexpr int64_t kBefore = 250;  // Enough for samples to be moved into chunks.
-  const Beginning beginning([](const std::string& directory) {
-    const std::unique_ptr<Store> store = OpenStore(directory);
-    for (int64_t number = 1; number <= kBefore; ++number) {
-      store->Commit(NumberedBatch(number), {});
+// The same of allocations.
+template <typename F>
+void LackMemoryAtEach(const std::string& row, F live_and_check) {
+  Tally tally("memory of SQLite, " + row, "allocations");
+  for (const int64_t more : {int64_t{0}, kForEver}) {
+    for (int64_t first = 1; first < kForEver; first += 1 + first / 8) {
+      INFO("allocation " << first << (more > 0 ? " and all later ones" : ""));
+      FaultyMemory memory;
+      memory.SetFault(first, more);
+      if (!live_and_check(memory)) break;
+      tally.Try();
     }
+  }
+}
+
+// With enough of what the store is made of for samples to be moved into chunks.
+Beginning SomeBatches(int64_t batches) {
+  return Beginning([batches](const std::string& directory) {
+    const std::unique_ptr<Store> store = OpenStore(directory);
+    for (int64_t number = 1; number <= batches; ++number) store->Commit(NumberedBatch(number), {});
     REQUIRE(CommitAndWait(*store, {}).ok());
   });
+}
+
+TEST_CASE("an allocation of SQLite that fails is an error, and halves nothing") {
+  constexpr int64_t kBefore = 250;
+  const Beginning beginning = SomeBatches(kBefore);
+  LackMemoryAtEach("a store in use", [&](FaultyMemory& memory) {
+    const std::string& directory = beginning.Again();
+    const Life life = Live(directory, kBefore + 1);
+    const bool refused = memory.refused() > 0;
+    memory.ClearFault();
+    CheckAfter(directory, life, kBefore);
+    return refused;
+  });
+}
+
+TEST_CASE("an allocation of SQLite that fails once delays what is written, and refuses nothing") {
+  constexpr int64_t kBefore = 20;
+  const Beginning beginning = SomeBatches(kBefore);
+  Tally tally("memory of SQLite, once, tried again", "allocations");
+  for (int64_t first = 1;; first += 1 + first / 8) {
+    INFO("allocation " << first);
+    FaultyMemory memory;
+    const std::string& directory = beginning.Again();
+    {
+      const std::unique_ptr<Store> store = OpenStore(directory);
+      memory.SetFault(first, 0);
+      for (int64_t number = kBefore + 1; number <= kBefore + kBatches; ++number) {
+        if (!CommitAndWait(*store, NumberedBatch(number)).ok()) tally.Fail(1);
+      }
+      if (!CommitAndWait(*store, Import()).ok()) tally.Fail(1);
+      memory.ClearFault();
+    }
+    if (memory.refused() == 0) break;
+    tally.Try();
+    const std::unique_ptr<Store> store = OpenStore(directory);
+    if (std::ssize(NumbersIn(*store)) != kBefore + kBatches) tally.Lose(1);
+  }
+}
+
+TEST_CASE(
+    "an allocation of SQLite that fails in a creation is an error, and the next try is none") {
+  const Beginning beginning([](const std::string&) {});
+  LackMemoryAtEach("a creation", [&](FaultyMemory& memory) {
+    const std::string& directory = beginning.Again();
+    const Life life = Live(directory, 1);
+    const bool refused = memory.refused() > 0;
+    memory.ClearFault();
+    CheckAfter(directory, life, 0);
+    return refused;
+  });
+}
+
+TEST_CASE("an allocation of SQLite that fails in a migration leaves the old version or the new") {
+  const Beginning beginning(
+      [](const std::string& directory) { MakeOldStore(directory, {.state = 1, .metrics = 1}); });
+  LackMemoryAtEach("a migration", [&](FaultyMemory& memory) {
+    const std::string& directory = beginning.Again();
+    const absl::Status status = Store::Open(directory, Impatient()).status();
+    INFO(status);
+    CHECK((status.ok() || IsDiskError(status)));
+    const bool refused = memory.refused() > 0;
+    memory.ClearFault();
+    CHECK(OpenStore(directory)->Load()->instances_size() == 1);
+    return refused;
+  });
+}
+
+TEST_CASE("a disk error at any call in use is an error, and halves nothing") {
+  constexpr int64_t kBefore = 250;  // Enough for samples to be moved into chunks.
+  const Beginning beginning = SomeBatches(kBefore);
   const Refusal refusal = GENERATE(from_range(std::begin(kRefusals), std::end(kRefusals)));
   RefuseEach(refusal, [&](FaultyDisk& disk) {
     const std::string& directory = beginning.Again();
