@@ -32,7 +32,6 @@ struct Part {
 constexpr Part kParts[] = {{"state.db", storage::StateSchema},
                            {"metrics.db", storage::MetricsSchema}};
 
-constexpr char kCopySuffix[] = ".copy";          // While it is made.
 constexpr char kRestoredSuffix[] = ".restored";  // Until all is there and good.
 constexpr size_t kPieceBytes = 1 << 20;
 
@@ -40,16 +39,22 @@ absl::Status FileFailed(const char* what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
-int64_t SizeOf(const std::string& path) {
+// 0: it is not there.
+absl::StatusOr<int64_t> SizeOf(const std::string& path) {
   struct stat info {};
-  return stat(path.c_str(), &info) == 0 ? info.st_size : 0;
+  if (stat(path.c_str(), &info) == 0) return info.st_size;
+  return errno == ENOENT ? absl::StatusOr<int64_t>(0) : FileFailed("read the size of", path);
 }
 
 absl::Status CheckRoom(const std::string& directory) {
   int64_t wanted_bytes = Backup::kFreeBytesMin;
   for (const Part& part : kParts) {
     const std::string path = absl::StrCat(directory, "/", part.name);
-    wanted_bytes += SizeOf(path) + SizeOf(path + "-wal");
+    for (const char* suffix : {"", "-wal"}) {
+      const absl::StatusOr<int64_t> size_bytes = SizeOf(path + suffix);
+      if (!size_bytes.ok()) return size_bytes.status();
+      wanted_bytes += *size_bytes;
+    }
   }
   struct statvfs room {};
   if (statvfs(directory.c_str(), &room) != 0)
@@ -63,7 +68,7 @@ absl::Status CheckRoom(const std::string& directory) {
 
 // The copy of `path`, without a name, open for reading.
 absl::StatusOr<int> CopyDatabase(const std::string& path, const std::function<bool()>& cancelled) {
-  const std::string copy = path + kCopySuffix;
+  const std::string copy = absl::StrCat(path, storage::kCopySuffix);
   if (unlink(copy.c_str()) != 0 && errno != ENOENT) return FileFailed("remove the old", copy);
   const absl::Cleanup remove = [&copy] { unlink(copy.c_str()); };
   const auto database = Connection::Open(path, Connection::Access::kReadOnly);
@@ -98,7 +103,8 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FileFailed("write", path);
+    if (written == 0) errno = ENOSPC;
+    if (written <= 0) return FileFailed("write", path);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
@@ -144,8 +150,9 @@ absl::Status CheckNoStore(const std::string& directory) {
   for (const Part& part : kParts) {
     for (const char* suffix : {"", "-wal"}) {
       const std::string path = absl::StrCat(directory, "/", part.name, suffix);
-      struct stat info {};
-      if (lstat(path.c_str(), &info) == 0) {
+      const absl::StatusOr<bool> is_there = storage::IsThere(path);
+      if (!is_there.ok()) return is_there.status();
+      if (*is_there) {
         return absl::FailedPreconditionError(absl::StrCat(
             path, " is there already; move the old store away before a backup is restored"));
       }

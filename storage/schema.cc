@@ -124,15 +124,6 @@ constexpr Schema kMetrics = {
     .pragmas = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;",
 };
 
-absl::Status FileError(const std::string& path, const char* action) {
-  return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot ", action));
-}
-
-bool Exists(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0;
-}
-
 absl::Status Sync(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return FileError(path, "open");
@@ -235,17 +226,50 @@ absl::Status QuickCheck(Connection& connection, const std::string& path) {
       absl::StrCat(path, " is damaged and was left as it is; restore it from a backup: ", *found));
 }
 
+// In the place of a missing file: finished under another name first.
+absl::Status Create(const std::string& path, const Schema& schema) {
+  const std::string unfinished = absl::StrCat(path, ".new");
+  if (absl::Status status = StartFile(unfinished); !status.ok()) return status;
+  const absl::Status status = OpenAndMigrate(unfinished, schema).status();
+  if (!status.ok()) return status;
+  // Closing the connection has moved everything from the WAL into the file, or the WAL is there.
+  const std::string wal = absl::StrCat(unfinished, "-wal");
+  const absl::StatusOr<bool> wal_is_there = IsThere(wal);
+  if (!wal_is_there.ok()) return wal_is_there.status();
+  if (*wal_is_there) {
+    return absl::UnavailableError(absl::StrCat(wal, " cannot be moved into its database"));
+  }
+  return FinishFile(unfinished, path);
+}
+
 }  // namespace
 
 const Schema& StateSchema() { return kState; }
 const Schema& MetricsSchema() { return kMetrics; }
+
+absl::Status FileError(const std::string& path, const char* action) {
+  const int error = errno;
+  const absl::Status status = absl::ErrnoToStatus(error, absl::StrCat(path, ": cannot ", action));
+  const bool is_full = error == ENOSPC || error == EDQUOT;
+  const bool is_want = absl::IsResourceExhausted(status) && !is_full;
+  return is_want || absl::IsUnknown(status) ? absl::UnavailableError(status.message()) : status;
+}
+
+absl::StatusOr<bool> IsThere(const std::string& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0) return true;
+  if (errno == ENOENT) return false;
+  return FileError(path, "look for it");
+}
 
 absl::Status CheckDatabase(const std::string& path, const Schema& schema) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT) return FileError(path, "stat");
     const std::string wal = absl::StrCat(path, "-wal");
-    if (!Exists(wal)) return absl::OkStatus();
+    const absl::StatusOr<bool> wal_is_there = IsThere(wal);
+    if (!wal_is_there.ok()) return wal_is_there.status();
+    if (!*wal_is_there) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat(path, " is missing, but ", wal, " is there"));
   }
   if (!S_ISREG(info.st_mode)) return absl::DataLossError(absl::StrCat(path, " is no file"));
@@ -274,17 +298,12 @@ absl::Status CheckDatabase(const std::string& path, const Schema& schema) {
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path,
                                                          const Schema& schema) {
-  if (!Exists(path)) {
-    const std::string unfinished = absl::StrCat(path, ".new");
-    if (absl::Status status = StartFile(unfinished); !status.ok()) return status;
-    const absl::Status status = OpenAndMigrate(unfinished, schema).status();
-    if (!status.ok()) return status;
-    // Closing the connection has moved everything from the WAL into the file, or the WAL is there.
-    if (const std::string wal = absl::StrCat(unfinished, "-wal"); Exists(wal)) {
-      return absl::UnavailableError(absl::StrCat(wal, " cannot be moved into its database"));
-    }
-    if (absl::Status finish = FinishFile(unfinished, path); !finish.ok()) return finish;
+  const absl::StatusOr<bool> is_there = IsThere(path);
+  if (!is_there.ok()) return is_there.status();
+  if (!*is_there) {
+    if (absl::Status created = Create(path, schema); !created.ok()) return created;
   }
+  unlink(absl::StrCat(path, kCopySuffix).c_str());
   if (chmod(path.c_str(), kFileMode) != 0) return FileError(path, "chmod");
   return OpenAndMigrate(path, schema);
 }

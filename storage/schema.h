@@ -33,6 +33,17 @@ const Schema& MetricsSchema();
 // The WAL is checkpointed at this size, and its file is cut back to it.
 inline constexpr int64_t kWalBytesMax = 16 << 20;
 
+// Of a copy while a backup makes it. OpenDatabase removes one that a crash has left.
+inline constexpr char kCopySuffix[] = ".copy";
+
+// As of errno. kResourceExhausted: the disk is full, or a quota is used up. kUnavailable: other I/O
+// errors, no descriptor, no memory. Other codes as absl has them.
+absl::Status FileError(const std::string& path, const char* action);
+
+// False only where the system says that there is no such file: what cannot be looked at may be a
+// store.
+absl::StatusOr<bool> IsThere(const std::string& path);
+
 // OK if `path` is missing, or ours, whole (quick_check) and of a version that `schema` can migrate.
 // Neither the file nor its WAL is changed. kFailedPrecondition: another program's file, or a newer
 // version. kDataLoss: damaged, empty, or missing while its WAL is there.

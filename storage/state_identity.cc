@@ -1,19 +1,24 @@
 #include "storage/state_identity.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <memory>
 #include <optional>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "storage/schema.h"
 
 namespace shadow::storage {
 namespace {
 
 constexpr char kMachineIdFile[] = "/etc/machine-id";
+constexpr size_t kMachineIdBytesMax = 64;
 constexpr char kHasMeta[] =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'";
 constexpr char kLoadPlace[] =
@@ -61,6 +66,26 @@ absl::StatusOr<std::optional<StateIdentity>> LoadIdentity(Connection& state) {
                        .boot_id = std::string(load->Bytes(3))};
 }
 
+// Empty where the host has none, or none for us. One that cannot be read now is not none: the store
+// would count as a copy.
+absl::StatusOr<std::string> ReadMachineId() {
+  const int fd = open(kMachineIdFile, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOENT || errno == EACCES)) return std::string();
+  if (fd < 0) return FileError(kMachineIdFile, "open");
+  const absl::Cleanup close_file = [fd] { close(fd); };
+  std::string text(kMachineIdBytesMax, '\0');
+  size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t got = read(fd, text.data() + have, text.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FileError(kMachineIdFile, "read");
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  text.resize(std::min(have, text.find('\n')));
+  return std::string(absl::StripAsciiWhitespace(text));
+}
+
 absl::Status SavePlace(Connection& state, const StateIdentity& here) {
   absl::StatusOr<Statement> save = state.Prepare(kSavePlace);
   if (!save.ok()) return save.status();
@@ -76,21 +101,18 @@ absl::Status SavePlace(Connection& state, const StateIdentity& here) {
 absl::StatusOr<StateIdentity> ReadStateIdentity(const std::string& directory,
                                                 const std::string& boot_id) {
   struct stat info {};
-  if (stat(directory.c_str(), &info) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(directory, ": cannot stat"));
-  }
-  std::ifstream file(kMachineIdFile);
-  std::string machine_id;
-  std::getline(file, machine_id);
-  return StateIdentity{.machine_id = std::string(absl::StripAsciiWhitespace(machine_id)),
+  if (stat(directory.c_str(), &info) != 0) return FileError(directory, "stat");
+  const absl::StatusOr<std::string> machine_id = ReadMachineId();
+  if (!machine_id.ok()) return machine_id.status();
+  return StateIdentity{.machine_id = *machine_id,
                        .inode = absl::StrCat(info.st_ino),
                        .device = absl::StrCat(info.st_dev),
                        .boot_id = boot_id};
 }
 
 absl::Status CheckIdentity(const std::string& path, const StateIdentity& here) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0 && errno == ENOENT) return absl::OkStatus();
+  const absl::StatusOr<bool> is_there = IsThere(path);
+  if (!is_there.ok() || !*is_there) return is_there.status();
   const absl::StatusOr<std::unique_ptr<Connection>> state =
       Connection::Open(path, Connection::Access::kReadWrite);
   if (!state.ok()) return state.status();

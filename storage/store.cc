@@ -1,7 +1,5 @@
 #include "storage/store.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -57,11 +55,6 @@ absl::Status AsDamage(const absl::Status& status) {
       absl::StrCat("the store is not as shadowd writes it; restore it from a "
                    "backup: ",
                    status.message()));
-}
-
-bool IsThere(const std::string& path) {
-  struct stat info {};
-  return stat(path.c_str(), &info) == 0;
 }
 
 absl::Status ParseInto(std::string_view bytes, google::protobuf::MessageLite& message) {
@@ -360,8 +353,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenOnce(const std::string& directory,
   if (status.ok()) status = storage::CheckDatabase(metrics_path, storage::MetricsSchema());
   if (status.ok() && !options.adopt_copy) status = storage::CheckIdentity(state_path, *place);
   if (!status.ok()) return AsDamage(status);
+  const absl::StatusOr<bool> has_state = storage::IsThere(state_path);
+  if (!has_state.ok()) return has_state.status();
+  const absl::StatusOr<bool> has_metrics = storage::IsThere(metrics_path);
+  if (!has_metrics.ok()) return has_metrics.status();
   std::vector<Store::Finding> findings;
-  if (IsThere(state_path) && !IsThere(metrics_path)) {
+  if (*has_state && !*has_metrics) {
     findings.push_back({.name = "",
                         .text = absl::StrCat(metrics_path,
                                              " is missing: an empty one was made, and every sample "
