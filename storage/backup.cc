@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -161,23 +162,36 @@ absl::Status CheckNoStore(const std::string& directory) {
   return absl::OkStatus();
 }
 
-// The samples first: a registry without its samples would be believed.
-absl::Status NameAll(const std::string& directory) {
-  for (const Part* part : {&kParts[1], &kParts[0]}) {
-    const std::string path = absl::StrCat(directory, "/", part->name);
-    if (rename((path + kRestoredSuffix).c_str(), path.c_str()) != 0)
-      return FileFailed("name", path);
-  }
+absl::Status SyncDirectory(const std::string& directory) {
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return FileFailed("open", directory);
-  const bool durable = fsync(fd) == 0;
-  close(fd);
-  return durable ? absl::OkStatus() : FileFailed("write", directory);
+  const absl::Cleanup close_directory = [fd] { close(fd); };
+  return fsync(fd) == 0 ? absl::OkStatus() : FileFailed("write", directory);
+}
+
+// Both or none. The samples first: a registry without its samples would be believed.
+absl::Status NameAll(const std::string& directory) {
+  std::vector<std::string> named;
+  absl::Status status;
+  for (const Part* part : {&kParts[1], &kParts[0]}) {
+    const std::string path = absl::StrCat(directory, "/", part->name);
+    if (rename((path + kRestoredSuffix).c_str(), path.c_str()) != 0) {
+      status = FileFailed("name", path);
+      break;
+    }
+    named.push_back(path);
+  }
+  if (status.ok()) status = SyncDirectory(directory);
+  if (status.ok()) return status;
+  std::reverse(named.begin(), named.end());
+  for (const std::string& path : named) rename(path.c_str(), (path + kRestoredSuffix).c_str());
+  return status;
 }
 
 void RemoveRestored(const std::string& directory) {
   for (const Part& part : kParts) {
-    for (const char* suffix : {"", "-wal", "-shm"}) {
+    // A journal that stayed would be played back into the next file of this name.
+    for (const char* suffix : {"-journal", "-wal", "-shm", ""}) {
       unlink(absl::StrCat(directory, "/", part.name, kRestoredSuffix, suffix).c_str());
     }
   }
