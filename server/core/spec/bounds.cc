@@ -1,9 +1,6 @@
 #include "server/core/spec/bounds.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
-#include "server/core/error.h"
 #include "server/core/spec.h"
 
 namespace shadow {
@@ -72,23 +69,6 @@ Bounds BoundsAt(const CompiledPool& pool, absl::Time now, absl::Duration lead) {
     bounds.min_instances = bounds.max_instances;
   }
   return bounds;
-}
-
-absl::Status CheckOverrides(const CompiledPool& pool) {
-  int highest = pool.pool.policy().max_shadow_instances();
-  for (const CompiledOverride& override : pool.overrides) {
-    highest = std::max(highest, override.max_instances.value_or(0));
-  }
-  for (size_t i = 0; i < pool.overrides.size(); ++i) {
-    const CompiledOverride& override = pool.overrides[i];
-    if (override.max_instances.has_value() || override.min_instances.value_or(0) <= highest) {
-      continue;
-    }
-    return FieldError(absl::StrCat("pool.policy.overrides[", i, "].min_shadow_instances"),
-                      absl::StrCat(*override.min_instances, " is above the maximum then, ", highest,
-                                   "; set max_shadow_instances beside it"));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace shadow

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
@@ -43,9 +42,5 @@ struct Bounds {
 // Each bound is set by the last override that is in force and has it, else by the policy. A minimum
 // counts from `lead` before it is in force, if it is the higher one.
 Bounds BoundsAt(const CompiledPool& pool, absl::Time now, absl::Duration lead);
-
-// kInvalidArgument: the minimum of an override is above every maximum that may be in force with it,
-// so it could never be kept. Of what comes in; a pool that was stored before stays as it is.
-absl::Status CheckOverrides(const CompiledPool& pool);
 
 }  // namespace shadow

@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "server/core/spec.h"
+#include "server/core/spec/override_check.h"
 
 namespace shadow {
 namespace {
@@ -105,19 +106,106 @@ TEST_CASE("a minimum above the maximum in force is cut to it, and what set it sa
   CHECK(at(3000).by.empty());
 }
 
-TEST_CASE("a minimum that no maximum allows is refused, and one that some may allow is not") {
-  const auto check = [](const std::string& overrides) { return CheckOverrides(With(overrides)); };
-  CHECK(check("overrides { min_shadow_instances: 10 }").ok());
-  CHECK(check("overrides { min_shadow_instances: 20 max_shadow_instances: 20 }").ok());
-  CHECK(
-      check("overrides { min_shadow_instances: 20 } overrides { max_shadow_instances: 30 }").ok());
-  const absl::Status above = check(
-      "overrides { max_shadow_instances: 5 } "
-      "overrides { description: 'sale' min_shadow_instances: 11 }");
-  CHECK(absl::IsInvalidArgument(above));
-  CHECK(ErrorField(above) == "pool.policy.overrides[1].min_shadow_instances");
-  CHECK_THAT(std::string(above.message()),
-             Catch::Contains("11 is above the maximum then, 10; set max_shadow_instances"));
+namespace {
+
+std::string Weekly(const std::string& bounds, const std::string& days, const std::string& start,
+                   int hours, const std::string& more = "") {
+  return "overrides { " + bounds + " weekly { days: [" + days + "] start_time_of_day: '" + start +
+         "' duration { seconds: " + std::to_string(hours * 3600) + " } " + more + " } } ";
+}
+
+std::string Between(const std::string& bounds, int64_t start, int64_t end) {
+  return "overrides { " + bounds + " start_time { seconds: " + std::to_string(start) +
+         " } end_time { seconds: " + std::to_string(end) + " } } ";
+}
+
+constexpr char kMin20[] = "min_shadow_instances: 20";  // The policy's maximum is 10.
+constexpr char kMax30[] = "max_shadow_instances: 30";
+constexpr char kMax5[] = "max_shadow_instances: 5";
+constexpr int kWeekHours = 168;
+
+}  // namespace
+
+TEST_CASE("a minimum is accepted where a maximum in force with it allows it at some time") {
+  const std::string tokyo = "time_zone: 'Asia/Tokyo'";
+  const std::string new_york = "time_zone: 'America/New_York'";
+  const std::string accepted[] = {
+      "overrides { min_shadow_instances: 10 }",
+      "overrides { min_shadow_instances: 20 max_shadow_instances: 20 }",
+      std::string("overrides { ") + kMin20 + " } overrides { " + kMax30 + " }",
+      // A lower maximum that is never in force with it.
+      Weekly("min_shadow_instances: 8", "MONDAY", "08:00", 2) +
+          Weekly(kMax5, "TUESDAY", "08:00", 2),
+      Weekly("min_shadow_instances: 8", "MONDAY", "08:00", 2) + Weekly(kMax5, "MONDAY", "10:00", 2),
+      Between("min_shadow_instances: 8", 1000, 2000) + Between(kMax5, 2000, 3000),
+      // One that leaves it a part of its time.
+      Weekly("min_shadow_instances: 8", "MONDAY", "08:00", 3) + Weekly(kMax5, "MONDAY", "08:00", 2),
+      Weekly("min_shadow_instances: 8", "MONDAY", "08:00", 2) + Between(kMax5, 1000, 2000),
+      // A higher one across midnight, across the end of the week, and by another clock.
+      Weekly(kMin20, "SATURDAY", "01:00", 1) + Weekly(kMax30, "FRIDAY", "22:00", 4),
+      Weekly(kMin20, "MONDAY", "01:00", 1) + Weekly(kMax30, "SUNDAY", "22:00", 4),
+      Weekly(kMin20, "MONDAY", "01:00", 1) + Weekly(kMax30, "TUESDAY", "00:00", kWeekHours),
+      Weekly(kMin20, "MONDAY", "01:00", 1) + Weekly(kMax30, "MONDAY", "09:00", 1, tokyo),
+      // 08:00 in New York is 14:00 in Berlin, and 13:00 between the two changes of clocks.
+      Weekly(kMin20, "MONDAY", "13:00", 1) + Weekly(kMax30, "MONDAY", "08:00", 1, new_york),
+      // The last one that is in force wins.
+      std::string("overrides { ") + kMax5 + " } " + Between(kMin20, 1000, 2000) +
+          Between(kMax30, 1500, 1600),
+      // It says a maximum of its own: a later one may cut it.
+      Between("min_shadow_instances: 20 max_shadow_instances: 40", 1000, 2000) +
+          Between(kMax5, 500, 2500),
+      // It is never in force itself.
+      Between(std::string(kMin20) +
+                  " weekly { days: FRIDAY start_time_of_day: '08:00' duration { seconds: 60 } }",
+              absl::ToUnixSeconds(Berlin(5, 4, 8)), absl::ToUnixSeconds(Berlin(5, 4, 9))),
+  };
+  for (const std::string& overrides : accepted) {
+    INFO(overrides);
+    CHECK(CheckOverrides(With(overrides)) == absl::OkStatus());
+  }
+}
+
+TEST_CASE("a minimum that no maximum in force with it allows is refused, and both are named") {
+  struct Refused {
+    std::string overrides;
+    int minimum_of;  // Its override.
+    std::string why;
+  };
+  const std::string new_york = "time_zone: 'America/New_York'";
+  const std::string above_policy = "20 is above the maximum then, 10 of the policy";
+  const Refused refused[] = {
+      {std::string("overrides { ") + kMax5 + " } overrides { min_shadow_instances: 11 }", 1,
+       "11 is above the maximum then, 5 of overrides[0]"},
+      {std::string("overrides { ") + kMin20 + " }", 0, above_policy},
+      // A maximum that is high enough, and never in force with it.
+      {Weekly(kMin20, "MONDAY", "08:00", 2) + Weekly(kMax30, "TUESDAY", "08:00", 2), 0,
+       above_policy},
+      {Weekly(kMin20, "MONDAY", "08:00", 2) + Weekly(kMax30, "MONDAY", "10:00", 2), 0,
+       above_policy},
+      {Weekly(kMin20, "SATURDAY", "02:00", 1) + Weekly(kMax30, "FRIDAY", "22:00", 4), 0,
+       above_policy},
+      {Weekly(kMin20, "MONDAY", "12:00", 1) + Weekly(kMax30, "MONDAY", "08:00", 1, new_york), 0,
+       above_policy},
+      {Between(kMin20, 1000, 2000) + Between(kMax30, 2000, 3000), 0, above_policy},
+      {Weekly(kMin20, "MONDAY", "08:00", 2) +
+           Between(std::string(kMax30) + " weekly { days: SUNDAY start_time_of_day: '08:00' "
+                                         "duration { seconds: 3600 } }",
+                   1000, 2'000'000'000),
+       0, above_policy},
+      // A later one that covers it all, in parts.
+      {Weekly("min_shadow_instances: 8", "MONDAY", "08:00", 2) +
+           Weekly(kMax5, "MONDAY", "07:00", 2) + Weekly(kMax5, "MONDAY", "09:00", 2),
+       0, "8 is above the maximum then, 5 of overrides[2]"},
+  };
+  for (const Refused& row : refused) {
+    INFO(row.overrides);
+    const absl::Status status = CheckOverrides(With(row.overrides));
+    CHECK(absl::IsInvalidArgument(status));
+    CHECK(ErrorField(status) ==
+          "pool.policy.overrides[" + std::to_string(row.minimum_of) + "].min_shadow_instances");
+    CHECK_THAT(std::string(status.message()),
+               Catch::Contains(row.why) && Catch::Contains("set max_shadow_instances beside it"));
+  }
 }
 
 }  // namespace shadow

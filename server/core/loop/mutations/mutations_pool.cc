@@ -17,6 +17,7 @@
 #include "server/core/names.h"
 #include "server/core/spec/kinds.h"
 #include "server/core/spec/output_fields.h"
+#include "server/core/spec/override_check.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
