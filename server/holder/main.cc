@@ -77,7 +77,9 @@ void Holder::Run() {
   while (Reap()) {
     if (ended_) EndOthers();
     std::array<pollfd, 3> events = {output_, children_, grace_};
-    if (poll(events.data(), events.size(), ended_ ? kRescanMs : -1) < 0) continue;
+    // Without a descriptor that tells of children, they are looked at again and again.
+    const bool looks_again = ended_ || children_.fd < 0;
+    if (poll(events.data(), events.size(), looks_again ? kRescanMs : -1) < 0) continue;
     if (events[0].revents != 0) CopyOutput();
     std::array<signalfd_siginfo, 16> infos;
     while (events[1].revents != 0 && read(children_.fd, infos.data(), sizeof(infos)) > 0) {
@@ -98,8 +100,8 @@ bool Holder::CopyOutput() {
     AppendToLog(kHolderLogFd, buffer_.data(), static_cast<size_t>(got), log_max_bytes_);
     return true;
   }
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return false;
-  close(output_.fd);  // Nobody has the other end any more.
+  if (got < 0) return false;  // An instance whose output cannot be read now goes on.
+  close(output_.fd);          // Nobody has the other end any more.
   output_.fd = -1;
   return false;
 }
@@ -128,7 +130,13 @@ void Holder::OnFirstEnded(int status) {
                               killed ? WTERMSIG(status) : WEXITSTATUS(status));
   text[static_cast<size_t>(length)] = ' ';
   text.back() = '\n';
-  while (pwrite(kHolderExitFd, text.data(), text.size(), 0) < 0 && errno == EINTR) {
+  size_t noted = 0;
+  while (noted < text.size()) {
+    const ssize_t written =
+        pwrite(kHolderExitFd, text.data() + noted, text.size() - noted, static_cast<off_t>(noted));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;  // It has ended all the same.
+    noted += static_cast<size_t>(written);
   }
   close(kHolderExitFd);  // Whoever watches the file hears of it now.
   ended_ = true;

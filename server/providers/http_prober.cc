@@ -111,6 +111,9 @@ class HttpClient {
     const CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_ABORTED_BY_CALLBACK) return Stopped();
     if (socket_error != 0) return NoSocket(socket_error);
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_UNRECOVERABLE_POLL) {
+      return absl::ResourceExhaustedError(curl_easy_strerror(code));
+    }
     if (code == CURLE_OPERATION_TIMEDOUT) {
       return absl::DeadlineExceededError(
           absl::StrCat("no answer within ", absl::FormatDuration(timeout)));
@@ -161,7 +164,8 @@ absl::Status CheckHttp(const v1::HttpCheck& check, const std::string& address,
                       absl::StrCat(what, ": ", std::string(status.message())));
 }
 
-// Waits until `fd` has connected: the error number, ETIMEDOUT after `timeout` or a stop.
+// Waits until `fd` has connected: the error number, ETIMEDOUT after `timeout` or a stop. ENOMEM: it
+// cannot be waited for.
 int AwaitConnected(int fd, absl::Duration timeout, const std::stop_token& stop) {
   pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
   int ready = 0;
@@ -169,12 +173,13 @@ int AwaitConnected(int fd, absl::Duration timeout, const std::stop_token& stop) 
        left -= kStopPollInterval) {
     if (stop.stop_requested()) break;
     ready = poll(&waiting, 1, static_cast<int>(Milliseconds(std::min(left, kStopPollInterval))));
+    if (ready < 0 && errno == EINTR) ready = 0;
   }
-  if (ready <= 0) return ETIMEDOUT;
+  if (ready < 0) return ENOMEM;
+  if (ready == 0) return ETIMEDOUT;
   int error = 0;
   socklen_t length = sizeof(error);
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-  return error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
 absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
@@ -197,6 +202,7 @@ absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
   if (error == EINPROGRESS) error = AwaitConnected(fd, timeout, stop);
   if (error == 0) return absl::OkStatus();
   if (stop.stop_requested()) return Stopped();
+  if (error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL) return NoSocket(error);
   return absl::UnavailableError(absl::StrCat("nothing accepts a connection at ", address, " (",
                                              strerrordesc_np(error),
                                              "); ready_check: {none: {}} if it listens nowhere"));

@@ -34,13 +34,10 @@ bool HasAny(CapabilityMask mask, const char* const (&names)[n]) {
   });
 }
 
-bool OnReadOnlyMount(const std::string& path) {
-  struct statvfs info {};
-  return statvfs(path.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
-}
-
-bool HasAcl(const std::string& path) {
-  return lgetxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
+// Of the system, which says nothing of the file then.
+bool IsWant(int error) {
+  return error == ENOMEM || error == EMFILE || error == ENFILE || error == EAGAIN ||
+         error == EINTR || error == EIO;
 }
 
 class Check {
@@ -51,6 +48,12 @@ class Check {
         above_mounts_(HasAny(writer.capabilities, kAboveMounts)) {}
 
   absl::StatusOr<bool> Run(const std::string& path) {
+    auto writable = Look(path);
+    return unread_.ok() ? writable : unread_;
+  }
+
+ private:
+  absl::StatusOr<bool> Look(const std::string& path) {
     bool reachable = true;
     const auto above = CanReplace(path, reachable);
     if (!above.ok() || *above) return above;
@@ -58,9 +61,25 @@ class Check {
     return CanWriteTree(path);
   }
 
- private:
+  void NoteWant(const std::string& path) {
+    if (IsWant(errno)) unread_ = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  }
+
+  bool OnReadOnlyMount(const std::string& path) {
+    struct statvfs info {};
+    if (statvfs(path.c_str(), &info) == 0) return (info.f_flag & ST_RDONLY) != 0;
+    NoteWant(path);
+    return false;
+  }
+
+  bool HasAcl(const std::string& path) {
+    const ssize_t bytes = lgetxattr(path.c_str(), "system.posix_acl_access", nullptr, 0);
+    if (bytes < 0) NoteWant(path);
+    return bytes > 0;
+  }
+
   // The permission bits (of 7) that the writer has on it by its modes.
-  unsigned Bits(const struct stat& info, const std::string& path) const {
+  unsigned Bits(const struct stat& info, const std::string& path) {
     const unsigned mode = info.st_mode;
     if (HasAcl(path)) return (mode >> 3 | mode) & 7;  // The group's bits are the ACL's mask.
     if (info.st_uid == writer_.uid) return mode >> 6 & 7;
@@ -70,20 +89,20 @@ class Check {
   }
 
   // Can change the file itself, or the entries of the directory itself.
-  bool CanChange(const struct stat& info, const std::string& path) const {
+  bool CanChange(const struct stat& info, const std::string& path) {
     if (S_ISLNK(info.st_mode)) return false;  // Cannot be written, only replaced.
     const bool permitted =
         above_modes_ || info.st_uid == writer_.uid || (Bits(info, path) & 2) != 0;
     return permitted && (above_mounts_ || !OnReadOnlyMount(path));
   }
 
-  bool CanSearch(const struct stat& info, const std::string& path) const {
+  bool CanSearch(const struct stat& info, const std::string& path) {
     return above_modes_ || info.st_uid == writer_.uid || (Bits(info, path) & 1) != 0;
   }
 
   // Can put something else in the place of `path`, by any directory above it. `reachable` = false:
   // a directory above cannot be searched, or there is nothing at `path`.
-  absl::StatusOr<bool> CanReplace(const std::string& path, bool& reachable) const {
+  absl::StatusOr<bool> CanReplace(const std::string& path, bool& reachable) {
     const std::filesystem::path whole(path);
     std::filesystem::path directory = "/";
     for (const auto& part : whole.relative_path()) {
@@ -145,6 +164,7 @@ class Check {
   const bool above_modes_;
   const bool above_mounts_;
   int entries_ = 0;
+  absl::Status unread_;  // The last look that was not answered.
 };
 
 }  // namespace
@@ -156,6 +176,9 @@ absl::StatusOr<bool> CanWrite(const Writer& writer, const std::string& path) {
   // What the links on the way lead to has directories of its own above it.
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
                                                          &std::free);
+  if (!real && IsWant(errno)) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  }
   if (!real || path == real.get()) return false;
   return check.Run(real.get());
 }

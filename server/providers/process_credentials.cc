@@ -108,14 +108,19 @@ absl::StatusOr<std::optional<Account>> FindAccount(const std::string& user) {
   return account;
 }
 
-std::vector<gid_t> GroupsOf(const Account& account) {
-  if (account.name.empty()) return {};
+absl::StatusOr<std::vector<gid_t>> GroupsOf(const Account& account) {
+  if (account.name.empty()) return std::vector<gid_t>();
   std::vector<gid_t> groups(64);
   int count = static_cast<int>(groups.size());
+  errno = 0;
   while (getgrouplist(account.name.c_str(), account.gid, groups.data(), &count) < 0 &&
          count <= kMaxGroups) {
     groups.resize(static_cast<size_t>(std::max(count, static_cast<int>(groups.size()) + 1)));
     count = static_cast<int>(groups.size());
+  }
+  // It does not say that it could not read them all; what it has met on the way does.
+  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot look up the groups of ", account.name));
   }
   groups.resize(static_cast<size_t>(std::clamp(count, 0, static_cast<int>(groups.size()))));
   return groups;
@@ -194,7 +199,9 @@ absl::StatusOr<Credentials> ResolveCredentials(const v1::Security& security) {
       wanted.change_user = true;
       wanted.uid = (*account)->uid;
       wanted.gid = (*account)->gid;
-      wanted.groups = GroupsOf(**account);
+      auto groups = GroupsOf(**account);
+      if (!groups.ok()) return groups.status();
+      wanted.groups = *std::move(groups);
     }
   }
   for (const std::string& name : security.capabilities()) {

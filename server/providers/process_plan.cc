@@ -33,6 +33,13 @@ absl::Status Refuse(const std::string& field, const std::string& problem) {
   return FieldError(field, problem, absl::StatusCode::kFailedPrecondition);
 }
 
+// As Refuse, where the look at what the field names has failed.
+absl::Status RefuseUnread(const std::string& field, const std::string& what,
+                          const absl::Status& look) {
+  const std::string problem = absl::StrCat(what, std::string(look.message()));
+  return IsPassing(look) ? FieldError(field, problem, look.code()) : Refuse(field, problem);
+}
+
 CapabilityMask Bit(int capability) { return CapabilityMask{1} << capability; }
 
 absl::Status CheckPlace(const v1::Dna& dna) {
@@ -105,8 +112,7 @@ absl::Status CheckReadOnly(const Writer& writer, const std::string& field,
                            const std::string& path) {
   const auto writable = CanWrite(writer, path);
   if (!writable.ok()) {
-    return Refuse(field, absl::StrCat("cannot tell if it is read-only: ",
-                                      std::string(writable.status().message())));
+    return RefuseUnread(field, "cannot tell if it is read-only: ", writable.status());
   }
   if (!*writable) return absl::OkStatus();
   return Refuse(field, absl::StrCat("uid ", writer.uid, " can write or replace ", path,
@@ -139,7 +145,8 @@ absl::StatusOr<std::string> ReadSecret(const std::string& path) {
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   const absl::Cleanup close_fd = [fd] { close(fd); };
   struct stat info {};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (!S_ISREG(info.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
   }
   std::string text(kMaxSecretBytes + 1, '\0');
@@ -228,9 +235,9 @@ absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& securit
   for (const v1::Secret& secret : security.secrets()) {
     auto content = ReadSecret(secret.source_file());
     if (!content.ok()) {
-      return Refuse(
-          absl::StrCat("dna.security.secrets[", secret.environment_variable(), "].source_file"),
-          std::string(content.status().message()));
+      return RefuseUnread(
+          absl::StrCat("dna.security.secrets[", secret.environment_variable(), "].source_file"), "",
+          content.status());
     }
     contents.push_back(*std::move(content));
   }
@@ -288,9 +295,9 @@ absl::StatusOr<SpawnSpec> PlanVerification(const v1::Dna& dna, const v1::Softwar
   return plan;
 }
 
-bool PortIsFree(int port) {
+absl::StatusOr<bool> PortIsFree(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
+  if (fd < 0) return absl::ErrnoToStatus(errno, "cannot look for a free port: no socket");
   const absl::Cleanup close_fd = [fd] { close(fd); };
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

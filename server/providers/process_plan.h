@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& securit
 std::optional<std::vector<std::string>> SecretsGivenAt(const v1::Security& security,
                                                        absl::Time start_time);
 
-// On 127.0.0.1, as a server binds it: a port in TIME_WAIT is free.
-bool PortIsFree(int port);
+// On 127.0.0.1, as a server binds it: a port in TIME_WAIT is free. kResourceExhausted: no socket to
+// find out with.
+absl::StatusOr<bool> PortIsFree(int port);
 
 }  // namespace shadow

@@ -22,7 +22,10 @@ absl::StatusOr<int> FreePorts::Take(const ProcessDna& dna) {
   const size_t first = std::hash<std::string>()(store_id_) % static_cast<size_t>(count);
   for (int i = 0; i < count; ++i) {
     const int port = dna.port_min + (static_cast<int>(first) + i) % count;
-    if (taken.contains(port) || !PortIsFree(port)) continue;
+    if (taken.contains(port)) continue;
+    const auto free = PortIsFree(port);
+    if (!free.ok()) return free.status();
+    if (!*free) continue;
     taken_.insert(port);
     return port;
   }

@@ -112,7 +112,7 @@ absl::Status WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return absl::ErrnoToStatus(errno, "write");
+    if (written <= 0) return absl::ErrnoToStatus(written < 0 ? errno : ENOSPC, "write");
     text.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
@@ -168,7 +168,8 @@ absl::Status RecordDirectory::WriteOnce(const ProcessRecord& record, Durability 
   absl::Status status = WriteAll(fd, Serialize(record));
   const bool durable = durability == Durability::kPowerLoss;
   if (status.ok() && durable && fsync(fd) != 0) status = absl::ErrnoToStatus(errno, "fsync");
-  close(fd);
+  // Some file systems tell of a full disk only here.
+  if (close(fd) != 0 && status.ok()) status = absl::ErrnoToStatus(errno, "close");
   if (status.ok() && rename(part.c_str(), path.c_str()) != 0) {
     status = absl::ErrnoToStatus(errno, "rename");
   }

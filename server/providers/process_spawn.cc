@@ -46,9 +46,13 @@ std::string Reason(int error) {
 
 absl::Status Explain(const ChildFailure& failure, const SpawnSpec& plan) {
   const std::string reason = Reason(failure.error);
-  const auto fail = [](const char* field, const std::string& problem,
-                       absl::StatusCode code = absl::StatusCode::kFailedPrecondition) {
-    return FieldError(field, problem, code);
+  // Of the host, which may have more in a moment.
+  const bool want = failure.error == EAGAIN || failure.error == ENOMEM || failure.error == EMFILE ||
+                    failure.error == ENFILE;
+  const auto fail = [want](const char* field, const std::string& problem) {
+    return FieldError(
+        field, problem,
+        want ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kFailedPrecondition);
   };
   switch (failure.step) {
     case ChildStep::kLimit: {
@@ -67,16 +71,15 @@ absl::Status Explain(const ChildFailure& failure, const SpawnSpec& plan) {
                   absl::StrCat("cannot enter ", plan.working_directory, ": ", reason));
     case ChildStep::kExec:
       return fail("dna.process.argv",
-                  absl::StrCat("cannot execute ", plan.argv.front(), ": ", reason),
-                  failure.error == EAGAIN ? absl::StatusCode::kResourceExhausted
-                                          : absl::StatusCode::kFailedPrecondition);
+                  absl::StrCat("cannot execute ", plan.argv.front(), ": ", reason));
     case ChildStep::kSession:
       break;
   }
   return absl::UnavailableError(absl::StrCat("cannot set up a session of its own: ", reason));
 }
 
-enum class ReadResult { kRead, kEnd, kLate };
+// kUnread: neither. What it says now, or does, is not known.
+enum class ReadResult { kRead, kEnd, kUnread };
 
 // What a new process says on its pipe, or that it has closed it.
 template <typename Message>
@@ -84,9 +87,17 @@ ReadResult ReadSoon(int fd, Message& message) {
   pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
   while (poll(&waiting, 1, kExecWaitMs) < 0 && errno == EINTR) {
   }
-  if (waiting.revents == 0) return ReadResult::kLate;
-  return read(fd, &message, sizeof(message)) == sizeof(message) ? ReadResult::kRead
-                                                                : ReadResult::kEnd;
+  if (waiting.revents == 0) return ReadResult::kUnread;
+  char* const bytes = reinterpret_cast<char*>(&message);
+  size_t have = 0;  // It is written at once, so the rest is there.
+  while (have < sizeof(message)) {
+    const ssize_t got = read(fd, bytes + have, sizeof(message) - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ReadResult::kUnread;
+    if (got == 0) return ReadResult::kEnd;
+    have += static_cast<size_t>(got);
+  }
+  return ReadResult::kRead;
 }
 
 // The descriptors that a new process is started with; all are closed at the end, but those that
@@ -108,8 +119,8 @@ class Pipes {
         (!for_holder ||
          (pipe2(output.data(), O_CLOEXEC) == 0 && pipe2(report.data(), O_CLOEXEC) == 0));
     if (opened) return absl::OkStatus();
-    return absl::UnavailableError(
-        absl::StrCat("cannot open what a new process needs: ", Reason(errno)));
+    return absl::Status(absl::ErrnoToStatusCode(errno),
+                        absl::StrCat("cannot open what a new process needs: ", Reason(errno)));
   }
 
   int null = -1;
@@ -185,7 +196,7 @@ absl::Status HeldProcess::AwaitHolder(int report_fd) {
     id_ = stat->id;
     return absl::OkStatus();
   }
-  if (result == ReadResult::kLate) kill(child_, SIGKILL);  // It is waited for.
+  if (result == ReadResult::kUnread) kill(child_, SIGKILL);  // It is waited for.
   return absl::UnavailableError(absl::StrCat(
       "cannot execute ", plan_.holder->program, ": ",
       result == ReadResult::kRead ? Reason(report.error) : std::string("it does not start")));
@@ -207,6 +218,7 @@ absl::StatusOr<HeldProcess> HeldProcess::Spawn(const SpawnSpec& plan) {
   const std::string log_max_bytes =
       with_holder ? absl::StrCat(plan.holder->log_max_bytes) : std::string();
   const auto own = ReadPrivileges(getpid());
+  if (!own.ok()) return own.status();  // The child would keep what it has to drop.
   const ChildSetup setup{.plan = plan,
                          .argv = argv.data(),
                          .environment = environment.data(),
@@ -215,7 +227,7 @@ absl::StatusOr<HeldProcess> HeldProcess::Spawn(const SpawnSpec& plan) {
                          .error_fd = pipes.error[1],
                          .output_fd = with_holder ? pipes.output[1] : plan.output_fd,
                          .parent = getpid(),
-                         .own_capabilities = own.ok() ? own->effective : 0,
+                         .own_capabilities = own->effective,
                          .holder_output_fd = pipes.output[0],
                          .report_fd = pipes.report[1],
                          .log_max_bytes = log_max_bytes.c_str(),
@@ -242,7 +254,9 @@ absl::StatusOr<HeldProcess> HeldProcess::Spawn(const SpawnSpec& plan) {
 
 absl::Status HeldProcess::Release() {
   const char byte = 1;
-  const ssize_t written = send(go_fd_, &byte, 1, MSG_NOSIGNAL);
+  ssize_t written = 0;
+  while ((written = send(go_fd_, &byte, 1, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+  }
   if (written != 1) {
     Abandon();
     return absl::UnavailableError("the new process is gone already");

@@ -58,7 +58,7 @@ absl::StatusOr<std::string> FindHolder();
 // there is nothing to gain but through a set-uid program).
 class HeldProcess {
  public:
-  // kResourceExhausted: no more processes. kUnavailable: no /dev/null or pipe, or the holder cannot
+  // kResourceExhausted: no more processes, descriptors or memory. kUnavailable: the holder cannot
   // be executed.
   static absl::StatusOr<HeldProcess> Spawn(const SpawnSpec& plan);
 
@@ -71,9 +71,10 @@ class HeldProcess {
   // It is this process's child then, and the program is its child.
   std::optional<ProcessId> holder() const { return holder_; }
 
-  // Lets it execute its program. kFailedPrecondition (kResourceExhausted for the tasks limit): a
-  // FieldError with what could not be done, and the child is reaped. OK too if it is still at it
-  // after 1.5 s.
+  // Lets it execute its program. kFailedPrecondition (kResourceExhausted where the host had no more
+  // of something, or for the tasks limit): a FieldError with what could not be done, and the child
+  // is reaped. OK too if it is still at it after 1.5 s, or what it does cannot be read: a look at
+  // it will tell.
   absl::Status Release();
 
  private:

@@ -157,6 +157,9 @@ absl::Status ReadConnections(const std::vector<ProcessStat>& processes, pid_t le
     const auto text =
         ReadSmallFile(absl::StrCat("/proc/", leader, "/net/", table), kConnectionTableMaxBytes);
     if (IsIncomplete(text.status())) return text.status();
+    if (text.ok() && text->size() >= kConnectionTableMaxBytes) {
+      return absl::ResourceExhaustedError("this host has too many connections to look for one");
+    }
     for (const std::string& line : Lines(text.value_or(""))) {
       const std::vector<std::string> words = Words(line);
       if (words.size() <= kInode || words[kState] != kEstablished) continue;
@@ -186,19 +189,19 @@ absl::Status ReadFiles(const v1::Dna& dna, const ProcessPrivileges& running,
   for (const v1::DataSet& set : dna.data_sets()) {
     Facts::DataSetFact& fact = facts.data_sets[set.name()];
     const auto digest = DataSetDigest(set.source(), stop);
-    if (absl::IsResourceExhausted(digest.status())) return digest.status();
+    if (IsPassing(digest.status())) return digest.status();
     if (digest.ok()) {
       fact.sha256 = *digest;
     } else {
       fact.error = std::string(digest.status().message());
     }
     const auto writable = CanWrite(writer, set.source());
-    if (absl::IsResourceExhausted(writable.status())) return writable.status();
+    if (IsPassing(writable.status())) return writable.status();
     fact.writable = writable.value_or(true);
   }
   for (const std::string& path : dna.security().read_only_paths()) {
     const auto writable = CanWrite(writer, path);
-    if (absl::IsResourceExhausted(writable.status())) return writable.status();
+    if (IsPassing(writable.status())) return writable.status();
     if (writable.value_or(true)) facts.writable_paths.insert(path);
   }
   return absl::OkStatus();

@@ -33,6 +33,7 @@ ExitWatch::ExitWatch(const std::string& directory, std::function<void(std::strin
 
 ExitWatch::~ExitWatch() {
   if (thread_.joinable()) {
+    ending_ = true;
     eventfd_write(end_fd_, 1);
     thread_.join();
   }
@@ -43,7 +44,7 @@ ExitWatch::~ExitWatch() {
 void ExitWatch::Run() {
   std::array<pollfd, 2> awaited = {pollfd{.fd = end_fd_, .events = POLLIN, .revents = 0},
                                    pollfd{.fd = events_fd_, .events = POLLIN, .revents = 0}};
-  while (true) {
+  while (!ending_) {  // Also where nothing can be waited for.
     if (poll(awaited.data(), awaited.size(), -1) > 0 && awaited[0].revents != 0) return;
     Read();
     if (poll(awaited.data(), 1, kRestMs) > 0) return;

@@ -2,6 +2,7 @@
 // written it (server/holder/main.cc).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@ class ExitWatch {
   const std::function<void(std::string_view)> on_exit_;
   const int events_fd_;  // -1: it cannot be had.
   const int end_fd_;     // As above.
+  std::atomic<bool> ending_{false};
   std::thread thread_;
 };
 

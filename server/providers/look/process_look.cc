@@ -69,7 +69,9 @@ absl::StatusOr<bool> IsWhollyStopped(const ProcessRecord& record, const ProcessT
 }  // namespace
 
 absl::StatusOr<int> OpenExitFile(const std::string& path) {
-  unlink(path.c_str());
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+  }
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", path));
   const std::string blank = std::string(kExitFileBytes - 1, ' ') + "\n";
