@@ -206,8 +206,10 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenAndMigrate(const std::string& pa
 }
 
 // Whether `found` only says that the disk did not give a page, or that there was no memory for it:
-// "Page 7: unable to get the page. error code=266".
+// "Page 7: unable to get the page. error code=266", "On tree page 7 cell 2: failed to get page 9".
+// A number that no page can have is told of in other words.
 bool PageUnread(const std::string& found) {
+  if (found.find("failed to get page ") != std::string::npos) return true;
   constexpr std::string_view kCode = "unable to get the page. error code=";
   const size_t at = found.find(kCode);
   int code = 0;
