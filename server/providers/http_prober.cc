@@ -111,7 +111,9 @@ class HttpClient {
     const CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_ABORTED_BY_CALLBACK) return Stopped();
     if (socket_error != 0) return NoSocket(socket_error);
-    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_UNRECOVERABLE_POLL) {
+    // The last one: libcurl could not wait.
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_UNRECOVERABLE_POLL ||
+        code == CURLE_BAD_FUNCTION_ARGUMENT) {
       return absl::ResourceExhaustedError(curl_easy_strerror(code));
     }
     if (code == CURLE_OPERATION_TIMEDOUT) {

@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "tests/e2e/shadow_world.h"
 #include "tests/fault/failing_calls/faults.h"
+#include "tests/fault/tally.h"
 
 namespace shadow {
 namespace {
@@ -90,6 +93,26 @@ const std::vector<Row>& Rows() {
   return kRows;
 }
 
+// Of the store too: its changes are acknowledged late, or not.
+const std::vector<Row>& FurtherRows() {
+  static const std::vector<Row> kRows = {
+      {"a directory that is not read to its end", Faults::kList, EIO, 2, true, false},
+      {"no pipe", Faults::kPipe, EMFILE, 2, false, true},
+      {"no pidfd", Faults::kPidfd, EMFILE, 2, true, false},
+      {"no socket", Faults::kSocket, EMFILE, 2, false, true},
+      {"reads and writes that move half", Faults::kRead | Faults::kWrite, Faults::kShort, 1, true,
+       true},
+      {"no memory to wait", Faults::kPoll, ENOMEM, 3, true, false},
+      {"files that are not removed or looked at", Faults::kUnlink | Faults::kStat, EIO, 2, false,
+       true},
+      {"a store that moves half", Faults::OfStore(Faults::kRead) | Faults::OfStore(Faults::kWrite),
+       Faults::kShort, 2, true, true},
+      {"a store that now and then fails",
+       Faults::OfStore(Faults::kWrite) | Faults::OfStore(Faults::kSync), EIO, 23, true, false},
+  };
+  return kRows;
+}
+
 absl::Status TrySetInstances(ShadowWorld& world, int instances) {
   v1::UpdateShadowPoolRequest request;
   request.mutable_shadow_pool()->set_name(world.Shadow().name());
@@ -124,7 +147,8 @@ void ExpectThemAll(const DaemonProcess& daemon, const Processes& before) {
 
 class Failing {
  public:
-  Failing() : world_({.haproxy = false, .bin_dir = calls_.bin_dir()}) {
+  explicit Failing(const std::string& row)
+      : tally_(row, "calls"), world_({.haproxy = false, .bin_dir = calls_.bin_dir()}) {
     world_.CreateShadow(2);
     world_.WaitForShadow(S::SUSPENDED, 0);
     living_ = world_.daemon().TaggedProcesses();
@@ -134,6 +158,7 @@ class Failing {
   void Live(const Row& row) {
     INFO(row.what);
     const int64_t before = calls_.refused();
+    const int64_t descriptors = DescriptorsOf(world_.daemon());
     if (row.wakes) {
       Activate(row, 100, S::ACTIVE, 2);
       Activate(row, 0, S::SUSPENDED, 0);
@@ -147,6 +172,13 @@ class Failing {
     world_.ExpectNothingLeakedOrDoubled();
     ExpectThemAll();
     CHECK(calls_.refused() > before);
+    tally_.Try(calls_.refused() - before);
+    // Connections of gRPC, readers of the store and looks that are under way come and go.
+    if (!PollUntil(kPatience, [&] {
+          return DescriptorsOf(world_.daemon()) <= descriptors + kDescriptorsInUse;
+        })) {
+      tally_.Leak(1);
+    }
   }
 
   void Finish() { world_.Finish(); }
@@ -178,17 +210,32 @@ class Failing {
     Meanwhile(row, [&] { return HasSuspended(world_, instances); });
   }
 
+  static constexpr int64_t kDescriptorsInUse = 8;
+
+  static int64_t DescriptorsOf(const DaemonProcess& daemon) {
+    const std::filesystem::directory_iterator files("/proc/" + std::to_string(daemon.pid()) +
+                                                    "/fd");
+    return std::distance(begin(files), end(files));
+  }
+
   // Those that were there at the beginning.
   void ExpectThemAll() { shadow::ExpectThemAll(world_.daemon(), living_); }
 
-  FailingCalls calls_;  // First: the world's daemon is there.
+  Tally tally_;
+  FailingCalls calls_;  // Before the world, whose daemon is there.
   ShadowWorld world_;
   Processes living_;
 };
 
 TEST_CASE("where system calls of the provider fail, no instance is ended or doubled by it") {
-  Failing failing;
+  Failing failing("daemon, calls of its provider");
   for (const Row& row : Rows()) failing.Live(row);
+  failing.Finish();
+}
+
+TEST_CASE("where further system calls fail, of the store too, nothing is lost or doubled by it") {
+  Failing failing("daemon, further calls");
+  for (const Row& row : FurtherRows()) failing.Live(row);
   failing.Finish();
 }
 
@@ -249,7 +296,7 @@ TEST_CASE("a daemon whose store fails does not end as if all were well where a c
   const Processes living = daemon.TaggedProcesses();
   calls.Begin(Faults::kOpen, Faults::kNeverReturns, 1);
   world.WaitFor("a call hangs", [&] { return calls.refused() > 0; });
-  calls.Begin(Faults::kStoreSync, EIO, 1);
+  calls.Begin(Faults::OfStore(Faults::kSync), EIO, 1);
   CHECK(absl::IsUnavailable(TrySetInstances(world, 2)));
   world.WaitFor("it gives up", [&] {
     return daemon.Log().find("the store failed, shadowd ends") != std::string::npos;

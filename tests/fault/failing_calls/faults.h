@@ -1,4 +1,5 @@
-// Which calls of a process fail at present: memory that it shares with the test (shim.cc).
+// Which system calls of a process fail at present (shim.cc): of the test itself, or of a daemon
+// that shares this memory with it.
 #pragma once
 
 #include <atomic>
@@ -8,26 +9,42 @@ namespace shadow {
 
 inline constexpr char kFaultsVariable[] = "SHADOW_TEST_FAULTS";  // The path of the file.
 
-// The file, all zero: none fails. Only what looks at processes and records of instances counts:
-// files below /proc and below a directory `instances`. And fdatasync, which only the store calls.
+// The file, all zero: none fails. Two kinds of calls count. Those of the provider: at files below
+// /proc and below a directory `instances`, at pipes, TCP sockets, pidfds and inotify. And those of
+// the store (OfStore): at its databases and their WALs, the ballast and the machine id.
 struct Faults {
   enum Call : uint32_t {
-    kOpen = 1,
-    kRead = 2,
-    kWrite = 4,
+    kOpen = 1,   // Also opendir.
+    kRead = 2,   // Also pread.
+    kWrite = 4,  // Also pwrite, ftruncate, truncate, posix_fallocate.
     kRename = 8,
-    kSync = 16,
+    kSync = 16,  // fsync, fdatasync
     kFork = 32,
-    kStoreSync = 64,
+    kList = 64,   // readdir
+    kStat = 128,  // stat, lstat, fstat
+    kUnlink = 256,
+    kPipe = 512,  // pipe2, socketpair
+    kSocket = 1024,
+    kPidfd = 2048,  // pidfd_open
+    kPoll = 4096,
+    kWatch = 8192,  // inotify_init1, inotify_add_watch
   };
-  static constexpr int32_t kNeverReturns = -1;  // As `error`: also when `calls` has changed.
+  static constexpr uint32_t kAnyCall = (kWatch << 1) - 1;
+  static constexpr uint32_t OfStore(uint32_t calls) { return calls << 16; }
 
-  std::atomic<uint32_t> calls;   // A set of Call.
-  std::atomic<int32_t> error;    // What they fail with: EMFILE and the like.
-  std::atomic<int64_t> every;    // Each so many-th of them; 1: all.
-  std::atomic<int64_t> seen;     // So many were made.
-  std::atomic<int64_t> refused;  // And so many failed.
+  static constexpr int32_t kNeverReturns = -1;  // As `error`: also when `calls` has changed.
+  static constexpr int32_t kShort = -2;         // Reads and writes move half, and do not fail.
+
+  std::atomic<uint32_t> calls;        // A set of Call.
+  std::atomic<int32_t> error;         // What they fail with: EMFILE and the like.
+  std::atomic<int64_t> every;         // Each so many-th of them; 1: all.
+  std::atomic<int64_t> refusals_max;  // So many fail, and no more; 0: there is no limit.
+  std::atomic<int64_t> seen;          // So many were made.
+  std::atomic<int64_t> refused;       // And so many failed.
 };
 static_assert(std::atomic<int64_t>::is_always_lock_free);  // Between processes.
+
+// Of this process, which shim.cc is linked into or loaded before.
+Faults& FaultsHere();
 
 }  // namespace shadow
