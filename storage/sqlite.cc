@@ -33,6 +33,7 @@ absl::StatusCode CodeOf(int sqlite_code, int error) {
                                                 : absl::StatusCode::kUnavailable;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_NOMEM:

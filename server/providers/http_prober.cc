@@ -78,7 +78,7 @@ class HttpClient {
     static const CURLcode kInitialized = curl_global_init(CURL_GLOBAL_DEFAULT);
     HttpClient client;
     client.curl_ = Curl(kInitialized == CURLE_OK ? curl_easy_init() : nullptr);
-    if (!client.curl_) return absl::InternalError("libcurl cannot be set up");
+    if (!client.curl_) return absl::ResourceExhaustedError("libcurl has no memory for a request");
     CURL* const curl = client.curl_.get();
     const std::string url = absl::StrCat("http://", address, path.empty() ? "/" : path);
     const bool set = curl_easy_setopt(curl, CURLOPT_URL, url.c_str()) == CURLE_OK &&

@@ -149,9 +149,12 @@ pid_t Fork(const ChildSetup& setup) {
 absl::StatusOr<std::string> FindHolder() {
   std::error_code error;
   const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  if (error) return absl::ErrnoToStatus(error.value(), "cannot read /proc/self/exe");
   for (const char* const place : {"shadow-holder", "../libexec/shadowd/shadow-holder"}) {
     const std::string path = (here / place).lexically_normal();
-    if (!error && access(path.c_str(), X_OK) == 0) return path;
+    if (access(path.c_str(), X_OK) == 0) return path;
+    if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) continue;
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot look for ", path));
   }
   return absl::NotFoundError(absl::StrCat("there is no shadow-holder in ", here.string(),
                                           " or in ../libexec/shadowd beside it"));
