@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <set>
 
+#include "server/providers/http_prober.h"
+#include "tests/fakes/loopback_socket.h"
 #include "tests/fault/failing_calls/failing_here.h"
 #include "tests/fault/tally.h"
 #include "tests/server/providers/provider_world.h"
@@ -65,7 +67,7 @@ class ProviderRow {
   }
 
   void Run() {
-    for (int64_t n = 1; Live(n, 1); n += 1 + n / 3) {
+    for (int64_t n = 1; Live(n, 1); n += 1 + n / 2) {
     }
     for (int64_t n = 1; Live(n, 0); n *= 3) {
     }
@@ -202,6 +204,22 @@ class ProviderRow {
 
 TEST_CASE("each system call of the provider that fails is an error, and never a fact") {
   for (const RefusedCall& refused : kProviderCalls) ProviderRow(refused).Run();
+}
+
+TEST_CASE("a probe that has no socket, or cannot wait, says nothing of the instance") {
+  const TestSocket listener = ListenOnLoopback(0);
+  const std::string address = "127.0.0.1:" + std::to_string(LocalPort(listener));
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const CompiledDna dna = TestDna();
+  REQUIRE(prober.Check(dna, address, {}).ok());
+  for (const RefusedCall& refused : {RefusedCall{"socket", Faults::kSocket, EMFILE},
+                                     RefusedCall{"poll", Faults::kPoll, ENOMEM}}) {
+    INFO(refused.what);
+    const FailingHere failing(refused, 1, 0);
+    CHECK(absl::IsResourceExhausted(prober.Check(dna, address, {})));
+    CHECK(FailingHere::refused() > 0);
+  }
 }
 
 }  // namespace

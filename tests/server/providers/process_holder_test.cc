@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <sstream>
+#include <thread>
 
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_record.h"
@@ -223,6 +225,20 @@ TEST_CASE("an instance is not started without its holder's program") {
   CHECK(absl::IsUnavailable(held.status()));
   CHECK(held.status().message() ==
         "cannot execute /nowhere/shadow-holder: No such file or directory");
+}
+
+TEST_CASE("a holder that has no descriptor to wait with notes an end all the same") {
+  const TemporaryDirectory place;
+  WriteFile(place / "log", "");
+  WriteFile(place / "exit", std::string(31, ' ') + "\n");
+  // Six descriptors are what it begins with. Its first process is its child already.
+  const std::string script =
+      "cd " + place.path() +
+      "; (until [ -e go ]; do sleep 0.01; done; sleep 0.2; exit 3) & ulimit -n 6; exec " +
+      SHADOW_BIN_DIR + "/shadow-holder $! 4096 3</dev/null 4<>log 5<>exit";
+  std::jthread holder([&script] { (void)!std::system(script.c_str()); });
+  WriteFile(place / "go", "");
+  CHECK(PollUntil(kPatience, [&] { return ReadText(place / "exit").starts_with("exited 3"); }));
 }
 
 // As a daemon of before holders has started it: the program is the daemon's child, and writes its
