@@ -16,6 +16,7 @@
 #include "server/balancers/haproxy_balancer.h"
 #include "server/control_thread.h"
 #include "server/evaluation.h"
+#include "server/log/log.h"
 #include "server/notify.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
@@ -114,7 +115,8 @@ struct Ending {
 
   void OnStoreError(const absl::Status& error) {
     if (told && !absl::IsDataLoss(error)) return;  // EndControl says what is lost by that.
-    spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
+    Log(spdlog::level::critical, {.kind = MessageKind::kStoreFailed},
+        absl::StrCat("the store failed, shadowd ends: ", error.ToString()));
     failed = true;
     kill(getpid(), SIGTERM);  // KeepHouse waits for it.
   }
@@ -136,18 +138,20 @@ struct House {
 void Reload(House& house) {
   const auto fresh = house.read_config();
   if (!fresh.ok()) {
-    spdlog::error("the configuration was not reloaded, the old one stays in force: {}",
-                  std::string(fresh.status().message()));
+    Log(spdlog::level::err, {.kind = MessageKind::kNotReloaded},
+        absl::StrCat("the configuration was not reloaded, the old one stays in force: ",
+                     fresh.status().message()));
     return;
   }
   for (const std::string& field : NeedRestart(house.config, *fresh)) {
-    spdlog::warn("{} has changed in the configuration; this needs a restart", field);
+    Log(LogLevel::kWarning, {.kind = MessageKind::kNeedsRestart},
+        absl::StrCat(field, " has changed in the configuration; this needs a restart"));
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh, house.room, house.clock));
   house.control.PostInstancesMax(fresh->instances_max);
-  spdlog::info("the configuration was reloaded");
+  Log(LogLevel::kInfo, {.kind = MessageKind::kReloaded}, "the configuration was reloaded");
 }
 
 void ReloadAndTell(House& house) {
@@ -220,7 +224,7 @@ void KeepHouse(House& house) {
       serving = true;
       house.server.SetServing(true);
       house.notifier.Ready();
-      spdlog::info("serving");
+      Log(LogLevel::kInfo, {.kind = MessageKind::kServing}, "serving");
     }
     const Instant now = house.clock.Now();
     if (now.mono < next_prune) continue;
@@ -231,7 +235,7 @@ void KeepHouse(House& house) {
 
 void EndServing(House& house) {
   house.notifier.Stopping();
-  spdlog::info("stopping; instances go on");
+  Log(LogLevel::kInfo, {.kind = MessageKind::kStopping}, "stopping; instances go on");
   house.ending.told = true;
   house.store.EndRetries();  // A full disk is no reason not to end.
   house.server.SetServing(false);

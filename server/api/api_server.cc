@@ -96,7 +96,7 @@ class ApiServerImpl final : public ApiServer {
     const auto server = ServerOf(uid);
     if (server.ok()) return (*server)->Adopt(fd);
     close(fd);
-    Log(LogLevel::kWarning, {.uid = uid},
+    Log(LogLevel::kWarning, {.uid = uid, .kind = MessageKind::kConnectionClosed},
         absl::StrCat("a connection is closed: ", server.status().message()));
   }
 

@@ -187,6 +187,7 @@ live() {
   rm -f /usr/sbin/policy-rc.d  # Where it forbids services to start.
   files > /tmp/before
   first_life "$1/now.deb"
+  journal_tells_the_life_of_a_pool
   restarts
   instances_of_other_users
   upgrade_and_downgrade "$1/newer.deb" "$1/older.deb"
@@ -195,6 +196,8 @@ live() {
 }
 
 if [[ "${1-}" == --inside ]]; then
+  # shellcheck source=tests/host/service_checks.sh
+  source "$here/service_checks.sh"
   live "$2"
 else
   pack_and_boot "$1"
