@@ -7,11 +7,13 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api/activation/inherited_socket.h"
 #include "server/api/api_server.h"
 #include "server/balancers/haproxy_balancer.h"
 #include "server/control_thread.h"
@@ -265,10 +267,30 @@ void EndControl(ControlThread& control, const Ending& ending) {
   std::_Exit(calling && !ending.failed ? 0 : 1);  // As RunDaemon would end.
 }
 
+ApiServer::Options ApiOptions(const Config& config,
+                              const std::optional<InheritedSocket>& inherited) {
+  return {.socket_path = config.socket_path,
+          .inherited_fd = inherited.has_value() ? inherited->fd : -1,
+          .admin_uids = config.admin_uids,
+          .enable_reflection = config.enable_reflection};
+}
+
+void TellStart(const Config& config, const std::optional<InheritedSocket>& inherited, int pools) {
+  const std::string& path = inherited.has_value() ? inherited->path : config.socket_path;
+  if (path != config.socket_path) {
+    spdlog::warn("listen in the configuration is {}, but systemd has passed {}, which counts",
+                 config.socket_path, path);
+  }
+  spdlog::info("listening on {}{}, state in {}, {} pools", path,
+               inherited.has_value() ? " of systemd" : "", config.state_dir, pools);
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   const rlim_t open_files = RaiseOpenFiles();
+  const auto inherited = TakeInheritedSocket();
+  if (!inherited.ok()) return inherited.status();
   auto lock = StateLock::Take(config.state_dir);
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
@@ -299,12 +321,9 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   RequestLog requests(clock);
   ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
-  auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
-                                       .admin_uids = config.admin_uids,
-                                       .enable_reflection = config.enable_reflection});
+  auto server = ApiServer::Start(api, ApiOptions(config, *inherited));
   if (!server.ok()) return server.status();
-  spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
-               contents->pools_size());
+  TellStart(config, *inherited, contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
   ServiceNotifier notifier({.check = [&control] { return control.CheckProgress(kStuckPatience); },
                             .status = [&control] { return StatusLine(*control.snapshot()); }},

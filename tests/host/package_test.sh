@@ -189,6 +189,7 @@ live() {
   first_life "$1/now.deb"
   journal_tells_the_life_of_a_pool
   restarts
+  socket_activation
   instances_of_other_users
   upgrade_and_downgrade "$1/newer.deb" "$1/older.deb"
   remove_and_purge
