@@ -190,6 +190,7 @@ live() {
   journal_tells_the_life_of_a_pool
   restarts
   socket_activation
+  units_only
   instances_of_other_users
   upgrade_and_downgrade "$1/newer.deb" "$1/older.deb"
   remove_and_purge

@@ -83,3 +83,22 @@ socket_activation() {
   systemctl start shadowd
   undisturbed "a socket of systemd"
 }
+
+# The daemon itself works under the example that is for hosts without process instances.
+units_only() {
+  local drop_in=/etc/systemd/system/shadowd.service.d
+  install_file "$kExamples/units-only.conf" "$drop_in/units-only.conf"
+  systemctl daemon-reload
+  systemctl restart shadowd
+  shadowctl status > /dev/null || fail "the daemon does not serve under units-only.conf"
+  [[ "$(systemctl show --property=ProtectProc --value shadowd)" == invisible ]] ||
+    fail "units-only.conf was not read"
+  rm -r "$drop_in"
+  systemctl daemon-reload
+  systemctl restart shadowd
+  undisturbed "units-only.conf"
+}
+
+install_file() {
+  command install -D -m 644 "$1" "$2"
+}

@@ -23,7 +23,7 @@ user="$root/usr/lib/sysusers.d/shadowd.conf"
 holder="$root/usr/libexec/shadowd/shadow-holder"
 man="$root/usr/share/man"
 for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} \
-  "${unit%.service}.socket" \
+  "${unit%.service}.socket" "$root/usr/share/doc/shadowd/examples/units-only.conf" \
   "$man"/man{8/shadowd.8,1/shadowctl.1,5/shadowd.textproto.5} \
   "$root/usr/share/bash-completion/completions/shadowctl"; do
   [[ -s "$file" ]] || fail "not installed: $file"
