@@ -7,15 +7,18 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api/activation/inherited_socket.h"
 #include "server/api/api_server.h"
 #include "server/balancers/haproxy_balancer.h"
 #include "server/control_thread.h"
 #include "server/evaluation.h"
+#include "server/log/log.h"
 #include "server/notify.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/process_provider.h"
@@ -114,7 +117,8 @@ struct Ending {
 
   void OnStoreError(const absl::Status& error) {
     if (told && !absl::IsDataLoss(error)) return;  // EndControl says what is lost by that.
-    spdlog::critical("the store failed, shadowd ends: {}", error.ToString());
+    Log(spdlog::level::critical, {.kind = MessageKind::kStoreFailed},
+        absl::StrCat("the store failed, shadowd ends: ", error.ToString()));
     failed = true;
     kill(getpid(), SIGTERM);  // KeepHouse waits for it.
   }
@@ -136,18 +140,20 @@ struct House {
 void Reload(House& house) {
   const auto fresh = house.read_config();
   if (!fresh.ok()) {
-    spdlog::error("the configuration was not reloaded, the old one stays in force: {}",
-                  std::string(fresh.status().message()));
+    Log(spdlog::level::err, {.kind = MessageKind::kNotReloaded},
+        absl::StrCat("the configuration was not reloaded, the old one stays in force: ",
+                     fresh.status().message()));
     return;
   }
   for (const std::string& field : NeedRestart(house.config, *fresh)) {
-    spdlog::warn("{} has changed in the configuration; this needs a restart", field);
+    Log(LogLevel::kWarning, {.kind = MessageKind::kNeedsRestart},
+        absl::StrCat(field, " has changed in the configuration; this needs a restart"));
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh, house.room, house.clock));
   house.control.PostInstancesMax(fresh->instances_max);
-  spdlog::info("the configuration was reloaded");
+  Log(LogLevel::kInfo, {.kind = MessageKind::kReloaded}, "the configuration was reloaded");
 }
 
 void ReloadAndTell(House& house) {
@@ -220,7 +226,7 @@ void KeepHouse(House& house) {
       serving = true;
       house.server.SetServing(true);
       house.notifier.Ready();
-      spdlog::info("serving");
+      Log(LogLevel::kInfo, {.kind = MessageKind::kServing}, "serving");
     }
     const Instant now = house.clock.Now();
     if (now.mono < next_prune) continue;
@@ -231,7 +237,7 @@ void KeepHouse(House& house) {
 
 void EndServing(House& house) {
   house.notifier.Stopping();
-  spdlog::info("stopping; instances go on");
+  Log(LogLevel::kInfo, {.kind = MessageKind::kStopping}, "stopping; instances go on");
   house.ending.told = true;
   house.store.EndRetries();  // A full disk is no reason not to end.
   house.server.SetServing(false);
@@ -261,10 +267,30 @@ void EndControl(ControlThread& control, const Ending& ending) {
   std::_Exit(calling && !ending.failed ? 0 : 1);  // As RunDaemon would end.
 }
 
+ApiServer::Options ApiOptions(const Config& config,
+                              const std::optional<InheritedSocket>& inherited) {
+  return {.socket_path = config.socket_path,
+          .inherited_fd = inherited.has_value() ? inherited->fd : -1,
+          .admin_uids = config.admin_uids,
+          .enable_reflection = config.enable_reflection};
+}
+
+void TellStart(const Config& config, const std::optional<InheritedSocket>& inherited, int pools) {
+  const std::string& path = inherited.has_value() ? inherited->path : config.socket_path;
+  if (path != config.socket_path) {
+    spdlog::warn("listen in the configuration is {}, but systemd has passed {}, which counts",
+                 config.socket_path, path);
+  }
+  spdlog::info("listening on {}{}, state in {}, {} pools", path,
+               inherited.has_value() ? " of systemd" : "", config.state_dir, pools);
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   const rlim_t open_files = RaiseOpenFiles();
+  const auto inherited = TakeInheritedSocket();
+  if (!inherited.ok()) return inherited.status();
   auto lock = StateLock::Take(config.state_dir);
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
@@ -295,12 +321,9 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   RequestLog requests(clock);
   ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
-  auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
-                                       .admin_uids = config.admin_uids,
-                                       .enable_reflection = config.enable_reflection});
+  auto server = ApiServer::Start(api, ApiOptions(config, *inherited));
   if (!server.ok()) return server.status();
-  spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
-               contents->pools_size());
+  TellStart(config, *inherited, contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
   ServiceNotifier notifier({.check = [&control] { return control.CheckProgress(kStuckPatience); },
                             .status = [&control] { return StatusLine(*control.snapshot()); }},

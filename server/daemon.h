@@ -24,9 +24,11 @@ using ConfigReader = std::function<absl::StatusOr<Config>()>;
 // Takes the state, recovers, serves until one of SIGTERM and SIGINT comes, and ends in order.
 // SIGHUP reads the configuration again: a bad one is refused as a whole, and of a good one counts
 // what can at once. These signals must be blocked in every thread. Instances go on without it.
+// Serves on the socket that systemd has passed, if one was (TakeInheritedSocket).
 // kAlreadyExists: another daemon holds the state or the socket. kFailedPrecondition: the state
 // directory is not for this shadowd (a newer schema, another program's file, a copy, another
-// user's), and does not get better by trying again. kDataLoss: it is damaged. kResourceExhausted:
+// user's), or what systemd passed is no such socket, and does not get better by trying again.
+// kDataLoss: it is damaged. kResourceExhausted:
 // there is no room to open the store, or no descriptor. Other errors: it
 // could not start, or its store failed (start it again: it recovers).
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);

@@ -5,11 +5,14 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "server/config.h"
+#include "server/core/clock.h"
 #include "server/daemon.h"
+#include "server/log/journal_sink.h"
 #include "server/memory.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -53,11 +56,18 @@ absl::StatusOr<shadow::Config> ConfigOf(const Flags& flags, bool config_given) {
   return config;
 }
 
-void StartLog(const std::string& level) {
-  auto log = spdlog::stderr_color_mt("shadowd");
-  // systemd's journal has its own time.
-  log->set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
-                                                            : "%Y-%m-%dT%H:%M:%S.%e %l: %v");
+// To the journal itself if standard error goes there, otherwise as text.
+void StartLog(const std::string& level, shadow::Clock& clock) {
+  std::shared_ptr<spdlog::logger> log;
+  const bool journal = shadow::StderrIsJournal(std::getenv("JOURNAL_STREAM"));
+  if (journal) {
+    auto sink = shadow::JournalSink::Open(shadow::JournalSink::kSocketPath, clock);
+    if (sink.ok()) log = std::make_shared<spdlog::logger>("shadowd", *std::move(sink));
+  }
+  if (log == nullptr) {
+    log = spdlog::stderr_color_mt("shadowd");
+    log->set_pattern(journal ? "%l: %v" : "%Y-%m-%dT%H:%M:%S.%e %l: %v");  // It has its own time.
+  }
   log->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(log);
 }
@@ -98,6 +108,7 @@ int Ended(const absl::Status& status) {
 
 int main(int argc, char** argv) {
   shadow::KeepFreedMemory();
+  shadow::SystemClock clock;  // Of the log.
   CLI::App app("shadowd has tomorrow's capacity ready before tomorrow's demand arrives.");
   Flags flags;
   const auto* config_flag = app.add_option("--config", flags.config_path,
@@ -129,7 +140,7 @@ int main(int argc, char** argv) {
   }
   if (!flags.restore.empty()) return Ended(Restore(flags.restore, config->state_dir));
   BlockSignals();
-  StartLog(config->log_level);
+  StartLog(config->log_level, clock);
   return Ended(
       shadow::RunDaemon(*config, [&] { return ConfigOf(flags, config_flag->count() > 0); }));
 }

@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/status/snapshot.h"
-#include "spdlog/spdlog.h"
+#include "server/log/log.h"
 
 namespace shadow {
 
@@ -88,10 +88,15 @@ void ServiceNotifier::FeedIfDue(absl::Duration now) {
   const absl::Status check = options_.check();
   const bool was_stuck = std::exchange(stuck_, !check.ok());
   if (stuck_) {
-    if (!was_stuck) spdlog::critical("the watchdog is not fed any more: {}", check.ToString());
+    if (!was_stuck) {
+      Log(spdlog::level::critical, {.kind = MessageKind::kStuck},
+          absl::StrCat("the watchdog is not fed any more: ", check.ToString()));
+    }
     return;
   }
-  if (was_stuck) spdlog::warn("the watchdog is fed again");
+  if (was_stuck) {
+    Log(LogLevel::kWarning, {.kind = MessageKind::kNotStuck}, "the watchdog is fed again");
+  }
   sd_notify(0, "WATCHDOG=1");
   next_feed_ = now + feed_interval_;
 }

@@ -100,7 +100,8 @@ absl::Status End(Provider& provider, const IsMeant& is_meant, Clock& clock) {
     const auto left = Find(provider, is_meant);
     if (!left.ok() || left->empty()) return left.status();
     for (const Observation& one : *left) {
-      Log(LogLevel::kWarning, {.instance = one.id}, "ended: the store has no record of it");
+      Log(LogLevel::kWarning, {.instance = one.id, .kind = MessageKind::kEnded},
+          "ended: the store has no record of it");
       InstanceSpec instance;
       instance.id = one.id;
       absl::Status status = provider.ApplyOne(InstanceOp::Kind::kKill, instance);

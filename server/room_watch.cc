@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "spdlog/spdlog.h"
+#include "server/log/log.h"
 
 namespace shadow {
 
@@ -52,12 +52,17 @@ void RoomWatch::LookAtRoom() {
 void RoomWatch::LookAtStore() {
   const absl::Status why = store_.Stalled();
   if (why.ok()) {
-    if (stalled_) spdlog::info("the store writes again");
+    if (stalled_) {
+      Log(LogLevel::kInfo, {.kind = MessageKind::kStoreGoesOn}, "the store writes again");
+    }
     stalled_ = false;
     return;
   }
   const std::string message(why.message());
-  if (!stalled_) spdlog::warn("the store cannot write, and tries again: {}", message);
+  if (!stalled_) {
+    Log(LogLevel::kWarning, {.kind = MessageKind::kStoreStalled},
+        absl::StrCat("the store cannot write, and tries again: ", message));
+  }
   stalled_ = true;
   control_.AnswerOverdue(
       absl::Status(why.code(), absl::StrCat("the store cannot write at present, so it is not known "

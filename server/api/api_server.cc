@@ -40,12 +40,7 @@ class ApiServerImpl final : public ApiServer {
     // Others are started when they first call.
     if (const auto own = ServerOf(geteuid()); !own.ok()) return own.status();
     SetAdmins(options.admin_uids);
-    auto listener = Listener::Open(
-        options.socket_path, [this](uid_t uid) { return RoleNow(uid) == Role::kAdmin; },
-        [this](int fd, uid_t uid) { Adopt(fd, uid); });
-    if (!listener.ok()) return listener.status();
-    listener_ = *std::move(listener);
-    return absl::OkStatus();
+    return Listen(options);
   }
 
   ~ApiServerImpl() override { Shutdown(); }
@@ -73,6 +68,19 @@ class ApiServerImpl final : public ApiServer {
   }
 
  private:
+  absl::Status Listen(const Options& options) {
+    Listener::IsAdmin is_admin = [this](uid_t uid) { return RoleNow(uid) == Role::kAdmin; };
+    Listener::OnConnection adopt = [this](int fd, uid_t uid) { Adopt(fd, uid); };
+    if (options.inherited_fd >= 0) {
+      listener_ = Listener::Inherit(options.inherited_fd, std::move(is_admin), std::move(adopt));
+      return absl::OkStatus();
+    }
+    auto listener = Listener::Open(options.socket_path, std::move(is_admin), std::move(adopt));
+    if (!listener.ok()) return listener.status();
+    listener_ = *std::move(listener);
+    return absl::OkStatus();
+  }
+
   Role RoleNow(uid_t uid) {
     const std::lock_guard lock(admin_uids_mutex_);
     return RoleOf(uid, admin_uids_);
@@ -96,7 +104,7 @@ class ApiServerImpl final : public ApiServer {
     const auto server = ServerOf(uid);
     if (server.ok()) return (*server)->Adopt(fd);
     close(fd);
-    Log(LogLevel::kWarning, {.uid = uid},
+    Log(LogLevel::kWarning, {.uid = uid, .kind = MessageKind::kConnectionClosed},
         absl::StrCat("a connection is closed: ", server.status().message()));
   }
 

@@ -16,6 +16,7 @@ class ApiServer {
  public:
   struct Options {
     std::string socket_path;
+    int inherited_fd = -1;  // A socket that listens already, in place of socket_path; owned.
     std::set<uid_t> admin_uids;
     bool enable_reflection = false;
   };

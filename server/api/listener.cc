@@ -79,6 +79,12 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& path
                                     std::move(on_connection));
 }
 
+std::unique_ptr<Listener> Listener::Inherit(int socket_fd, IsAdmin is_admin,
+                                            OnConnection on_connection) {
+  return std::make_unique<Listener>(socket_fd, eventfd(0, EFD_CLOEXEC), "", std::move(is_admin),
+                                    std::move(on_connection));
+}
+
 Listener::Listener(int socket_fd, int stop_fd, std::string path, IsAdmin is_admin,
                    OnConnection on_connection)
     : socket_fd_(socket_fd),
@@ -95,7 +101,7 @@ Listener::~Listener() {
   thread_.join();
   while (SpendSpare()) {
   }
-  unlink(path_.c_str());
+  if (!path_.empty()) unlink(path_.c_str());
   close(socket_fd_);
   close(stop_fd_);
 }

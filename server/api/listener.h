@@ -33,8 +33,12 @@ class Listener {
   // kAlreadyExists: another process serves it. Other errors as of socket(2).
   static absl::StatusOr<std::unique_ptr<Listener>> Open(const std::string& path, IsAdmin is_admin,
                                                         OnConnection on_connection);
+  // Accepts from a socket of somebody else (TakeInheritedSocket): `socket_fd`, which it owns, is
+  // closed in the end and otherwise left as it is.
+  static std::unique_ptr<Listener> Inherit(int socket_fd, IsAdmin is_admin,
+                                           OnConnection on_connection);
 
-  // Stops accepting and removes the socket's file.
+  // Stops accepting. Removes the socket's file, unless it was inherited.
   ~Listener();
 
   Listener(int socket_fd, int stop_fd, std::string path, IsAdmin is_admin,
@@ -52,8 +56,8 @@ class Listener {
   bool SpendSpare();
 
   const int socket_fd_;
-  const int stop_fd_;  // An eventfd: readable means stop.
-  const std::string path_;
+  const int stop_fd_;       // An eventfd: readable means stop.
+  const std::string path_;  // Empty: the socket was inherited.
   const IsAdmin is_admin_;
   const OnConnection on_connection_;
   std::vector<int> spares_;  // The thread's own, once it runs.

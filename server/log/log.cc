@@ -1,8 +1,10 @@
 #include "server/log/log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/log/journal_sink.h"
 #include "spdlog/spdlog.h"
 
 namespace shadow {
@@ -40,6 +42,12 @@ std::string* FieldOf(std::string_view collection, LogFields& fields) {
   return nullptr;
 }
 
+// Null: the default logger writes text.
+JournalSink* Journal() {
+  const auto& sinks = spdlog::default_logger_raw()->sinks();
+  return sinks.size() == 1 ? dynamic_cast<JournalSink*>(sinks.front().get()) : nullptr;
+}
+
 }  // namespace
 
 LogFields FieldsOf(std::string_view resource) {
@@ -63,8 +71,13 @@ LogFields FieldsOf(std::string_view resource) {
 
 bool Logs(LogLevel level) { return spdlog::should_log(SpdlogLevel(level)); }
 
-void Log(LogLevel level, const LogFields& fields, std::string message) {
-  if (!Logs(level)) return;
+void Log(LogLevel level, const LogFields& fields, std::string message, const CodePlace& place) {
+  Log(SpdlogLevel(level), fields, std::move(message), place);
+}
+
+void Log(spdlog::level::level_enum level, const LogFields& fields, std::string message,
+         const CodePlace& place) {
+  if (!spdlog::should_log(level)) return;
   Append("pool", fields.pool, message);
   Append("shadow", fields.shadow, message);
   Append("instance", fields.instance, message);
@@ -72,7 +85,10 @@ void Log(LogLevel level, const LogFields& fields, std::string message) {
   if (fields.uid.has_value()) Append("uid", absl::StrCat(*fields.uid), message);
   Append("request_id", fields.request_id, message);
   MakeOneLine(message);
-  spdlog::log(SpdlogLevel(level), "{}", message);
+  if (JournalSink* journal = Journal(); journal != nullptr) {
+    return journal->Write(level, fields, message, place);
+  }
+  spdlog::log(level, "{}", message);
 }
 
 }  // namespace shadow

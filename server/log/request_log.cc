@@ -77,6 +77,7 @@ void RequestLog::Write(std::optional<uid_t> uid, const Message& request,
   if (!Logs(level)) return;
   LogFields fields = FieldsOfRequest(request);
   fields.uid = uid;
+  fields.kind = MessageKind::kRequest;
   Log(level, fields, absl::StrCat(method, ": ", Outcome(status)));
 }
 

@@ -8,10 +8,10 @@
 #include <cerrno>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "server/core/spec/utf8.h"
 #include "server/holder/bounded_log.h"
 
 namespace shadow {
@@ -38,35 +38,13 @@ std::string ReadTail(int fd, int64_t size, int64_t bytes) {
   return text;
 }
 
-// Length of the valid UTF-8 sequence at the start of `text`; 0: none. (RFC 3629, table 3-7 of
-// Unicode)
-size_t SequenceLength(std::string_view text) {
-  const auto byte = [&text](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto in = [](unsigned value, unsigned low, unsigned high) {
-    return low <= value && value <= high;
-  };
-  const unsigned first = byte(0);
-  if (first < 0x80) return text.empty() ? 0 : 1;
-  if (in(first, 0xC2, 0xDF)) return in(byte(1), 0x80, 0xBF) ? 2 : 0;
-  const unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (!in(byte(1), low, high) || !in(byte(2), 0x80, 0xBF)) return 0;
-  if (in(first, 0xE0, 0xEF)) return 3;
-  return in(first, 0xF0, 0xF4) && in(byte(3), 0x80, 0xBF) ? 4 : 0;
-}
-
 std::string Sanitized(std::string_view text) {
   std::string clean;
   while (!text.empty()) {
-    const size_t length = SequenceLength(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    const bool c1_control =
-        length == 2 && first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    const size_t length = Utf8SequenceLength(text);
     if (length == 0) {
       clean += '?';
-    } else if (c1_control || (length == 1 && absl::ascii_iscntrl(first))) {
+    } else if (IsControlSequence(text)) {
       clean += ' ';
     } else {
       clean.append(text.substr(0, length));

@@ -76,6 +76,8 @@ class DaemonProcess {
   // Further ones, of all starts to come.
   std::vector<std::string> arguments;
   rlim_t open_files_max = 0;  // RLIMIT_NOFILE; 0: as this process.
+  // Passed as systemd passes sockets, from descriptor 3 on.
+  std::vector<int> passed_fds;
 
   std::vector<std::string> Argv() const {
     std::vector<std::string> argv = {bin_dir_ + "/shadowd",
@@ -189,11 +191,23 @@ class DaemonProcess {
     const rlimit files{.rlim_cur = open_files_max, .rlim_max = open_files_max};
     if (open_files_max > 0 && setrlimit(RLIMIT_NOFILE, &files) != 0) _exit(127);
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // Nothing is left behind by a test that is killed.
+    PassDescriptors();
     const int log = open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, 1);
     dup2(log, 2);
     execv(argv[0], argv.data());
     _exit(127);
+  }
+
+  // In the child.
+  void PassDescriptors() const {
+    constexpr int kFirst = 3;
+    if (passed_fds.empty()) return;
+    std::vector<int> copies;  // Out of the way.
+    for (const int fd : passed_fds) copies.push_back(fcntl(fd, F_DUPFD_CLOEXEC, 100));
+    for (size_t i = 0; i < copies.size(); ++i) dup2(copies[i], kFirst + static_cast<int>(i));
+    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+    setenv("LISTEN_FDS", std::to_string(copies.size()).c_str(), 1);
   }
 
   void Connect() {

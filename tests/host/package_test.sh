@@ -187,7 +187,10 @@ live() {
   rm -f /usr/sbin/policy-rc.d  # Where it forbids services to start.
   files > /tmp/before
   first_life "$1/now.deb"
+  journal_tells_the_life_of_a_pool
   restarts
+  socket_activation
+  units_only
   instances_of_other_users
   upgrade_and_downgrade "$1/newer.deb" "$1/older.deb"
   remove_and_purge
@@ -195,6 +198,8 @@ live() {
 }
 
 if [[ "${1-}" == --inside ]]; then
+  # shellcheck source=tests/host/service_checks.sh
+  source "$here/service_checks.sh"
   live "$2"
 else
   pack_and_boot "$1"

@@ -23,6 +23,7 @@ user="$root/usr/lib/sysusers.d/shadowd.conf"
 holder="$root/usr/libexec/shadowd/shadow-holder"
 man="$root/usr/share/man"
 for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} \
+  "${unit%.service}.socket" "$root/usr/share/doc/shadowd/examples/units-only.conf" \
   "$man"/man{8/shadowd.8,1/shadowctl.1,5/shadowd.textproto.5} \
   "$root/usr/share/bash-completion/completions/shadowctl"; do
   [[ -s "$file" ]] || fail "not installed: $file"
@@ -62,6 +63,13 @@ verify() {
 }
 output="$(verify good.service "$unit")" || fail "systemd says: $output"
 [[ -z "$output" ]] || fail "systemd says: $output"
+
+cp "${unit%.service}.socket" "$root/verify/good.socket"
+output="$(systemd-analyze verify --man=no "$root/verify/good.socket" 2>&1)" ||
+  fail "systemd says: $output"
+[[ -z "$output" ]] || fail "systemd says: $output"
+grep -qx "ListenStream=$(sed -n 's/^listen: "unix:\(.*\)"/\1/p' "$config")" \
+  "${unit%.service}.socket" || fail "shadowd.socket is not where the configuration says"
 
 sed 's/^KillMode=.*/KillMode=proces/' "$unit" > "$root/bad"
 output="$(verify bad.service "$root/bad")" || true

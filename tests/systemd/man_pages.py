@@ -11,6 +11,7 @@ import sys
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _FLAGS_OF_HELP = re.compile(r"^  (?:(-\w),)?(--[a-z-]+)", re.MULTILINE)
+_ID = "0123456789abcdef" * 2
 _COMPLETE = """
 source "$1"; shift
 COMP_WORDS=("$@" "") COMP_CWORD=$#
@@ -75,6 +76,10 @@ def check_fields(page, text, wanted):
     return differences(page, wanted, set(re.findall(r"^\.BR (\w+) \" \(", text, re.MULTILINE)))
 
 
+def check_message_ids(page, text, wanted):
+    return differences(page, wanted, set(re.findall(r"^([0-9a-f]{32}  .+)$", text, re.MULTILINE)))
+
+
 def check_default_configuration(name, text, wanted):
     return differences(name, wanted,
                        set(re.findall(r"^(?:# )?([a-z]\w*)(?:: | \{)", text, re.MULTILINE)))
@@ -98,6 +103,7 @@ def self_test():
             (check_commands, '.TP\n.BI "pool get" " NAME"', ".B pool list",
              [(("pool", "get"), set(), set())]),
             (check_fields, '.BR listen " (text)"', '.BR listens " (text)"', {"listen"}),
+            (check_message_ids, f"{_ID}  serves", f"{_ID}  ends", {f"{_ID}  serves"}),
             (check_default_configuration, '# listen: "a"', "# Where to listen", {"listen"})):
         assert not check("page", good, wanted), check.__name__
         assert check("page", bad, wanted), check.__name__
@@ -121,6 +127,10 @@ def main():
     found += check_flags("shadowctl(1)", pages["client/man/shadowctl.1"].replace(
         r"shadowd \-\-restore", ""), flags)
     found += check_commands("shadowctl(1)", pages["client/man/shadowctl.1"], commands)
+    ids = {"  ".join(pair) for pair in re.findall(r'"([0-9a-f]{32})", "([^"]+)"',
+                                                  text("server/log/message_kinds.cc"))}
+    assert len(ids) > 20, "message_kinds.cc was not understood"
+    found += check_message_ids("shadowd(8)", pages["systemd/man/shadowd.8"], ids)
     found += check_fields("shadowd.textproto(5)", text("systemd/man/shadowd.textproto.5"), fields)
     found += check_default_configuration("systemd/shadowd.textproto",
                                          text("systemd/shadowd.textproto"), fields)

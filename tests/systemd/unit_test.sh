@@ -1,12 +1,15 @@
 #!/bin/bash
-# How far the unit confines the daemon, and the instances with it: unit_test.sh UNIT
+# How far the unit confines the daemon, and the instances with it: unit_test.sh UNIT DROP_IN
+# DROP_IN: for a daemon that has no instances below it.
 # 77: systemd is not installed here.
 set -euo pipefail
 
 readonly kExposureMax=21  # Tenths, of 10; what is left is explained in the unit.
 
 command -v systemd-analyze > /dev/null || exit 77
+readonly kUnitsOnlyMax=16  # The same with the drop-in.
 source="$1"
+drop_in="$2"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 unit="$scratch/shadowd.service"
@@ -22,8 +25,9 @@ fill_in() {
     grep -v "^${1-@}" > "$unit"
 }
 
+# confined [MAX]
 confined() {
-  systemd-analyze security --no-pager --offline=true --threshold="$kExposureMax" "$unit" \
+  systemd-analyze security --no-pager --offline=true --threshold="${1-$kExposureMax}" "$unit" \
     > "$scratch/output" 2>&1
 }
 
@@ -33,6 +37,11 @@ for line in CapabilityBoundingSet= SystemCallFilter= RestrictNamespaces= Private
 done
 fill_in
 confined || fail "$(< "$scratch/output")"
+
+mkdir "$unit.d"
+! confined "$kUnitsOnlyMax" || fail "without the drop-in the unit is confined as with it"
+cp "$drop_in" "$unit.d/"
+confined "$kUnitsOnlyMax" || fail "with the drop-in: $(< "$scratch/output")"
 
 for line in Type=notify KillMode=process RestartPreventExitStatus=78 StateDirectory=shadowd \
   RuntimeDirectory=shadowd ConfigurationDirectory=shadowd WatchdogSec=60s; do

@@ -269,7 +269,7 @@ void ReaderRelay::OnEvent(uint64_t token, uint32_t events) {
   if (!passed.ok()) {
     const absl::Duration mono = clock_.Now().mono;
     if (warned_at_.emplace(link.uid, mono).second) {
-      Log(LogLevel::kWarning, {.uid = link.uid},
+      Log(LogLevel::kWarning, {.uid = link.uid, .kind = MessageKind::kConnectionClosed},
           absl::StrCat("a connection is closed: ", passed.status().message()));
     }
   }
