@@ -5,7 +5,7 @@
 namespace shadow {
 namespace {
 
-MessageKind KindOf(const v1::Event& event, const LogFields& fields, LogLevel level) {
+MessageKind MessageKindOf(const v1::Event& event, const LogFields& fields, LogLevel level) {
   if (event.kind() == v1::Event::RECOVERED) return MessageKind::kStarted;
   if (event.instance().state() == v1::Instance::FAILED) return MessageKind::kInstanceFailed;
   if (level != LogLevel::kDebug && level != LogLevel::kInfo) return MessageKind::kWarned;
@@ -21,7 +21,7 @@ void LogEvent(const v1::Event& event, LogLevel level) {
   if (!Logs(level)) return;
   LogFields fields = FieldsOf(event.name());
   fields.request_id = event.request_id();
-  fields.kind = KindOf(event, fields, level);
+  fields.kind = MessageKindOf(event, fields, level);
   Log(level, fields, event.message());
 }
 

@@ -20,7 +20,7 @@ namespace shadow {
 namespace {
 
 // A socket that only sends there; -1: as errno says.
-int Connect(const std::string& path) {
+int ConnectToJournal(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
@@ -47,7 +47,7 @@ bool StderrIsJournal(const char* journal_stream) {
 
 absl::StatusOr<std::shared_ptr<JournalSink>> JournalSink::Open(const std::string& socket_path,
                                                                Clock& clock) {
-  const int fd = Connect(socket_path);
+  const int fd = ConnectToJournal(socket_path);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot connect to ", socket_path));
   return std::make_shared<JournalSink>(fd, socket_path, clock);
 }
@@ -121,7 +121,7 @@ bool JournalSink::AwaitRoom() {
 }
 
 bool JournalSink::Reconnect() {
-  const int fresh = Connect(socket_path_);
+  const int fresh = ConnectToJournal(socket_path_);
   if (fresh < 0) return false;
   close(fd_);
   fd_ = fresh;

@@ -127,7 +127,7 @@ def main():
     found += check_flags("shadowctl(1)", pages["client/man/shadowctl.1"].replace(
         r"shadowd \-\-restore", ""), flags)
     found += check_commands("shadowctl(1)", pages["client/man/shadowctl.1"], commands)
-    ids = {"  ".join(pair) for pair in re.findall(r'"([0-9a-f]{32})", "([^"]+)"',
+    ids = {"  ".join(pair) for pair in re.findall(r'"([0-9a-f]{32})",\s+"([^"]+)"',
                                                   text("server/log/message_kinds.cc"))}
     assert len(ids) > 20, "message_kinds.cc was not understood"
     found += check_message_ids("shadowd(8)", pages["systemd/man/shadowd.8"], ids)
