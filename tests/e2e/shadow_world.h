@@ -27,12 +27,13 @@ inline constexpr int kExitConfig =
 
 struct WorldOptions {
   int base_instances = 1;
-  bool haproxy = true;            // Else balancer none.
-  std::string base_flags = "";    // Of shadow-demo-worker, for BASE instances.
-  std::string shadow_flags = "";  // The same for SHADOW instances.
-  std::string prelude = "";       // Shell lines that run before the worker takes the process over.
-  std::string dna = "";           // Text protobuf, merged into the DNA.
-  std::string pool = "";          // The same for the pool.
+  bool haproxy = true;               // Else balancer none.
+  bool haproxy_keeps_state = false;  // HaproxyProcess::Options::keeps_state.
+  std::string base_flags = "";       // Of shadow-demo-worker, for BASE instances.
+  std::string shadow_flags = "";     // The same for SHADOW instances.
+  std::string prelude = "";  // Shell lines that run before the worker takes the process over.
+  std::string dna = "";      // Text protobuf, merged into the DNA.
+  std::string pool = "";     // The same for the pool.
   std::string bin_dir = SHADOW_BIN_DIR;  // Holds shadowd.
 };
 
@@ -312,9 +313,10 @@ exec $$worker --body $2/base.txt $3
     return message;
   }
 
-  static HaproxyProcess::Options Haproxy() {
+  HaproxyProcess::Options Haproxy() const {
     HaproxyProcess::Options options;
     options.slots = 12;
+    options.keeps_state = options_.haproxy_keeps_state;
     options.more = "  http-check send meth GET uri /healthz\n";
     return options;
   }

@@ -40,6 +40,7 @@ class HaproxyProcess {
     std::string server_timeout = "10s";
     std::string base_server = "";  // "127.0.0.1:8080": a server `base1` of weight 100, not a slot.
     std::string more = "";         // Appended to the configuration.
+    bool keeps_state = false;      // Over a reload: what `show servers state` said just before it.
   };
 
   static constexpr absl::Duration kStartTimeout = absl::Seconds(10);
@@ -81,7 +82,8 @@ class HaproxyProcess {
            "\n"
            "  maxconn 2000\n"
            "  nbthread 2\n"
-           "  hard-stop-after 5s\n"
+           "  hard-stop-after 5s\n" +
+           (options_.keeps_state ? "  server-state-file " + StatePath() + "\n" : "") +
            "defaults\n"
            "  mode http\n"
            "  timeout connect 1s\n"
@@ -105,11 +107,13 @@ class HaproxyProcess {
            "  retries 3\n"
            "  retry-on conn-failure empty-response response-timeout 500 502 503 504\n"
            "  http-request disable-l7-retry unless METH_GET\n" +
-           base + "  server-template slot 1-" + std::to_string(options_.slots) +
+           (options_.keeps_state ? "  load-server-state-from-file global\n" : "") + base +
+           "  server-template slot 1-" + std::to_string(options_.slots) +
            " 127.0.0.1:9 weight 100" + check + " disabled\n" + options_.more;
   }
 
-  // With the same configuration: all slots are free again. Returns when the new worker answers.
+  // With the same configuration: all slots are free again, unless it keeps state. Returns when the
+  // new worker answers.
   void Reload() {
     const std::string before = Epoch();
     const auto reloaded = [&] {
@@ -119,14 +123,20 @@ class HaproxyProcess {
     // Not SIGUSR2: a master that has only just started may miss it (seen on 2.6.12), while one that
     // answers on its own socket carries `reload` out. It hangs up on that without a reply.
     WaitUntilUp([this] { return !AskMaster("show proc;quit\n").empty(); });
+    if (options_.keeps_state) std::ofstream(StatePath()) << Command({"show servers state"}).at(0);
     AskMaster("reload\n");
     WaitUntilUp(reloaded);
   }
 
-  // As after a crash: kill -9 of master and worker, then a new start on the same ports.
-  void Restart() {
-    kill(-pid_, SIGKILL);
+  // As by a crash: kill -9 of master and worker.
+  void Kill() {
+    if (pid_ > 0) kill(-pid_, SIGKILL);
     Reap();
+  }
+
+  // A new start on the same ports, after Kill where that was not done.
+  void Restart() {
+    Kill();
     Start();
   }
 
@@ -156,6 +166,7 @@ class HaproxyProcess {
 
  private:
   std::string MasterPath() const { return directory_ + "/master.sock"; }
+  std::string StatePath() const { return directory_ + "/servers.state"; }
   std::string LogPath() const { return directory_ + "/haproxy.log"; }
 
   std::string Log() const {

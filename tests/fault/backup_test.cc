@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "tests/e2e/shadow_world.h"
 #include "tests/fakes/program_run.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
-
-using I = v1::Instance;
 
 constexpr int kExitTempFail = 75;
 constexpr int kExitNotAllowed = 4;
@@ -36,6 +34,7 @@ void LoseStore(const DaemonProcess& daemon) {
 }
 
 TEST_CASE("a backup of a busy daemon brings a lost store back, and its instances go on") {
+  Tally tally("backup of a busy daemon", "restore");
   ShadowWorld world({.base_instances = 1});
   DaemonProcess& daemon = world.daemon();
   const std::string file = daemon.directory() + "/backup.tar";
@@ -53,7 +52,7 @@ TEST_CASE("a backup of a busy daemon brings a lost store back, and its instances
   world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
   const std::string newer = daemon.directory() + "/newer.tar";
   REQUIRE(BackUp(daemon, newer).exit_code == 0);
-  const auto base = world.Instances(I::BASE);
+  const InstanceProcesses living = daemon.TaggedProcesses();
   CHECK(RestoreInto(daemon, newer).exit_code == kExitTempFail);  // A daemon runs.
   daemon.Kill();
   const ProgramResult there = RestoreInto(daemon, newer);
@@ -63,12 +62,13 @@ TEST_CASE("a backup of a busy daemon brings a lost store back, and its instances
   const ProgramResult restored = RestoreInto(daemon, newer);
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
+  tally.Try();
   daemon.Start();
   world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
-  CHECK(world.Instances(I::BASE, I::ACTIVE).front().handle() == base.front().handle());
-  world.ExpectNothingLeakedOrDoubled();
-  ExpectNoFailure(load);
-  world.Finish();
+  CountEnded(daemon, living, tally);
+  CountLeaks(world, tally);
+  CountFailures(load, tally);
+  FinishRow(world, tally);
 }
 
 void LoseAndRestore(const DaemonProcess& daemon, const std::string& file) {
@@ -79,6 +79,7 @@ void LoseAndRestore(const DaemonProcess& daemon, const std::string& file) {
 }
 
 TEST_CASE("the backup of another store ends nothing, however far that has come") {
+  Tally tally("backup of another store", "starts");
   ShadowWorld world({.base_instances = 2, .haproxy = false});
   DaemonProcess& daemon = world.daemon();
   const std::string own = daemon.directory() + "/own.tar";
@@ -93,7 +94,8 @@ TEST_CASE("the backup of another store ends nothing, however far that has come")
   LoseAndRestore(daemon, others);
   for (int start = 0; start < 2; ++start) {
     CHECK(daemon.StartInVain() == kExitConfig);
-    CHECK(daemon.TaggedProcesses() == living);
+    tally.Try();
+    CountEnded(daemon, living, tally);
   }
   CHECK(daemon.Log().find("2 instances live that another store has made") != std::string::npos);
   for (const auto& [id, pids] : living) {
@@ -104,11 +106,12 @@ TEST_CASE("the backup of another store ends nothing, however far that has come")
   for (int start = 0; start < 2; ++start) {
     daemon.Start();
     world.WaitForBase();
-    CHECK(daemon.TaggedProcesses() == living);
+    CountEnded(daemon, living, tally);
+    CountLeaks(world, tally);
     REQUIRE(daemon.Terminate() == 0);
   }
   daemon.Start();
-  world.Finish();
+  FinishRow(world, tally);
 }
 
 // Makes at least this many events.
@@ -122,6 +125,7 @@ void GoOn(DaemonProcess& daemon, const ShadowWorld& world, int events) {
 }
 
 TEST_CASE("a store that has gone on elsewhere does not know what was made here meanwhile") {
+  Tally tally("fork of a store", "start");
   ShadowWorld world({.base_instances = 1, .haproxy = false}, false);
   DaemonProcess& daemon = world.daemon();
   const std::string fork = daemon.directory() + "/fork.tar";
@@ -152,11 +156,13 @@ TEST_CASE("a store that has gone on elsewhere does not know what was made here m
   }
   LoseAndRestore(daemon, gone_on);
   CHECK(daemon.StartInVain() == kExitConfig);
+  tally.Try();
   CHECK(daemon.Log().find("1 instances live") != std::string::npos);
-  CHECK(daemon.TaggedProcesses() == living);
+  CountEnded(daemon, living, tally);
 }
 
 TEST_CASE("a backup that is older than what lives is not believed") {
+  Tally tally("older backup", "start");
   ShadowWorld world({.base_instances = 1, .haproxy = false}, false);
   DaemonProcess& daemon = world.daemon();
   const std::string file = daemon.directory() + "/backup.tar";
@@ -164,14 +170,18 @@ TEST_CASE("a backup that is older than what lives is not believed") {
   world.CreateDna();
   world.CreatePool();
   world.WaitForBase();
+  const InstanceProcesses living = daemon.TaggedProcesses();
   REQUIRE(daemon.Terminate() == 0);
   LoseStore(daemon);
   REQUIRE(RestoreInto(daemon, file).exit_code == 0);
   CHECK(daemon.StartInVain() == kExitConfig);
+  tally.Try();
+  CountEnded(daemon, living, tally);
   CHECK(daemon.Log().find("1 instance") != std::string::npos);
 }
 
 TEST_CASE("only an administrator gets a backup, and damage is found before it counts") {
+  Tally tally("damaged backup", "restore");
   DaemonProcess daemon(SHADOW_BIN_DIR);
   const std::string file = daemon.directory() + "/backup.tar";
   REQUIRE(BackUp(daemon, file).exit_code == 0);
@@ -189,6 +199,7 @@ TEST_CASE("only an administrator gets a backup, and damage is found before it co
   std::filesystem::resize_file(file, std::filesystem::file_size(file) - 2000);
   const ProgramResult damaged = RestoreInto(daemon, file);
   CHECK(damaged.exit_code == kExitConfig);
+  tally.Try();
   CHECK(damaged.err.find("cut short") != std::string::npos);
   CHECK_FALSE(std::filesystem::exists(daemon.state_dir() + "/state.db"));
 }

@@ -1,6 +1,6 @@
 // Instances that are not what they should be: they never serve, and no request fails because of
 // them.
-#include "tests/e2e/shadow_world.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -10,6 +10,7 @@ using I = v1::Instance;
 
 // Creates a shadow of a DNA that does not hold for shadow instances, and finds it FAILED.
 std::string FailureOf(const WorldOptions& options) {
+  Tally tally("not as its DNA says", "failed instances");
   ShadowWorld world(options, false);
   world.CreateDna();
   world.CreatePool();
@@ -34,7 +35,8 @@ std::string FailureOf(const WorldOptions& options) {
     return world.Instances(I::SHADOW, I::FAILED).size() >= 2;
   });
   CHECK(world.Shadow().serving_instances() == 0);
-  world.Finish();
+  tally.Try(std::ssize(world.Instances(I::SHADOW, I::FAILED)));
+  FinishRow(world, tally);
   return reason;
 }
 
@@ -61,6 +63,7 @@ TEST_CASE("an instance without a connection that its DNA asks for never serves")
 }
 
 TEST_CASE("neither the end of the daemon nor the deletion of a shadow waits for a warm-up") {
+  Tally tally("endless warm-up", "ends within one");
   ShadowWorld world({.base_instances = 0,
                      .haproxy = false,
                      .shadow_flags = "--slow-after 0 --slow-by 600s",
@@ -75,6 +78,7 @@ TEST_CASE("neither the end of the daemon nor the deletion of a shadow waits for 
   absl::Duration before = clock.Now().mono;
   CHECK(world.daemon().Terminate() == 0);
   CHECK(clock.Now().mono - before < absl::Seconds(5));
+  tally.Try();
 
   world.daemon().Start();
   world.WaitFor("both warm up again", warming);
@@ -82,12 +86,14 @@ TEST_CASE("neither the end of the daemon nor the deletion of a shadow waits for 
   world.DeleteShadow();
   world.WaitForNoShadow();
   CHECK(clock.Now().mono - before < absl::Seconds(10));
-  world.Finish();
+  tally.Try();
+  FinishRow(world, tally);
 }
 
 // A shadow instance that is bad in its first life and good once `mend` was done.
 void RollBackAndReplace(const std::string& bad_flags, const std::string& policy,
                         const std::string& finding) {
+  Tally tally("bad canary", "canary");
   // While the file "good" is missing, the worker is a bad one.
   ShadowWorld world({.base_instances = 2,
                      .shadow_flags = "$flags",
@@ -110,10 +116,11 @@ void RollBackAndReplace(const std::string& bad_flags, const std::string& policy,
   CHECK_THAT(reason, Catch::Contains(finding));
   world.WaitForShadow(S::ACTIVE, 1);
   CHECK(world.Instances(I::SHADOW, I::ACTIVE).front().name() != bad);
-  world.ExpectNothingLeakedOrDoubled();
+  tally.Try();
+  CountLeaks(world, tally);
   WaitForAnswers(load, 20);
-  ExpectNoFailure(load);
-  world.Finish();
+  CountFailures(load, tally);
+  FinishRow(world, tally);
 }
 
 TEST_CASE("an instance that fails real requests is rolled back in canary, no user request fails") {

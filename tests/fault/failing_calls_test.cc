@@ -1,21 +1,13 @@
 // System calls of the process provider fail: each look is complete or an error, so no instance is
 // ended or doubled because of it, and all goes on afterwards. Or they never return, and the daemon
 // ends without them.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
-#include <map>
-#include <set>
 
-#include "tests/e2e/shadow_world.h"
 #include "tests/fault/failing_calls/faults.h"
-#include "tests/fault/tally.h"
+#include "tests/fault/preloaded.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -25,45 +17,18 @@ using S = v1::ShadowPool;
 // A directory with a shadowd whose calls fail as told.
 class FailingCalls {
  public:
-  FailingCalls() {
-    std::string name = (std::filesystem::temp_directory_path() / "shadow-faults-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    directory_ = name;
-    const std::string path = directory_ + "/faults";
-    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    REQUIRE(fd >= 0);
-    REQUIRE(ftruncate(fd, sizeof(Faults)) == 0);
-    void* const memory = mmap(nullptr, sizeof(Faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    REQUIRE(memory != MAP_FAILED);
-    faults_ = static_cast<Faults*>(memory);
-    std::ofstream script(bin_dir() + "/shadowd");
-    script << absl::Substitute("#!/bin/sh\nexec env LD_PRELOAD=$0 $1=$2 $3/shadowd \"$$@\"\n",
-                               SHADOW_FAILING_CALLS, kFaultsVariable, path, SHADOW_BIN_DIR);
-    script.close();
-    chmod((bin_dir() + "/shadowd").c_str(), 0755);
-  }
-  ~FailingCalls() {
-    munmap(faults_, sizeof(Faults));
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
-  }
-  FailingCalls(const FailingCalls&) = delete;
-  FailingCalls& operator=(const FailingCalls&) = delete;
-
-  const std::string& bin_dir() const { return directory_; }
+  const std::string& bin_dir() const { return preloaded_.bin_dir(); }
 
   void Begin(uint32_t calls, int error, int64_t every) {
-    faults_->error = error;
-    faults_->every = every;
-    faults_->calls = calls;
+    preloaded_.shared().error = error;
+    preloaded_.shared().every = every;
+    preloaded_.shared().calls = calls;
   }
-  void End() { faults_->calls = 0; }
-  int64_t refused() const { return faults_->refused; }
+  void End() { preloaded_.shared().calls = 0; }
+  int64_t refused() const { return preloaded_.shared().refused; }
 
  private:
-  std::string directory_;
-  Faults* faults_ = nullptr;
+  Preloaded<Faults> preloaded_{SHADOW_FAILING_CALLS, kFaultsVariable};
 };
 
 struct Row {
@@ -132,19 +97,6 @@ bool HasSuspended(ShadowWorld& world, int instances) {
          world.Instances(v1::Instance::SHADOW, v1::Instance::DELETING).empty();
 }
 
-using Processes = std::map<std::string, std::set<pid_t>>;
-
-// Those of `before` live, each as the same process.
-void ExpectThemAll(const DaemonProcess& daemon, const Processes& before) {
-  const Processes now = daemon.TaggedProcesses();
-  for (const auto& [id, pids] : before) {
-    INFO(id);
-    const auto found = now.find(id);
-    REQUIRE(found != now.end());
-    CHECK(found->second == pids);
-  }
-}
-
 class Failing {
  public:
   explicit Failing(const std::string& row)
@@ -166,11 +118,11 @@ class Failing {
     }
     if (row.creates) {
       Resize(row, 3);
-      ExpectThemAll();
+      CountThemAll();
       Resize(row, 2);
     }
-    world_.ExpectNothingLeakedOrDoubled();
-    ExpectThemAll();
+    CountLeaks(world_, tally_);
+    CountThemAll();
     CHECK(calls_.refused() > before);
     tally_.Try(calls_.refused() - before);
     // Connections of gRPC, readers of the store and looks that are under way come and go.
@@ -181,7 +133,7 @@ class Failing {
     }
   }
 
-  void Finish() { world_.Finish(); }
+  void Finish() { FinishRow(world_, tally_); }
 
  private:
   static constexpr absl::Duration kFailing = absl::Milliseconds(1200);
@@ -190,7 +142,7 @@ class Failing {
   template <typename F>
   void Meanwhile(const Row& row, F condition) {
     PollUntil(kFailing, condition);
-    ExpectThemAll();
+    CountThemAll();
     calls_.End();
     world_.WaitFor(row.what + " is over", condition);
   }
@@ -219,12 +171,12 @@ class Failing {
   }
 
   // Those that were there at the beginning.
-  void ExpectThemAll() { shadow::ExpectThemAll(world_.daemon(), living_); }
+  void CountThemAll() { CountEnded(world_.daemon(), living_, tally_); }
 
   Tally tally_;
   FailingCalls calls_;  // Before the world, whose daemon is there.
   ShadowWorld world_;
-  Processes living_;
+  InstanceProcesses living_;
 };
 
 TEST_CASE("where system calls of the provider fail, no instance is ended or doubled by it") {
@@ -240,31 +192,35 @@ TEST_CASE("where further system calls fail, of the store too, nothing is lost or
 }
 
 TEST_CASE("a start that cannot list what lives begins nothing and asks to be tried again") {
+  Tally tally("start without a list", "start");
   FailingCalls calls;
   ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
   DaemonProcess& daemon = world.daemon();
-  const Processes living = daemon.TaggedProcesses();
+  const InstanceProcesses living = daemon.TaggedProcesses();
   daemon.Kill();
   calls.Begin(Faults::kOpen, EIO, 2);
   CHECK(daemon.StartInVain() == 1);
+  tally.Try();
   CHECK(daemon.Log().find("the instances cannot be listed") != std::string::npos);
-  CHECK(daemon.TaggedProcesses() == living);
+  CountEnded(daemon, living, tally);
 
   calls.End();
   daemon.Start();
   world.WaitForBase();
-  CHECK(daemon.TaggedProcesses() == living);
-  world.Finish();
+  CountEnded(daemon, living, tally);
+  CountLeaks(world, tally);
+  FinishRow(world, tally);
 }
 
 TEST_CASE("a call that never returns keeps no daemon from ending, and nothing is lost by it") {
+  Tally tally("call that hangs", "ends within one");
   FailingCalls calls;
   ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
   DaemonProcess& daemon = world.daemon();
   int instances = 2;
   world.CreateShadow(instances);
   world.WaitForShadow(S::SUSPENDED, 0);
-  const Processes living = daemon.TaggedProcesses();
+  const InstanceProcesses living = daemon.TaggedProcesses();
   REQUIRE(living.size() == 3);
   // All looks, and one creation whose process is there and may not run yet.
   for (const uint32_t call : {Faults::kOpen, Faults::kSync}) {
@@ -275,25 +231,27 @@ TEST_CASE("a call that never returns keeps no daemon from ending, and nothing is
     SetInstances(world, ++instances);
     world.WaitFor("a call hangs", [&] { return calls.refused() > before; });
     CHECK(daemon.Terminate() == 0);  // Within kStopTimeout.
+    tally.Try();
     CHECK(daemon.Log().find("has not returned within 10s", logged) != std::string::npos);
-    ExpectThemAll(daemon, living);
+    CountEnded(daemon, living, tally);
 
     calls.End();
     daemon.Start();
     world.WaitFor("what was asked for", [&] { return HasSuspended(world, instances); });
-    world.ExpectNothingLeakedOrDoubled();
-    ExpectThemAll(daemon, living);
+    CountLeaks(world, tally);
+    CountEnded(daemon, living, tally);
   }
-  world.Finish();
+  FinishRow(world, tally);
 }
 
 TEST_CASE("a daemon whose store fails does not end as if all were well where a call hangs") {
+  Tally tally("store fails while a call hangs", "end");
   FailingCalls calls;
   ShadowWorld world({.haproxy = false, .bin_dir = calls.bin_dir()});
   DaemonProcess& daemon = world.daemon();
   world.CreateShadow(1);
   world.WaitForShadow(S::SUSPENDED, 0);
-  const Processes living = daemon.TaggedProcesses();
+  const InstanceProcesses living = daemon.TaggedProcesses();
   calls.Begin(Faults::kOpen, Faults::kNeverReturns, 1);
   world.WaitFor("a call hangs", [&] { return calls.refused() > 0; });
   calls.Begin(Faults::OfStore(Faults::kSync), EIO, 1);
@@ -302,12 +260,13 @@ TEST_CASE("a daemon whose store fails does not end as if all were well where a c
     return daemon.Log().find("the store failed, shadowd ends") != std::string::npos;
   });
   CHECK(daemon.Terminate() == 1);  // systemd starts it again.
+  tally.Try();
 
   calls.End();
   daemon.Start();
   world.WaitForBase();
-  ExpectThemAll(daemon, living);
-  world.Finish();
+  CountEnded(daemon, living, tally);
+  FinishRow(world, tally);
 }
 
 }  // namespace

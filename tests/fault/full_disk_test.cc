@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/e2e/shadow_world.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -115,9 +115,11 @@ TEST_CASE("on a full disk a suspended shadow is woken, also by a daemon that sta
     WARN("skipped: no mount of a tmpfs in a user namespace here");
     return;
   }
+  Tally tally("full disk", "levels while it is full");
   ShadowWorld world({.base_instances = 1, .haproxy = false, .bin_dir = disk.bin_dir()});
   world.CreateShadow(2);
   world.WaitForShadow(S::SUSPENDED, 0);
+  const InstanceProcesses living = world.daemon().TaggedProcesses();
   int acknowledged = 0;
   while (acknowledged < 20 && CreateOther(world, acknowledged + 1).ok()) ++acknowledged;
   REQUIRE(acknowledged == 20);
@@ -126,9 +128,11 @@ TEST_CASE("on a full disk a suspended shadow is woken, also by a daemon that sta
   ExpectLowSpace(world);
   world.Activate(100);
   world.WaitForShadow(S::ACTIVE, 2);
+  tally.Try();
   disk.Fill();  // What was given back to it.
   world.Activate(0);
   world.WaitForShadow(S::SUSPENDED, 0);
+  tally.Try();
 
   const bool crash = GENERATE(true, false);
   if (crash) {
@@ -141,18 +145,20 @@ TEST_CASE("on a full disk a suspended shadow is woken, also by a daemon that sta
   ExpectLowSpace(world);
   world.Activate(100);
   world.WaitForShadow(S::ACTIVE, 2);
+  tally.Try();
 
   disk.MakeRoom();
   world.WaitFor("all ends by itself",
                 [&] { return DiskSpace(world).status() == v1::Condition::TRUE; });
   for (int number = 1; number <= acknowledged; ++number) {
-    CHECK(absl::IsAlreadyExists(CreateOther(world, number)));
+    tally.Lose(absl::IsAlreadyExists(CreateOther(world, number)) ? 0 : 1);
   }
   CHECK(CreateOther(world, acknowledged + 1).ok());
   CHECK(world.daemon().Log().find("DiskSpace is FALSE") != std::string::npos);
   CHECK(world.daemon().Log().find("DiskSpace is TRUE") != std::string::npos);
-  world.ExpectNothingLeakedOrDoubled();
-  world.Finish();
+  CountEnded(world.daemon(), living, tally);
+  CountLeaks(world, tally);
+  FinishRow(world, tally);
 }
 
 // Levels in turn until the store cannot write one: without ballast, and while others take what is
@@ -182,17 +188,21 @@ TEST_CASE(
     WARN("skipped: no mount of a tmpfs in a user namespace here");
     return;
   }
+  Tally tally("disk without room for a level", "end");
   ShadowWorld world({.base_instances = 1, .haproxy = false, .bin_dir = disk.bin_dir()});
   world.CreateShadow(2);
   world.WaitForShadow(S::SUSPENDED, 0);
+  const InstanceProcesses living = world.daemon().TaggedProcesses();
   ActivateUntilFull(world, disk);
   CHECK(world.daemon().Terminate() == 0);
+  tally.Try();
   CHECK(world.daemon().Log().find("changes that nobody was told of") != std::string::npos);
 
   disk.MakeRoom();
   world.daemon().Start();
-  world.ExpectNothingLeakedOrDoubled();
-  world.Finish();
+  CountEnded(world.daemon(), living, tally);
+  CountLeaks(world, tally);
+  FinishRow(world, tally);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "tests/fakes/daemon_process.h"
 #include "tests/fakes/http2_client.h"
+#include "tests/fault/tally.h"
 
 namespace shadow {
 
@@ -42,8 +44,28 @@ inline int64_t ResidentMb(const DaemonProcess& daemon) {
   return -1;
 }
 
-// Each call is answered before its deadline. Prints how soon, which depends on the machine.
-inline void ExpectAdminServed(DaemonProcess& daemon) {
+inline int64_t DescriptorsOf(const DaemonProcess& daemon) {
+  const std::string directory = "/proc/" + std::to_string(daemon.pid()) + "/fd";
+  return std::distance(std::filesystem::directory_iterator(directory), {});
+}
+
+// The descriptors of a daemon that has answered all kinds of calls that read.
+inline int64_t DescriptorsBefore(DaemonProcess& daemon) {
+  v1::ListEventsRequest request;
+  request.set_page_size(1000);
+  CHECK(DaemonProcess::Call(daemon.events(), &v1::EventService::Stub::ListEvents, request).ok());
+  return DescriptorsOf(daemon);
+}
+
+// When the readers are gone: what it holds beyond `before` has leaked.
+inline void CountDescriptors(const DaemonProcess& daemon, int64_t before, Tally& tally) {
+  PollUntil(kSoon, [&] { return DescriptorsOf(daemon) <= before; });
+  tally.Leak(std::max<int64_t>(0, DescriptorsOf(daemon) - before));
+}
+
+// Each call is answered before its deadline, otherwise it has failed. Prints how soon, which
+// depends on the machine.
+inline void CountAdminCalls(DaemonProcess& daemon, Tally& tally) {
   constexpr size_t kCalls = 100;
   std::vector<double> millis;
   for (size_t i = 0; i < kCalls; ++i) {
@@ -51,7 +73,7 @@ inline void ExpectAdminServed(DaemonProcess& daemon) {
     const auto status =
         DaemonProcess::Call(daemon.server(), &v1::ServerService::Stub::GetServerStatus, {});
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    CHECK(status.ok());
+    tally.Fail(status.ok() ? 0 : 1);
     millis.push_back(took.count());
   }
   std::sort(millis.begin(), millis.end());

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "tests/e2e/shadow_world.h"
 #include "tests/fakes/program_run.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -48,6 +48,13 @@ bool AllLive(const std::vector<pid_t>& pids) {
   return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return kill(pid, 0) == 0; });
 }
 
+// A start that is refused; what it ended is lost.
+void StartInVain(ShadowWorld& world, const std::vector<pid_t>& living, Tally& tally) {
+  tally.Try();
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  for (const pid_t pid : living) tally.Lose(kill(pid, 0) == 0 ? 0 : 1);
+}
+
 void Remove(const std::string& state_dir, const std::vector<std::string>& files) {
   for (const std::string& file : files) std::filesystem::remove(state_dir + "/" + file);
 }
@@ -60,26 +67,27 @@ TEST_CASE("a daemon that has lost its registry refuses to start and ends no inst
   const Loss loss =
       GENERATE(Loss{false, {"state.db-wal", "state.db-shm"}},
                Loss{false, {"state.db", "state.db-wal", "state.db-shm"}}, Loss{true, {"state.db"}});
+  Tally tally("lost registry", "starts");
   ShadowWorld world({.base_instances = 2});
   const std::vector<pid_t> pids = Serving(world);
   REQUIRE(pids.size() == 2);
-  const HttpLoad load(world.Load());
+  HttpLoad load(world.Load());
   if (loss.clean_end) {
     REQUIRE(world.daemon().Terminate() == 0);
   } else {
     world.daemon().Kill();
   }
   Remove(world.daemon().state_dir(), loss.files);
-  for (int start = 0; start < 2; ++start) {
-    CHECK(world.daemon().StartInVain() == kExitConfig);
-    CHECK(AllLive(pids));
-  }
+  for (int start = 0; start < 2; ++start) StartInVain(world, pids, tally);
+  WaitForAnswers(load, 10);
+  CountFailures(load, tally);
   CHECK(world.daemon().Log().find("--recover=adopt") != std::string::npos);
   CHECK(world.daemon().Log().find("--recover=end") != std::string::npos);
   CHECK(world.daemon().Log().find("2 instances live") != std::string::npos);
 }
 
 TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on as if not gone") {
+  Tally tally("older registry", "start");
   ShadowWorld world({.base_instances = 1}, false);
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string state = world.daemon().state_dir() + "/state.db";
@@ -88,8 +96,7 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
   const std::string newer = world.daemon().directory() + "/newer.db";
   std::filesystem::rename(state, newer);
   std::filesystem::rename(copy, state);
-  CHECK(world.daemon().StartInVain() == kExitConfig);
-  CHECK(AllLive(pids));
+  StartInVain(world, pids, tally);
 
   std::filesystem::rename(newer, state);
   world.daemon().Start();
@@ -99,6 +106,7 @@ TEST_CASE("an older copy of the registry ends nothing, and the newer one goes on
 
 TEST_CASE(
     "an older copy of the registry adopts what lives, if a person says so, and it serves on") {
+  Tally tally("older registry that adopts", "starts");
   ShadowWorld world({.base_instances = 1});
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string copy = CopyOfState(world);
@@ -114,13 +122,14 @@ TEST_CASE(
   world.daemon().Kill();
   Remove(world.daemon().state_dir(), {"state.db-wal", "state.db-shm"});
   std::filesystem::rename(copy, world.daemon().state_dir() + "/state.db");
-  CHECK(world.daemon().StartInVain() == kExitConfig);
+  StartInVain(world, pids, tally);
 
   world.daemon().arguments = {"--recover", "adopt"};
   world.daemon().Start();
+  tally.Try();
   world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
   world.WaitForBase();
-  world.ExpectNothingLeakedOrDoubled();
+  CountLeaks(world, tally);
   CHECK(Living(world) == pids);
   CHECK(world.Shadow().target_instances() == 2);
   CHECK(world.Shadow().target_activation_level() == 50);
@@ -135,33 +144,39 @@ TEST_CASE(
   CHECK(Living(world) == pids);
   world.Activate(100);
   world.WaitForShadow(v1::ShadowPool::ACTIVE, 2);
-  ExpectNoFailure(load);
-  world.Finish();
+  CountFailures(load, tally);
+  FinishRow(world, tally);
 }
 
 TEST_CASE("what an older copy cannot adopt is named, and ended only if a person says so") {
+  Tally tally("older registry that cannot adopt", "starts");
   ShadowWorld world({.base_instances = 1}, false);
   REQUIRE(world.daemon().Terminate() == 0);
   const std::string copy = CopyOfState(world);
   const std::vector<pid_t> pids = ServeAndEnd(world);
   std::filesystem::rename(copy, world.daemon().state_dir() + "/state.db");
   world.daemon().arguments = {"--recover=adopt"};
-  CHECK(world.daemon().StartInVain() == kExitConfig);
+  StartInVain(world, pids, tally);
   CHECK(world.daemon().Log().find("its pool, pools/web, is not in the store") != std::string::npos);
-  CHECK(AllLive(pids));
 
   world.daemon().arguments = {"--recover=adopt", "--recover=end"};
   world.daemon().Start();
+  tally.Try();
   CHECK_FALSE(AllLive(pids));
+  tally.Leak(std::ssize(world.daemon().TaggedProcesses()));
 }
 
 TEST_CASE("lost samples are told by the log and by an event, and the pools go on") {
+  Tally tally("lost samples", "start");
   ShadowWorld world({.base_instances = 1});
   const std::vector<pid_t> pids = Serving(world);
   world.daemon().Kill();
   Remove(world.daemon().state_dir(), {"metrics.db", "metrics.db-wal", "metrics.db-shm"});
   world.daemon().Start();
+  tally.Try();
   world.WaitForBase();
+  for (const pid_t pid : pids) tally.Lose(kill(pid, 0) == 0 ? 0 : 1);
+  CountLeaks(world, tally);
   CHECK(Serving(world) == pids);
   CHECK(world.daemon().Log().find("metrics.db is missing") != std::string::npos);
   v1::ListEventsRequest request;
@@ -175,15 +190,15 @@ TEST_CASE("lost samples are told by the log and by an event, and the pools go on
 }
 
 TEST_CASE("a state directory that is not as it must be is refused for good, and says why") {
+  Tally tally("wrong state directory", "starts");
   ShadowWorld world({.base_instances = 1});
   const std::vector<pid_t> pids = Serving(world);
   const std::string state = world.daemon().state_dir();
   REQUIRE(world.daemon().Terminate() == 0);
   const auto refused = [&](const std::string& why) {
-    CHECK(world.daemon().StartInVain() == kExitConfig);
+    StartInVain(world, pids, tally);
     INFO(why);
     CHECK(world.daemon().Log().find(why) != std::string::npos);
-    CHECK(AllLive(pids));
   };
   REQUIRE(chmod(state.c_str(), 0770) == 0);
   refused("has mode 0770; wanted");
@@ -203,23 +218,31 @@ TEST_CASE("a state directory that is not as it must be is refused for good, and 
   REQUIRE(world.daemon().Terminate() == 0);
   world.daemon().Start();
   world.WaitForBase();
+  CountLeaks(world, tally);
 }
 
 TEST_CASE("a removed lock file lets no second daemon in") {
+  Tally tally("second daemon", "start");
   DaemonProcess daemon(SHADOW_BIN_DIR);
   std::filesystem::remove(daemon.state_dir() + "/lock");
   // The same command beside the first one.
+  tally.Try();
   CHECK(RunProgram(daemon.Argv()).exit_code == 75);
+  const auto status =
+      DaemonProcess::Call(daemon.server(), &v1::ServerService::Stub::GetServerStatus, {});
+  tally.Fail(status.ok() ? 0 : 1);
 }
 
 TEST_CASE("a person may have the instances of a lost registry ended") {
+  Tally tally("lost registry, ended", "start");
   ShadowWorld world({.base_instances = 2});
   const std::vector<pid_t> pids = Serving(world);
   world.daemon().Kill();
   Remove(world.daemon().state_dir(), {"state.db", "state.db-wal", "state.db-shm"});
   world.daemon().arguments = {"--recover", "end"};
   world.daemon().Start();
-  for (const pid_t pid : pids) CHECK(kill(pid, 0) != 0);
+  tally.Try();
+  for (const pid_t pid : pids) tally.Leak(kill(pid, 0) != 0 ? 0 : 1);
   CHECK(world.Instances(I::BASE).empty());
 }
 

@@ -32,6 +32,7 @@ ProgramResult Status(const DaemonProcess& daemon) {
 }
 
 TEST_CASE("while no descriptor is left, administrators are served and readers are not") {
+  Tally tally("no descriptor left", "connections");
   DaemonProcess daemon(SHADOW_BIN_DIR);
   REQUIRE(daemon.Terminate() == 0);
   daemon.open_files_max = 64;
@@ -42,6 +43,7 @@ TEST_CASE("while no descriptor is left, administrators are served and readers ar
   while (spares() == all_spares) {
     const int64_t before = Descriptors(daemon, "socket:");
     idle.push_back(Idle(daemon, geteuid()));
+    tally.Try();
     REQUIRE(PollUntil(kSoon, [&] { return Descriptors(daemon, "socket:") > before; }));
   }
   REQUIRE(spares() > 0);
@@ -49,6 +51,7 @@ TEST_CASE("while no descriptor is left, administrators are served and readers ar
     const ProgramResult status = Status(daemon);
     INFO(status.err);
     CHECK(status.exit_code == 0);
+    tally.Fail(status.exit_code == 0 ? 0 : 1);
   }
   const bool root = geteuid() == 0;
   if (!root) WARN("only root can connect as somebody else");
@@ -58,6 +61,7 @@ TEST_CASE("while no descriptor is left, administrators are served and readers ar
   }
   idle.clear();
   CHECK(PollUntil(kSoon, [&] { return spares() == all_spares; }));
+  tally.Leak(all_spares - spares());
   if (root) {
     const TestSocket reader = Idle(daemon, kReaderUid);
     std::string answer;

@@ -33,8 +33,10 @@ TEST_CASE("random frames end their connection and nothing else") {
   constexpr int kConnections = 300;
   constexpr uint32_t kUsers = 8;
   constexpr uint64_t kFramesMax = 40;  // Of one connection.
+  Tally tally("random frames", "connections");
   std::mt19937_64 random(RandomSeed());
   DaemonProcess daemon(SHADOW_BIN_DIR);
+  const int64_t descriptors = DescriptorsBefore(daemon);
   const int64_t before_mb = ResidentMb(daemon);
   int ended = 0;
   for (uint32_t i = 0; i < kConnections; ++i) {
@@ -50,9 +52,9 @@ TEST_CASE("random frames end their connection and nothing else") {
     shutdown(socket.fd(), SHUT_WR);
     if (PollUntil(kSoon, [&] { return http2::Closed(socket); })) ++ended;
   }
-  std::printf("connections: %d tried, %d ended\n", kConnections, ended);
-  CHECK(ended == kConnections);
-  ExpectAdminServed(daemon);
+  tally.Try(kConnections);
+  tally.Leak(kConnections - ended);
+  CountAdminCalls(daemon, tally);
   CHECK(ResidentMb(daemon) - before_mb < 64);
   // None of them is left in the share of a user.
   for (uint32_t user = 0; user < kUsers; ++user) {
@@ -64,6 +66,7 @@ TEST_CASE("random frames end their connection and nothing else") {
       return recv(socket.fd(), &first, 1, 0) == 1;
     }));
   }
+  CountDescriptors(daemon, descriptors, tally);
 }
 
 }  // namespace

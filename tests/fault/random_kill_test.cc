@@ -1,10 +1,10 @@
 // kill -9 at random instants, of the daemon and of instances, while changes, samples and requests
 // of users come: nothing acknowledged is lost, nothing leaks, no user notices.
 #include <array>
-#include <cstdio>
 
 #include "tests/fakes/random_seed.h"
 #include "tests/fault/changer.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -38,19 +38,20 @@ class Killing {
       if (when == 0) KillInstance();
       if (when == 0) Wait(absl::Milliseconds(Draw(100)));
       daemon.Kill();
+      tally_.Try();
     }
     if (when == 1) KillInstance();
     daemon.Start();
-    for (Changes* changes : All()) lost_ += changes->Lost(daemon);
+    for (Changes* changes : All()) tally_.Lose(changes->Lost(daemon));
     // Of the two that serve always, one serves whatever dies next.
     if (when <= 1) Settle();
   }
 
   void Finish() {
     Settle();
-    const HttpLoad::Result result = ExpectNoFailure(load_);
-    world_.Finish();
-    lost_ += samples_.LostIn(world_.daemon().state_dir());
+    CountFailures(load_, tally_);
+    FinishRow(world_, tally_);
+    tally_.Lose(samples_.LostIn(world_.daemon().state_dir()));
     int64_t tried = 0;
     int64_t acknowledged = 0;
     for (const Changes* changes : All()) {
@@ -58,17 +59,13 @@ class Killing {
       acknowledged += changes->acknowledged();
       CHECK(changes->acknowledged() > 0);
     }
-    std::printf(
-        "kill -9: %d of the daemon, %d of instances; changes tried %lld, acknowledged %lld, lost "
-        "%lld; leaked %d; requests of users %lld, failed %lld\n",
-        rounds_, instances_killed_, static_cast<long long>(tried),
-        static_cast<long long>(acknowledged), static_cast<long long>(lost_), leaked_,
-        static_cast<long long>(result.ok + result.failed), static_cast<long long>(result.failed));
-    CHECK(lost_ == 0);
+    tally_.Note(instances_killed_, "kills of instances");
+    tally_.Note(tried, "changes");
+    tally_.Note(acknowledged, "of them acknowledged");
   }
 
   void Rounds(int rounds) {
-    for (; rounds_ < rounds && lost_ == 0 && leaked_ == 0; ++rounds_) Round();
+    while (tally_.tried() < rounds && tally_.clean()) Round();
     Finish();
   }
 
@@ -76,11 +73,8 @@ class Killing {
   // Every process has its instance, and every instance its process.
   void Settle() {
     world_.WaitForBase();  // Else the last one that serves may be the next to die.
-    const bool settled =
-        PollUntil(ShadowWorld::kPatience, [this] { return world_.Mismatch().empty(); });
-    INFO("round " << rounds_ << ": " << world_.Mismatch());
-    CHECK(settled);
-    if (!settled) ++leaked_;
+    INFO("round " << tally_.tried());
+    CountLeaks(world_, tally_);
   }
 
   int Draw(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -98,16 +92,14 @@ class Killing {
     ++instances_killed_;
   }
 
+  Tally tally_{"kill -9", "kills"};
   std::mt19937_64 random_;
   ShadowWorld world_;
   DnaChanges dnas_;
   ShadowChanges shadows_;
   SampleChanges samples_;
   HttpLoad load_;
-  int rounds_ = 0;
   int instances_killed_ = 0;
-  int64_t lost_ = 0;
-  int leaked_ = 0;  // Rounds after which a process had no instance, or an instance no process.
 };
 
 TEST_CASE("50 kills at random instants lose nothing and no user notices") {

@@ -5,6 +5,7 @@
 
 #include "tests/fakes/random_seed.h"
 #include "tests/fault/changer.h"
+#include "tests/fault/world_tally.h"
 
 namespace shadow {
 namespace {
@@ -73,7 +74,7 @@ absl::Duration Length() {
   return absl::Minutes(given != nullptr ? std::max(1, std::atoi(given)) : 30);
 }
 
-void Soak(ShadowWorld& world, uint64_t seed, std::vector<Reading>& readings) {
+void Soak(ShadowWorld& world, uint64_t seed, std::vector<Reading>& readings, Tally& tally) {
   DaemonProcess& daemon = world.daemon();
   DnaChanges dnas(seed, world.DnaSpec());
   ShadowChanges shadows(seed, world);
@@ -86,9 +87,14 @@ void Soak(ShadowWorld& world, uint64_t seed, std::vector<Reading>& readings) {
     PollUntil(kInterval, [] { return false; });
     readings.push_back(Read(daemon, begin));
   }
+  for (const Changes* changes : {static_cast<Changes*>(&dnas), static_cast<Changes*>(&shadows),
+                                 static_cast<Changes*>(&samples)}) {
+    tally.Try(changes->tried());
+  }
 }
 
 TEST_CASE("half an hour of work makes no daemon grow", "[.long]") {
+  Tally tally("soak", "changes");
   ShadowWorld world({.base_instances = 2}, false);
   REQUIRE(world.daemon().Terminate() == 0);
   std::ofstream(world.daemon().directory() + "/shadowd.textproto") << "log_level: \"info\"\n";
@@ -98,8 +104,8 @@ TEST_CASE("half an hour of work makes no daemon grow", "[.long]") {
   world.WaitForBase();
   HttpLoad load(world.Load());
   std::vector<Reading> readings;
-  Soak(world, RandomSeed(), readings);
-  ExpectNoFailure(load);
+  Soak(world, RandomSeed(), readings, tally);
+  CountFailures(load, tally);
 
   readings.erase(readings.begin(), readings.begin() + std::ssize(readings) / 3);  // It warms up.
   struct Limit {
@@ -120,9 +126,10 @@ TEST_CASE("half an hour of work makes no daemon grow", "[.long]") {
                 readings.back().*limit.value, slope, limit.per_hour_max);
     INFO(limit.what);
     CHECK(slope <= limit.per_hour_max);
+    tally.Leak(slope <= limit.per_hour_max ? 0 : 1);
   }
   CHECK(readings.back().wal_mib < 40);
-  world.Finish();
+  FinishRow(world, tally);
 }
 
 }  // namespace

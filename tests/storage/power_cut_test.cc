@@ -2,12 +2,13 @@
 // again.
 #include <atomic>
 #include <cmath>
-#include <cstdio>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <random>
 
 #include "tests/fakes/random_seed.h"
+#include "tests/fault/tally.h"
 #include "tests/storage/faulty_disk.h"
 #include "tests/storage/numbered_batches.h"
 
@@ -21,6 +22,11 @@ constexpr int kRounds = 200;
 #endif
 constexpr int kRoundsOfOneStore = 20;  // Then with a new one, so that checks of it stay quick.
 
+// Of this process.
+int64_t OpenDescriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
 class PowerCuts {
  public:
   explicit PowerCuts(uint64_t seed) : random_(seed) {}
@@ -31,9 +37,20 @@ class PowerCuts {
     disk_.IgnoreSyncs();
   }
 
-  int64_t acknowledged() const { return acknowledged_in_all_; }
   int64_t lost() const { return lost_; }
   int refused() const { return refused_; }
+
+  // A store that is refused fails those who need it.
+  void Rounds(int rounds, Tally& tally) {
+    const int64_t descriptors = OpenDescriptors();
+    Rounds(rounds);
+    tally.Try(rounds);
+    tally.Lose(lost_);
+    tally.Leak(OpenDescriptors() - descriptors);
+    tally.Fail(refused_);
+    tally.Note(acknowledged_in_all_, "batches acknowledged");
+    CHECK(acknowledged_in_all_ > rounds);
+  }
 
   void Rounds(int rounds) {
     for (int round = 0; round < rounds; ++round) {
@@ -42,9 +59,6 @@ class PowerCuts {
       if (!Round()) Begin();
     }
     store_.reset();
-    std::printf("power cuts: %d, batches acknowledged %lld, lost %lld, stores refused %d\n", rounds,
-                static_cast<long long>(acknowledged_in_all_), static_cast<long long>(lost_),
-                refused_);
   }
 
  private:
@@ -157,11 +171,13 @@ class PowerCuts {
 };
 
 TEST_CASE("power cuts lose no acknowledged batch and damage no store") {
-  PowerCuts cuts(RandomSeed());
-  cuts.Rounds(kRounds);
-  CHECK(cuts.acknowledged() > kRounds);
-  CHECK(cuts.lost() == 0);
-  CHECK(cuts.refused() == 0);
+  Tally tally("power cut", "power cuts");
+  PowerCuts(RandomSeed()).Rounds(kRounds, tally);
+}
+
+TEST_CASE("5000 power cuts lose no acknowledged batch and damage no store", "[.long]") {
+  Tally tally("power cut, long", "power cuts");
+  PowerCuts(RandomSeed()).Rounds(5000, tally);
 }
 
 // The proof that such a test can fail.

@@ -99,6 +99,7 @@ Ready ControlLoop::Recover(Instant now) {
   changes.Note(v1::Event::RECOVERED, "", "the daemon started");
   for (const auto& [name, text] : std::exchange(findings_, {})) changes.Warn(name, text);
   FollowClock(changes);
+  NoteSteadyClock(changes);
   CloseAllSteps(world_, now.wall, options_.parallel_for);
   for (auto& [id, pool] : world_.pools) {
     if (IsAhead(pool, now.wall)) ComeBack(changes, pool);
@@ -274,6 +275,7 @@ Ready ControlLoop::OnInstancesMax(int instances_max, Instant now) {
 Ready ControlLoop::Tick(Instant now) {
   Changes changes(world_, now);
   FollowClock(changes);
+  NoteSteadyClock(changes);
   ListProviders(changes);
   const std::vector<PoolEntry*> due = NextDue(now.mono);
   for (PoolEntry* pool : due) {

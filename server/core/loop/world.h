@@ -188,6 +188,13 @@ struct ProviderEntry {
   std::set<std::string> foreign;
 };
 
+// The wall clock, as seen against the monotonic one.
+struct ClockEntry {
+  std::optional<absl::Time> origin = {};      // The wall clock less the monotonic one, last input.
+  std::optional<absl::Duration> jumped = {};  // When it did so last.
+  v1::Condition condition = {};               // ClockSteady; STATUS_UNSPECIFIED before the start.
+};
+
 // Instances that were promised to pools. Scarce ones are shared once a tick, when first needed.
 struct Budget {
   int promised = 0;                           // Bases and targets of all pools (CountPool).
@@ -230,8 +237,8 @@ struct World {
   std::map<std::string, ProviderEntry> providers;
   std::map<std::string, RememberedRequest> requests;  // By request_id; kRequestsMax at most.
   std::map<std::string, std::shared_ptr<const CompiledDna>> compiled;  // By revision name.
-  std::optional<absl::Time> clock_origin;  // Wall clock less monotonic, at the last input.
-  int64_t revision = 0;                    // Of the newest event.
+  ClockEntry clock;
+  int64_t revision = 0;  // Of the newest event.
   int64_t decision_id = 0;
   uint64_t effect_id = 0;
   int instances = 0;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/demand.h"
+#include "server/core/loop/status/conditions.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -21,16 +22,32 @@ void Rewind(v1::PlannerState& planner, absl::Time now) {
 
 void FollowClock(Changes& changes) {
   World& world = changes.world();
+  ClockEntry& clock = world.clock;
   const absl::Time origin = changes.now().wall - changes.now().mono;
-  const absl::Duration jump = origin - std::exchange(world.clock_origin, origin).value_or(origin);
+  const absl::Duration jump = origin - std::exchange(clock.origin, origin).value_or(origin);
   if (absl::AbsDuration(jump) < kClockJumpMin) return;
+  clock.jumped = changes.now().mono;
   const bool back = jump < absl::ZeroDuration();
-  changes.Warn(
-      "", absl::StrCat("the wall clock was set ", back ? "back" : "forward", " by ",
-                       absl::FormatDuration(absl::Trunc(
-                           absl::AbsDuration(jump) + absl::Milliseconds(500), absl::Seconds(1)))));
+  clock.condition.clear_status();  // Each jump is an event, also one that follows another.
+  NoteDaemonCondition(
+      changes, clock.condition, "",
+      {.status = v1::Condition::FALSE,
+       .reason = back ? "SetBack" : "SetForward",
+       .message = absl::StrCat(
+           "the wall clock was set ", back ? "back" : "forward", " by ",
+           absl::FormatDuration(
+               absl::Trunc(absl::AbsDuration(jump) + absl::Milliseconds(500), absl::Seconds(1))))});
   if (!back) return;
   for (auto& [id, pool] : world.pools) ComeBack(changes, pool);
+}
+
+void NoteSteadyClock(Changes& changes) {
+  ClockEntry& clock = changes.world().clock;
+  if (clock.condition.status() == v1::Condition::TRUE) return;
+  if (clock.jumped.has_value() && changes.now().mono - *clock.jumped < kClockUnsettled) return;
+  clock.condition.set_type("ClockSteady");
+  NoteDaemonCondition(changes, clock.condition, "",
+                      {.status = v1::Condition::TRUE, .reason = "Steady"});
 }
 
 bool IsAhead(const PoolEntry& pool, absl::Time now) {

@@ -7,9 +7,13 @@
 namespace shadow {
 
 // At the start of each input. If the wall clock moved by kClockJumpMin or more against the
-// monotonic one since the last input, it is an event and a warning; if it was set back, the pools
-// follow it.
+// monotonic one since the last input, ClockSteady becomes FALSE, and each such jump is an event and
+// a warning; if it was set back, the pools follow it.
 void FollowClock(Changes& changes);
+
+// At the start and in each tick: ClockSteady is TRUE again once kClockUnsettled has passed on the
+// monotonic clock since the last jump.
+void NoteSteadyClock(Changes& changes);
 
 // Whether `pool` has learned or wants anything of a time after `now`.
 bool IsAhead(const PoolEntry& pool, absl::Time now);
@@ -21,5 +25,6 @@ bool IsAhead(const PoolEntry& pool, absl::Time now);
 void ComeBack(Changes& changes, PoolEntry& pool);
 
 inline constexpr absl::Duration kClockJumpMin = absl::Seconds(5);
+inline constexpr absl::Duration kClockUnsettled = absl::Minutes(10);
 
 }  // namespace shadow

@@ -277,7 +277,11 @@ void NoteDaemonCondition(Changes& changes, C& condition, std::string_view name,
   if (turn == Turn::kNone) return;
   changes.world().daemon_changed = true;
   if (turn != Turn::kFalse) return;
-  changes.Note(v1::Event::UPDATED, name, Text(condition), LevelOf(condition));
+  if (condition.status() == C::FALSE) {
+    changes.Warn(name, Text(condition));  // Whatever request it was seen at.
+  } else {
+    changes.Note(v1::Event::UPDATED, name, Text(condition), LevelOf(condition));
+  }
 }
 
 void NoteProviderList(Changes& changes, const std::string& provider, const absl::Status& listed) {
@@ -305,6 +309,9 @@ std::vector<C> DaemonConditions(const World& world) {
   }
   if (world.room.condition.status() != C::STATUS_UNSPECIFIED) {
     conditions.push_back(world.room.condition);
+  }
+  if (world.clock.condition.status() != C::STATUS_UNSPECIFIED) {
+    conditions.push_back(world.clock.condition);
   }
   return conditions;
 }

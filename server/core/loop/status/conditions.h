@@ -33,8 +33,8 @@ struct ConditionNow {
 void NoteDaemonCondition(Changes& changes, v1::Condition& condition, std::string_view name,
                          const ConditionNow& fresh);
 
-// The daemon's own: Ready, as World::recovered says, of each provider ProviderReachable/NAME, and
-// DiskSpace once that was looked at.
+// The daemon's own: Ready, as World::recovered says, of each provider ProviderReachable/NAME,
+// DiskSpace once that was looked at, and ClockSteady.
 std::vector<v1::Condition> DaemonConditions(const World& world);
 
 }  // namespace shadow

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "server/core/loop/demand.h"
+#include "server/core/time_proto.h"
 #include "tests/server/core/loop_requests.h"
 
 namespace shadow {
@@ -112,6 +113,42 @@ TEST_CASE("a clock that creeps is no event") {
     simulation.Run(absl::Seconds(2));
   }
   CHECK(EventsOf(simulation, "the wall clock") == 0);
+}
+
+v1::Condition ClockSteady(Simulation& simulation) {
+  for (const v1::Condition& condition : simulation.loop().TakeSnapshot()->conditions) {
+    if (condition.type() == "ClockSteady") return condition;
+  }
+  return {};
+}
+
+TEST_CASE(
+    "a clock that was set is a condition of the daemon until it has been steady for a while") {
+  Simulation simulation;
+  AddUsagePool(simulation, true);
+  simulation.Run(absl::Seconds(5));
+  CHECK(ClockSteady(simulation).status() == v1::Condition::TRUE);
+  CHECK(EventsOf(simulation, "ClockSteady") == 0);
+  Jump(simulation, absl::Hours(1));
+  simulation.Run(absl::Minutes(5));
+  CHECK(ClockSteady(simulation).reason() == "SetForward");
+  Jump(simulation, -absl::Hours(1));
+  Jump(simulation, -absl::Hours(1));  // One jump, where nothing came between.
+  const absl::Time set_back = simulation.now().wall;
+  simulation.Run(absl::Minutes(1));
+  Jump(simulation, -absl::Hours(2));
+  simulation.Run(absl::Minutes(8));
+  const v1::Condition unsteady = ClockSteady(simulation);
+  CHECK(unsteady.status() == v1::Condition::FALSE);
+  CHECK(unsteady.reason() == "SetBack");
+  CHECK(unsteady.message() == "the wall clock was set back by 2h");
+  CHECK(FromProto(unsteady.since_time()) < set_back - absl::Hours(1));
+  CHECK(EventsOf(simulation, "ClockSteady is FALSE (SetForward): the wall clock") == 1);
+  CHECK(EventsOf(simulation, "ClockSteady is FALSE (SetBack): the wall clock") == 2);
+  simulation.Run(absl::Minutes(3));
+  CHECK(ClockSteady(simulation).status() == v1::Condition::TRUE);
+  CHECK(ClockSteady(simulation).message().empty());
+  CHECK(EventsOf(simulation, "ClockSteady is TRUE (Steady)") == 1);
 }
 
 TEST_CASE("a glance at a far future is forgotten by the forecast") {
