@@ -30,8 +30,8 @@ struct Config {
   int64_t instance_log_max_bytes = 0;
   std::string log_level;
   bool enable_reflection = false;
-  bool adopt_unknown = false;  // --recover=adopt: see AdoptThoseAhead.
-  bool end_unknown = false;    // --recover=end: see EndThoseAhead.
+  bool adopt_unknown = false;  // --recover=adopt: see AdoptForeign.
+  bool end_unknown = false;    // --recover=end: see EndForeign.
   bool adopt_copy = false;     // --recover=adopt-copy: see Store::Options.
 };
 

@@ -107,7 +107,12 @@ Store::Options StoreOptions(const Config& config, Room& room, Clock& clock) {
           .boot_id = BootId(),
           .adopt_copy = config.adopt_copy,
           .room = &room,
-          .now = [&clock] { return clock.Now().wall; }};
+          .now = [&clock] { return clock.Now().wall; },
+          .on_definitions_error =
+              [](const absl::Status& error) {
+                spdlog::warn("definitions of pools and DNAs were not kept, and are tried again: {}",
+                             std::string(error.message()));
+              }};
 }
 
 // Why the daemon ends. Its members are told and read on several threads.
@@ -174,13 +179,15 @@ absl::StatusOr<CreationNote> ReadProcessNote(const RecordDirectory& records,
 }
 
 absl::Status AdoptProcesses(const Config& config, Adapters& adapters, Store& store,
-                            v1::StoreContents& contents, Clock& clock) {
+                            const DefinitionFiles::Kept& kept, v1::StoreContents& contents,
+                            Clock& clock) {
   const auto records = RecordDirectory::Open(config.state_dir);
   if (!records.ok()) return records.status();
   return AdoptForeign(
       adapters,
       {.provider = DefaultProvider(),
        .read_note = [&](const std::string& id) { return ReadProcessNote(*records, id); },
+       .kept = kept,
        .end_others = config.end_unknown},
       store, contents, clock);
 }
@@ -188,12 +195,24 @@ absl::Status AdoptProcesses(const Config& config, Adapters& adapters, Store& sto
 // Whether the store can know all that lives; or, if a person says so, adopts or ends what it
 // cannot. Nothing begins before a complete list says so.
 absl::Status CheckProvider(const Config& config, Adapters& adapters, Store& store,
-                           v1::StoreContents& contents, Clock& clock) {
-  if (config.adopt_unknown) return AdoptProcesses(config, adapters, store, contents, clock);
+                           const DefinitionFiles::Kept& kept, v1::StoreContents& contents,
+                           Clock& clock) {
+  if (config.adopt_unknown) return AdoptProcesses(config, adapters, store, kept, contents, clock);
   const absl::StatusOr<Provider*> provider = adapters.providers->Get(*DefaultProvider());
   if (!provider.ok()) return provider.status();
   return config.end_unknown ? EndForeign(**provider, contents, clock)
-                            : CheckNoneForeign(**provider, contents);
+                            : CheckNoneForeign(**provider, contents, kept);
+}
+
+// As CheckProvider, with what is kept beside the records of instances.
+absl::Status CheckStart(const Config& config, Adapters& adapters, Store& store,
+                        v1::StoreContents& contents, Clock& clock) {
+  DefinitionFiles files(config.state_dir);
+  const auto kept = files.Read();
+  if (!kept.ok()) return absl::UnavailableError(kept.status().message());
+  absl::Status status = CheckProvider(config, adapters, store, *kept, contents, clock);
+  if (status.ok()) KeepDefinitions(files, contents);
+  return status;
 }
 
 // Takes over what the store holds.
@@ -303,7 +322,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   SimulationWorker simulations;
   auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
-  absl::Status status = CheckProvider(config, *adapters, **store, *contents, clock);
+  absl::Status status = CheckStart(config, *adapters, **store, *contents, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(

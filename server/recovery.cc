@@ -15,7 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/core/adoption/lineage.h"
-#include "server/core/names.h"
+#include "server/core/adoption/revival.h"
+#include "server/core/spec/output_fields.h"
 #include "server/core/time_proto.h"
 #include "server/log/log.h"
 
@@ -127,10 +128,11 @@ absl::StatusOr<std::vector<Survivor>> FindSurvivors(Provider& provider, const Re
   return survivors;
 }
 
-absl::StatusOr<BalancerViews> LookAtBalancers(const Adapters& adapters,
-                                              const v1::StoreContents& contents) {
+using PoolRecords = std::vector<v1::PoolRecord>;
+
+absl::StatusOr<BalancerViews> LookAtBalancers(const Adapters& adapters, const PoolRecords& pools) {
   BalancerViews views;
-  for (const v1::PoolRecord& record : contents.pools()) {
+  for (const v1::PoolRecord& record : pools) {
     const auto spec = CompilePool(record.pool());
     if (!spec.ok() || !spec->has_balancer) continue;  // A load refuses what makes no sense.
     auto view = adapters.make_balancer(spec->pool.balancer())->View();
@@ -153,8 +155,37 @@ absl::Status NotAdoptable(const Adoption& adoption) {
   return absl::DataLossError(absl::StrCat(
       named.size(), " of ", adoption.foreign,
       " instances that the store has no record of cannot be adopted: ", absl::StrJoin(named, ", "),
-      ". Nothing was touched. Put the newer state.db back, or end these and adopt the others with "
-      "--recover=adopt --recover=end"));
+      ". Nothing was touched. Put the newer state.db back, restore a backup that knows them, or "
+      "end these and adopt the others with --recover=adopt --recover=end"));
+}
+
+bool IsAny(const DefinitionFiles::Kept& kept) {
+  return kept.definitions.ByteSizeLong() > 0 || !kept.damaged.empty();
+}
+
+absl::Status CheckNotLost(const v1::StoreContents& contents, const DefinitionFiles::Kept& kept) {
+  if (!IsEmpty(contents) || !IsAny(kept)) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      "the store is empty, but definitions of ", kept.definitions.pools_size(), " pools and ",
+      kept.definitions.dnas_size(), " revisions of DNAs are kept beside it (", kept.damaged.size(),
+      " more are damaged). Their state.db was lost. Nothing was touched. Put it back or restore a "
+      "backup, take them back with --recover=adopt, or forget them with --recover=end"));
+}
+
+// What an empty store takes back.
+absl::StatusOr<Revival> ReviveKept(const AdoptOptions& options, const v1::StoreContents& contents,
+                                   absl::Time now) {
+  if (!IsEmpty(contents)) return Revival();
+  Revival revival = Revive(options.kept.definitions, now);
+  std::vector<std::string>& left_out = revival.left_out;
+  left_out.insert(left_out.end(), options.kept.damaged.begin(), options.kept.damaged.end());
+  for (const std::string& one : left_out) Log(LogLevel::kWarning, {}, "not taken back: " + one);
+  if (left_out.empty() || options.end_others) return revival;
+  return absl::DataLossError(absl::StrCat(
+      left_out.size(), " definitions beside the records of instances cannot be taken back, e.g. ",
+      left_out.front(),
+      ". Nothing was touched. Put state.db back, restore a backup, or go on without them and the "
+      "instances that need them with --recover=adopt --recover=end"));
 }
 
 absl::Status CommitAndWait(Store& store, const v1::WriteBatch& batch) {
@@ -165,9 +196,11 @@ absl::Status CommitAndWait(Store& store, const v1::WriteBatch& batch) {
 
 }  // namespace
 
-absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& contents) {
+absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& contents,
+                              const DefinitionFiles::Kept& kept) {
   const auto foreign = Find(provider, ForeignTo(contents));
-  if (!foreign.ok() || foreign->empty()) return foreign.status();
+  if (!foreign.ok()) return foreign.status();
+  if (foreign->empty()) return CheckNotLost(contents, kept);
   constexpr size_t kNamed = 5;
   std::vector<std::string> named;
   for (size_t i = 0; i < std::min(kNamed, foreign->size()); ++i) {
@@ -194,14 +227,20 @@ absl::Status AdoptForeign(Adapters& adapters, const AdoptOptions& options, Store
   if (!provider.ok()) return provider.status();
   const auto survivors = FindSurvivors(**provider, options.read_note);
   if (!survivors.ok()) return survivors.status();
+  const absl::Time now = clock.Now().wall;
+  const auto revival = ReviveKept(options, contents, now);
+  if (!revival.ok()) return revival.status();
   const IsMeant foreign = ForeignTo(contents);
   const bool any = std::any_of(survivors->begin(), survivors->end(),
                                [&](const Survivor& one) { return foreign(one.seen); });
-  if (!any) return absl::OkStatus();  // Then no balancer has to answer either.
-  const auto views = LookAtBalancers(adapters, contents);
+  if (!any && revival->dnas.empty() && revival->pools.empty()) return absl::OkStatus();
+  PoolRecords pools(contents.pools().begin(), contents.pools().end());
+  pools.insert(pools.end(), revival->pools.begin(), revival->pools.end());
+  // Where nothing is adopted, no balancer has to answer either.
+  const auto views = any ? LookAtBalancers(adapters, pools) : BalancerViews();
   if (!views.ok()) return views.status();
   const Adoption adoption =
-      Adopt(contents, options.provider->key, *survivors, *views, clock.Now().wall);
+      Adopt(contents, options.provider->key, *survivors, *views, now, *revival);
   if (!adoption.refused.empty()) {
     if (!options.end_others) return NotAdoptable(adoption);
     std::set<std::string> others;
@@ -216,6 +255,22 @@ absl::Status AdoptForeign(Adapters& adapters, const AdoptOptions& options, Store
   }
   ApplyAdoption(adoption.batch, contents);
   return absl::OkStatus();
+}
+
+void KeepDefinitions(DefinitionFiles& files, const v1::StoreContents& contents) {
+  v1::Definitions definitions;
+  for (const v1::DnaRecord& record : contents.dnas()) *definitions.add_dnas() = record.dna();
+  for (const v1::PoolRecord& record : contents.pools()) {
+    v1::Pool& spec = *definitions.add_pools();
+    spec = record.pool();
+    ClearOutputOnly(spec);
+  }
+  const absl::Status kept = files.Replace(definitions);
+  if (kept.ok()) return;
+  Log(LogLevel::kWarning, {},
+      absl::StrCat("the definitions of pools and DNAs are not all kept beside the records of their "
+                   "instances, so --recover=adopt may not know them if state.db is lost: ",
+                   kept.message()));
 }
 
 absl::Status Relearn(Store& store, ControlLoop& loop, StepWorkers& workers, absl::Time now) {

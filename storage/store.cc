@@ -373,7 +373,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenOnce(const std::string& directory,
   if (status = storage::SaveIdentity(**state, *place); !status.ok()) return AsDamage(status);
   auto hot = std::make_unique<HotSamples>();
   absl::StatusOr<std::unique_ptr<storage::Writer>> writer =
-      storage::Writer::Start(*std::move(state), *std::move(metrics), *hot, options);
+      storage::Writer::Start(directory, *std::move(state), *std::move(metrics), *hot, options);
   if (!writer.ok()) return AsDamage(writer.status());
   return std::make_unique<SqliteStore>(state_path, metrics_path, std::move(findings),
                                        std::move(hot), *std::move(writer));

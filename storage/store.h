@@ -46,6 +46,10 @@ class Store {
     absl::Duration error_patience = absl::Seconds(10);
     // The wall clock, on any thread, for StalledSince. Empty: it has no time.
     std::function<absl::Time()> now = {};
+    // Told on the writer thread of definitions that could not be written beside the records of
+    // instances (definitions/definition_files.h) for another reason than room. They are tried again
+    // with the next ones, and by the next start. May be empty.
+    std::function<void(const absl::Status&)> on_definitions_error = {};
   };
 
   // Opens or creates `directory`/state.db and metrics.db, migrates them (after a backup) and checks
@@ -71,12 +75,13 @@ class Store {
   virtual std::vector<Finding> TakeFindings() = 0;
 
   // Applies `batch` atomically (its samples in a transaction of their own, in metrics.db, first);
-  // puts come before erasures. Batches are applied in the order of the calls, many in one
-  // transaction (group commit). `done` may be empty. It runs on the writer thread, in the same
-  // order, after the commit is on disk, or with the error that kept it from it.
-  // kResourceExhausted: 4096 batches or 1,000,000 samples are waiting; only then `done` runs in the
-  // call itself. kInvalidArgument: this batch alone cannot be stored, for it has a record without a
-  // name, a sample that is not finite, or a revision or decision id that is there already.
+  // puts come before erasures, and the files of definitions before all. Batches are applied in the
+  // order of the calls, many in one transaction (group commit). `done` may be empty. It runs on the
+  // writer thread, in the same order, after the commit is on disk, or with the error that kept it
+  // from it. kResourceExhausted: 4096 batches or 1,000,000 samples are waiting; only then `done`
+  // runs in the call itself. kInvalidArgument: this batch alone cannot be stored, for it has a
+  // record without a name, a sample that is not finite, or a revision or decision id that is there
+  // already.
   //
   // On a full disk the batch is tried again, with slices of the ballast, then until there is room;
   // those behind it wait, for nothing overtakes it. Another I/O error (kUnavailable) is tried again

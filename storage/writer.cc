@@ -9,7 +9,8 @@
 
 namespace shadow::storage {
 
-absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection> state,
+absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(const std::string& directory,
+                                                      std::unique_ptr<Connection> state,
                                                       std::unique_ptr<Connection> metrics,
                                                       HotSamples& hot,
                                                       const Store::Options& options) {
@@ -17,7 +18,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
   if (!state_tables.ok()) return state_tables.status();
   absl::StatusOr<SampleTables> sample_tables = SampleTables::Prepare(*metrics, hot);
   if (!sample_tables.ok()) return sample_tables.status();
-  std::unique_ptr<Writer> writer(new Writer(std::move(state), std::move(metrics),
+  std::unique_ptr<Writer> writer(new Writer(directory, std::move(state), std::move(metrics),
                                             *std::move(state_tables), *std::move(sample_tables),
                                             options));
   absl::StatusOr<std::unique_ptr<Retention>> retention =
@@ -30,12 +31,15 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Connection
   return writer;
 }
 
-Writer::Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-               StateTables state_tables, SampleTables sample_tables, const Store::Options& options)
+Writer::Writer(const std::string& directory, std::unique_ptr<Connection> state,
+               std::unique_ptr<Connection> metrics, StateTables state_tables,
+               SampleTables sample_tables, const Store::Options& options)
     : state_(std::move(state)),
       metrics_(std::move(metrics)),
       state_tables_(std::move(state_tables)),
       sample_tables_(std::move(sample_tables)),
+      definitions_(directory),
+      on_definitions_error_(options.on_definitions_error),
       room_(options.room),
       error_patience_(options.error_patience),
       now_(options.now) {}
@@ -235,11 +239,24 @@ absl::Status Writer::WriteSamples(std::vector<Entry>& group) {
   return status;
 }
 
+absl::Status Writer::WriteDefinitions(const std::vector<Entry>& group) {
+  for (const Entry& entry : group) {
+    if (entry.status.ok()) definitions_.Add(entry.batch);
+  }
+  absl::Status status = definitions_.Write();
+  if (LacksRoom(status)) return status;
+  const bool new_failure = !status.ok() && !std::exchange(definitions_fail_, true);
+  if (status.ok()) definitions_fail_ = false;
+  if (new_failure && on_definitions_error_) on_definitions_error_(status);
+  return absl::OkStatus();
+}
+
 absl::Status Writer::WriteState(std::vector<Entry>& group) {
   const auto is_for_state = [](const Entry& entry) {
     return entry.status.ok() && HasState(entry.batch);
   };
   if (std::none_of(group.begin(), group.end(), is_for_state)) return absl::OkStatus();
+  if (absl::Status kept = WriteDefinitions(group); !kept.ok()) return kept;
   Transaction transaction(*state_);
   if (absl::Status status = transaction.Begin(Transaction::Kind::kWrite); !status.ok()) {
     return status;

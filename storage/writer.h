@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "shadow/v1/record.pb.h"
+#include "storage/definitions/definition_files.h"
 #include "storage/retention.h"
 #include "storage/retention_clock.h"
 #include "storage/room/room.h"
@@ -52,7 +53,8 @@ class Writer {
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
   // `hot` is loaded, and must outlive it.
-  static absl::StatusOr<std::unique_ptr<Writer>> Start(std::unique_ptr<Connection> state,
+  static absl::StatusOr<std::unique_ptr<Writer>> Start(const std::string& directory,
+                                                       std::unique_ptr<Connection> state,
                                                        std::unique_ptr<Connection> metrics,
                                                        HotSamples& hot,
                                                        const Store::Options& options);
@@ -89,8 +91,9 @@ class Writer {
     uint64_t prune_ticket = 0;
   };
 
-  Writer(std::unique_ptr<Connection> state, std::unique_ptr<Connection> metrics,
-         StateTables state_tables, SampleTables sample_tables, const Store::Options& options);
+  Writer(const std::string& directory, std::unique_ptr<Connection> state,
+         std::unique_ptr<Connection> metrics, StateTables state_tables, SampleTables sample_tables,
+         const Store::Options& options);
 
   void Run();
   bool NextWork(Work& work);  // False: stopped, and nothing is left.
@@ -107,6 +110,8 @@ class Writer {
   // What can wait until there is room, or the next time, breaks nothing. True: it was done.
   bool Tolerate(const absl::Status& status);
   absl::Status WriteSamples(std::vector<Entry>& group);
+  // An error: the disk is full. Another one is told, and keeps nothing from being stored.
+  absl::Status WriteDefinitions(const std::vector<Entry>& group);
   absl::Status WriteState(std::vector<Entry>& group);
   void CompactSlice();
   void PruneSlice(const Work& work);
@@ -119,7 +124,10 @@ class Writer {
   StateTables state_tables_;
   SampleTables sample_tables_;
   std::unique_ptr<Retention> retention_;  // Never null once it runs.
-  Room* const room_;                      // Null: none is kept.
+  DefinitionFiles definitions_;
+  const std::function<void(const absl::Status&)> on_definitions_error_;
+  bool definitions_fail_ = false;  // It was told.
+  Room* const room_;               // Null: none is kept.
   const absl::Duration error_patience_;
   const std::function<absl::Time()> now_;
   absl::Status broken_;  // Not OK: why nothing is written any more.

@@ -23,7 +23,77 @@ constexpr char kRecordSuffix[] = ".pid";
 constexpr char kPartSuffix[] = ".part";
 constexpr std::string_view kLogSuffix = ".log";
 
-std::string Serialize(const ProcessRecord& record) {
+std::optional<ProcessId> ParseId(const std::string& value) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(value, absl::MaxSplits(':', 1));
+  ProcessId id;
+  if (!absl::SimpleAtoi(parts.first, &id.pid) || id.pid <= 0) return std::nullopt;
+  if (!absl::SimpleAtoi(parts.second, &id.start_ticks)) return std::nullopt;
+  return id;
+}
+
+bool AddId(const std::string& value, std::vector<ProcessId>& out) {
+  const std::optional<ProcessId> id = ParseId(value);
+  if (id.has_value()) out.push_back(*id);
+  return id.has_value();
+}
+
+bool ParsePort(const std::string& value, int& port) {
+  return absl::SimpleAtoi(value, &port) && port >= 0 && port <= 65535;
+}
+
+bool ParseFlag(const std::string& value, bool& flag) {
+  flag = value == "1";
+  return value == "0" || value == "1";
+}
+
+// False: not a line of ours.
+bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& record) {
+  if (key == "store") return record.epoch = value, true;
+  if (key == "name") return record.name = value, true;
+  if (key == "dna_revision") return record.dna_revision = value, true;
+  if (key == "pool") return record.pool = value, true;
+  if (key == "shadow") return record.shadow = value, true;
+  if (key == "boot_id") return record.boot_id = value, true;
+  if (key == "exit_reason") return record.exit_reason = value, true;
+  if (key == "uid") return absl::SimpleAtoi(value, &record.uid.emplace());
+  if (key == "pid") return absl::SimpleAtoi(value, &record.leader.pid);
+  if (key == "start_ticks") return absl::SimpleAtoi(value, &record.leader.start_ticks);
+  if (key == "port") return ParsePort(value, record.port);
+  if (key == "create_time_unix_ns") return absl::SimpleAtoi(value, &record.create_time_unix_ns);
+  if (key == "nice") return absl::SimpleAtoi(value, &record.nice);
+  if (key == "has_secrets") return ParseFlag(value, record.has_secrets);
+  if (key == "stopping") return ParseFlag(value, record.stopping);
+  if (key == "suspending") return ParseFlag(value, record.suspending);
+  if (key == "suspended") return ParseFlag(value, record.suspended);
+  if (key == "holder") return (record.holder = ParseId(value)).has_value();
+  if (key == "stopped") return AddId(value, record.stopped);
+  if (key == "niced") return AddId(value, record.niced);
+  return false;
+}
+
+absl::Status WriteAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return absl::ErrnoToStatus(written < 0 ? errno : ENOSPC, "write");
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  if (result != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot sync ", path));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string SerializeRecord(const ProcessRecord& record) {
   std::string text = absl::StrCat(
       kFirstLine, "\nname ", record.name, "\npool ", record.pool, "\nshadow ", record.shadow,
       "\npid ", record.leader.pid, "\nstart_ticks ", record.leader.start_ticks, "\nboot_id ",
@@ -49,51 +119,10 @@ std::string Serialize(const ProcessRecord& record) {
   return text;
 }
 
-std::optional<ProcessId> ParseId(const std::string& value) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(value, absl::MaxSplits(':', 1));
-  ProcessId id;
-  if (!absl::SimpleAtoi(parts.first, &id.pid)) return std::nullopt;
-  if (!absl::SimpleAtoi(parts.second, &id.start_ticks)) return std::nullopt;
-  return id;
-}
-
-bool AddId(const std::string& value, std::vector<ProcessId>& out) {
-  const std::optional<ProcessId> id = ParseId(value);
-  if (id.has_value()) out.push_back(*id);
-  return id.has_value();
-}
-
-bool ParseFlag(const std::string& value, bool& flag) {
-  flag = value == "1";
-  return value == "0" || value == "1";
-}
-
-// False: not a line of ours.
-bool ParseLine(const std::string& key, const std::string& value, ProcessRecord& record) {
-  if (key == "store") return record.epoch = value, true;
-  if (key == "name") return record.name = value, true;
-  if (key == "dna_revision") return record.dna_revision = value, true;
-  if (key == "pool") return record.pool = value, true;
-  if (key == "shadow") return record.shadow = value, true;
-  if (key == "boot_id") return record.boot_id = value, true;
-  if (key == "exit_reason") return record.exit_reason = value, true;
-  if (key == "uid") return absl::SimpleAtoi(value, &record.uid.emplace());
-  if (key == "pid") return absl::SimpleAtoi(value, &record.leader.pid);
-  if (key == "start_ticks") return absl::SimpleAtoi(value, &record.leader.start_ticks);
-  if (key == "port") return absl::SimpleAtoi(value, &record.port);
-  if (key == "create_time_unix_ns") return absl::SimpleAtoi(value, &record.create_time_unix_ns);
-  if (key == "nice") return absl::SimpleAtoi(value, &record.nice);
-  if (key == "has_secrets") return ParseFlag(value, record.has_secrets);
-  if (key == "stopping") return ParseFlag(value, record.stopping);
-  if (key == "suspending") return ParseFlag(value, record.suspending);
-  if (key == "suspended") return ParseFlag(value, record.suspended);
-  if (key == "holder") return (record.holder = ParseId(value)).has_value();
-  if (key == "stopped") return AddId(value, record.stopped);
-  if (key == "niced") return AddId(value, record.niced);
-  return false;
-}
-
-std::optional<ProcessRecord> Parse(const std::string& id, const std::string& text) {
+std::optional<ProcessRecord> ParseRecord(const std::string& id, const std::string& text) {
+  // Nothing else is written, and what is said of an instance goes into messages and the store.
+  const auto written = [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); };
+  if (!std::all_of(text.begin(), text.end(), written)) return std::nullopt;
   const std::vector<std::string> lines = absl::StrSplit(text, '\n');
   if (lines.size() < 3 || lines.front() != kFirstLine) return std::nullopt;
   if (lines[lines.size() - 2] != "end") return std::nullopt;
@@ -107,28 +136,6 @@ std::optional<ProcessRecord> Parse(const std::string& id, const std::string& tex
   if (record.leader.pid <= 0) return std::nullopt;
   return record;
 }
-
-absl::Status WriteAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return absl::ErrnoToStatus(written < 0 ? errno : ENOSPC, "write");
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  if (result != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot sync ", path));
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 std::string ProcessRecord::Address() const {
   return port > 0 ? absl::StrCat("127.0.0.1:", port) : std::string();
@@ -165,7 +172,7 @@ absl::Status RecordDirectory::WriteOnce(const ProcessRecord& record, Durability 
   const std::string part = absl::StrCat(path, kPartSuffix);
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", part));
-  absl::Status status = WriteAll(fd, Serialize(record));
+  absl::Status status = WriteAll(fd, SerializeRecord(record));
   const bool durable = durability == Durability::kPowerLoss;
   if (status.ok() && durable && fsync(fd) != 0) status = absl::ErrnoToStatus(errno, "fsync");
   // Some file systems tell of a full disk only here.
@@ -183,7 +190,7 @@ absl::Status RecordDirectory::WriteOnce(const ProcessRecord& record, Durability 
 absl::StatusOr<ProcessRecord> RecordDirectory::Read(const std::string& id) const {
   const auto text = ReadSmallFile(absl::StrCat(path_, "/", id, kRecordSuffix));
   if (!text.ok()) return text.status();
-  if (auto record = Parse(id, *text)) return *std::move(record);
+  if (auto record = ParseRecord(id, *text)) return *std::move(record);
   ProcessRecord damaged;
   damaged.id = id;
   damaged.exit_reason = "its record was damaged";

@@ -56,6 +56,12 @@ struct ProcessRecord {
   std::string Address() const;  // "127.0.0.1:PORT"
 };
 
+// The text of a record, without its id.
+std::string SerializeRecord(const ProcessRecord& record);
+
+// The record of `id` with this text. Unset: it is damaged.
+std::optional<ProcessRecord> ParseRecord(const std::string& id, const std::string& text);
+
 // Of the file that says how an instance ended; the id comes before it.
 inline constexpr std::string_view kExitSuffix = ".exit";
 

@@ -34,26 +34,6 @@ struct CloseDirectory {
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
-std::optional<ProcessStat> Parse(pid_t pid, std::string_view text) {
-  const size_t name_end = text.rfind(')');  // The name itself may hold anything.
-  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return std::nullopt;
-  text.remove_prefix(name_end + 2);
-  const std::vector<std::string> fields =
-      absl::StrSplit(absl::string_view(text.data(), text.size()), ' ');
-  if (fields.size() <= kStartField || fields[kStateField].empty()) return std::nullopt;
-  ProcessStat stat;
-  stat.id.pid = pid;
-  stat.state = fields[kStateField][0];
-  const bool parsed = absl::SimpleAtoi(fields[kParentField], &stat.parent) &&
-                      absl::SimpleAtoi(fields[kGroupField], &stat.group) &&
-                      absl::SimpleAtoi(fields[kSessionField], &stat.session) &&
-                      absl::SimpleAtoi(fields[kNiceField], &stat.nice) &&
-                      absl::SimpleAtoi(fields[kThreadsField], &stat.threads) &&
-                      absl::SimpleAtoi(fields[kStartField], &stat.id.start_ticks);
-  if (!parsed) return std::nullopt;
-  return stat;
-}
-
 // What is not said of the file by it: absl takes some of these for more.
 absl::Status ReadError(int error, const char* verb, const std::string& path) {
   if (error == ENOENT || error == ESRCH) {
@@ -83,6 +63,26 @@ absl::StatusOr<std::vector<pid_t>> Numbers(const std::string& path, size_t limit
 }
 
 }  // namespace
+
+std::optional<ProcessStat> ParseProcessStat(pid_t pid, std::string_view text) {
+  const size_t name_end = text.rfind(')');  // The name itself may hold anything.
+  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return std::nullopt;
+  text.remove_prefix(name_end + 2);
+  const std::vector<std::string> fields =
+      absl::StrSplit(absl::string_view(text.data(), text.size()), ' ');
+  if (fields.size() <= kStartField || fields[kStateField].empty()) return std::nullopt;
+  ProcessStat stat;
+  stat.id.pid = pid;
+  stat.state = fields[kStateField][0];
+  const bool parsed = absl::SimpleAtoi(fields[kParentField], &stat.parent) &&
+                      absl::SimpleAtoi(fields[kGroupField], &stat.group) &&
+                      absl::SimpleAtoi(fields[kSessionField], &stat.session) &&
+                      absl::SimpleAtoi(fields[kNiceField], &stat.nice) &&
+                      absl::SimpleAtoi(fields[kThreadsField], &stat.threads) &&
+                      absl::SimpleAtoi(fields[kStartField], &stat.id.start_ticks);
+  if (!parsed) return std::nullopt;
+  return stat;
+}
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -114,7 +114,7 @@ bool IsPassing(const absl::Status& status) {
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid) {
   const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!text.ok()) return text.status();
-  const std::optional<ProcessStat> stat = Parse(pid, *text);
+  const std::optional<ProcessStat> stat = ParseProcessStat(pid, *text);
   if (!stat) return absl::InternalError(absl::StrCat("/proc/", pid, "/stat is not understood"));
   return *stat;
 }
@@ -183,7 +183,7 @@ absl::StatusOr<bool> IsStopped(pid_t pid) {
     const auto text = ReadSmallFile(path);
     if (absl::IsNotFound(text.status())) continue;
     if (!text.ok()) return text.status();
-    const std::optional<ProcessStat> stat = Parse(thread, *text);
+    const std::optional<ProcessStat> stat = ParseProcessStat(thread, *text);
     if (!stat) return absl::InternalError(absl::StrCat(path, " is not understood"));
     if (std::string_view("TtZX").find(stat->state) == std::string_view::npos) return false;
   }

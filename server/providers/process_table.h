@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,9 @@ struct ProcessStat {
   // alive.)
   bool IsDead() const { return (state == 'Z' || state == 'X') && threads <= 1; }
 };
+
+// Of the text of /proc/PID/stat. Unset: it is not understood.
+std::optional<ProcessStat> ParseProcessStat(pid_t pid, std::string_view text);
 
 // kNotFound: there is none.
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid);

@@ -98,6 +98,7 @@ class DaemonProcess {
     const bool serving = PollUntil(kStartTimeout, [this] { return Exited() || Serves(); });
     if (!serving || pid_ <= 0) throw std::runtime_error("shadowd does not come up: " + Log());
     store_id_ = Call(*server_, &v1::ServerService::Stub::GetServerStatus, {})->store_id();
+    store_ids_.insert(store_id_);
   }
 
   // On the same state, where it is to refuse to serve: its exit status. -1: ended by a signal, or
@@ -158,7 +159,7 @@ class DaemonProcess {
       if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
       std::ifstream file(entry.path() / "environ", std::ios::binary);
       const std::string environment = '\0' + std::string(std::istreambuf_iterator<char>(file), {});
-      if (Variable(environment, "SHADOWD_STORE") != store_id_) continue;
+      if (!store_ids_.contains(Variable(environment, "SHADOWD_STORE"))) continue;
       found[Variable(environment, "SHADOWD_INSTANCE")].insert(pid);
     }
     return found;
@@ -279,6 +280,7 @@ class DaemonProcess {
   const std::string bin_dir_;
   std::string directory_;
   std::string store_id_;
+  std::set<std::string> store_ids_;  // Of all starts: adopted ones keep the tag of a lost store.
   pid_t pid_ = -1;
   int exit_status_ = 0;
   std::shared_ptr<grpc::Channel> channel_;

@@ -166,6 +166,94 @@ TEST_CASE("what an older copy cannot adopt is named, and ended only if a person 
   tally.Leak(std::ssize(world.daemon().TaggedProcesses()));
 }
 
+void SetMode(ShadowWorld& world, v1::Policy::Mode mode) {
+  v1::UpdatePoolRequest request;
+  *request.mutable_pool() = world.PoolSpec();
+  request.mutable_pool()->mutable_policy()->set_mode(mode);
+  ShadowWorld::Must(
+      DaemonProcess::Call(world.daemon().pools(), &v1::PoolService::Stub::UpdatePool, request));
+}
+
+TEST_CASE("a registry that is lost altogether is adopted from what was kept, and all serves on") {
+  ShadowWorld world({.base_instances = 2, .pool = "policy { mode: AUTOMATIC }"});
+  world.CreateShadow(2);
+  world.WaitForShadow(v1::ShadowPool::SUSPENDED, 0);
+  world.Activate(50);
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  const std::vector<pid_t> pids = Living(world);
+  const std::set<std::string> balanced = world.Balanced();
+  REQUIRE(pids.size() == 4);
+  REQUIRE(balanced.size() == 3);
+  HttpLoad load(world.Load());
+  WaitForAnswers(load, 10);
+  world.daemon().Kill();
+  Remove(world.daemon().state_dir(), {"state.db", "state.db-wal", "state.db-shm"});
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  CHECK(world.daemon().Log().find("4 instances live") != std::string::npos);
+
+  world.daemon().arguments = {"--recover=adopt"};
+  world.daemon().Start();
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  world.WaitForBase();
+  world.ExpectNothingLeakedOrDoubled();
+  CHECK(Living(world) == pids);
+  CHECK(world.Balanced() == balanced);
+  CHECK(world.FindPool()->policy().mode() == v1::Policy::OBSERVE);
+  CHECK(world.Shadow().target_instances() == 2);
+  CHECK(world.Shadow().target_activation_level() == 50);
+  CHECK(world.daemon().Log().find("taken back, in OBSERVE") != std::string::npos);
+
+  // What was taken back is known to the next start, which needs no person.
+  world.daemon().arguments = {};
+  world.daemon().Kill();
+  world.daemon().Start();
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 1);
+  WaitForAnswers(load, 30);
+  CHECK(Living(world) == pids);
+  SetMode(world, v1::Policy::AUTOMATIC);
+  CHECK(world.FindPool()->policy().mode() == v1::Policy::AUTOMATIC);
+  world.Activate(100);
+  world.WaitForShadow(v1::ShadowPool::ACTIVE, 2);
+  ExpectNoFailure(load);
+  world.Finish();
+}
+
+TEST_CASE("without its definitions a lost registry adopts nothing and says what can be done") {
+  ShadowWorld world({.base_instances = 1});
+  const std::vector<pid_t> pids = Serving(world);
+  world.daemon().Kill();
+  Remove(world.daemon().state_dir(), {"state.db", "state.db-wal", "state.db-shm"});
+  std::filesystem::remove_all(world.daemon().state_dir() + "/definitions");
+  world.daemon().arguments = {"--recover=adopt"};
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  CHECK(AllLive(pids));
+  const std::string log = world.daemon().Log();
+  CHECK(log.find("its pool, pools/web, is not in the store") != std::string::npos);
+  CHECK(log.find("restore a backup") != std::string::npos);
+  CHECK(log.find("--recover=adopt --recover=end") != std::string::npos);
+}
+
+TEST_CASE("a lost registry of pools without instances is no empty one") {
+  ShadowWorld world({.base_instances = 0});
+  REQUIRE(world.daemon().Terminate() == 0);
+  const std::vector<std::string> files = {"state.db", "state.db-wal", "state.db-shm"};
+  Remove(world.daemon().state_dir(), files);
+  CHECK(world.daemon().StartInVain() == kExitConfig);
+  CHECK(world.daemon().Log().find("definitions of 1 pools and 1 revisions") != std::string::npos);
+
+  world.daemon().arguments = {"--recover=adopt"};
+  world.daemon().Start();
+  CHECK(world.FindPool().ok());
+  REQUIRE(world.daemon().Terminate() == 0);
+  Remove(world.daemon().state_dir(), files);
+  world.daemon().arguments = {"--recover=end"};
+  world.daemon().Start();
+  CHECK(absl::IsNotFound(world.FindPool().status()));
+  world.daemon().arguments = {};
+  REQUIRE(world.daemon().Terminate() == 0);
+  world.daemon().Start();
+}
+
 TEST_CASE("lost samples are told by the log and by an event, and the pools go on") {
   Tally tally("lost samples", "start");
   ShadowWorld world({.base_instances = 1});

@@ -1,32 +1,12 @@
 // Specs of pools and DNAs, as text or as a message.
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
 #include <cstdlib>
-#include <string>
 
 #include "server/core/spec.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/messages.h"
 
 namespace shadow {
 namespace {
-
-// Nobody reads what is wrong with the text.
-class Silent final : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string&) override {}
-};
-
-template <typename Message>
-bool Parse(std::string_view bytes, Message& message) {
-  const std::string text(bytes);
-  Silent silent;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&silent);
-  parser.SetRecursionLimit(50);
-  if (parser.ParseFromString(text, &message)) return true;
-  return message.ParseFromString(text);
-}
 
 // What was accepted is stored, and must be accepted by the next start.
 void CompileAgain(const CompiledPool& compiled) {
@@ -43,12 +23,12 @@ void CompileAgain(const CompiledPool& compiled) {
 
 void Fuzz(std::string_view bytes) {
   v1::Pool pool;
-  if (Parse(bytes, pool)) {
+  if (ParseMessage(bytes, pool)) {
     const auto compiled = CompilePool(pool);
     if (compiled.ok()) CompileAgain(*compiled);
   }
   v1::Dna dna;
-  if (Parse(bytes, dna)) {
+  if (ParseMessage(bytes, dna)) {
     const auto compiled = CompileDna(dna);
     if (compiled.ok()) {
       const auto again = CompileDna(compiled->dna);

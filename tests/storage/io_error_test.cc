@@ -44,7 +44,7 @@ class Beginning {
   explicit Beginning(F make) {
     make(directory_.path());
     for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
-      files_[entry.path()] = ReadFile(entry.path());
+      if (entry.is_regular_file()) files_[entry.path()] = ReadFile(entry.path());
     }
   }
 

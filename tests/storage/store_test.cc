@@ -116,10 +116,10 @@ TEST_CASE("the store's files are for its user alone") {
     struct stat info;
     REQUIRE(stat(entry.path().c_str(), &info) == 0);
     INFO(entry.path());
-    CHECK((info.st_mode & 0777) == 0600);
+    CHECK((info.st_mode & 0777) == (entry.is_directory() ? 0700 : 0600));
     ++files;
   }
-  CHECK(files == 6);  // Both files, each with its WAL and the WAL's index.
+  CHECK(files == 7);  // Both files, each with its WAL and the WAL's index; and definitions.
 }
 
 TEST_CASE("a name prefix gives the resource and those below it, not its namesakes") {

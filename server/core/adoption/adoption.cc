@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/adoption/lineage.h"
+#include "server/core/check.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
@@ -87,8 +88,10 @@ bool Counts(I::State state) { return state != I::FAILED && state != I::DELETING;
 
 class Adopter {
  public:
-  Adopter(const v1::StoreContents& contents, const BalancerViews& views, absl::Time now)
+  Adopter(const v1::StoreContents& contents, const BalancerViews& views, absl::Time now,
+          const Revival& revival)
       : views_(views),
+        revival_(revival),
         now_(now),
         lineage_(LineageOf(contents)),
         last_revision_(contents.last_revision()),
@@ -96,6 +99,10 @@ class Adopter {
     for (const auto& record : contents.pools()) pools_.insert(record.pool().name());
     for (const auto& record : contents.dnas()) {
       dnas_.insert(absl::StrCat(record.dna().name(), "@", record.dna().revision()));
+    }
+    for (const auto& record : revival.pools) pools_.insert(record.pool().name());
+    for (const v1::Dna& dna : revival.dnas) {
+      dnas_.insert(absl::StrCat(dna.name(), "@", dna.revision()));
     }
     for (const auto& record : contents.shadows()) shadows_[record.shadow().name()] = record;
     for (const auto& record : contents.instances()) {
@@ -112,7 +119,8 @@ class Adopter {
       adoption.foreign += IsForeign(lineage_, last_revision_, one.seen);
       revision_ = std::max(revision_, number);
     }
-    if (adoption.foreign == 0) return adoption;
+    if (adoption.foreign == 0 && revival_.dnas.empty() && revival_.pools.empty()) return adoption;
+    TakeBackDnas();
     for (const Survivor& one : survivors) {
       const auto known = known_.find(one.seen.id);
       const bool foreign = IsForeign(lineage_, last_revision_, one.seen);
@@ -138,6 +146,7 @@ class Adopter {
       const std::string& name = record.instance().name();
       if (!living.contains(id) && pools.contains(PlaceOf(name).pool)) Erase(name);
     }
+    TakeBackPools();
     FitShadows();
     adoption.batch = std::move(batch_);
     return adoption;
@@ -163,6 +172,33 @@ class Adopter {
     const I& instance = known->second.instance();
     const bool same = instance.name() == note.name && instance.dna_revision() == note.dna_revision;
     return same ? "" : absl::StrCat("its id is that of ", instance.name(), " in the store");
+  }
+
+  void TakeBackDnas() {
+    for (const v1::Dna& dna : revival_.dnas) {
+      *batch_.add_put_dnas()->mutable_dna() = dna;
+      *AddEvent(v1::Event::CREATED, dna.name(), absl::StrCat("taken back: ", dna.revision()))
+           .mutable_dna() = dna;
+    }
+  }
+
+  void TakeBackPools() {
+    for (v1::PoolRecord record : revival_.pools) {
+      v1::Pool& pool = *record.mutable_pool();
+      const int base = bases_[pool.name()];
+      std::string message = "taken back, in OBSERVE";
+      if (pool.has_managed_instances() && pool.managed_instances() < base) {
+        absl::StrAppend(&message, "; its base is made to fit what was adopted: ", base,
+                        " instances instead of ", pool.managed_instances());
+        pool.set_managed_instances(base);
+      }
+      v1::Event& event = AddEvent(v1::Event::CREATED, pool.name(), message);
+      pool.set_etag(absl::StrCat(event.revision()));
+      *event.mutable_pool() = pool;
+      v1::StoredPool& stored = *batch_.add_put_pools();
+      stored.set_name(pool.name());
+      record.SerializeToString(stored.mutable_record());
+    }
   }
 
   // The store knows of this epoch what it has adopted, and that nothing else lives.
@@ -235,9 +271,13 @@ class Adopter {
   }
 
   void Count(const I& instance) {
-    const std::string shadow = PlaceOf(instance.name()).shadow;
-    if (shadow.empty() || !Counts(instance.state())) return;
-    Members& members = members_[shadow];
+    const Place place = PlaceOf(instance.name());
+    if (!Counts(instance.state())) return;
+    if (place.shadow.empty()) {
+      ++bases_[place.pool];
+      return;
+    }
+    Members& members = members_[place.shadow];
     ++members.all;
     members.active += instance.state() == I::ACTIVE;
     members.dna_revision = instance.dna_revision();
@@ -282,6 +322,7 @@ class Adopter {
   }
 
   const BalancerViews& views_;
+  const Revival& revival_;
   const absl::Time now_;
   const Lineage lineage_;
   const int64_t last_revision_;  // Of the store.
@@ -291,6 +332,7 @@ class Adopter {
   std::map<std::string, v1::ShadowRecord> shadows_;  // By name.
   std::map<std::string, R> known_;                   // By id.
   std::map<std::string, Members> members_;           // By name of the shadow pool.
+  std::map<std::string, int> bases_;                 // Instances, by name of the pool.
   std::map<std::string, int64_t> accepted_;          // Last revisions, by epoch.
   v1::WriteBatch batch_;
 };
@@ -308,16 +350,28 @@ void Replace(Records& records, const Record& record, NameOf name_of) {
 }  // namespace
 
 Adoption Adopt(const v1::StoreContents& contents, const std::string& provider,
-               const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now) {
+               const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now,
+               const Revival& revival) {
   std::set<std::string> pools;
   for (const auto& record : contents.pools()) {
     if (CompileProvider(record.pool().provider())->key != provider) continue;
     pools.insert(record.pool().name());
   }
-  return Adopter(contents, views, now).Take(survivors, pools);
+  return Adopter(contents, views, now, revival).Take(survivors, pools);
 }
 
 void ApplyAdoption(const v1::WriteBatch& batch, v1::StoreContents& contents) {
+  for (const v1::DnaRecord& put : batch.put_dnas()) {
+    Replace(*contents.mutable_dnas(), put, [](const v1::DnaRecord& record) {
+      return absl::StrCat(record.dna().name(), "@", record.dna().revision());
+    });
+  }
+  for (const v1::StoredPool& put : batch.put_pools()) {
+    v1::PoolRecord pool;
+    CHECK(pool.ParseFromString(put.record()));
+    Replace(*contents.mutable_pools(), pool,
+            [](const v1::PoolRecord& record) { return record.pool().name(); });
+  }
   for (const R& put : batch.put_instances()) {
     Replace(*contents.mutable_instances(), put,
             [](const R& record) { return record.instance().name(); });

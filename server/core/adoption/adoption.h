@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/core/adoption/revival.h"
 #include "server/core/ports.h"
 #include "shadow/v1/record.pb.h"
 
@@ -34,7 +35,7 @@ struct Refusal {
 };
 
 struct Adoption {
-  int foreign = 0;  // IsForeign. 0: there is nothing to adopt, and the rest is empty too.
+  int foreign = 0;  // IsForeign. 0, and no revival: there is nothing to adopt; the rest is empty.
   std::vector<Refusal> refused;
   // The changes to store for the others. Its events begin beyond the highest number of an instance,
   // so no id is given out a second time. Their epochs count up to that of the last one of each.
@@ -52,8 +53,12 @@ struct Adoption {
 //
 // One whose id the store knows, but as another instance, is refused. Instances of the store that do
 // not live any more are erased.
+//
+// `revival`: pools and DNAs that the store takes back with them. The base of such a pool is made as
+// large as what is adopted of it, so that nothing of it is drained.
 Adoption Adopt(const v1::StoreContents& contents, const std::string& provider,
-               const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now);
+               const std::vector<Survivor>& survivors, const BalancerViews& views, absl::Time now,
+               const Revival& revival = {});
 
 // What the store holds once `batch`, of an Adoption, is in it.
 void ApplyAdoption(const v1::WriteBatch& batch, v1::StoreContents& contents);

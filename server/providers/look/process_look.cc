@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/core/text.h"
 #include "server/holder/interface.h"
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_log.h"
@@ -25,20 +26,12 @@ namespace {
 constexpr absl::Duration kExitPatience = absl::Milliseconds(200);
 constexpr absl::Duration kExitPollInterval = absl::Milliseconds(2);
 
-// "killed 9" -> "killed by SIGKILL". Empty: nothing is noted, or by nobody that we know.
+// ParseExit of a file; empty also where there is none.
 absl::StatusOr<std::string> ReadExit(const std::string& path) {
   const auto text = ReadSmallFile(path, kExitFileBytes);
   if (absl::IsNotFound(text.status())) return std::string();
   if (!text.ok()) return text.status();
-  const std::pair<std::string, std::string> words =
-      absl::StrSplit(absl::StripAsciiWhitespace(*text), absl::MaxSplits(' ', 1));
-  int number = 0;
-  if (!absl::SimpleAtoi(words.second, &number)) return std::string();
-  if (words.first == "exited") return absl::StrCat("exit status ", number);
-  if (words.first != "killed") return std::string();
-  const char* const name = sigabbrev_np(number);
-  return name != nullptr ? absl::StrCat("killed by SIG", name)
-                         : absl::StrCat("killed by signal ", number);
+  return ParseExit(*text);
 }
 
 bool Lives(const std::optional<ProcessStat>& process) {
@@ -67,6 +60,18 @@ absl::StatusOr<bool> IsWhollyStopped(const ProcessRecord& record, const ProcessT
 }
 
 }  // namespace
+
+std::string ParseExit(std::string_view text) {
+  const std::pair<std::string, std::string> words =
+      absl::StrSplit(absl::StripAsciiWhitespace(Absl(text)), absl::MaxSplits(' ', 1));
+  int number = 0;
+  if (!absl::SimpleAtoi(words.second, &number)) return "";
+  if (words.first == "exited") return absl::StrCat("exit status ", number);
+  if (words.first != "killed") return "";
+  const char* const name = sigabbrev_np(number);
+  return name != nullptr ? absl::StrCat("killed by SIG", name)
+                         : absl::StrCat("killed by signal ", number);
+}
 
 absl::StatusOr<int> OpenExitFile(const std::string& path) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {

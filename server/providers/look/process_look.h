@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "server/core/clock.h"
@@ -15,6 +16,10 @@ namespace shadow {
 // Makes the file anew, blank, mode 0600. The descriptor is the caller's. What a holder of before
 // still writes goes nowhere.
 absl::StatusOr<int> OpenExitFile(const std::string& path);
+
+// What a holder has noted: "killed 9" -> "killed by SIGKILL". Empty: nothing, or nobody that we
+// know has noted it.
+std::string ParseExit(std::string_view text);
 
 // Unset: the instance lives. Otherwise why it does not, without its output: "exit status 3",
 // "killed by SIGKILL", "its holder was killed" (then processes of it may live). Waits 0.2 s at most

@@ -178,7 +178,9 @@ absl::StatusOr<std::vector<ProcessStat>> InstanceProcesses(const std::vector<Pro
                                                            const ProcessRecord& record,
                                                            const std::string& store_id) {
   if (LivingHolder(table, record) == nullptr) {
-    return ProcessesWithoutHolder(table, record, store_id);
+    // One that was adopted carries the tag of the store that has made it.
+    const std::string tag = record.epoch.substr(0, record.epoch.find('/'));
+    return ProcessesWithoutHolder(table, record, tag.empty() ? store_id : tag);
   }
   std::vector<ProcessStat> below = ProcessTree(table).Below(*record.holder);
   PutFirst(record.leader, below);

@@ -103,6 +103,7 @@ void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
              const std::string& dna_revision) {
   v1::Pool& proto = *pool.record.mutable_pool();
   const v1::Pool before = proto;
+  *changes.batch().add_put_specs() = compiled.pool;
   proto = compiled.pool;
   KeepOutput(before, proto);
   ForgetAnswers(pool, before, proto, changes.now());
