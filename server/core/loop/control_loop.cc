@@ -163,8 +163,7 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
         pool.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
       }
       if (pool.usage_read.ok()) Ingest(changes, pool, samples);
-      pool.level_put_off = AwaitsFit(pool, changes.now().wall);
-      if (!pool.level_put_off) DecideAndAct(changes, pool, v1::Decision::LEVEL);
+      DecideSoon(changes, pool);  // Without a sample too: demand may be stale.
       break;
     }
     case Effect::Kind::kListInstances:

@@ -200,6 +200,7 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
     pool.next_size = now;
     changes.world().SetDue(pool, changes.now().mono);
   }
+  DecideSoon(changes, pool);
   const bool first = !pool.record.has_first_sample_time();
   if (first) *pool.record.mutable_first_sample_time() = samples[0].time();
   if (first || planned != pool.record.planner().has_start_step()) changes.Keep(pool);
@@ -208,6 +209,11 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
   v1::SampleBatch& batch = *changes.batch().add_samples();
   batch.set_pool(pool.record.pool().name());
   *batch.mutable_samples() = std::move(storable);
+}
+
+void DecideSoon(Changes& changes, PoolEntry& pool) {
+  pool.next_level = std::min(pool.next_level, std::max(changes.now().mono, pool.next_soon));
+  changes.world().SetDue(pool, std::min(pool.due, pool.next_level));
 }
 
 v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {

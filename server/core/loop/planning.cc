@@ -166,9 +166,10 @@ void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
   if (outlook.look_ahead_quantile) in.set_look_ahead_quantile(*outlook.look_ahead_quantile);
 }
 
-// True: whether errors or response time rise has turned.
+// Counts the newest view once, however often is decided. True: whether errors or response time rise
+// has turned.
 bool UpdateRise(PoolEntry& pool) {
-  if (!pool.view.has_value()) return false;
+  if (!pool.view.has_value() || std::exchange(pool.view_counted, true)) return false;
   const bool before = pool.rise.rising();
   pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
   const RiseDetector::State& state = pool.rise.state();

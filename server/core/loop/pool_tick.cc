@@ -49,14 +49,24 @@ void TickActivation(Changes& changes, PoolEntry& pool) {
   pool.next_activation = now.mono + (StepStart(now.wall, interval) + interval - now.wall);
   ExpireHolds(changes, pool);
   if (!pool.spec->polls_usage) {
-    DecideAndAct(changes, pool, v1::Decision::LEVEL);
-  } else if (!pool.usage_effect.has_value()) {  // Its result decides the level.
+    pool.next_level = now.mono;
+  } else if (!pool.usage_effect.has_value()) {  // Its result has the level decided.
     Effect effect;
     effect.kind = Effect::Kind::kReadUsage;
     effect.pool = pool.spec;
     effect.since = pool.last_sample;
     pool.usage_effect = changes.Run(std::move(effect));
   }
+}
+
+void TickLevel(Changes& changes, PoolEntry& pool) {
+  const absl::Duration now = changes.now().mono;
+  const bool interval_ends = now >= pool.next_activation;
+  if (interval_ends) TickActivation(changes, pool);
+  if (now < pool.next_level) return;
+  pool.next_level = absl::InfiniteDuration();
+  if (!interval_ends) pool.next_soon = pool.next_activation;
+  DecideAndAct(changes, pool, v1::Decision::LEVEL);
 }
 
 void NoteSized(PoolEntry& pool, absl::Time now) {
@@ -84,8 +94,7 @@ void DecideWhatIsDue(Changes& changes, PoolEntry& pool) {
   if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
   QueueFit(changes.world(), pool);
   BeginLearning(changes, pool);
-  if (std::exchange(pool.level_put_off, false)) DecideAndAct(changes, pool, v1::Decision::LEVEL);
-  if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
+  TickLevel(changes, pool);
   pool.outlook.reset();
   pool.size_decision.reset();
 }
@@ -98,6 +107,7 @@ void TickPool(Changes& changes, PoolEntry& pool) {
   } else {
     pool.awaits_fit = false;
     pool.next_activation = absl::InfiniteDuration();
+    pool.next_level = absl::InfiniteDuration();
     pool.next_size = absl::InfiniteFuture();
   }
   LookAtBalancer(changes, pool);

@@ -118,7 +118,7 @@ void SettleShadows(Changes& changes, PoolEntry& pool) {
 absl::Duration DueTime(const PoolEntry& pool, Instant now) {
   absl::Duration due = absl::InfiniteDuration();
   if (!pool.awaits_fit) {  // Its result wakes it.
-    due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
+    due = std::min({pool.next_activation, pool.next_level, now.mono + (pool.next_size - now.wall)});
   }
   if (pool.spec->has_balancer && !pool.view_effect.has_value()) due = std::min(due, pool.next_view);
   due = std::min(due, NextTelling(pool));

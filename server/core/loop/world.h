@@ -116,7 +116,6 @@ struct PoolEntry {
   std::optional<absl::Time> fit_queued;        // In World::fits, with this time.
   std::optional<uint64_t> fit_effect;          // Under way.
   bool awaits_fit = false;                     // Its decisions are put off until then.
-  bool level_put_off = false;                  // Also one for a reading that has come meanwhile.
   bool save_queued = false;                    // In World::save_queue.
   std::map<std::string, ShadowEntry> shadows;  // By short name.
   std::map<std::string, Member> members;       // By id.
@@ -137,7 +136,8 @@ struct PoolEntry {
   absl::Time stored_step = absl::InfinitePast();  // Of the last sample that was stored.
   std::optional<double> demand;                   // Of the last sample.
   std::optional<BalancerView> view;
-  absl::Status usage_read;  // What became of the last reading; OK before the first.
+  bool view_counted = false;  // In `rise`.
+  absl::Status usage_read;    // What became of the last reading; OK before the first.
   absl::Status view_read;
   std::optional<TrustVerdict> trust;  // As of the end of the last step; unset: none has ended.
   RiseDetector rise;
@@ -146,8 +146,10 @@ struct PoolEntry {
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
   int needed = 0;  // Of those, what actual demand needs; what serves, while that is not known.
 
-  absl::Duration opened;                        // By this daemon.
-  absl::Duration next_activation;               // Read usage, decide the level.
+  absl::Duration opened;                                 // By this daemon.
+  absl::Duration next_activation;                        // Read usage, or decide the level.
+  absl::Duration next_level = absl::InfiniteDuration();  // Decide the level (DecideSoon).
+  absl::Duration next_soon;                     // No sample has the level decided before it.
   absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
   absl::Duration next_view;                     // Look at the balancer.
   absl::Duration next_save;                     // Of the forecaster and the capacity.

@@ -188,6 +188,7 @@ void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
     return;
   }
   pool.view = result.balancer;
+  pool.view_counted = false;
   if (!pool.assigned) return;  // It does not know the ids of its members yet.
   std::map<std::string, const BalancerMember*> seen;
   for (const BalancerMember& member : pool.view->members) seen[member.id] = &member;
