@@ -38,7 +38,9 @@ struct SoonWorld {
   absl::Time now() const { return simulation.now().wall; }
   void Push(double demand) { REQUIRE(simulation.Call(Report(now(), demand)).ok()); }
   const PoolEntry& pool() const { return simulation.world().pools.at("web"); }
-  const v1::Decision& level() const { return pool().last_decisions.at(v1::Decision::LEVEL); }
+  const v1::Decision& level() const {
+    return pool().planning.last_decisions.at(v1::Decision::LEVEL);
+  }
 
   // The demand of each recorded LEVEL decision: of each one that differs from the one before.
   std::vector<double> Demands() const {
