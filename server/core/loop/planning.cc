@@ -257,8 +257,8 @@ const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool alwa
   const D::Inputs& inputs = decision.inputs();
   const WantedCounts wants = WantsNow(inputs);
   const bool wants_changed =
-      RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
-                   wants.instances, wants.active);
+      RememberWant(*pool.record.mutable_planner(), DecisionTick(pool, now),
+                   pool.spec->stabilization_window, wants.instances, wants.active);
   pool.planning.needed =
       std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
   const auto share =
