@@ -33,6 +33,8 @@ ControlThread::ControlThread(ControlLoop& loop, Store& store, Adapters& adapters
       hints_(clock, [this] { mailbox_.PostEvent(Hinted{}); }),
       snapshot_(loop.TakeSnapshot()),
       next_snapshot_(snapshot_),
+      dna_checks_([this](const CompiledProvider& provider) { return providers_.Get(provider); },
+                  clock, EffectRunner::kCallTimeLimit - EffectRunner::kPromise),
       runner_(adapters, clock, {.provider_calls_max = effect_workers},
               [this](EffectResult result) { mailbox_.PostEvent(std::move(result)); }) {
   providers_.Listen([this](std::string_view id) { hints_.Note(id); });
@@ -138,6 +140,7 @@ void ControlThread::Run() {
   }
   SetEnd(End::kCalling);
   runner_.Stop();
+  dna_checks_.Stop();
   SetEnd(End::kDone);
 }
 

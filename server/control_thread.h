@@ -14,6 +14,7 @@
 #include "server/core/mailbox.h"
 #include "server/effect_runner.h"
 #include "server/event_hub.h"
+#include "server/workers/dna_checks.h"
 #include "server/workers/hints.h"
 #include "storage/store.h"
 
@@ -61,6 +62,9 @@ class ControlThread {
   // `done` is called with the answer when it is durable, on another thread; or, if this returns an
   // error (kResourceExhausted, kUnavailable), never.
   absl::Status Post(Request request, std::function<void(Answer)> done);
+
+  // Of the providers that the loop calls; stopped with the other calls into the world.
+  DnaChecks& dna_checks() { return dna_checks_; }
 
   void PostRoom(DiskRoom room) { mailbox_.PostEvent(std::move(room)); }
   void PostInstancesMax(int value) { mailbox_.PostEvent(InstancesMax{value}); }
@@ -151,6 +155,7 @@ class ControlThread {
   std::shared_ptr<const Snapshot> next_snapshot_;
   int64_t carried_revision_ = 0;  // Of the last event so far.
 
+  DnaChecks dna_checks_;
   EffectRunner runner_;  // Last: its workers post to the mailbox.
 };
 

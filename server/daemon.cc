@@ -338,7 +338,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   ControlThread control(loop, **store, *adapters, hub, clock, config.effect_workers,
                         [&ending](const absl::Status& error) { ending.OnStoreError(error); });
   RequestLog requests(clock);
-  ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
+  ApiContext api{control,          **store,         hub, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
   auto server = ApiServer::Start(api, ApiOptions(config, *inherited));
   if (!server.ok()) return server.status();

@@ -9,7 +9,6 @@
 #include "absl/time/time.h"
 #include "server/api/caller.h"
 #include "server/control_thread.h"
-#include "server/effect_runner.h"
 #include "server/event_hub.h"
 #include "server/log/request_log.h"
 #include "server/simulation_worker.h"
@@ -22,7 +21,6 @@ struct ApiContext {
   ControlThread& control;
   Store& store;
   EventHub& hub;
-  Adapters& adapters;
   Clock& clock;
   SimulationWorker& simulations;  // Shut down with the server.
   RequestLog& requests;

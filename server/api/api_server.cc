@@ -61,6 +61,7 @@ class ApiServerImpl final : public ApiServer {
     listener_.reset();
     api_.hub.Close();  // Watches never end by themselves.
     api_.simulations.Shutdown();
+    api_.control.dna_checks().Refuse();
     const absl::Time deadline = api_.clock.Now().wall + kDrainTimeout;
     readers_.Shutdown(deadline);
     const std::lock_guard lock(admins_mutex_);

@@ -1,10 +1,13 @@
 // What every unary handler does: guard, authorise, post to the control thread, answer.
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,6 +18,7 @@
 #include "server/api/api_context.h"
 #include "server/api/status_map.h"
 #include "server/core/error.h"
+#include "server/workers/dna_checks.h"
 
 namespace shadow {
 
@@ -33,35 +37,78 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
   return reactor;
 }
 
+// A request that changes something, on its way to the control thread and back. The request and the
+// response live until it is finished.
+template <typename Req, typename Resp>
+struct Asked {
+  ApiContext& api;
+  const Req& request;
+  Resp* response;
+  grpc::ServerUnaryReactor* reactor;
+  std::optional<uid_t> uid;
+
+  void Finish(const absl::Status& status) const {
+    api.requests.Write(uid, request, status);
+    reactor->Finish(ToGrpc(status));
+  }
+  // Finishes it unless `body` returns OK: then that is done later.
+  void Try(const std::function<absl::Status()>& body) const {
+    absl::Status status;
+    try {
+      status = body();
+    } catch (const std::exception& error) {
+      status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
+    }
+    if (!status.ok()) Finish(status);
+  }
+  absl::Status Post() const {
+    return api.control.Post(request, [asked = *this](Answer answer) {
+      if (answer.ok()) asked.response->Swap(static_cast<Resp*>(answer->get()));
+      asked.Finish(answer.status());
+    });
+  }
+};
+
+template <typename Req, typename Resp>
+Asked<Req, Resp> AskedBy(grpc::CallbackServerContext* context, ApiContext& api, const Req& request,
+                         Resp* response) {
+  return {.api = api,
+          .request = request,
+          .response = response,
+          .reactor = context->DefaultReactor(),
+          .uid = api.admin_uid.has_value() ? api.admin_uid : ReaderOf(context->peer())};
+}
+
 // Posts `request`, which changes something, fills `response` with the answer, and writes the line
 // of both in the log. `precheck` runs first, on the caller's thread.
 template <typename Req, typename Resp>
 grpc::ServerUnaryReactor* Ask(
     grpc::CallbackServerContext* context, ApiContext& api, const Req& request, Resp* response,
     const std::function<absl::Status()>& precheck = [] { return absl::OkStatus(); }) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  // The request lives until the reactor is finished.
-  const auto finish = [&api, &request, reactor,
-                       uid = api.admin_uid.has_value() ? api.admin_uid : ReaderOf(context->peer())](
-                          const absl::Status& status) {
-    api.requests.Write(uid, request, status);
-    reactor->Finish(ToGrpc(status));
-  };
-  absl::Status status;
-  try {
-    status = precheck();
-    if (status.ok()) {
-      status = api.control.Post(request, [finish, response](Answer answer) {
-        if (answer.ok()) response->Swap(static_cast<Resp*>(answer->get()));
-        finish(answer.status());
-      });
-      if (status.ok()) return reactor;
-    }
-  } catch (const std::exception& error) {
-    status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
-  }
-  finish(status);
-  return reactor;
+  const auto asked = AskedBy(context, api, request, response);
+  asked.Try([&] {
+    const absl::Status checked = precheck();
+    return checked.ok() ? asked.Post() : checked;
+  });
+  return asked.reactor;
+}
+
+// The same of an administrator, once the providers of `question` have said that they can enforce
+// its DNA. Nothing waits for them but the caller. `method`: as RequireAdmin has it.
+template <typename Req, typename Resp>
+grpc::ServerUnaryReactor* AskSupported(grpc::CallbackServerContext* context, ApiContext& api,
+                                       const Req& request, Resp* response, const char* method,
+                                       const std::function<DnaQuestion()>& question) {
+  const auto asked = AskedBy(context, api, request, response);
+  asked.Try([&] {
+    const absl::Status admin = RequireAdmin(api.role, method);
+    if (!admin.ok()) return admin;
+    api.control.dna_checks().Ask(question(), [asked](const absl::Status& supported) {
+      asked.Try([&] { return supported.ok() ? asked.Post() : supported; });
+    });
+    return absl::OkStatus();
+  });
+  return asked.reactor;
 }
 
 inline constexpr int kPageSizeDefault = 100;

@@ -6,11 +6,8 @@ namespace shadow {
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
                                                    v1::Dna* response) {
-  return Ask(context, api_, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(api_.role, "CreateDna");
-    return admin.ok() ? CheckDnaSupported(api_.adapters, *api_.control.snapshot(), request->dna())
-                      : admin;
-  });
+  return AskSupported(context, api_, *request, response, "CreateDna",
+                      [&] { return QuestionOfDna(*api_.control.snapshot(), request->dna()); });
 }
 
 DnaServiceImpl::Reactor* DnaServiceImpl::GetDna(Context* context, const v1::GetDnaRequest* request,
@@ -49,14 +46,12 @@ DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
 DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
                                                    const v1::UpdateDnaRequest* request,
                                                    v1::Dna* response) {
-  return Ask(context, api_, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(api_.role, "UpdateDna");
-    if (!admin.ok()) return admin;
+  return AskSupported(context, api_, *request, response, "UpdateDna", [&] {
     const auto snapshot = api_.control.snapshot();
     const auto current = snapshot->dnas->find(request->dna().name());
-    return CheckDnaSupported(api_.adapters, *snapshot,
-                             Merged(current == snapshot->dnas->end() ? nullptr : &current->second,
-                                    request->dna(), request->update_mask()));
+    return QuestionOfDna(*snapshot,
+                         Merged(current == snapshot->dnas->end() ? nullptr : &current->second,
+                                request->dna(), request->update_mask()));
   });
 }
 

@@ -6,11 +6,8 @@ namespace shadow {
 PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(api_.role, "CreatePool");
-    return admin.ok() ? CheckPoolSupported(api_.adapters, *api_.control.snapshot(), request->pool())
-                      : admin;
-  });
+  return AskSupported(context, api_, *request, response, "CreatePool",
+                      [&] { return QuestionOfPool(*api_.control.snapshot(), request->pool()); });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
@@ -47,15 +44,12 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
                                                       const v1::UpdatePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_, *request, response, [&] {
-    const absl::Status admin = RequireAdmin(api_.role, "UpdatePool");
-    if (!admin.ok()) return admin;
+  return AskSupported(context, api_, *request, response, "UpdatePool", [&] {
     const auto snapshot = api_.control.snapshot();
     const auto current = snapshot->pools.find(request->pool().name());
-    return CheckPoolSupported(
-        api_.adapters, *snapshot,
-        Merged(current == snapshot->pools.end() ? nullptr : &current->second->pool, request->pool(),
-               request->update_mask()));
+    return QuestionOfPool(
+        *snapshot, Merged(current == snapshot->pools.end() ? nullptr : &current->second->pool,
+                          request->pool(), request->update_mask()));
   });
 }
 

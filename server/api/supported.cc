@@ -1,46 +1,37 @@
 #include "server/api/supported.h"
 
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "server/core/spec.h"
 
 namespace shadow {
-namespace {
 
-// A provider that cannot be made now refuses nothing: the pool's condition tells.
-absl::Status ProviderSupports(const Adapters& adapters, const CompiledProvider& provider,
-                              const CompiledDna& dna) {
-  const absl::StatusOr<Provider*> made = adapters.providers->Get(provider);
-  return made.ok() ? (*made)->Supports(dna) : absl::OkStatus();
-}
-
-}  // namespace
-
-absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,
-                               const v1::Dna& dna) {
-  const auto compiled = CompileDna(dna);
-  if (!compiled.ok()) return absl::OkStatus();
+DnaQuestion QuestionOfDna(const Snapshot& snapshot, const v1::Dna& dna) {
+  auto compiled = CompileDna(dna);
+  if (!compiled.ok()) return {};
+  DnaQuestion question{.providers = {},
+                       .dna = std::make_shared<const CompiledDna>(*std::move(compiled))};
   std::set<std::string> asked;
   for (const auto& [name, pool] : snapshot.pools) {
     if (pool->pool.dna() != dna.name()) continue;
-    const auto provider = CompileProvider(pool->pool.provider());
-    if (!asked.insert(provider->key).second) continue;
-    absl::Status supported = ProviderSupports(adapters, *provider, *compiled);
-    if (!supported.ok()) return supported;
+    auto provider = CompileProvider(pool->pool.provider());
+    if (asked.insert(provider->key).second) question.providers.push_back(std::move(provider));
   }
-  if (!asked.empty()) return absl::OkStatus();
-  return ProviderSupports(adapters, *DefaultProvider(), *compiled);
+  if (question.providers.empty()) question.providers.push_back(DefaultProvider());
+  return question;
 }
 
-absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapshot,
-                                const v1::Pool& pool) {
+DnaQuestion QuestionOfPool(const Snapshot& snapshot, const v1::Pool& pool) {
   const auto compiled_pool = CompilePool(pool);
   const auto dna = snapshot.dnas->find(pool.dna());
-  if (!compiled_pool.ok() || dna == snapshot.dnas->end()) return absl::OkStatus();
-  const auto compiled = CompileDna(dna->second);
-  if (!compiled.ok()) return absl::OkStatus();
-  return ProviderSupports(adapters, *compiled_pool->provider, *compiled);
+  if (!compiled_pool.ok() || dna == snapshot.dnas->end()) return {};
+  auto compiled = CompileDna(dna->second);
+  if (!compiled.ok()) return {};
+  return {.providers = {compiled_pool->provider},
+          .dna = std::make_shared<const CompiledDna>(*std::move(compiled))};
 }
 
 }  // namespace shadow

@@ -1,12 +1,11 @@
-// Whether the daemon's providers can enforce what a request would have them run. The services ask
-// before they post the request; on gRPC's threads, with the snapshot of that moment.
+// What providers are asked about a request before it is posted: whether they can enforce what it
+// would have them run. By the snapshot of that moment.
 #pragma once
 
-#include "absl/status/status.h"
 #include "google/protobuf/field_mask.pb.h"
-#include "server/adapters.h"
 #include "server/core/loop/mutations/mutations.h"
 #include "server/core/loop/status/snapshot.h"
+#include "server/workers/dna_checks.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
 
@@ -22,17 +21,14 @@ M Merged(const M* current, const M& update, const google::protobuf::FieldMask& m
   return merged;
 }
 
-// Both return what Provider::Supports does: an error that names the first field that cannot be
-// enforced, or has no meaning to the provider. A resource that no provider could take, or
-// that does not exist, is left to the control loop, which refuses it.
+// Of a resource that no provider could take, or that does not exist, nothing is asked: the control
+// loop refuses it.
 
 // Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
 // none does.
-absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,
-                               const v1::Dna& dna);
+DnaQuestion QuestionOfDna(const Snapshot& snapshot, const v1::Dna& dna);
 
 // Of `pool`, as it would be stored: its provider, for its DNA.
-absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapshot,
-                                const v1::Pool& pool);
+DnaQuestion QuestionOfPool(const Snapshot& snapshot, const v1::Pool& pool);
 
 }  // namespace shadow

@@ -1,11 +1,10 @@
 // The seams: everything the core wants done in the world. Real adapters live in server/providers,
 // server/balancers and server/usage; each seam has one fake in tests/ and one conformance suite.
 //
-// All methods are called on threads of lanes (Provider::Supports also on gRPC's threads), never on
-// the control thread, and for different instances at the same time; for one instance one call at a
-// time. Each returns within 2 s (but Prober's: within the DNA's timeout for it). One that has not
-// returned 8 s later is given up on: its result is dropped, and until it returns no further call
-// comes for the same instance.
+// All methods are called on threads of lanes, never on the control thread, and for different
+// instances at the same time; for one instance one call at a time. Each returns within 2 s (but
+// Prober's: within the DNA's timeout for it). One that has not returned 8 s later is given up on:
+// its result is dropped, and until it returns no further call comes for the same instance.
 #pragma once
 
 #include <cstdint>

@@ -22,8 +22,8 @@
 
 namespace shadow {
 
-// Thread-safe. What waits is bounded by the control loop: one effect for each instance, and a few
-// for each pool and provider.
+// Thread-safe. What waits is bounded by who submits: by the control loop, one effect for each
+// instance, and a few for each pool and provider; by DnaChecks, its questions.
 class Lanes {
  public:
   static constexpr size_t kWorkersMax = 256;

@@ -23,6 +23,7 @@ namespace {
 const Instant kBegin = {.wall = absl::FromUnixSeconds(1'700'006'400), .mono = absl::Hours(1)};
 constexpr int kSettleRounds = 10'000'000;  // Effects in a row: more would never end.
 constexpr int kLearnersMost = 96;
+constexpr int kFewPools = 10;  // For so many no more learn: the runs of CTest have no more.
 constexpr int kLearntSteps = 2'000'000;  // Of all learners together, about.
 
 // 15 days; 3 of the finest grids.
@@ -83,9 +84,9 @@ struct CoreWorld::Learned {
   std::string capacity;  // Saved.
 };
 
-std::vector<CoreWorld::Learned> CoreWorld::Learn(absl::Duration step) {
-  const CoreWorld learners{Learners(), step};
-  std::vector<Learned> learned(static_cast<size_t>(LearnersOf(step)));
+std::vector<CoreWorld::Learned> CoreWorld::Learn(absl::Duration step, int count) {
+  const CoreWorld learners{Learners{.count = count}, step};
+  std::vector<Learned> learned(static_cast<size_t>(count));
   for (const auto& [id, pool] : learners.loop_.world().pools) {
     Learned& of_pool = learned[static_cast<size_t>(IndexOf(id))];
     of_pool.engine = dynamic_cast<const Engine&>(*pool.forecaster).Clone();
@@ -94,29 +95,38 @@ std::vector<CoreWorld::Learned> CoreWorld::Learn(absl::Duration step) {
   return learned;
 }
 
-const std::vector<CoreWorld::Learned>& CoreWorld::AllLearned(absl::Duration step) {
+const std::vector<CoreWorld::Learned>& CoreWorld::LearnedFor(absl::Duration step, int pools) {
+  const bool few = pools <= kFewPools;
   if (step == absl::Seconds(1)) {
-    static const std::vector<Learned> kSeconds = Learn(absl::Seconds(1));
+    static const std::vector<Learned> kSeconds = Learn(absl::Seconds(1), LearnersOf(step));
     return kSeconds;
   }
+  if (step == absl::Minutes(1) && few) {
+    static const std::vector<Learned> kFewMinutes = Learn(absl::Minutes(1), kFewPools);
+    return kFewMinutes;
+  }
   if (step == absl::Minutes(1)) {
-    static const std::vector<Learned> kMinutes = Learn(absl::Minutes(1));
+    static const std::vector<Learned> kMinutes = Learn(absl::Minutes(1), LearnersOf(step));
     return kMinutes;
   }
+  if (step == kStep && few) {
+    static const std::vector<Learned> kFewSteps = Learn(kStep, kFewPools);
+    return kFewSteps;
+  }
   if (step == kStep) {
-    static const std::vector<Learned> kSteps = Learn(kStep);
+    static const std::vector<Learned> kSteps = Learn(kStep, LearnersOf(step));
     return kSteps;
   }
   throw std::runtime_error("nothing is learned at this step");
 }
 
-CoreWorld::CoreWorld(Learners /*learners*/, absl::Duration step)
+CoreWorld::CoreWorld(Learners learners, absl::Duration step)
     : step_(step),
       workers_(1),
       loop_({.instances_max = 100'000}),
       now_(kBegin),
       background_(std::thread::hardware_concurrency()) {
-  Load(Contents(LearnersOf(step)));
+  Load(Contents(learners.count));
   LearnHistory();
   Settle(loop_.Recover(now_));
   AdvanceStep();
@@ -129,8 +139,8 @@ CoreWorld::CoreWorld(const Options& options)
       workers_(options.threads),
       loop_({.instances_max = 100'000,
              .make_forecaster =
-                 [step = options.step](const CompiledPool& pool) {
-                   const auto& learned = AllLearned(step);
+                 [step = options.step, pools = options.pools](const CompiledPool& pool) {
+                   const auto& learned = LearnedFor(step, pools);
                    const size_t learner =
                        static_cast<size_t>(IndexOf(pool.pool.name())) % learned.size();
                    return std::make_unique<WarmForecaster>(learned[learner].engine->Clone());
@@ -142,7 +152,7 @@ CoreWorld::CoreWorld(const Options& options)
       now_(kBegin),
       background_(options.threads) {
   v1::StoreContents contents = Contents(options.pools);
-  const auto& learned = AllLearned(step_);
+  const auto& learned = LearnedFor(step_, options.pools);
   for (int i = 0; i < options.pools; ++i) {
     v1::ForecasterRecord& record = *contents.add_forecasters();
     record.set_pool(contents.pools(i).pool().name());

@@ -62,13 +62,15 @@ class CoreWorld {
 
  private:
   struct Learned;
-  struct Learners {};
+  struct Learners {
+    int count;
+  };
   CoreWorld(Learners learners, absl::Duration step);
 
   // What each learner has learned of a grid; made once.
-  static std::vector<Learned> Learn(absl::Duration step);
-  // Learned once, for all worlds of that step: 1 s, 1 min or kStep.
-  static const std::vector<Learned>& AllLearned(absl::Duration step);
+  static std::vector<Learned> Learn(absl::Duration step, int count);
+  // Learned once, for all worlds of that step (1 s, 1 min or kStep) that have few pools, or many.
+  static const std::vector<Learned>& LearnedFor(absl::Duration step, int pools);
 
   v1::StoreContents Contents(int pools) const;
   void Load(const v1::StoreContents& contents);

@@ -28,10 +28,11 @@ bool Fixed(const PoolEntry& pool) {
 
 BudgetClaim ClaimOf(const PoolEntry& pool) {
   BudgetClaim claim{.priority = pool.spec->pool.policy().priority(),
-                    .wanted = pool.wanted,
-                    .needed = pool.needed,
-                    .worth = pool.capacity->Worth(pool.wanted)};
-  if (claim.worth.empty()) claim.worth.assign(static_cast<size_t>(std::max(0, pool.wanted)), 1);
+                    .wanted = pool.planning.wanted,
+                    .needed = pool.planning.needed,
+                    .worth = pool.capacity->Worth(pool.planning.wanted)};
+  if (claim.worth.empty())
+    claim.worth.assign(static_cast<size_t>(std::max(0, pool.planning.wanted)), 1);
   return claim;
 }
 
@@ -82,7 +83,9 @@ bool Spares(const PoolEntry& pool) {
   return active > 1 || pool.spec->pool.external_capacity() > 0;
 }
 
-bool SlotsKnown(const PoolEntry& pool) { return pool.view.has_value() && pool.view->slots; }
+bool SlotsKnown(const PoolEntry& pool) {
+  return pool.balancing.view.has_value() && pool.balancing.view->slots;
+}
 
 void Share(World& world) {
   int left = world.instances_max;
@@ -92,7 +95,7 @@ void Share(World& world) {
     left -= pool.spec->pool.managed_instances();
     if (Fixed(pool)) {
       left -= TargetOf(pool);
-    } else if (pool.wanted > 0) {
+    } else if (pool.planning.wanted > 0) {
       ids.push_back(&id);
       claims.push_back(ClaimOf(pool));
     }
@@ -108,14 +111,14 @@ PoolCount CountOf(const PoolEntry& pool) {
   const int base = pool.spec->pool.managed_instances();
   const int target = TargetOf(pool);
   return {.promised = base + target,
-          .base_and_wanted = base + (Fixed(pool) ? target : pool.wanted)};
+          .base_and_wanted = base + (Fixed(pool) ? target : pool.planning.wanted)};
 }
 
 void CountPool(World& world, PoolEntry& pool) {
   const PoolCount now = CountOf(pool);
-  world.budget.promised += now.promised - pool.counted.promised;
-  world.budget.base_and_wanted += now.base_and_wanted - pool.counted.base_and_wanted;
-  pool.counted = now;
+  world.budget.promised += now.promised - pool.planning.counted.promised;
+  world.budget.base_and_wanted += now.base_and_wanted - pool.planning.counted.base_and_wanted;
+  pool.planning.counted = now;
   CHECK(world.budget.promised >= now.promised);
 }
 
@@ -145,7 +148,7 @@ void SetDeleting(World& world, PoolEntry& pool, ShadowEntry& shadow, bool deleti
 
 std::optional<int> BudgetShare(World& world, PoolEntry& pool, int wanted, absl::Duration now) {
   if (Fixed(pool)) return std::nullopt;
-  pool.wanted = wanted;
+  pool.planning.wanted = wanted;
   CountPool(world, pool);
   const int has = TargetOf(pool);
   if (world.budget.base_and_wanted <= world.instances_max &&
@@ -166,7 +169,8 @@ int OldServingMax(const PoolEntry& pool) {
   if (!SlotsKnown(pool)) return std::numeric_limits<int>::max();
   const SlotUse use = SlotUseOf(pool, false);
   const int next = use.waits && !use.enters ? 1 : 0;
-  const int left = *pool.view->slots - pool.spec->pool.managed_instances() - use.held - next;
+  const int left =
+      *pool.balancing.view->slots - pool.spec->pool.managed_instances() - use.held - next;
   return std::max(left, Spares(pool) ? 0 : 1);
 }
 
@@ -175,15 +179,15 @@ bool BaseYieldsSlot(const PoolEntry& pool) {
   const auto held = std::count_if(pool.members.begin(), pool.members.end(),
                                   [](const auto& entry) { return HoldsSlot(entry.second); });
   const SlotUse use = SlotUseOf(pool, true);
-  return use.waits && !use.enters && held >= *pool.view->slots;
+  return use.waits && !use.enters && held >= *pool.balancing.view->slots;
 }
 
 void ShowLimits(const World& world, PoolEntry& pool) {
   v1::Pool& shown = *pool.record.mutable_pool();
   const int others = world.budget.promised - TargetOf(pool);
   shown.set_shadow_instances_left(std::max(0, world.instances_max - others));
-  if (pool.view.has_value() && pool.view->slots.has_value()) {
-    shown.set_balancer_slots(*pool.view->slots);
+  if (pool.balancing.view.has_value() && pool.balancing.view->slots.has_value()) {
+    shown.set_balancer_slots(*pool.balancing.view->slots);
   }
 }
 

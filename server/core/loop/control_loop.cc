@@ -144,28 +144,28 @@ void ControlLoop::OnPoolResult(Changes& changes, PoolEntry& pool, const InFlight
       OnAssigned(changes, pool, result);
       break;
     case Effect::Kind::kViewBalancer:
-      if (pool.view_effect != result.id) return;  // Of a namesake, or a balancer that it had.
-      pool.view_effect.reset();
+      if (pool.balancing.view_effect != result.id)
+        return;  // Of a namesake, or a balancer that it had.
+      pool.balancing.view_effect.reset();
       OnBalancerView(changes, pool, asked.asked, result);
       break;
     case Effect::Kind::kLearn:
       OnLearned(changes, pool, result);
       return;  // Its members stay as they are; the next tick plans.
     case Effect::Kind::kReadUsage: {
-      if (pool.usage_effect != result.id) return;
-      pool.usage_effect.reset();
+      if (pool.demand.usage_effect != result.id) return;
+      pool.demand.usage_effect.reset();
       Samples samples(result.usage.samples.begin(), result.usage.samples.end());
-      pool.usage_read = result.status;
+      pool.demand.usage_read = result.status;
       // Read before the clock was set back.
       while (!samples.empty() && FromProto(samples.rbegin()->time()) > changes.now().wall) {
         samples.RemoveLast();
       }
       if (result.status.ok()) {
-        pool.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
+        pool.demand.usage_read = CheckSamples(pool, samples, changes.now().wall, "usage");
       }
-      if (pool.usage_read.ok()) Ingest(changes, pool, samples);
-      pool.level_put_off = AwaitsFit(pool, changes.now().wall);
-      if (!pool.level_put_off) DecideAndAct(changes, pool, v1::Decision::LEVEL);
+      if (pool.demand.usage_read.ok()) Ingest(changes, pool, samples);
+      DecideSoon(changes, pool);  // Without a sample too: demand may be stale.
       break;
     }
     case Effect::Kind::kListInstances:
@@ -280,7 +280,7 @@ Ready ControlLoop::Tick(Instant now) {
   const std::vector<PoolEntry*> due = NextDue(now.mono);
   for (PoolEntry* pool : due) {
     QueueFit(world_, *pool);
-    pool->awaits_fit = AwaitsFit(*pool, now.wall);
+    pool->learning.awaits_fit = AwaitsFit(*pool, now.wall);
   }
   world_.budget.shared.reset();
   PlanEndedSteps(due, now, options_.parallel_for);

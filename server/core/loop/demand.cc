@@ -61,14 +61,14 @@ bool IsLate(Changes& changes, PoolEntry& pool, absl::Time step) {
   if (step > pool.forecaster->LastStep()) return false;
   auto& late = *pool.record.mutable_planner()->mutable_late_steps();
   const bool noted = !late.empty() && FromProto(late.rbegin()->step()) == step;
-  if (noted || step != pool.closed_step.start) return true;
+  if (noted || step != pool.demand.closed_step.start) return true;
   if (late.size() >= kLateStepsMax) {
     late.RemoveLast();  // A restart before that save counts what came late to it.
-    pool.next_save = absl::ZeroDuration();
+    pool.timers.next_save = absl::ZeroDuration();
   }
   v1::PlannerState::LateStep& entry = *late.Add();
   *entry.mutable_step() = ToProto(step);
-  entry.set_counted(pool.closed_step.count);
+  entry.set_counted(pool.demand.closed_step.count);
   changes.Keep(pool);
   return true;
 }
@@ -78,8 +78,8 @@ bool WasLate(const PoolEntry& pool, absl::Time step) {
   if (step <= pool.forecaster->LastStep()) return true;
   const auto& late = pool.record.planner().late_steps();
   return std::any_of(late.begin(), late.end(), [&](const v1::PlannerState::LateStep& entry) {
-    return FromProto(entry.step()) == step && pool.open_step.start == step &&
-           pool.open_step.count >= entry.counted();
+    return FromProto(entry.step()) == step && pool.demand.open_step.start == step &&
+           pool.demand.open_step.count >= entry.counted();
   });
 }
 
@@ -89,15 +89,16 @@ void Start(PoolEntry& pool, absl::Time step) {
   if (planner.has_start_step() && step < FromProto(planner.start_step())) return;
   if (!planner.has_start_step()) *planner.mutable_start_step() = ToProto(step);
   pool.capacity->Start();
-  pool.next_save = absl::ZeroDuration();
+  pool.timers.next_save = absl::ZeroDuration();
 }
 
 // `live`: whether the step that begins then is the present, so that plans count from it on.
 bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time start)> live) {
-  if (pool.open_step.count == 0 || StepStart(until, pool.spec->step) <= pool.open_step.start) {
+  if (pool.demand.open_step.count == 0 ||
+      StepStart(until, pool.spec->step) <= pool.demand.open_step.start) {
     return false;
   }
-  const OpenStep closed = std::exchange(pool.open_step, {});
+  const OpenStep closed = std::exchange(pool.demand.open_step, {});
   const double demand = closed.Mean();
   const bool starts = !pool.capacity->started() && live(closed.start);
   pool.forecaster->SetPast(!pool.capacity->started() && !starts);
@@ -105,22 +106,22 @@ bool Close(PoolEntry& pool, absl::Time until, absl::FunctionRef<bool(absl::Time 
   if (starts) Start(pool, closed.start);
   pool.capacity->Observe(closed.start, demand, *pool.forecaster);
   pool.forecaster->SetPast(false);
-  pool.closed_step = closed;
-  if (!pool.learn_effect.has_value()) return true;
-  pool.steps_meanwhile_lost |= pool.steps_meanwhile.size() >= kStepsMeanwhileMax;
-  if (!pool.steps_meanwhile_lost) pool.steps_meanwhile.push_back(closed);
+  pool.demand.closed_step = closed;
+  if (!pool.learning.learn_effect.has_value()) return true;
+  pool.learning.steps_meanwhile_lost |= pool.learning.steps_meanwhile.size() >= kStepsMeanwhileMax;
+  if (!pool.learning.steps_meanwhile_lost) pool.learning.steps_meanwhile.push_back(closed);
   return true;
 }
 
 void SetLast(PoolEntry& pool, const v1::Sample& sample) {
-  pool.last_sample = FromProto(sample.time());
-  pool.demand = sample.value();
+  pool.demand.last_sample = FromProto(sample.time());
+  pool.demand.value = sample.value();
 }
 
 }  // namespace
 
 bool StepIsOver(const PoolEntry& pool, absl::Time now) {
-  return pool.record.pool().state() != v1::Pool::DELETING && now >= pool.next_size;
+  return pool.record.pool().state() != v1::Pool::DELETING && now >= pool.timers.next_size;
 }
 
 absl::Time StepStart(absl::Time time, absl::Duration step) {
@@ -129,7 +130,7 @@ absl::Time StepStart(absl::Time time, absl::Duration step) {
 
 absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
                           const std::string& field) {
-  return CheckSamples(pool, samples, now, field, pool.last_sample);
+  return CheckSamples(pool, samples, now, field, pool.demand.last_sample);
 }
 
 absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::Time now,
@@ -179,7 +180,7 @@ void Replay(PoolEntry& pool, const Samples& samples) {
     const absl::Time time = FromProto(sample.time());
     CloseReplayed(pool, time);
     const absl::Time step = StepStart(time, pool.spec->step);
-    if (!WasLate(pool, step)) pool.open_step.Add(step, sample.value());
+    if (!WasLate(pool, step)) pool.demand.open_step.Add(step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
 }
@@ -192,14 +193,15 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
     const absl::Time time = FromProto(sample.time());
     CloseSteps(pool, time, now);
     const absl::Time step = StepStart(time, pool.spec->step);
-    if (!IsLate(changes, pool, step)) pool.open_step.Add(step, sample.value());
+    if (!IsLate(changes, pool, step)) pool.demand.open_step.Add(step, sample.value());
   }
   SetLast(pool, *samples.rbegin());
   // A step that awaits a fit is left to the tick.
   if (AwaitsFit(pool, now) || CloseSteps(pool, now, now)) {
-    pool.next_size = now;
+    pool.timers.next_size = now;
     changes.world().SetDue(pool, changes.now().mono);
   }
+  DecideSoon(changes, pool);
   const bool first = !pool.record.has_first_sample_time();
   if (first) *pool.record.mutable_first_sample_time() = samples[0].time();
   if (first || planned != pool.record.planner().has_start_step()) changes.Keep(pool);
@@ -210,20 +212,31 @@ void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples) {
   *batch.mutable_samples() = std::move(storable);
 }
 
+void DecideSoon(Changes& changes, PoolEntry& pool) {
+  pool.timers.next_level =
+      std::min(pool.timers.next_level, std::max(changes.now().mono, pool.timers.next_soon));
+  changes.world().SetDue(pool, std::min(pool.timers.due, pool.timers.next_level));
+}
+
 v1::Usage UsageNow(const PoolEntry& pool, absl::Time now) {
   v1::Usage usage;
-  usage.set_stale(!pool.demand.has_value() || now - pool.last_sample > pool.spec->usage_max_age);
-  if (pool.demand.has_value()) {
-    usage.set_demand(*pool.demand);
-    *usage.mutable_sample_time() = ToProto(pool.last_sample);
+  usage.set_stale(!pool.demand.value.has_value() ||
+                  now - pool.demand.last_sample > pool.spec->usage_max_age);
+  if (pool.demand.value.has_value()) {
+    usage.set_demand(*pool.demand.value);
+    *usage.mutable_sample_time() = ToProto(pool.demand.last_sample);
   }
-  if (pool.view.has_value()) {
-    if (pool.view->errors_per_second) usage.set_errors_per_second(*pool.view->errors_per_second);
-    if (pool.view->queued_requests) usage.set_queued_requests(*pool.view->queued_requests);
-    if (pool.view->response_time_ms) usage.set_response_time_ms(*pool.view->response_time_ms);
+  if (pool.balancing.view.has_value()) {
+    if (pool.balancing.view->errors_per_second)
+      usage.set_errors_per_second(*pool.balancing.view->errors_per_second);
+    if (pool.balancing.view->queued_requests)
+      usage.set_queued_requests(*pool.balancing.view->queued_requests);
+    if (pool.balancing.view->response_time_ms)
+      usage.set_response_time_ms(*pool.balancing.view->response_time_ms);
   }
   usage.set_sample_count(pool.forecaster->SampleCount());
-  const absl::Status& failed = pool.usage_read.ok() ? pool.view_read : pool.usage_read;
+  const absl::Status& failed =
+      pool.demand.usage_read.ok() ? pool.balancing.view_read : pool.demand.usage_read;
   if (!failed.ok()) usage.set_error(std::string(failed.message()));
   return usage;
 }

@@ -23,8 +23,14 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
                           const std::string& field, absl::Time last);
 
 // Takes checked samples: closes the steps before the last one, feeds the forecaster, and gives them
-// to the store. A step that is over is closed and decided on at once, unless it awaits a fit.
+// to the store. A step that is over is closed and decided on at once, unless it awaits a fit. Then
+// DecideSoon.
 void Ingest(Changes& changes, PoolEntry& pool, const Samples& samples);
+
+// What the level follows is new: the next tick decides it, once for all that is new until then. In
+// each activation interval it does so at once one time. What comes after that waits for the end of
+// the interval, so that nobody who pushes samples quickly causes a decision for each.
+void DecideSoon(Changes& changes, PoolEntry& pool);
 
 // The same of stored samples, oldest first; any thread that has the pool for itself. What was live
 // before is so again.

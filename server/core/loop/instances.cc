@@ -261,7 +261,8 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
   instance.set_state(row->to);
   SetTask(pool, member, row->task, changes.now().mono);
   // That the balancer is told of all members is not cancelled for one.
-  if (member.effect_stale && member.effect != pool.assign_effect) changes.Cancel(*member.effect);
+  if (member.effect_stale && member.effect != pool.balancing.assign_effect)
+    changes.Cancel(*member.effect);
   if (row->task == T::kAdd) {
     member.record.set_balanced(true);
     if (!member.warm_at.has_value()) member.warm_at = changes.now().mono;

@@ -60,9 +60,9 @@ absl::Status LoadPool(World& world, const v1::PoolRecord& record, Instant now) {
   MigrateLeads(pool.record);
   pool.spec = std::make_shared<const CompiledPool>(*std::move(compiled));
   const v1::PlannerState& planner = record.planner();
-  pool.wanted = planner.wanted();
-  pool.needed = planner.needed();
-  pool.rise = RiseDetector(StateOf(planner.rise()));
+  pool.planning.wanted = planner.wanted();
+  pool.planning.needed = planner.needed();
+  pool.planning.rise = RiseDetector(StateOf(planner.rise()));
   OpenPool(world, pool, now);
   world.changed_pools.insert(pool.id);
   return absl::OkStatus();

@@ -33,7 +33,7 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
                                              : !current->record.shadow().reconciling();
   int serving_max = OldServingMax(pool);
   // Without a look at the balancer nobody knows whose slots are free.
-  const bool slots_known = !pool.spec->has_balancer || pool.view.has_value();
+  const bool slots_known = !pool.spec->has_balancer || pool.balancing.view.has_value();
   for (auto& [id, shadow] : pool.shadows) {
     const v1::ShadowPool& proto = shadow.record.shadow();
     if (&shadow == current || shadow.record.deleting()) continue;
@@ -83,8 +83,8 @@ void Act(Changes& changes, PoolEntry& pool, const D& decision) {
 }
 
 bool Differs(const PoolEntry& pool, const D& decision) {
-  const auto last = pool.last_decisions.find(decision.kind());
-  if (last == pool.last_decisions.end()) return true;
+  const auto last = pool.planning.last_decisions.find(decision.kind());
+  if (last == pool.planning.last_decisions.end()) return true;
   return last->second.target_instances() != decision.target_instances() ||
          last->second.target_active() != decision.target_active() ||
          last->second.acted() != decision.acted() ||
@@ -125,7 +125,8 @@ void FillPlan(const PoolEntry& pool, D::Inputs& in) {
   in.set_miss_rate(plan.why.miss_rate);
   if (pool.spec->capacity_target.service_level > 0) in.set_miss_budget_steps(plan.why.budget);
   if (plan.burst.has_value()) in.set_burst_instances(*plan.burst);
-  if (pool.early_rise > 0) in.set_early_instances(*plan.instances + pool.early_rise);
+  if (pool.planning.early_rise > 0)
+    in.set_early_instances(*plan.instances + pool.planning.early_rise);
 }
 
 void HoldUntil(const google::protobuf::Timestamp& time, D::Inputs& in) {
@@ -158,20 +159,23 @@ void FillShadow(PoolEntry& pool, absl::Time now, D::Inputs& in) {
 
 void FillForecast(const PoolEntry& pool, absl::Time now, D::Inputs& in) {
   const Outlook outlook =
-      pool.outlook.has_value()
-          ? *pool.outlook
+      pool.planning.outlook.has_value()
+          ? *pool.planning.outlook
           : OutlookAt(pool, now, pool.forecaster->Trust().trust, FromProto(in.activation_lead()));
   in.set_trust(outlook.trust);
   if (outlook.activation_quantile) in.set_activation_quantile(*outlook.activation_quantile);
   if (outlook.look_ahead_quantile) in.set_look_ahead_quantile(*outlook.look_ahead_quantile);
 }
 
-// True: whether errors or response time rise has turned.
+// Counts the newest view once, however often is decided. True: whether errors or response time rise
+// has turned.
 bool UpdateRise(PoolEntry& pool) {
-  if (!pool.view.has_value()) return false;
-  const bool before = pool.rise.rising();
-  pool.rise.Update(pool.view->errors_per_second, pool.view->response_time_ms);
-  const RiseDetector::State& state = pool.rise.state();
+  if (!pool.balancing.view.has_value() || std::exchange(pool.balancing.view_counted, true))
+    return false;
+  const bool before = pool.planning.rise.rising();
+  pool.planning.rise.Update(pool.balancing.view->errors_per_second,
+                            pool.balancing.view->response_time_ms);
+  const RiseDetector::State& state = pool.planning.rise.state();
   v1::PlannerState::Rise& kept = *pool.record.mutable_planner()->mutable_rise();
   if (state.errors_mean.has_value()) kept.set_errors_mean(*state.errors_mean);
   if (state.response_mean.has_value()) kept.set_response_mean(*state.response_mean);
@@ -182,9 +186,10 @@ bool UpdateRise(PoolEntry& pool) {
 // What the pool claims of the daemon's instances, for its record. True: it has changed.
 bool KeepClaim(PoolEntry& pool) {
   v1::PlannerState& planner = *pool.record.mutable_planner();
-  if (planner.wanted() == pool.wanted && planner.needed() == pool.needed) return false;
-  planner.set_wanted(pool.wanted);
-  planner.set_needed(pool.needed);
+  if (planner.wanted() == pool.planning.wanted && planner.needed() == pool.planning.needed)
+    return false;
+  planner.set_wanted(pool.planning.wanted);
+  planner.set_needed(pool.planning.needed);
   return true;
 }
 
@@ -235,7 +240,7 @@ D::Inputs InputsNow(PoolEntry& pool, absl::Time time) {
   FillShadow(pool, now, in);
   *in.mutable_usage() = UsageNow(pool, now);
   FillForecast(pool, now, in);
-  in.set_errors_rising(pool.rise.rising());
+  in.set_errors_rising(pool.planning.rise.rising());
   return in;
 }
 
@@ -246,14 +251,16 @@ absl::Time DecisionTick(const PoolEntry& pool, absl::Time now) {
 const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool always_record) {
   const absl::Time now = changes.now().wall;
   const bool rise_turned = kind == D::LEVEL && UpdateRise(pool);
-  std::optional<D> ahead = kind == D::SIZE ? std::exchange(pool.size_decision, {}) : std::nullopt;
+  std::optional<D> ahead =
+      kind == D::SIZE ? std::exchange(pool.planning.size_decision, {}) : std::nullopt;
   D decision = ahead.has_value() ? *std::move(ahead) : Decide(kind, InputsNow(pool, now), now);
   const D::Inputs& inputs = decision.inputs();
   const WantedCounts wants = WantsNow(inputs);
   const bool wants_changed =
-      RememberWant(*pool.record.mutable_planner(), now, pool.spec->stabilization_window,
-                   wants.instances, wants.active);
-  pool.needed = std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
+      RememberWant(*pool.record.mutable_planner(), DecisionTick(pool, now),
+                   pool.spec->stabilization_window, wants.instances, wants.active);
+  pool.planning.needed =
+      std::max(wants.instances, inputs.usage().stale() ? inputs.current_active() : 0);
   const auto share =
       BudgetShare(changes.world(), pool, decision.target_instances(), changes.now().mono);
   if (share.has_value()) {
@@ -270,7 +277,7 @@ const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool alwa
   if (differs || always_record) changes.Record(pool, decision, differs);
   // What the planner remembers is on disk before what follows from it.
   if (KeepClaim(pool) || wants_changed || rise_turned || differs) changes.Keep(pool);
-  return pool.last_decisions[kind] = std::move(decision);
+  return pool.planning.last_decisions[kind] = std::move(decision);
 }
 
 }  // namespace shadow

@@ -65,11 +65,11 @@ void OpenForecasts(PoolEntry& pool) {
 void OpenPool(World& world, PoolEntry& pool, Instant now) {
   LearnLeads(pool);
   OpenForecasts(pool);
-  pool.opened = now.mono;
-  pool.next_activation = now.mono;
-  pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
-  pool.next_view = now.mono;
-  pool.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
+  pool.timers.opened = now.mono;
+  pool.timers.next_activation = now.mono;
+  pool.timers.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
+  pool.timers.next_view = now.mono;
+  pool.timers.next_save = now.mono + kFirstSave * (1 + PhaseOf(pool.id));
   world.SetDue(pool, now.mono);
   ScheduleScore(pool, now);
   AddProvider(world, pool.spec->provider, now.mono);
@@ -78,7 +78,7 @@ void OpenPool(World& world, PoolEntry& pool, Instant now) {
 void ResumePool(Changes& changes, PoolEntry& pool) {
   const absl::Time now = changes.now().wall;
   BeginLearning(changes, pool);
-  if (!Sized(pool, now)) pool.next_size = now;
+  if (!Sized(pool, now)) pool.timers.next_size = now;
   v1::PlannerState& planner = *pool.record.mutable_planner();
   if (!planner.has_size_time()) return;
   // It wrote every step, so it lived no longer than one more; then it was ticks up to the last.

@@ -18,13 +18,16 @@ namespace {
 void LookAtBalancer(Changes& changes, PoolEntry& pool) {
   const bool moving = Moving(pool);
   const absl::Duration now = changes.now().mono;
-  if (!pool.spec->has_balancer || pool.view_effect.has_value() || now < pool.next_view) return;
+  if (!pool.spec->has_balancer || pool.balancing.view_effect.has_value() ||
+      now < pool.timers.next_view)
+    return;
   Effect effect;
   effect.kind = Effect::Kind::kViewBalancer;
   effect.pool = pool.spec;
-  pool.view_effect = changes.Run(std::move(effect));
-  pool.next_view = now + (moving ? kViewIntervalMoving
-                                 : std::max(kViewIntervalMin, pool.spec->activation_interval));
+  pool.balancing.view_effect = changes.Run(std::move(effect));
+  pool.timers.next_view =
+      now +
+      (moving ? kViewIntervalMoving : std::max(kViewIntervalMin, pool.spec->activation_interval));
 }
 
 void ExpireHolds(Changes& changes, PoolEntry& pool) {
@@ -46,17 +49,27 @@ void TickActivation(Changes& changes, PoolEntry& pool) {
   const absl::Duration interval = pool.spec->activation_interval;
   const Instant& now = changes.now();
   // On the wall clock: a restart does not shift them.
-  pool.next_activation = now.mono + (StepStart(now.wall, interval) + interval - now.wall);
+  pool.timers.next_activation = now.mono + (StepStart(now.wall, interval) + interval - now.wall);
   ExpireHolds(changes, pool);
   if (!pool.spec->polls_usage) {
-    DecideAndAct(changes, pool, v1::Decision::LEVEL);
-  } else if (!pool.usage_effect.has_value()) {  // Its result decides the level.
+    pool.timers.next_level = now.mono;
+  } else if (!pool.demand.usage_effect.has_value()) {  // Its result has the level decided.
     Effect effect;
     effect.kind = Effect::Kind::kReadUsage;
     effect.pool = pool.spec;
-    effect.since = pool.last_sample;
-    pool.usage_effect = changes.Run(std::move(effect));
+    effect.since = pool.demand.last_sample;
+    pool.demand.usage_effect = changes.Run(std::move(effect));
   }
+}
+
+void TickLevel(Changes& changes, PoolEntry& pool) {
+  const absl::Duration now = changes.now().mono;
+  const bool interval_ends = now >= pool.timers.next_activation;
+  if (interval_ends) TickActivation(changes, pool);
+  if (now < pool.timers.next_level) return;
+  pool.timers.next_level = absl::InfiniteDuration();
+  if (!interval_ends) pool.timers.next_soon = pool.timers.next_activation;
+  DecideAndAct(changes, pool, v1::Decision::LEVEL);
 }
 
 void NoteSized(PoolEntry& pool, absl::Time now) {
@@ -69,13 +82,13 @@ void NoteSized(PoolEntry& pool, absl::Time now) {
 // After PlanEndedSteps.
 void TickStep(Changes& changes, PoolEntry& pool) {
   const Instant& now = changes.now();
-  pool.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
+  pool.timers.next_size = StepStart(now.wall, pool.spec->step) + pool.spec->step;
   ShowLimits(changes.world(), pool);
   DecideAndAct(changes, pool, v1::Decision::SIZE);
   NoteSized(pool, now.wall);
   changes.Keep(pool);  // What the planner remembers.
-  if (now.mono < pool.next_save || changes.world().room.seen.low) return;
-  pool.next_save = now.mono + changes.world().save_interval;
+  if (now.mono < pool.timers.next_save || changes.world().room.seen.low) return;
+  pool.timers.next_save = now.mono + changes.world().save_interval;
   QueueSave(changes.world(), pool);
 }
 
@@ -84,21 +97,21 @@ void DecideWhatIsDue(Changes& changes, PoolEntry& pool) {
   if (StepIsOver(pool, changes.now().wall)) TickStep(changes, pool);
   QueueFit(changes.world(), pool);
   BeginLearning(changes, pool);
-  if (std::exchange(pool.level_put_off, false)) DecideAndAct(changes, pool, v1::Decision::LEVEL);
-  if (changes.now().mono >= pool.next_activation) TickActivation(changes, pool);
-  pool.outlook.reset();
-  pool.size_decision.reset();
+  TickLevel(changes, pool);
+  pool.planning.outlook.reset();
+  pool.planning.size_decision.reset();
 }
 
 }  // namespace
 
 void TickPool(Changes& changes, PoolEntry& pool) {
   if (pool.record.pool().state() != v1::Pool::DELETING) {
-    if (!pool.awaits_fit) DecideWhatIsDue(changes, pool);
+    if (!pool.learning.awaits_fit) DecideWhatIsDue(changes, pool);
   } else {
-    pool.awaits_fit = false;
-    pool.next_activation = absl::InfiniteDuration();
-    pool.next_size = absl::InfiniteFuture();
+    pool.learning.awaits_fit = false;
+    pool.timers.next_activation = absl::InfiniteDuration();
+    pool.timers.next_level = absl::InfiniteDuration();
+    pool.timers.next_size = absl::InfiniteFuture();
   }
   LookAtBalancer(changes, pool);
   Settle(changes, pool);

@@ -20,15 +20,15 @@ void PlanEndedStep(PoolEntry& pool, Instant now) {
   const absl::Duration provisioning = ProvisioningLeadNow(pool, now.wall);
   const absl::Duration activation = ActivationLead(pool);
   if (pool.capacity->SetLead(provisioning + activation)) {
-    pool.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
+    pool.timers.next_save = absl::ZeroDuration();  // Else a restart would begin again elsewhere.
   }
   ShowLeads(pool, *pool.record.mutable_pool());
   TrustVerdict verdict = pool.forecaster->Trust();
   const ForecastTrust trust = verdict.trust;
-  pool.trust = TrustAt(pool, now.wall, std::move(verdict));
-  pool.early_rise = EarlyRiseOf(pool, now.wall, trust, provisioning, activation);
-  pool.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), trust, activation);
-  pool.size_decision = Decide(v1::Decision::SIZE, InputsNow(pool, now.wall), now.wall);
+  pool.planning.trust = TrustAt(pool, now.wall, std::move(verdict));
+  pool.planning.early_rise = EarlyRiseOf(pool, now.wall, trust, provisioning, activation);
+  pool.planning.outlook = OutlookAt(pool, DecisionTick(pool, now.wall), trust, activation);
+  pool.planning.size_decision = Decide(v1::Decision::SIZE, InputsNow(pool, now.wall), now.wall);
 }
 
 // The first pools of those that wait for a save: each once, though the queue may name a pool that
@@ -38,7 +38,8 @@ std::vector<PoolEntry*> TakeSaves(World& world) {
   std::deque<std::string>& queue = world.save_queue;
   for (; pools.size() < kSavesPerTick && !queue.empty(); queue.pop_front()) {
     const auto found = world.pools.find(queue.front());
-    if (found == world.pools.end() || !std::exchange(found->second.save_queued, false)) continue;
+    if (found == world.pools.end() || !std::exchange(found->second.learning.save_queued, false))
+      continue;
     pools.push_back(&found->second);
   }
   return pools;
@@ -68,7 +69,7 @@ void PlanEndedSteps(std::span<PoolEntry* const> pools, Instant now,
                     const ParallelFor& parallel_for) {
   std::vector<PoolEntry*> ending;
   for (PoolEntry* pool : pools) {
-    if (StepIsOver(*pool, now.wall) && !pool->awaits_fit) ending.push_back(pool);
+    if (StepIsOver(*pool, now.wall) && !pool->learning.awaits_fit) ending.push_back(pool);
   }
   parallel_for(ending.size(), [&](size_t i) { PlanEndedStep(*ending[i], now); });
 }
@@ -80,8 +81,8 @@ void CloseAllSteps(World& world, absl::Time now, const ParallelFor& parallel_for
 }
 
 void QueueSave(World& world, PoolEntry& pool) {
-  if (pool.save_queued) return;
-  pool.save_queued = true;
+  if (pool.learning.save_queued) return;
+  pool.learning.save_queued = true;
   world.save_queue.push_back(pool.id);
 }
 

@@ -117,10 +117,12 @@ void SettleShadows(Changes& changes, PoolEntry& pool) {
 
 absl::Duration DueTime(const PoolEntry& pool, Instant now) {
   absl::Duration due = absl::InfiniteDuration();
-  if (!pool.awaits_fit) {  // Its result wakes it.
-    due = std::min(pool.next_activation, now.mono + (pool.next_size - now.wall));
+  if (!pool.learning.awaits_fit) {  // Its result wakes it.
+    due = std::min({pool.timers.next_activation, pool.timers.next_level,
+                    now.mono + (pool.timers.next_size - now.wall)});
   }
-  if (pool.spec->has_balancer && !pool.view_effect.has_value()) due = std::min(due, pool.next_view);
+  if (pool.spec->has_balancer && !pool.balancing.view_effect.has_value())
+    due = std::min(due, pool.timers.next_view);
   due = std::min(due, NextTelling(pool));
   for (const auto& [id, member] : pool.members) due = std::min(due, DueTime(member));
   const auto consider = [&](const Backoff& backoff) {
@@ -168,7 +170,8 @@ bool Settle(Changes& changes, PoolEntry& pool) {
   }
   TellBalancer(changes, pool);
   if (Moving(pool)) {
-    pool.next_view = std::min(pool.next_view, changes.now().mono + kViewIntervalMoving);
+    pool.timers.next_view =
+        std::min(pool.timers.next_view, changes.now().mono + kViewIntervalMoving);
   }
   CountPool(changes.world(), pool);
   UpdateConditions(changes, pool);

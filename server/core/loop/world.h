@@ -107,60 +107,84 @@ struct PoolCount {
   bool operator==(const PoolCount&) const = default;
 };
 
-struct PoolEntry {
-  std::string id;  // "web"
-  v1::PoolRecord record;
-  std::shared_ptr<const CompiledPool> spec;
-  std::unique_ptr<Forecaster> forecaster;
-  std::unique_ptr<PoolCapacity> capacity;
-  std::optional<absl::Time> fit_queued;        // In World::fits, with this time.
-  std::optional<uint64_t> fit_effect;          // Under way.
-  bool awaits_fit = false;                     // Its decisions are put off until then.
-  bool level_put_off = false;                  // Also one for a reading that has come meanwhile.
-  bool save_queued = false;                    // In World::save_queue.
-  std::map<std::string, ShadowEntry> shadows;  // By short name.
-  std::map<std::string, Member> members;       // By id.
-  Backoff base_backoff;
-  LearnedLeads learned_leads;
-
+// Long work of a pool: fits, saves, and to learn again from its samples.
+struct PoolLearning {
+  std::optional<absl::Time> fit_queued;   // In World::fits, with this time.
+  std::optional<uint64_t> fit_effect;     // Under way.
+  bool awaits_fit = false;                // Its decisions are put off until then.
+  bool save_queued = false;               // In World::save_queue.
   std::optional<uint64_t> learn_effect;   // It learns again, meanwhile by what it knew.
   std::vector<OpenStep> steps_meanwhile;  // Closed since that began; oldest first.
   bool steps_meanwhile_lost = false;      // That will not do: it has to begin again.
+};
 
+// What has come of a pool's demand.
+struct PoolDemand {
+  std::optional<double> value;  // Of the last sample.
+  absl::Time last_sample = absl::InfinitePast();
+  absl::Time stored_step = absl::InfinitePast();  // Of the last sample that was stored.
   OpenStep open_step;
+  OpenStep closed_step;     // The last one that counted.
+  absl::Status usage_read;  // What became of the last reading; OK before the first.
+  std::optional<uint64_t> usage_effect;
+};
+
+// What a pool's decisions go by, and what came of them.
+struct PoolPlanning {
   // Only between PlanEndedSteps and the decisions that follow it.
   std::optional<Outlook> outlook;
   std::optional<v1::Decision> size_decision;  // By the pool alone, whatever the budget.
-  OpenStep closed_step;                       // The last one that counted.
   int early_rise = 0;                         // EarlyRiseOf, as of the end of the last step.
-  absl::Time last_sample = absl::InfinitePast();
-  absl::Time stored_step = absl::InfinitePast();  // Of the last sample that was stored.
-  std::optional<double> demand;                   // Of the last sample.
-  std::optional<BalancerView> view;
-  absl::Status usage_read;  // What became of the last reading; OK before the first.
-  absl::Status view_read;
   std::optional<TrustVerdict> trust;  // As of the end of the last step; unset: none has ended.
   RiseDetector rise;
   std::map<v1::Decision::Kind, v1::Decision> last_decisions;
   PoolCount counted;
   int wanted = 0;  // Shadow instances that its last decision would have, were there enough.
   int needed = 0;  // Of those, what actual demand needs; what serves, while that is not known.
+};
 
-  absl::Duration opened;                        // By this daemon.
-  absl::Duration next_activation;               // Read usage, decide the level.
-  absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
-  absl::Duration next_view;                     // Look at the balancer.
-  absl::Duration next_save;                     // Of the forecaster and the capacity.
-  absl::Duration next_score;                    // While it is in OBSERVE.
-  // The earliest of this pool's timers but its saves and scores; set by World::SetDue.
-  absl::Duration due;
+// What is known of a pool's balancer, and what it is being told.
+struct PoolBalancing {
+  std::optional<BalancerView> view;
+  bool view_counted = false;  // In PoolPlanning::rise.
+  absl::Status view_read;
   std::optional<uint64_t> view_effect;
   std::optional<uint64_t> assign_effect;  // The balancer is being told of all members.
   std::vector<std::string> assigning;     // Of those, in order, the ones that it names.
-  bool assigned = false;       // It was told by this daemon, and so can tell who its members are.
-  bool assign_due = false;     // Tell it even if no member waits.
-  absl::Duration next_assign;  // For that, not before.
-  std::optional<uint64_t> usage_effect;
+  bool assigned = false;    // It was told by this daemon, and so can tell who its members are.
+  bool assign_due = false;  // Tell it even if no member waits.
+};
+
+// When a pool's next work is due.
+struct PoolTimers {
+  absl::Duration opened;                                 // By this daemon.
+  absl::Duration next_activation;                        // Read usage, or decide the level.
+  absl::Duration next_level = absl::InfiniteDuration();  // Decide the level (DecideSoon).
+  absl::Duration next_soon;                     // No sample has the level decided before it.
+  absl::Time next_size = absl::InfinitePast();  // Wall: the next step boundary.
+  absl::Duration next_view;                     // Look at the balancer.
+  absl::Duration next_assign;                   // Tell it of all members, not before.
+  absl::Duration next_save;                     // Of the forecaster and the capacity.
+  absl::Duration next_score;                    // While it is in OBSERVE.
+  // The earliest of these but its saves and scores; set by World::SetDue.
+  absl::Duration due;
+};
+
+struct PoolEntry {
+  std::string id;  // "web"
+  v1::PoolRecord record;
+  std::shared_ptr<const CompiledPool> spec;
+  std::unique_ptr<Forecaster> forecaster;
+  std::unique_ptr<PoolCapacity> capacity;
+  std::map<std::string, ShadowEntry> shadows;  // By short name.
+  std::map<std::string, Member> members;       // By id.
+  Backoff base_backoff;
+  LearnedLeads learned_leads;
+  PoolDemand demand;
+  PoolPlanning planning;
+  PoolLearning learning;
+  PoolBalancing balancing;
+  PoolTimers timers;
 };
 
 struct DnaEntry {
@@ -219,14 +243,14 @@ struct Fits {
 
 struct World {
   void SetDue(PoolEntry& pool, absl::Duration time) {
-    due.erase({pool.due, pool.id});
-    pool.due = time;
+    due.erase({pool.timers.due, pool.id});
+    pool.timers.due = time;
     due.try_emplace({time, pool.id}, &pool);
   }
   void ErasePool(const PoolEntry& pool) {
-    budget.promised -= pool.counted.promised;
-    budget.base_and_wanted -= pool.counted.base_and_wanted;
-    due.erase({pool.due, pool.id});
+    budget.promised -= pool.planning.counted.promised;
+    budget.base_and_wanted -= pool.planning.counted.base_and_wanted;
+    due.erase({pool.timers.due, pool.id});
     pools.erase(std::string(pool.id));
   }
 

@@ -99,9 +99,8 @@ class ApiWorld {
   ControlThread control_{loop_, *store_, adapters_, hub_, clock_, 2, [](const absl::Status&) {}};
   SimulationWorker simulations_;
   RequestLog requests_{clock_};
-  ApiContext api_{control_,         *store_,      hub_,      adapters_,
-                  clock_,           simulations_, requests_, clock_.Now().wall,
-                  directory_.path()};
+  ApiContext api_{control_,          *store_,          hub_, clock_, simulations_, requests_,
+                  clock_.Now().wall, directory_.path()};
   std::unique_ptr<ApiServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::thread thread_;

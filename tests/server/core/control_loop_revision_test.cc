@@ -242,9 +242,10 @@ TEST_CASE("sizes planned more often than levels do not retire a shadow that is n
   *pool.mutable_pool()->mutable_policy()->mutable_usage_max_age() = ToProto(absl::Minutes(5));
   Prepare(simulation, pool);
   // Just after a level was decided: the next is a minute and six sizes away.
-  const absl::Duration level = simulation.world().pools.at("web").next_activation;
-  REQUIRE(RunUnder(simulation, 100, kReplacedLimit,
-                   [&] { return simulation.world().pools.at("web").next_activation != level; }));
+  const absl::Duration level = simulation.world().pools.at("web").timers.next_activation;
+  REQUIRE(RunUnder(simulation, 100, kReplacedLimit, [&] {
+    return simulation.world().pools.at("web").timers.next_activation != level;
+  }));
   REQUIRE(simulation.Call(UpdateDna()).ok());
   Fewest fewest(simulation);
   REQUIRE(RunUnder(simulation, 100, kReplacedLimit, [&] {

@@ -88,7 +88,8 @@ inline bool RunUnder(
   constexpr absl::Duration kInterval = absl::Seconds(30);
   for (absl::Duration passed; passed < span; passed += kInterval) {
     const absl::Time now = simulation.now().wall;
-    if (now > simulation.world().pools.at("web").last_sample) {  // Not where the last call ended.
+    if (now >
+        simulation.world().pools.at("web").demand.last_sample) {  // Not where the last call ended.
       const Answer answer = simulation.Call(Report(now, demand));
       if (!answer.ok()) throw std::runtime_error(answer.status().ToString());
     }

@@ -147,12 +147,12 @@ TEST_CASE("a pool that the queue of saves names twice, as one made anew, is save
   pool.spec = std::make_shared<const CompiledPool>(*spec);
   OpenPool(world, pool, Instant{});
   world.save_queue = {"web", "gone", "web"};
-  pool.save_queued = true;
+  pool.learning.save_queued = true;
   Changes changes(world, Instant{});
   SaveNext(changes, OneByOne);
   CHECK(changes.batch().put_forecasters_size() == 1);
   CHECK(world.save_queue.empty());
-  CHECK_FALSE(pool.save_queued);
+  CHECK_FALSE(pool.learning.save_queued);
 }
 
 TEST_CASE("saves that are due at once are spread over ticks, and each pool is saved once") {
@@ -196,7 +196,7 @@ TEST_CASE("a tick takes as many pools as it may, and the next one goes on with t
   now = {.wall = now.wall + PlanningWorld::kStep, .mono = now.mono + PlanningWorld::kStep};
   const auto due = [&] {
     size_t count = 0;
-    for (const auto& [id, pool] : loop.world().pools) count += pool.due <= now.mono;
+    for (const auto& [id, pool] : loop.world().pools) count += pool.timers.due <= now.mono;
     return count;
   };
   CHECK(due() == pools);

@@ -87,11 +87,12 @@ std::vector<double> PeersOf(const PoolEntry& pool,
 }
 
 bool KnowsStrangers(const PoolEntry& pool) {
-  return std::any_of(
-      pool.view->members.begin(), pool.view->members.end(), [&](const BalancerMember& seen) {
-        const auto member = pool.members.find(seen.id);
-        return member == pool.members.end() || !AssignmentOf(pool, member->second).has_value();
-      });
+  return std::any_of(pool.balancing.view->members.begin(), pool.balancing.view->members.end(),
+                     [&](const BalancerMember& seen) {
+                       const auto member = pool.members.find(seen.id);
+                       return member == pool.members.end() ||
+                              !AssignmentOf(pool, member->second).has_value();
+                     });
 }
 
 // The status of each member that waited for this answer. Unset: the answer is malformed.
@@ -99,10 +100,11 @@ std::optional<absl::Status> StatusOf(const PoolEntry& pool, const Member& member
                                      const EffectResult& result) {
   if (!result.status.ok()) return result.status;
   const std::vector<absl::Status>& assigned = result.assigned.assigned;
-  if (assigned.size() != pool.assigning.size()) return std::nullopt;
-  const auto named = std::find(pool.assigning.begin(), pool.assigning.end(), member.id);
-  if (named != pool.assigning.end()) {
-    return assigned[static_cast<size_t>(named - pool.assigning.begin())];
+  if (assigned.size() != pool.balancing.assigning.size()) return std::nullopt;
+  const auto named =
+      std::find(pool.balancing.assigning.begin(), pool.balancing.assigning.end(), member.id);
+  if (named != pool.balancing.assigning.end()) {
+    return assigned[static_cast<size_t>(named - pool.balancing.assigning.begin())];
   }
   const auto left = result.assigned.left.find(member.record.instance().address());
   return left == result.assigned.left.end() ? absl::OkStatus() : left->second;
@@ -116,8 +118,8 @@ bool AwaitsBalancer(const Member& member) {
 
 absl::Duration NextTelling(const PoolEntry& pool) {
   absl::Duration next = absl::InfiniteDuration();
-  if (!pool.spec->has_balancer || pool.assign_effect.has_value()) return next;
-  if (pool.assign_due) next = pool.next_assign;
+  if (!pool.spec->has_balancer || pool.balancing.assign_effect.has_value()) return next;
+  if (pool.balancing.assign_due) next = pool.timers.next_assign;
   for (const auto& [id, member] : pool.members) {
     if (AwaitsBalancer(member)) next = std::min(next, member.not_before);
   }
@@ -130,16 +132,16 @@ void TellBalancer(Changes& changes, PoolEntry& pool) {
   Effect effect;
   effect.kind = Effect::Kind::kAssign;
   effect.pool = pool.spec;
-  pool.assigning.clear();
+  pool.balancing.assigning.clear();
   for (const auto& [id, member] : pool.members) {
     std::optional<Assignment> assignment = AssignmentOf(pool, member);
     if (!assignment.has_value()) continue;
-    pool.assigning.push_back(id);
+    pool.balancing.assigning.push_back(id);
     effect.assignments.push_back(*std::move(assignment));
   }
   const uint64_t told = changes.Run(std::move(effect));
-  pool.assign_effect = told;
-  pool.assign_due = false;
+  pool.balancing.assign_effect = told;
+  pool.balancing.assign_due = false;
   for (auto& [id, member] : pool.members) {
     if (!AwaitsBalancer(member) || member.not_before > now) continue;
     CHECK(!member.effect.has_value());  // One at a time.
@@ -149,22 +151,23 @@ void TellBalancer(Changes& changes, PoolEntry& pool) {
 }
 
 void TellAtStart(Changes& changes, PoolEntry& pool) {
-  if (!pool.spec->has_balancer || pool.members.empty() || pool.assigned || pool.assign_due ||
-      pool.assign_effect.has_value()) {
+  if (!pool.spec->has_balancer || pool.members.empty() || pool.balancing.assigned ||
+      pool.balancing.assign_due || pool.balancing.assign_effect.has_value()) {
     return;
   }
-  pool.assign_due = true;
+  pool.balancing.assign_due = true;
   changes.world().SetDue(pool, changes.now().mono);
 }
 
 void OnAssigned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
-  if (pool.assign_effect != result.id) return;  // Of a namesake, or a balancer that it had.
-  pool.assign_effect.reset();
+  if (pool.balancing.assign_effect != result.id)
+    return;  // Of a namesake, or a balancer that it had.
+  pool.balancing.assign_effect.reset();
   if (result.status.ok()) {
-    pool.assigned = true;
+    pool.balancing.assigned = true;
   } else {
-    pool.assign_due = true;
-    pool.next_assign = changes.now().mono + kTellAgain;
+    pool.balancing.assign_due = true;
+    pool.timers.next_assign = changes.now().mono + kTellAgain;
   }
   std::vector<Member*> waited;
   for (auto& [id, member] : pool.members) {
@@ -182,15 +185,16 @@ void OnAssigned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
 
 void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
                     const EffectResult& result) {
-  pool.view_read = result.status;
+  pool.balancing.view_read = result.status;
   if (!result.status.ok()) {
-    pool.view.reset();  // Unknown: nobody is judged on old numbers.
+    pool.balancing.view.reset();  // Unknown: nobody is judged on old numbers.
     return;
   }
-  pool.view = result.balancer;
-  if (!pool.assigned) return;  // It does not know the ids of its members yet.
+  pool.balancing.view = result.balancer;
+  pool.balancing.view_counted = false;
+  if (!pool.balancing.assigned) return;  // It does not know the ids of its members yet.
   std::map<std::string, const BalancerMember*> seen;
-  for (const BalancerMember& member : pool.view->members) seen[member.id] = &member;
+  for (const BalancerMember& member : pool.balancing.view->members) seen[member.id] = &member;
   const std::vector<double> peers = PeersOf(pool, seen);
   for (auto& [id, member] : pool.members) {
     if (!member.record.balanced() || !Settled(member, asked)) continue;
@@ -206,16 +210,17 @@ void OnBalancerView(Changes& changes, PoolEntry& pool, absl::Duration asked,
       Apply(changes, pool, member, E::kDrained);
     }
   }
-  if (!pool.assign_effect.has_value() && KnowsStrangers(pool)) pool.assign_due = true;
+  if (!pool.balancing.assign_effect.has_value() && KnowsStrangers(pool))
+    pool.balancing.assign_due = true;
 }
 
 void ForgetBalancer(PoolEntry& pool, absl::Duration now) {
-  pool.view_effect.reset();
-  pool.view.reset();
-  pool.view_read = absl::OkStatus();
-  pool.next_view = now;
-  pool.assign_effect.reset();
-  pool.assigned = false;
+  pool.balancing.view_effect.reset();
+  pool.balancing.view.reset();
+  pool.balancing.view_read = absl::OkStatus();
+  pool.timers.next_view = now;
+  pool.balancing.assign_effect.reset();
+  pool.balancing.assigned = false;
 }
 
 }  // namespace shadow

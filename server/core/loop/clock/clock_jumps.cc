@@ -63,9 +63,9 @@ void ComeBack(Changes& changes, PoolEntry& pool) {
   const absl::Duration length = pool.spec->step;
   const absl::Time step = StepStart(now, length);
   // What its sender stamped just before counts too.
-  pool.last_sample = std::min(pool.last_sample, now - length);
-  if (pool.open_step.start > step) pool.open_step = {};
-  pool.next_size = std::min(pool.next_size, step + length);
+  pool.demand.last_sample = std::min(pool.demand.last_sample, now - length);
+  if (pool.demand.open_step.start > step) pool.demand.open_step = {};
+  pool.timers.next_size = std::min(pool.timers.next_size, step + length);
   Rewind(*pool.record.mutable_planner(), now);
   v1::PoolRecord& record = pool.record;
   if (record.has_first_sample_time() && FromProto(record.first_sample_time()) > now) {
@@ -75,7 +75,7 @@ void ComeBack(Changes& changes, PoolEntry& pool) {
     record.set_learn_again(true);
   }
   // What learns up to a time that has not come has to begin again.
-  if (pool.learn_effect.has_value()) pool.steps_meanwhile_lost = true;
+  if (pool.learning.learn_effect.has_value()) pool.learning.steps_meanwhile_lost = true;
   changes.Keep(pool);
 }
 

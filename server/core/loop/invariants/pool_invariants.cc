@@ -49,18 +49,19 @@ void CheckShadow(const PoolEntry& pool, const std::string& id, const ShadowEntry
 }  // namespace
 
 void CheckPool(const World& world, const PoolEntry& pool) {
-  CHECK(pool.counted == CountOf(pool));
-  const auto due = world.due.find({pool.due, pool.id});
+  CHECK(pool.planning.counted == CountOf(pool));
+  const auto due = world.due.find({pool.timers.due, pool.id});
   CHECK(due != world.due.end() && due->second == &pool);
   CHECK(pool.spec->pool.name() == pool.record.pool().name());
   // Of the step that has ended, for the decisions at its end alone.
-  CHECK(!pool.outlook.has_value() && !pool.size_decision.has_value());
-  CHECK(!pool.fit_queued.has_value() || !pool.fit_effect.has_value());
-  CHECK(!pool.fit_queued.has_value() || world.fits.waiting.contains({*pool.fit_queued, pool.id}));
+  CHECK(!pool.planning.outlook.has_value() && !pool.planning.size_decision.has_value());
+  CHECK(!pool.learning.fit_queued.has_value() || !pool.learning.fit_effect.has_value());
+  CHECK(!pool.learning.fit_queued.has_value() ||
+        world.fits.waiting.contains({*pool.learning.fit_queued, pool.id}));
   CHECK(world.fits.in_flight <= kFitsInFlightMax);
-  CHECK(pool.spec->polls_usage || !pool.usage_effect.has_value());
+  CHECK(pool.spec->polls_usage || !pool.demand.usage_effect.has_value());
   CHECK(pool.spec->has_balancer ||
-        (!pool.view_effect.has_value() && !pool.assign_effect.has_value()));
+        (!pool.balancing.view_effect.has_value() && !pool.balancing.assign_effect.has_value()));
   CHECK(static_cast<size_t>(world.instances) >= pool.members.size());
   for (const auto& [id, member] : pool.members) CheckMember(pool, member);
   for (const auto& [id, shadow] : pool.shadows) CheckShadow(pool, id, shadow);

@@ -20,7 +20,7 @@ std::string TimeText(absl::Time time) { return absl::FormatTime(time, absl::UTCT
 
 // The begin of the first step that the forecaster has not been given.
 absl::Time Unclosed(const PoolEntry& pool) {
-  if (pool.open_step.count > 0) return pool.open_step.start;
+  if (pool.demand.open_step.count > 0) return pool.demand.open_step.start;
   const absl::Time last = pool.forecaster->LastStep();
   return last == absl::InfinitePast() ? last : last + pool.spec->step;
 }
@@ -42,13 +42,13 @@ absl::StatusOr<int> TakeHistory(Changes& changes, PoolEntry& pool, const Samples
     const absl::Time time = FromProto(samples[i].time());
     if (time < first) {
       *before.Add() = samples[i];
-    } else if (time > pool.last_sample) {
+    } else if (time > pool.demand.last_sample) {
       *after.Add() = samples[i];
     } else if (overlap == Batch::FAIL) {
       return FieldError(
           absl::StrCat("samples[", i, "].time"),
           absl::StrCat(TimeText(time), " is not before the oldest sample, ", TimeText(first),
-                       ", nor after the newest, ", TimeText(pool.last_sample),
+                       ", nor after the newest, ", TimeText(pool.demand.last_sample),
                        "; overlap SKIP leaves such samples out"));
     }
   }
@@ -61,7 +61,8 @@ absl::StatusOr<int> TakeHistory(Changes& changes, PoolEntry& pool, const Samples
     *pool.record.mutable_first_sample_time() = batch.samples(0).time();
     pool.record.set_learn_again(true);
     changes.Keep(pool);
-    if (pool.learn_effect.has_value()) pool.steps_meanwhile_lost = true;  // It may not see these.
+    if (pool.learning.learn_effect.has_value())
+      pool.learning.steps_meanwhile_lost = true;  // It may not see these.
     BeginLearning(changes, pool);
   }
   Ingest(changes, pool, after);
@@ -69,9 +70,9 @@ absl::StatusOr<int> TakeHistory(Changes& changes, PoolEntry& pool, const Samples
 }
 
 void BeginLearning(Changes& changes, PoolEntry& pool) {
-  if (!pool.record.learn_again() || pool.learn_effect.has_value()) return;
-  pool.steps_meanwhile.clear();
-  pool.steps_meanwhile_lost = false;
+  if (!pool.record.learn_again() || pool.learning.learn_effect.has_value()) return;
+  pool.learning.steps_meanwhile.clear();
+  pool.learning.steps_meanwhile_lost = false;
   auto learner = std::make_shared<PoolEntry>();
   learner->id = pool.id;
   learner->record = pool.record;
@@ -81,7 +82,7 @@ void BeginLearning(Changes& changes, PoolEntry& pool) {
   effect.pool = pool.spec;
   effect.learner = std::move(learner);
   effect.until = std::min(Unclosed(pool), StepStart(changes.now().wall, pool.spec->step));
-  pool.learn_effect = changes.Run(std::move(effect));
+  pool.learning.learn_effect = changes.Run(std::move(effect));
 }
 
 EffectResult LearnAgain(const Effect& effect, const ReadSamples& read) {
@@ -104,14 +105,14 @@ EffectResult LearnAgain(const Effect& effect, const ReadSamples& read) {
 }
 
 void OnLearned(Changes& changes, PoolEntry& pool, const EffectResult& result) {
-  if (pool.learn_effect != result.id) return;
-  pool.learn_effect.reset();
+  if (pool.learning.learn_effect != result.id) return;
+  pool.learning.learn_effect.reset();
   if (!result.status.ok()) return;  // The next step tries again.
-  if (pool.steps_meanwhile_lost) return BeginLearning(changes, pool);
+  if (pool.learning.steps_meanwhile_lost) return BeginLearning(changes, pool);
   PoolEntry& learner = *result.learner;
   *learner.record.mutable_planner() = pool.record.planner();
-  for (const OpenStep& step : std::exchange(pool.steps_meanwhile, {})) {
-    learner.open_step = step;
+  for (const OpenStep& step : std::exchange(pool.learning.steps_meanwhile, {})) {
+    learner.demand.open_step = step;
     CloseReplayed(learner, step.start + pool.spec->step);
   }
   pool.forecaster = std::move(learner.forecaster);

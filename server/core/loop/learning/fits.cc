@@ -19,11 +19,12 @@ absl::Time CountsAt(const PoolEntry& pool) {
 }  // namespace
 
 void QueueFit(World& world, PoolEntry& pool) {
-  if (pool.fit_queued.has_value() || pool.fit_effect.has_value() || !pool.forecaster->FitDue()) {
+  if (pool.learning.fit_queued.has_value() || pool.learning.fit_effect.has_value() ||
+      !pool.forecaster->FitDue()) {
     return;
   }
-  pool.fit_queued = CountsAt(pool);
-  world.fits.waiting.emplace(*pool.fit_queued, pool.id);
+  pool.learning.fit_queued = CountsAt(pool);
+  world.fits.waiting.emplace(*pool.learning.fit_queued, pool.id);
 }
 
 void BeginFits(Changes& changes) {
@@ -33,23 +34,24 @@ void BeginFits(Changes& changes) {
     fits.waiting.erase(fits.waiting.begin());
     const auto found = changes.world().pools.find(id);
     // It may be gone, or made anew.
-    if (found == changes.world().pools.end() || found->second.fit_queued != counts) continue;
+    if (found == changes.world().pools.end() || found->second.learning.fit_queued != counts)
+      continue;
     PoolEntry& pool = found->second;
-    pool.fit_queued.reset();
+    pool.learning.fit_queued.reset();
     std::unique_ptr<FitWork> work = pool.forecaster->BeginFit();
     if (work == nullptr) continue;
     Effect effect;
     effect.kind = Effect::Kind::kFit;
     effect.pool = pool.spec;
     effect.fit = std::make_shared<FitTask>(FitTask{.work = std::move(work)});
-    pool.fit_effect = changes.Run(std::move(effect));
+    pool.learning.fit_effect = changes.Run(std::move(effect));
     ++fits.in_flight;
   }
 }
 
 bool AwaitsFit(const PoolEntry& pool, absl::Time now) {
-  if (!pool.fit_queued.has_value() && !pool.fit_effect.has_value()) return false;
-  const OpenStep& open = pool.open_step;
+  if (!pool.learning.fit_queued.has_value() && !pool.learning.fit_effect.has_value()) return false;
+  const OpenStep& open = pool.demand.open_step;
   const bool closes = open.count > 0 && open.start < StepStart(now, pool.spec->step);
   return pool.forecaster->AwaitsFit(closes ? open.start : pool.forecaster->LastStep());
 }
@@ -57,11 +59,11 @@ bool AwaitsFit(const PoolEntry& pool, absl::Time now) {
 void OnFit(Changes& changes, PoolEntry* pool, const EffectResult& result) {
   CHECK(changes.world().fits.in_flight > 0);
   --changes.world().fits.in_flight;
-  if (pool != nullptr && pool->fit_effect == result.id) {
-    pool->fit_effect.reset();
+  if (pool != nullptr && pool->learning.fit_effect == result.id) {
+    pool->learning.fit_effect.reset();
     pool->forecaster->FinishFit(std::move(result.fit->work));
     QueueFit(changes.world(), *pool);
-    if (std::exchange(pool->awaits_fit, false)) {
+    if (std::exchange(pool->learning.awaits_fit, false)) {
       changes.world().SetDue(*pool, changes.now().mono);
     }
   }

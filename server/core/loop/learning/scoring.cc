@@ -22,7 +22,7 @@ const PoolEntry* FirstDue(const World& world) {
   const PoolEntry* first = nullptr;
   for (const auto& [id, pool] : world.pools) {
     if (!Observes(pool)) continue;
-    if (first == nullptr || pool.next_score < first->next_score) first = &pool;
+    if (first == nullptr || pool.timers.next_score < first->timers.next_score) first = &pool;
   }
   return first;
 }
@@ -45,18 +45,18 @@ void SetReason(Changes& changes, PoolEntry& pool, const absl::Status& status) {
 }  // namespace
 
 void ScheduleScore(PoolEntry& pool, Instant now) {
-  pool.next_score = now.mono + kScoreDelay;
+  pool.timers.next_score = now.mono + kScoreDelay;
   const v1::ObserveScore& score = pool.record.pool().observe_score();
   if (!score.has_score_time()) return;
   const absl::Duration age =
       std::max(now.wall - FromProto(score.score_time()), absl::ZeroDuration());
-  pool.next_score = std::max(pool.next_score, now.mono + kScoreInterval - age);
+  pool.timers.next_score = std::max(pool.timers.next_score, now.mono + kScoreInterval - age);
 }
 
 absl::Duration NextScore(const World& world) {
   const PoolEntry* pool = FirstDue(world);
   return pool == nullptr ? absl::InfiniteDuration()
-                         : std::max(pool->next_score, world.scoring.not_before);
+                         : std::max(pool->timers.next_score, world.scoring.not_before);
 }
 
 void ScoreNext(Changes& changes) {
@@ -88,7 +88,7 @@ void OnScore(Changes& changes, PoolEntry* pool, const EffectResult& result) {
   if (!gave_way) scoring.not_before = now.mono + kScoreRest * (now.mono - scoring.begun);
   if (pool == nullptr || scoring.spec != pool->spec || !Observes(*pool)) return;
   const bool soon = gave_way || absl::IsFailedPrecondition(result.status);
-  pool->next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
+  pool->timers.next_score = now.mono + (soon ? kScoreRetry : kScoreInterval);
   if (gave_way) return;
   if (!result.status.ok()) return SetReason(changes, *pool, result.status);
   v1::ObserveScore& score = *pool->record.mutable_pool()->mutable_observe_score();

@@ -95,8 +95,8 @@ void ForgetAnswers(PoolEntry& pool, const v1::Pool& before, const v1::Pool& afte
                  after.usage_sources().begin(), after.usage_sources().end(),
                  [](const auto& a, const auto& b) { return MessageDifferencer::Equals(a, b); });
   if (same_sources) return;
-  pool.usage_effect.reset();
-  pool.usage_read = absl::OkStatus();
+  pool.demand.usage_effect.reset();
+  pool.demand.usage_read = absl::OkStatus();
 }
 
 void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
@@ -236,7 +236,7 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   SetSpec(changes, pool, *std::move(compiled), *dna);
   OpenForecasts(pool);     // Calendar, base or target may be others.
   SaveNow(changes, pool);  // What was saved for those begins again elsewhere.
-  pool.next_activation = changes.now().mono;
+  pool.timers.next_activation = changes.now().mono;
   ScheduleScore(pool, changes.now());
   changes.Put(pool, v1::Event::UPDATED, "updated");
   return AnswerWith(pool.record.pool());

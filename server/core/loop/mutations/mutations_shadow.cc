@@ -100,8 +100,9 @@ Answer Execute(Changes& changes, const v1::CreateShadowPoolRequest& request) {
                        absl::StrCat(proto.name(), " exists for ", proto.dna_revision(), " and is ",
                                     S::State_Name(proto.state())));
   }
-  const int size = SizeByHand(pool.demand.value_or(0), increase, pool.spec->base_capacity_per_spec,
-                              pool.spec->pool.instance_capacity());
+  const int size =
+      SizeByHand(pool.demand.value.value_or(0), increase, pool.spec->base_capacity_per_spec,
+                 pool.spec->pool.instance_capacity());
   const absl::Status fits = CheckSize(pool, size, "predicted_demand_increase");
   if (!fits.ok()) return fits;
   if (request.validate_only()) {

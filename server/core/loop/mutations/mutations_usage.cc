@@ -26,11 +26,11 @@ const std::vector<double>& DefaultQuantiles() {
 absl::Status CheckHistory(const PoolEntry& pool, const Samples& samples) {
   if (samples.empty() || !samples[0].has_time()) return absl::OkStatus();
   const absl::Time first = FromProto(samples[0].time());
-  if (first > pool.last_sample) return absl::OkStatus();
+  if (first > pool.demand.last_sample) return absl::OkStatus();
   return FieldError("samples[0].time",
                     absl::StrCat(absl::FormatTime(first, absl::UTCTimeZone()),
                                  " is not after the newest sample, ",
-                                 absl::FormatTime(pool.last_sample, absl::UTCTimeZone()),
+                                 absl::FormatTime(pool.demand.last_sample, absl::UTCTimeZone()),
                                  "; with an overlap of FAIL or SKIP history is taken"));
 }
 
@@ -102,14 +102,14 @@ absl::StatusOr<int64_t> StepsOf(const PoolEntry& pool, const v1::GetForecastRequ
 // The last actual against the median that was forecast for its step.
 std::optional<double> Deviation(const PoolEntry& pool, const v1::Forecast& forecast) {
   const auto median = std::find(forecast.quantiles().begin(), forecast.quantiles().end(), 0.5);
-  if (!pool.demand.has_value() || forecast.points().empty() ||
+  if (!pool.demand.value.has_value() || forecast.points().empty() ||
       median == forecast.quantiles().end()) {
     return std::nullopt;
   }
   const double expected =
       forecast.points(0).values(static_cast<int>(median - forecast.quantiles().begin()));
   if (expected <= 0) return std::nullopt;
-  return (*pool.demand - expected) / expected;
+  return (*pool.demand.value - expected) / expected;
 }
 
 }  // namespace

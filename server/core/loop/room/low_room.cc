@@ -44,8 +44,8 @@ void PutOffSaves(World& world) {
   for (const std::string& id : std::exchange(world.save_queue, {})) {
     const auto pool = world.pools.find(id);
     if (pool == world.pools.end()) continue;
-    pool->second.save_queued = false;
-    pool->second.next_save = absl::ZeroDuration();
+    pool->second.learning.save_queued = false;
+    pool->second.timers.next_save = absl::ZeroDuration();
   }
 }
 
@@ -86,12 +86,12 @@ Samples Storable(World& world, PoolEntry& pool, const Samples& samples) {
   Samples stored;
   for (const v1::Sample& sample : samples) {
     const absl::Time step = StepStart(FromProto(sample.time()), pool.spec->step);
-    const bool left_out = room.scarce || (room.low && pool.stored_step == step);
+    const bool left_out = room.scarce || (room.low && pool.demand.stored_step == step);
     if (left_out) {
       ++world.room.samples_left_out;
       continue;
     }
-    pool.stored_step = step;
+    pool.demand.stored_step = step;
     *stored.Add() = sample;
   }
   return stored;

@@ -68,17 +68,18 @@ ConditionNow BaseCondition(const PoolEntry& pool) {
 }
 
 ConditionNow UsageCondition(const PoolEntry& pool, Instant now) {
-  const absl::Status& read = pool.usage_read;
+  const absl::Status& read = pool.demand.usage_read;
   if (absl::IsFailedPrecondition(read) || absl::IsPermissionDenied(read)) return Failure(read);
   const absl::Duration age_max = pool.spec->usage_max_age;
-  const bool fresh = pool.demand.has_value() && now.wall - pool.last_sample <= age_max;
+  const bool fresh = pool.demand.value.has_value() && now.wall - pool.demand.last_sample <= age_max;
   if (fresh) return {.status = C::TRUE, .reason = "Fresh"};
   if (!read.ok()) return Failure(read);
   // After a downtime the first sample may still be on its way.
-  if (!pool.demand.has_value() || now.mono - pool.opened <= age_max) return NotYet("NoSampleYet");
+  if (!pool.demand.value.has_value() || now.mono - pool.timers.opened <= age_max)
+    return NotYet("NoSampleYet");
   return {.status = C::FALSE,
           .reason = "Stale",
-          .message = absl::StrCat("no sample since ", TimeText(pool.last_sample))};
+          .message = absl::StrCat("no sample since ", TimeText(pool.demand.last_sample))};
 }
 
 // Of the shadow of the present revision; nullptr: there is none.
@@ -98,8 +99,8 @@ std::optional<absl::Time> HeldUntil(const PoolEntry& pool, const ShadowEntry* sh
 }
 
 bool LastSizeSays(const PoolEntry& pool, v1::Decision::Reason reason) {
-  const auto last = pool.last_decisions.find(v1::Decision::SIZE);
-  if (last == pool.last_decisions.end()) return false;
+  const auto last = pool.planning.last_decisions.find(v1::Decision::SIZE);
+  if (last == pool.planning.last_decisions.end()) return false;
   const auto& reasons = last->second.reasons();
   return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
 }
@@ -128,7 +129,7 @@ ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
             .reason = "InstancesFail",
             .message = shadow->record.shadow().failure_reason()};
   }
-  if (!pool.last_decisions.contains(v1::Decision::SIZE)) return NotYet("NoDecisionYet");
+  if (!pool.planning.last_decisions.contains(v1::Decision::SIZE)) return NotYet("NoDecisionYet");
   if (LastSizeSays(pool, v1::Decision::OVER_BUDGET)) {
     return {.status = C::FALSE,
             .reason = "OverBudget",
@@ -146,15 +147,17 @@ ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
 }
 
 ConditionNow ForecastCondition(const PoolEntry& pool) {
-  if (!pool.trust.has_value()) return NotYet("NoStepYet");
+  if (!pool.planning.trust.has_value()) return NotYet("NoStepYet");
   const auto untrusted = [&](std::string_view reason) {
-    return ConditionNow{.status = C::FALSE, .reason = reason, .message = pool.trust->reason};
+    return ConditionNow{
+        .status = C::FALSE, .reason = reason, .message = pool.planning.trust->reason};
   };
-  switch (pool.trust->trust) {
+  switch (pool.planning.trust->trust) {
     case ForecastTrust::kTrusted:
       return {.status = C::TRUE, .reason = "Trusted"};
     case ForecastTrust::kTooLittleData:
-      return {.status = C::UNKNOWN, .reason = "TooLittleData", .message = pool.trust->reason};
+      return {
+          .status = C::UNKNOWN, .reason = "TooLittleData", .message = pool.planning.trust->reason};
     case ForecastTrust::kWorseThanNaive:
       return untrusted("WorseThanNaive");
     case ForecastTrust::kStale:
@@ -170,8 +173,8 @@ ConditionNow ProviderCondition(const ProviderEntry& provider) {
 }
 
 ConditionNow BalancerCondition(const PoolEntry& pool) {
-  if (!pool.view_read.ok()) return Failure(pool.view_read);
-  if (!pool.view.has_value()) return NotYet("NotAskedYet");
+  if (!pool.balancing.view_read.ok()) return Failure(pool.balancing.view_read);
+  if (!pool.balancing.view.has_value()) return NotYet("NotAskedYet");
   return {.status = C::TRUE, .reason = "Answers"};
 }
 

@@ -29,7 +29,7 @@ void Ask(Simulation& simulation) {
   REQUIRE(simulation.Call(CreatePolledPool("old")).ok());
   simulation.usage.Push(kPool, simulation.now().wall, 1000);
   REQUIRE(simulation.RunUntil(
-      [&] { return simulation.world().pools.at("web").usage_effect.has_value(); }, kLimit));
+      [&] { return simulation.world().pools.at("web").demand.usage_effect.has_value(); }, kLimit));
 }
 
 TEST_CASE("what a pool's source said counts for no later pool of its name") {
@@ -63,16 +63,17 @@ TEST_CASE("a view of a balancer that the pool had before is not taken for one of
   REQUIRE(simulation.Call(CreateDna()).ok());
   REQUIRE(simulation.Call(CreatePool(0)).ok());
   REQUIRE(simulation.RunUntil(
-      [&] { return simulation.world().pools.at("web").view_effect.has_value(); }, kLimit));
+      [&] { return simulation.world().pools.at("web").balancing.view_effect.has_value(); },
+      kLimit));
   simulation.Run(absl::Seconds(2));
   v1::UpdatePoolRequest update;
   *update.mutable_pool() = CreatePool(0).pool();
   update.mutable_pool()->mutable_balancer()->mutable_haproxy()->set_backend("other");
   REQUIRE(simulation.Call(update).ok());
   simulation.Run(absl::Seconds(2));
-  CHECK_FALSE(simulation.world().pools.at("web").view.has_value());
+  CHECK_FALSE(simulation.world().pools.at("web").balancing.view.has_value());
   simulation.Run(absl::Seconds(2));
-  CHECK(simulation.world().pools.at("web").view.has_value());
+  CHECK(simulation.world().pools.at("web").balancing.view.has_value());
 }
 
 // From the moment at which `deaths` of ten base instances end until ten serve again.

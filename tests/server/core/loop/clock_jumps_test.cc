@@ -64,7 +64,7 @@ TEST_CASE("demand that is read is followed at once when the clock was set back")
   Jump(simulation, -absl::Hours(1));
   simulation.Run(absl::Seconds(2));
   PollFor(simulation, 90, absl::Minutes(3));
-  CHECK(PoolOf(simulation).demand == 90);
+  CHECK(PoolOf(simulation).demand.value == 90);
   CHECK(CountMembers(simulation, v1::Instance::ACTIVE) == 2);
   CHECK(EventsOf(simulation, "the wall clock was set back by 1h") == 1);
   PollFor(simulation, 10, absl::Minutes(20));  // What was wanted in the future holds nothing.
@@ -77,7 +77,7 @@ TEST_CASE("demand that is pushed is taken at once when the clock was set back") 
   REQUIRE_FALSE(RunUnder(simulation, 10, absl::Minutes(10)));
   Jump(simulation, -absl::Hours(1));
   REQUIRE(simulation.Call(Report(simulation.now().wall, 90)).ok());
-  CHECK(PoolOf(simulation).demand == 90);
+  CHECK(PoolOf(simulation).demand.value == 90);
   CHECK(EventsOf(simulation, "set back by") == 1);
   // Of one time each, still in order.
   CHECK_FALSE(simulation.Call(Report(simulation.now().wall - absl::Seconds(1), 90)).ok());

@@ -181,7 +181,7 @@ TEST_CASE("with low room one sample a step is stored, with scarce room none, and
   CHECK(StoredSamples(simulation) == before + thinned);
   // The pool itself has seen them all.
   const PoolEntry& pool = simulation.world().pools.at("web");
-  CHECK(pool.last_sample >= simulation.now().wall - absl::Seconds(5));
+  CHECK(pool.demand.last_sample >= simulation.now().wall - absl::Seconds(5));
   CHECK(pool.forecaster->LastStep() >= simulation.now().wall - 3 * pool.spec->step);
   const int64_t left_out = simulation.world().room.samples_left_out;
   CHECK(left_out >= 200);

@@ -45,7 +45,9 @@ struct OutlookWorld {
   }
 
   const PoolEntry& pool() const { return simulation.world().pools.at("web"); }
-  const v1::Decision& level() const { return pool().last_decisions.at(v1::Decision::LEVEL); }
+  const v1::Decision& level() const {
+    return pool().planning.last_decisions.at(v1::Decision::LEVEL);
+  }
   absl::Time now() const { return simulation.now().wall; }
 
   // The highest of the last of `quantiles`, from the step of the decision to the end of the lead.

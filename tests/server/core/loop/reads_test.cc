@@ -53,12 +53,12 @@ TEST_CASE("who reads a forecast after the end of a step does not close it") {
     analyze.set_validate_only(true);
     REQUIRE(world.loop.Handle(analyze, now).answer.ok());
     CHECK(world.Known() == known);
-    CHECK(world.pool().open_step.count == 1);
+    CHECK(world.pool().demand.open_step.count == 1);
 
     // So a sample of that step still counts.
     REQUIRE(world.loop.Handle(Report(world.At(2.5).wall, 300), now).answer.ok());
-    CHECK(world.pool().closed_step.start == world.At(2).wall);
-    CHECK(world.pool().closed_step.count == 2);
+    CHECK(world.pool().demand.closed_step.start == world.At(2).wall);
+    CHECK(world.pool().demand.closed_step.count == 2);
   }
 }
 

@@ -59,7 +59,7 @@ TEST_CASE("a sample that changes no record leaves the snapshot as it is") {
   simulation.Run(absl::Seconds(20));
   const auto before = simulation.loop().TakeSnapshot();
   REQUIRE(simulation.Call(Report(simulation.now().wall, 20)).ok());
-  CHECK(simulation.world().pools.at("web").demand == 20);
+  CHECK(simulation.world().pools.at("web").demand.value == 20);
   CHECK(simulation.loop().TakeSnapshot() == before);
   REQUIRE(simulation.Call(CreateShadow(50)).ok());
   CHECK(simulation.loop().TakeSnapshot() != before);

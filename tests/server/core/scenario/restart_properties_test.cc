@@ -42,13 +42,13 @@ std::map<std::string, std::string> Known(const PlanningWorld& world, const std::
       {kActive, absl::StrCat(targets.active)},
       {"forecaster", absl::BytesToHexString(pool.forecaster->Save())},
       {"capacity", absl::BytesToHexString(pool.capacity->Save())},
-      {kClaim, absl::StrCat(pool.needed, " of ", pool.wanted)},
+      {kClaim, absl::StrCat(pool.planning.needed, " of ", pool.planning.wanted)},
       {"planner", planner.ShortDebugString()},
-      {"sample", absl::FormatTime(pool.last_sample, absl::UTCTimeZone())},
-      {"demand", absl::StrCat(pool.demand.value_or(-1))},
-      {"open step", absl::StrCat(pool.open_step.sum, " in ", pool.open_step.count)}};
+      {"sample", absl::FormatTime(pool.demand.last_sample, absl::UTCTimeZone())},
+      {"demand", absl::StrCat(pool.demand.value.value_or(-1))},
+      {"open step", absl::StrCat(pool.demand.open_step.sum, " in ", pool.demand.open_step.count)}};
   for (const double worth : pool.capacity->Worth(10)) absl::StrAppend(&known["worth"], worth, " ");
-  for (const auto& [kind, decision] : pool.last_decisions) {
+  for (const auto& [kind, decision] : pool.planning.last_decisions) {
     v1::Decision plain = decision;
     plain.clear_id();
     plain.mutable_time()->set_nanos(0);
@@ -63,7 +63,7 @@ std::map<std::string, std::string> Known(const PlanningWorld& world, const std::
 std::string FirstDifference(const PlanningWorld& killed, int since_start,
                             const PlanningWorld& steady, const std::string& id) {
   // It began this very instant, and its step closes when the fit that was lost is there.
-  if (since_start == 0 && killed.simulation.world().pools.at(id).awaits_fit) return "";
+  if (since_start == 0 && killed.simulation.world().pools.at(id).learning.awaits_fit) return "";
   const auto wanted = Known(steady, id);
   for (const auto& [name, value] : Known(killed, id)) {
     const auto other = wanted.find(name);
