@@ -30,7 +30,9 @@ absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapsho
     if (!supported.ok()) return supported;
   }
   if (!asked.empty()) return absl::OkStatus();
-  return ProviderSupports(adapters, *DefaultProvider(), *compiled);
+  absl::Status supported = ProviderSupports(adapters, *DefaultProvider(), *compiled);
+  // What it cannot enforce another kind may; its pool's provider is asked once there is a pool.
+  return absl::IsFailedPrecondition(supported) ? absl::OkStatus() : supported;
 }
 
 absl::Status CheckPoolSupported(const Adapters& adapters, const Snapshot& snapshot,

@@ -26,8 +26,8 @@ M Merged(const M* current, const M& update, const google::protobuf::FieldMask& m
 // enforced, or has no meaning to the provider. A resource that no provider could take, or
 // that does not exist, is left to the control loop, which refuses it.
 
-// Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
-// none does.
+// Of `dna`, as it would be stored: the providers of all pools that run it. If none does: only what
+// has no meaning to the default one is refused, because another kind may enforce what that cannot.
 absl::Status CheckDnaSupported(const Adapters& adapters, const Snapshot& snapshot,
                                const v1::Dna& dna);
 
