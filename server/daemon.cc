@@ -21,8 +21,10 @@
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
+#include "server/providers/systemd/systemd_provider.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
+#include "server/units/sd_bus_units.h"
 #include "server/usage/haproxy_usage.h"
 #include "server/workers/step_workers.h"
 #include "spdlog/spdlog.h"
@@ -51,6 +53,30 @@ rlim_t RaiseOpenFiles() {
   return before;
 }
 
+// Does not ask the manager yet: that could block. Whether it answers is the list's to say.
+absl::StatusOr<std::unique_ptr<Provider>> MakeSystemdProvider(
+    const ProcessProvider::Options& options, const v1::SystemdProvider& spec) {
+  if (spec.manager() == v1::SystemdProvider::SYSTEM) {
+    return absl::UnimplementedError("manager SYSTEM: this shadowd has no shadowd-units");
+  }
+  const auto directory = UnitDirectory(options.state_dir);
+  if (!directory.ok()) return directory.status();
+  auto units = std::make_unique<SdBusUnits>(
+      SdBusUnits::Options{.way = UnitWay::kUser,
+                          .slice = spec.slice().empty() ? "shadow.slice" : spec.slice(),
+                          .store_id = options.store_id,
+                          .secrets_dir = *directory,
+                          .clock = options.clock});
+  return std::make_unique<SystemdProvider>(
+      std::move(units), SystemdProvider::Options{.way = UnitWay::kUser,
+                                                 .log_dir = *directory,
+                                                 .store_id = options.store_id,
+                                                 .epoch = options.epoch,
+                                                 .log_max_bytes = options.log_max_bytes,
+                                                 .collect = nullptr,
+                                                 .clock = options.clock});
+}
+
 }  // namespace
 
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
@@ -67,6 +93,7 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
                                           .clock = clock}](
           const v1::Provider& spec) -> absl::StatusOr<std::unique_ptr<Provider>> {
         if (spec.has_process()) return ProcessProvider::Open(options);
+        if (spec.has_systemd()) return MakeSystemdProvider(options, spec.systemd());
         return absl::UnimplementedError("this kind of provider is not known");
       });
   if (const auto made = adapters.providers->Get(*DefaultProvider()); !made.ok()) {

@@ -46,7 +46,11 @@ TABLE = [
         [STANDARD, POSIX, r"poll\.h|sys/(signalfd|timerfd|wait)\.h"],
     ),
     # Below the systemd provider, and for the privileged helper alone.
-    (r"server/units/", [r"server/units/.+", _CORE, MESSAGES], [ANY]),
+    (
+        r"server/units/",
+        [r"server/units/.+", r"server/providers/process_(credentials|dna)\.h", _CORE, MESSAGES],
+        [ANY],
+    ),
     (r"server/providers/", [r"server/(providers|units|holder)/.+", _CORE, MESSAGES], [ANY]),
     (r"server/balancers/", [r"server/balancers/.+", _CORE, MESSAGES], [ANY]),
     # HAProxy is read over the same runtime socket that it is steered by.

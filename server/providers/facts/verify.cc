@@ -139,6 +139,9 @@ class Comparison {
     CompareLimit("cpu_millis", set(resources.has_cpu_millis(), resources.cpu_millis()));
     CompareLimit("memory_max_bytes",
                  set(resources.has_memory_max_bytes(), resources.memory_max_bytes()));
+    CompareLimit("cpu_weight", set(resources.has_cpu_weight(), resources.cpu_weight()));
+    CompareLimit("memory_high_bytes",
+                 set(resources.has_memory_high_bytes(), resources.memory_high_bytes()));
     CompareLimit("tasks_max", set(resources.has_tasks_max(), resources.tasks_max()));
     CompareLimit("open_files_max", set(resources.has_open_files_max(), resources.open_files_max()));
   }
