@@ -26,8 +26,8 @@ instances of a pool, verifies and suspends them. When the demand comes, they
 are woken in milliseconds and brought into the load balancer (HAProxy); when
 it goes, they are drained and suspended again, or deleted.
 .
-This package has the daemon, its service, the command line shadowctl and the
-API's protos.")
+This package has the daemon, its service, the program that starts units of
+the host for it, the command line shadowctl and the API's protos.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 foreach(file conffiles preinst postinst prerm postrm)
   list(APPEND CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/${file})
