@@ -21,9 +21,11 @@
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
+#include "server/providers/systemd/system_unit_facts.h"
 #include "server/providers/systemd/systemd_provider.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
+#include "server/units/privileged_units.h"
 #include "server/units/sd_bus_units.h"
 #include "server/usage/haproxy_usage.h"
 #include "server/workers/step_workers.h"
@@ -53,12 +55,30 @@ rlim_t RaiseOpenFiles() {
   return before;
 }
 
+// Units of the host, through shadowd-units, in the slice of its policy. The journal has their logs.
+std::unique_ptr<Provider> MakeSystemUnitsProvider(const ProcessProvider::Options& options) {
+  auto units = std::make_unique<PrivilegedUnits>(
+      PrivilegedUnits::Options{.store_id = options.store_id}, options.clock);
+  return std::make_unique<SystemdProvider>(
+      std::move(units),
+      SystemdProvider::Options{
+          .way = UnitWay::kSystem,
+          .log_dir = "",
+          .store_id = options.store_id,
+          .epoch = options.epoch,
+          .log_max_bytes = options.log_max_bytes,
+          .collect =
+              [store_id = options.store_id, &clock = options.clock](
+                  const CompiledDna& dna, const UnitView& unit, const std::stop_token& stop) {
+                return CollectSystemUnitFacts(dna, unit, store_id, clock, stop);
+              },
+          .clock = options.clock});
+}
+
 // Does not ask the manager yet: that could block. Whether it answers is the list's to say.
 absl::StatusOr<std::unique_ptr<Provider>> MakeSystemdProvider(
     const ProcessProvider::Options& options, const v1::SystemdProvider& spec) {
-  if (spec.manager() == v1::SystemdProvider::SYSTEM) {
-    return absl::UnimplementedError("manager SYSTEM: this shadowd has no shadowd-units");
-  }
+  if (spec.manager() == v1::SystemdProvider::SYSTEM) return MakeSystemUnitsProvider(options);
   const auto directory = UnitDirectory(options.state_dir);
   if (!directory.ok()) return directory.status();
   auto units = std::make_unique<SdBusUnits>(

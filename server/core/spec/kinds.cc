@@ -51,6 +51,9 @@ void CompileSystemdProvider(const std::string& field, v1::Provider& spec, FieldC
     check.Fail(absl::StrCat(field, ".systemd.slice"),
                absl::StrCat(Quoted(systemd.slice()),
                             " is not the name of a slice such as \"shadow.slice\""));
+  } else if (systemd.manager() == v1::SystemdProvider::SYSTEM && systemd.slice() != kDefaultSlice) {
+    check.Fail(absl::StrCat(field, ".systemd.slice"),
+               "is set; units of manager SYSTEM are in the slice of the policy of shadowd-units");
   }
 }
 
