@@ -60,6 +60,18 @@ absl::Status CheckSystemWay(const v1::Dna& dna) {
                   "the system's service manager would run it as root; name a user, or set "
                   "dynamic_user");
   }
+  // Processes of other users are closed to the daemon, which has to verify them.
+  if (!dna.network().connections().empty()) {
+    return Refuse("dna.network.connections", "connections of other users' units cannot be seen");
+  }
+  if (!HasRoot(dna)) return absl::OkStatus();
+  if (!os.id().empty() || !os.version_id().empty()) {
+    return Refuse(os.id().empty() ? "dna.operating_system.version_id" : "dna.operating_system.id",
+                  "what another root holds is not verified; name its digest or root_hash");
+  }
+  if (!dna.software().empty()) {
+    return Refuse("dna.software", "commands are not run in another root to verify it");
+  }
   return absl::OkStatus();
 }
 

@@ -63,6 +63,7 @@ absl::StatusOr<Facts> CollectSystemUnitFacts(const CompiledDna& dna, const UnitV
   v1::Security& security = *seen.dna.mutable_security();
   security.clear_user();
   security.clear_dynamic_user();
+  security.clear_capabilities();
   security.clear_secrets();
   auto facts = CollectUnitFacts(seen, unit, store_id, clock, stop);
   if (!facts.ok()) return facts;

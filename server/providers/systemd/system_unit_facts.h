@@ -13,8 +13,8 @@
 
 namespace shadow {
 
-// As CollectUnitFacts. Verify commands run as the daemon's user, without the DNA's secrets. A
-// dynamic user is the wanted one if it is of systemd's range.
+// As CollectUnitFacts. Verify commands run as the daemon's user and without capabilities. A dynamic
+// user is the wanted one if it is of systemd's range.
 absl::StatusOr<Facts> CollectSystemUnitFacts(const CompiledDna& dna, const UnitView& unit,
                                              const std::string& store_id, Clock& clock,
                                              const std::stop_token& stop);
