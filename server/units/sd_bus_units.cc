@@ -152,7 +152,6 @@ absl::Status SdBusUnits::StartOn(sd_bus* bus, const UnitSpec& unit, const UnitPl
     if (result >= 0) result = AppendProperties(call, UnitProperties(unit, place));
     return result < 0 ? result : sd_bus_message_append(call, "a(sa(sv))", 0);
   });
-  if (absl::IsAlreadyExists(asked)) return absl::OkStatus();
   while (asked.ok() && end.result.empty()) {
     const int done = sd_bus_process(bus, nullptr);
     if (done < 0) return BusStatus(done, name);
@@ -163,6 +162,7 @@ absl::Status SdBusUnits::StartOn(sd_bus* bus, const UnitSpec& unit, const UnitPl
     if (waited < 0 && waited != -EINTR) return BusStatus(waited, name);
   }
   if (!place.environment_file.empty()) unlink(place.environment_file.c_str());
+  if (absl::IsAlreadyExists(asked)) return absl::OkStatus();
   if (!asked.ok() || end.result == "done") return asked;
   const auto seen = Look(bus, unit.id);
   if (!seen.ok() || seen->empty()) return seen.status();

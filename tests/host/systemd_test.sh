@@ -33,13 +33,12 @@ readonly kHome=/home/shadowtest
 readonly kBin=/opt/shadowtest  # Of the programs, where that user can reach them.
 readonly kPort=18080           # HAProxy's.
 
-as_user() {
-  setpriv --reuid "$kUid" --regid "$kUid" --init-groups env -C "$kHome" HOME="$kHome" \
-    USER="$kUser" XDG_RUNTIME_DIR="/run/user/$kUid" PATH="$kBin:$PATH" "$@"
-}
+# Before a command: in the background the command itself then has the number of the job.
+as_user=(setpriv --reuid "$kUid" --regid "$kUid" --init-groups env -C "$kHome" HOME="$kHome"
+  USER="$kUser" XDG_RUNTIME_DIR="/run/user/$kUid" PATH="$kBin:$PATH")
 
 ctl() {
-  as_user shadowctl --address "unix:$kHome/shadowd.sock" "$@"
+  "${as_user[@]}" shadowctl --address "unix:$kHome/shadowd.sock" "$@"
 }
 
 # What a booted system has: a user, whose manager goes on without a login, and the directory that
@@ -48,13 +47,13 @@ start_manager() {
   useradd --create-home --uid "$kUid" "$kUser"
   systemctl start "user-runtime-dir@$kUid.service" "user@$kUid.service"
   systemd-run --quiet --wait --property=ProtectSystem=yes true
-  mkdir "$kBin"
+  mkdir -p "$kBin" "$kHome/state"
   cp "$1"/{shadowd,shadow-holder,shadowctl,shadow-demo-worker,shadow-demo-load,user_units_test} \
     "$kBin"
 }
 
 conformance() {
-  as_user user_units_test || fail "the conformance tests"
+  "${as_user[@]}" user_units_test || fail "the conformance tests"
 }
 
 configure() {
@@ -100,6 +99,7 @@ provider: {systemd: {manager: USER, slice: shadowweb.slice}}
 balancer: {haproxy: {socket_path: $kHome/haproxy.sock, backend: web}}
 demand_unit: requests/s
 step: 1m
+season_lengths: [24h, 168h]
 managed_instances: 1
 instance_capacity: 40
 policy:
@@ -109,19 +109,19 @@ EOF
 }
 
 start_daemon() {
-  as_user shadowd --config "$kHome/shadowd.textproto" >> /tmp/shadowd.log 2>&1 &
+  "${as_user[@]}" shadowd --config "$kHome/shadowd.textproto" >> /tmp/shadowd.log 2>&1 &
   daemon=$!
   await ctl status > /dev/null 2>&1
 }
 
 units() {
-  as_user systemctl --user list-units --plain --no-legend --all 'shadow-*.service' |
+  "${as_user[@]}" systemctl --user list-units --plain --no-legend --all 'shadow-*.service' |
     awk '{ print $1 }'
 }
 
 # property UNIT NAME
 property() {
-  as_user systemctl --user show --property "$2" --value "$1"
+  "${as_user[@]}" systemctl --user show --property "$2" --value "$1"
 }
 
 # Names of the units that are (not) frozen.
@@ -143,11 +143,12 @@ pids() {
 }
 
 served_by() {
-  (("$(echo 'show servers state web' | as_user python3 -c '
+  (("$(echo 'show servers state web' | "${as_user[@]}" python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
 rows = s.makefile().read().split("\n")[2:]
-print(sum(1 for r in rows if len(r.split()) > 6 and r.split()[5] == "2" and r.split()[6] == "0"))
+rows = [row.split() for row in rows if row]
+print(sum(1 for r in rows if r[5] == "2" and r[6] == "0" and r[7] != "0"))
 ' "$kHome/haproxy.sock")" == $1))
 }
 
@@ -183,12 +184,12 @@ no_units() {
 life() {
   configure
   chown -R "$kUid:$kUid" "$kHome"
-  as_user haproxy -f "$kHome/haproxy.cfg" &
+  "${as_user[@]}" haproxy -f "$kHome/haproxy.cfg" &
   start_daemon
   ctl apply -f "$kHome/web.yaml" --wait
   await served_by 1
   python3 -c 'print("requests_per_second"); [print(100) for _ in range(40)]' > "$kHome/curve.csv"
-  as_user shadow-demo-load --port "$kPort" --curve "$kHome/curve.csv" --step 1s \
+  "${as_user[@]}" shadow-demo-load --port "$kPort" --curve "$kHome/curve.csv" --step 1s \
     --report "$kHome/report.json" &
   local load=$!
 
@@ -237,10 +238,11 @@ sys.exit(report["failed"] != 0 or report["ok"] < 3000)' "$kHome/report.json" ||
 }
 
 inside() {
-  trap 'cat /tmp/shadowd.log >&2' ERR
+  trap 'cat /tmp/shadowd.log >&2' EXIT
   start_manager "$1"
   conformance
   life
+  trap - EXIT
 }
 
 if [[ "${1-}" == --inside ]]; then

@@ -116,6 +116,19 @@ class Comparison {
     if (security.no_new_privileges() && !facts_.no_new_privileges) {
       Add("security.no_new_privileges", "true", "false");
     }
+    if (security.protect_system() > facts_.protect_system) {
+      Add("security.protect_system", v1::Security::ProtectSystem_Name(security.protect_system()),
+          v1::Security::ProtectSystem_Name(facts_.protect_system));
+    }
+    if (security.private_tmp() && !facts_.private_tmp) {
+      Add("security.private_tmp", "true", "that /tmp is the host's");
+    }
+    if (!security.system_call_filter().empty() && !facts_.filters_system_calls) {
+      Add("security.system_call_filter", "a filter", "none");
+    }
+    if (!security.restrict_address_families().empty() && !facts_.filters_system_calls) {
+      Add("security.restrict_address_families", "a filter", "none");
+    }
     for (const std::string& path : security.read_only_paths()) {
       if (!facts_.writable_paths.contains(path)) continue;
       Add(absl::StrCat("security.read_only_paths[", path, "]"), "read-only",

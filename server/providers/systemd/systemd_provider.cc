@@ -37,7 +37,7 @@ bool HasEnded(const UnitView& unit) {
   return LifeOf(unit, false) == Life::kExited || LifeOf(unit, false) == Life::kStopping;
 }
 
-absl::Status Gone(const std::string& id) {
+absl::Status UnitGone(const std::string& id) {
   return absl::NotFoundError(absl::StrCat("instance ", id, " is gone"));
 }
 
@@ -51,7 +51,7 @@ SystemdProvider::SystemdProvider(std::unique_ptr<Units> units, Options options)
                     const std::stop_token& stop) -> absl::StatusOr<Facts> {
         const auto unit = units_->Get(record.id);
         if (!unit.ok()) return unit.status();
-        if (!unit->has_value() || HasEnded(**unit)) return Gone(record.id);
+        if (!unit->has_value() || HasEnded(**unit)) return UnitGone(record.id);
         if (options_.collect) return options_.collect(dna, **unit, stop);
         return CollectUnitFacts(dna, **unit, options_.store_id, options_.clock, stop);
       }) {}
@@ -129,7 +129,7 @@ absl::Status SystemdProvider::Resume(const InstanceSpec& instance) {
   if (dna->resume_signal > 0) {
     const auto unit = units_->Get(instance.id);
     if (!unit.ok()) return unit.status();
-    if (!unit->has_value()) return Gone(instance.id);
+    if (!unit->has_value()) return UnitGone(instance.id);
     suspended = LifeOf(**unit, false) == Life::kSuspended;
   }
   const absl::Status resumed = units_->Resume(instance.id, instance.dna->dna);
@@ -217,7 +217,7 @@ absl::StatusOr<std::optional<Provider::Differences>> SystemdProvider::Verify(
     const InstanceSpec& instance, Part part) {
   const auto unit = units_->Get(instance.id);
   if (!unit.ok()) return unit.status();
-  if (!unit->has_value() || HasEnded(**unit) || Stopping(instance.id)) return Gone(instance.id);
+  if (!unit->has_value() || HasEnded(**unit) || Stopping(instance.id)) return UnitGone(instance.id);
   const CompiledDna& dna = *instance.dna;
   if (part == Part::kConnections) {
     if (dna.dna.network().connections().empty()) return Differences{};
@@ -241,9 +241,8 @@ absl::StatusOr<std::vector<Observation>> SystemdProvider::List() {
   {
     const std::lock_guard lock(mutex_);
     // Of those that nobody here has made, what has gone is forgotten.
-    std::erase_if(known_, [](const auto& one) {
-      return one.second.dna == nullptr && !one.second.stopping;
-    });
+    std::erase_if(
+        known_, [](const auto& one) { return one.second.dna == nullptr && !one.second.stopping; });
     for (const UnitView& unit : *units) known_[unit.id].port = unit.port;
     listed_ = true;
   }

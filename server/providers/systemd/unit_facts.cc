@@ -1,11 +1,14 @@
 #include "server/providers/systemd/unit_facts.h"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -28,19 +31,74 @@ std::string Inside(const UnitView& unit, const std::string& path) {
   return absl::StrCat("/proc/", unit.main_pid, "/root", path);
 }
 
-bool OnReadOnlyMount(const UnitView& unit, const std::string& path) {
+// Whether the unit sees `path` on a mount that can be written; unset: it does not see it.
+std::optional<bool> OnWritableMount(const UnitView& unit, const std::string& path) {
   struct statvfs info {};
-  return statvfs(Inside(unit, path).c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
+  if (statvfs(Inside(unit, path).c_str(), &info) != 0) return std::nullopt;
+  return (info.f_flag & ST_RDONLY) == 0;
 }
 
-void SetWritable(const v1::Dna& dna, const UnitView& unit, Facts& facts) {
+// What the mounts of a unit say of it.
+struct MountFacts {
+  std::set<std::string> writable_sets;  // By DataSet.name: where it is mounted, or at its source.
+  std::set<std::string> writable_paths;
+  v1::Security::ProtectSystem protect_system = v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
+  bool private_tmp = false;
+};
+
+// As far as asked for: everything but what is mounted anew, /etc, or /usr is read-only.
+v1::Security::ProtectSystem ProtectionOf(const UnitView& unit) {
+  const auto fixed = [&unit](const char* path) {
+    return !OnWritableMount(unit, path).value_or(true);
+  };
+  if (!fixed("/usr")) return v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
+  if (!fixed("/etc")) return v1::Security::USR;
+  return fixed("/") ? v1::Security::STRICT : v1::Security::FULL;
+}
+
+bool HasOwnTmp(const UnitView& unit) {
+  struct stat mine {};
+  struct stat ours {};
+  return stat(Inside(unit, "/tmp").c_str(), &mine) == 0 && stat("/tmp", &ours) == 0 &&
+         (mine.st_dev != ours.st_dev || mine.st_ino != ours.st_ino);
+}
+
+MountFacts ReadMounts(const v1::Dna& dna, const UnitView& unit) {
+  MountFacts facts;
   for (const v1::DataSet& set : dna.data_sets()) {
     const std::string& place = set.mount_path().empty() ? set.source() : set.mount_path();
-    if (OnReadOnlyMount(unit, place)) facts.data_sets[set.name()].writable = false;
+    if (OnWritableMount(unit, place).value_or(true) ||
+        OnWritableMount(unit, set.source()).value_or(false)) {
+      facts.writable_sets.insert(set.name());
+    }
   }
   for (const std::string& path : dna.security().read_only_paths()) {
-    if (OnReadOnlyMount(unit, path)) facts.writable_paths.erase(path);
+    if (OnWritableMount(unit, path).value_or(true)) facts.writable_paths.insert(path);
   }
+  facts.protect_system = ProtectionOf(unit);
+  facts.private_tmp = HasOwnTmp(unit);
+  return facts;
+}
+
+// Filters of system calls of a process, "Seccomp_filters:" of /proc/PID/status.
+int CountFilters(pid_t pid) {
+  const auto status = ReadSmallFile(absl::StrCat("/proc/", pid, "/status"));
+  if (!status.ok()) return 0;
+  for (const std::string& line : std::vector<std::string>(absl::StrSplit(*status, '\n'))) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 1));
+    int count = 0;
+    if (parts.first == "Seccomp_filters" &&
+        absl::SimpleAtoi(absl::StripAsciiWhitespace(parts.second), &count)) {
+      return count;
+    }
+  }
+  return 0;
+}
+
+// Whether it has more than the manager that started it, which may have some itself in a container.
+bool FiltersSystemCalls(const UnitView& unit) {
+  const auto stat = ReadProcessStat(unit.main_pid);
+  return stat.ok() && CountFilters(unit.main_pid) > CountFilters(stat->parent);
 }
 
 // A number of a file of the control group; unset: there is no limit, or no such file.
@@ -125,20 +183,19 @@ absl::StatusOr<Facts> CollectUnitFacts(const CompiledDna& dna, const UnitView& u
   const auto record = RecordOfUnit(unit);
   if (!record.ok()) return record.status();
   // While the main process is there: what is read below /proc/PID is its own.
-  Facts unit_facts;
-  for (const v1::DataSet& set : dna.dna.data_sets())
-    unit_facts.data_sets[set.name()].writable = true;
-  const auto& paths = dna.dna.security().read_only_paths();
-  unit_facts.writable_paths.insert(paths.begin(), paths.end());
-  SetWritable(dna.dna, unit, unit_facts);
+  const MountFacts mounts = ReadMounts(dna.dna, unit);
+  const bool filters = FiltersSystemCalls(unit);
   auto facts = CollectFacts(dna, *record, store_id, clock, stop);
   if (!facts.ok()) return facts;
   for (auto& [name, fact] : facts->data_sets) {
-    fact.writable = fact.writable && unit_facts.data_sets[name].writable;
+    fact.writable = fact.writable && mounts.writable_sets.contains(name);
   }
-  std::erase_if(facts->writable_paths, [&unit_facts](const std::string& path) {
-    return !unit_facts.writable_paths.contains(path);
+  std::erase_if(facts->writable_paths, [&mounts](const std::string& path) {
+    return !mounts.writable_paths.contains(path);
   });
+  facts->protect_system = mounts.protect_system;
+  facts->private_tmp = mounts.private_tmp;
+  facts->filters_system_calls = filters;
   SetLimits(dna.dna.resources(), unit, *facts);
   return facts;
 }
