@@ -38,20 +38,39 @@ void SetWritableByMounts(const v1::Dna& dna, std::string_view mountinfo, Facts& 
 
 }  // namespace
 
-bool IsMountedReadOnly(std::string_view mountinfo, std::string_view path) {
+std::optional<UnitMount> MountAt(std::string_view mountinfo, std::string_view path) {
+  constexpr size_t kRoot = 3;
   constexpr size_t kPoint = 4;
   constexpr size_t kOptions = 5;
-  std::string deepest;
-  bool read_only = false;
+  std::optional<UnitMount> deepest;
   // In the order in which they were mounted: a later one hides an earlier one.
   for (const auto line : absl::StrSplit(Absl(mountinfo), '\n')) {
     const std::vector<std::string> words = absl::StrSplit(line, ' ');
     if (words.size() <= kOptions || !IsBelow(path, words[kPoint])) continue;
-    if (words[kPoint].size() < deepest.size()) continue;
-    deepest = words[kPoint];
-    read_only = words[kOptions] == "ro" || words[kOptions].starts_with("ro,");
+    if (deepest.has_value() && words[kPoint].size() < deepest->point.size()) continue;
+    const std::string& options = words[kOptions];
+    deepest = UnitMount{.root = words[kRoot],
+                        .point = words[kPoint],
+                        .read_only = options == "ro" || options.starts_with("ro,")};
   }
-  return read_only;
+  return deepest;
+}
+
+bool IsMountedReadOnly(std::string_view mountinfo, std::string_view path) {
+  const auto mount = MountAt(mountinfo, path);
+  return mount.has_value() && mount->read_only;
+}
+
+v1::Security::ProtectSystem ProtectionBy(std::string_view mountinfo) {
+  if (!IsMountedReadOnly(mountinfo, "/usr")) return v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
+  if (!IsMountedReadOnly(mountinfo, "/etc")) return v1::Security::USR;
+  return IsMountedReadOnly(mountinfo, "/") ? v1::Security::STRICT : v1::Security::FULL;
+}
+
+bool HasPrivateTmp(std::string_view mountinfo) {
+  const auto mount = MountAt(mountinfo, "/tmp");
+  return mount.has_value() && mount->point == "/tmp" &&
+         mount->root.find("/systemd-private-") != std::string::npos;
 }
 
 absl::StatusOr<Facts> CollectSystemUnitFacts(const CompiledDna& dna, const UnitView& unit,
@@ -69,6 +88,8 @@ absl::StatusOr<Facts> CollectSystemUnitFacts(const CompiledDna& dna, const UnitV
   if (!facts.ok()) return facts;
   facts->wanted_uid = WantedUid(dna.dna.security(), facts->uid);
   SetWritableByMounts(dna.dna, *mountinfo, *facts);
+  facts->protect_system = ProtectionBy(*mountinfo);
+  facts->private_tmp = HasPrivateTmp(*mountinfo);
   return facts;
 }
 

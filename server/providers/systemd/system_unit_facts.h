@@ -2,6 +2,7 @@
 // is of another user, so its environment, files and sockets are closed to the daemon.
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -19,7 +20,16 @@ absl::StatusOr<Facts> CollectSystemUnitFacts(const CompiledDna& dna, const UnitV
                                              const std::string& store_id, Clock& clock,
                                              const std::stop_token& stop);
 
-// Whether what is mounted at `path` is read-only. `mountinfo`: of /proc/PID/mountinfo (proc(5)).
+// By the text of /proc/PID/mountinfo (proc(5)), which everyone may read. Pure.
+struct UnitMount {
+  std::string root;   // What of its file system is mounted.
+  std::string point;  // Where.
+  bool read_only = false;
+};
+// The mount that `path` is on; unset: none is known.
+std::optional<UnitMount> MountAt(std::string_view mountinfo, std::string_view path);
 bool IsMountedReadOnly(std::string_view mountinfo, std::string_view path);
+v1::Security::ProtectSystem ProtectionBy(std::string_view mountinfo);
+bool HasPrivateTmp(std::string_view mountinfo);
 
 }  // namespace shadow
