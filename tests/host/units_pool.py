@@ -134,9 +134,9 @@ def main():
     undisturbed("a kill of shadowd-units", names, names)
     run("systemctl", "restart", "shadowd")
     undisturbed("a restart of shadowd", names, names)
-    shadowctl("shadow", "activate", "web", "--level", "0", "--wait")
+    shadowctl("shadow", "activate", "web", "--level", "50", "--wait")
     frozen = [name for name in names if show(name, "FreezerState") == "frozen"]
-    check(len(frozen) == len(names) - 1, "not all were suspended again")
+    check(len(frozen) == (len(names) - 1) // 2, f"half of the shadow is suspended: {frozen}")
 
     # More than the policy grants: no unit, and the instance says which field.
     more = SECURITY.replace("CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN")
@@ -148,7 +148,7 @@ def main():
 
     shadowctl("shadow", "delete", "web", "--wait")
     shadowctl("pool", "delete", "web", "--wait")
-    check(not units(), f"units are left: {units()}")
+    await_(lambda: not units(), "no units are left")
     print("a pool of units lives", json.dumps(names))
 
 

@@ -14,6 +14,7 @@ import time
 
 SOCKET = "/run/shadowd-units/socket"
 STORE = "0f0e0d0c-0b0a-4908-8706-050403020100"
+TRANSIENT = pathlib.Path("/run/systemd/transient")
 SHA = "a" * 64
 PATIENCE = 20  # Seconds.
 SLEEP = 'process { argv: "/usr/bin/sleep" argv: "1000" }'
@@ -164,7 +165,12 @@ def inside(name, script):
 def end(unit_id):
     ask(f'stop {{ id: "{unit_id}" force: true }}')
     await_(lambda: state_of(unit_id) in ("", "failed", "inactive"), f"{unit_id} has ended")
-    ask(f'forget {{ id: "{unit_id}" }}')
+
+    def forgotten():
+        ask(f'forget {{ id: "{unit_id}" }}')
+        return state_of(unit_id) == "" and not list(TRANSIENT.glob(f"shadow-*-{unit_id}.service"))
+
+    await_(forgotten, f"{unit_id} is forgotten")
 
 
 def refused(field, *dna, unit_id="bad", code=FAILED_PRECONDITION, **more):

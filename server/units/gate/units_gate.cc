@@ -14,28 +14,28 @@ namespace {
 
 constexpr size_t kStoresMax = 8;  // There is one; tests have more.
 
-using Call = v1::UnitsRequest::CallCase;
+using Asking = v1::UnitsRequest::CallCase;
 
 // The instance that `request` is about; empty: of none.
 std::string IdOf(const v1::UnitsRequest& request) {
   switch (request.call_case()) {
-    case Call::kStart:
+    case Asking::kStart:
       return request.start().id();
-    case Call::kSuspend:
+    case Asking::kSuspend:
       return request.suspend().id();
-    case Call::kResume:
+    case Asking::kResume:
       return request.resume().id();
-    case Call::kStop:
+    case Asking::kStop:
       return request.stop().id();
-    case Call::kForget:
+    case Asking::kForget:
       return request.forget().id();
-    case Call::kGet:
+    case Asking::kGet:
       return request.get().id();
-    case Call::kSignal:
+    case Asking::kSignal:
       return request.signal().id();
-    case Call::kList:
-    case Call::kListen:
-    case Call::CALL_NOT_SET:
+    case Asking::kList:
+    case Asking::kListen:
+    case Asking::CALL_NOT_SET:
       break;
   }
   return "";
@@ -45,9 +45,9 @@ absl::Status CheckRequest(const v1::UnitsRequest& request) {
   FieldChecker check;
   check.WellFormed(request, "request");
   check.Add(CheckUnitStore(request.store()));
-  const Call call = request.call_case();
-  if (call == Call::CALL_NOT_SET) check.Fail("request", "asks for nothing that is known here");
-  if (check.ok() && call != Call::kList && call != Call::kListen) {
+  const Asking call = request.call_case();
+  if (call == Asking::CALL_NOT_SET) check.Fail("request", "asks for nothing that is known here");
+  if (check.ok() && call != Asking::kList && call != Asking::kListen) {
     check.Add(CheckUnitId(IdOf(request)));
   }
   return check.status();
@@ -133,26 +133,26 @@ absl::Status UnitsGate::Resume(const Asked& asked) {
 absl::Status UnitsGate::Run(const Asked& asked) {
   const v1::UnitsRequest& request = asked.request;
   switch (request.call_case()) {
-    case Call::kStart:
+    case Asking::kStart:
       return Start(asked);
-    case Call::kSuspend:
+    case Asking::kSuspend:
       return asked.units->Suspend(IdOf(request));
-    case Call::kResume:
+    case Asking::kResume:
       return Resume(asked);
-    case Call::kSignal:
+    case Asking::kSignal:
       if (request.signal().signal() < 1 || request.signal().signal() >= SIGRTMIN) {
         return FieldError("signal", absl::StrCat(request.signal().signal(), " is no signal"));
       }
       return asked.units->Signal(IdOf(request), request.signal().signal());
-    case Call::kStop:
+    case Asking::kStop:
       return asked.units->Stop(IdOf(request), request.stop().force());
-    case Call::kForget:
+    case Asking::kForget:
       return asked.units->Forget(IdOf(request));
-    case Call::kListen:
+    case Asking::kListen:
       return absl::OkStatus();
-    case Call::kGet:
-    case Call::kList:
-    case Call::CALL_NOT_SET:
+    case Asking::kGet:
+    case Asking::kList:
+    case Asking::CALL_NOT_SET:
       break;
   }
   return absl::InternalError("shadowd-units: a request that is answered elsewhere");
@@ -162,9 +162,9 @@ std::vector<v1::UnitsReply> UnitsGate::Answer(const std::string& bytes) {
   auto asked = Open(bytes);
   if (!asked.ok()) return Replies(asked.status());
   asked->units = UnitsFor(*asked);
-  const Call call = asked->request.call_case();
-  if (call == Call::kGet) return GetReplies(asked->units->Get(IdOf(asked->request)));
-  if (call == Call::kList) return AllReplies(asked->units->List());
+  const Asking call = asked->request.call_case();
+  if (call == Asking::kGet) return GetReplies(asked->units->Get(IdOf(asked->request)));
+  if (call == Asking::kList) return AllReplies(asked->units->List());
   return Replies(Run(*asked));
 }
 

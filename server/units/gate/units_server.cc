@@ -1,5 +1,6 @@
 #include "server/units/gate/units_server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -68,7 +69,9 @@ UnitsServer::UnitsServer(int socket_fd, UnitsGate& gate, Clock& clock, Options o
       stop_fd_(eventfd(0, EFD_CLOEXEC)),
       gate_(gate),
       clock_(clock),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  fcntl(socket_fd_, F_SETFL, fcntl(socket_fd_, F_GETFL) | O_NONBLOCK);
+}
 
 UnitsServer::~UnitsServer() {
   HangUpOnAll();

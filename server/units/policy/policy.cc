@@ -202,7 +202,7 @@ void CheckEnvironment(const v1::Dna& dna, FieldChecker& check) {
   }
 }
 
-void CheckPaths(const v1::Dna& dna, FieldChecker& check) {
+void CheckDnaPaths(const v1::Dna& dna, FieldChecker& check) {
   const auto& os = dna.operating_system();
   if (!os.root_directory().empty()) {
     CheckSourcePath("dna.operating_system.root_directory", os.root_directory(), check);
@@ -335,7 +335,7 @@ absl::Status CheckPolicy(const v1::UnitsPolicy& policy, const UnitSpec& unit,
   CheckTags(unit, check);
   if (check.ok()) check.Add(CompileDna(unit.dna).status());
   CheckEnvironment(unit.dna, check);
-  CheckPaths(unit.dna, check);
+  CheckDnaPaths(unit.dna, check);
   if (check.ok()) check.Add(CheckUnitDna(unit.dna, UnitWay::kSystem));
   if (!check.ok()) return check.status();
   Grants grants;
