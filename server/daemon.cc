@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -237,6 +239,24 @@ absl::Status CheckProvider(const Config& config, Adapters& adapters, Store& stor
                             : CheckNoneForeign(**provider, contents);
 }
 
+// The same of every other provider that a pool in the store has, but nothing is adopted there. One
+// that does not answer keeps nobody from starting: its pools say so, and the loop ends no instance
+// of a newer store.
+absl::Status CheckOtherProviders(const Config& config, Adapters& adapters,
+                                 const v1::StoreContents& contents, Clock& clock) {
+  std::set<std::string> asked = {DefaultProvider()->key};
+  for (const v1::PoolRecord& record : contents.pools()) {
+    const auto spec = CompileProvider(record.pool().provider());
+    if (!asked.insert(spec->key).second) continue;
+    const absl::StatusOr<Provider*> provider = adapters.providers->Get(*spec);
+    if (!provider.ok()) continue;
+    const absl::Status checked = config.end_unknown ? EndForeign(**provider, contents, clock)
+                                                    : CheckNoneForeign(**provider, contents);
+    if (!checked.ok() && !absl::IsUnavailable(checked)) return checked;
+  }
+  return absl::OkStatus();
+}
+
 // Takes over what the store holds.
 absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& contents,
                   StepWorkers& workers, Clock& clock) {
@@ -325,6 +345,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
   absl::Status status = CheckProvider(config, *adapters, **store, *contents, clock);
+  if (status.ok()) status = CheckOtherProviders(config, *adapters, *contents, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(

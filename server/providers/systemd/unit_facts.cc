@@ -134,7 +134,7 @@ std::optional<int64_t> InPages(std::optional<int64_t> found, int64_t wanted) {
 }
 
 // Those of CPU are at their minimum while the unit is suspended.
-void SetLimits(const v1::Resources& wanted, const UnitView& unit, Facts& facts) {
+void SetUnitLimits(const v1::Resources& wanted, const UnitView& unit, Facts& facts) {
   const auto set = [&](const char* name, const char* controller, int64_t asked,
                        std::optional<int64_t> found) {
     const bool frozen = unit.freezer_state == "frozen" && std::string_view(controller) == "cpu";
@@ -196,7 +196,7 @@ absl::StatusOr<Facts> CollectUnitFacts(const CompiledDna& dna, const UnitView& u
   facts->protect_system = mounts.protect_system;
   facts->private_tmp = mounts.private_tmp;
   facts->filters_system_calls = filters;
-  SetLimits(dna.dna.resources(), unit, *facts);
+  SetUnitLimits(dna.dna.resources(), unit, *facts);
   return facts;
 }
 
