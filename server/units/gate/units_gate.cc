@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/core/error.h"
-#include "server/core/spec.h"
 #include "server/core/spec/field_checker.h"
 #include "server/units/protocol/messages.h"
 
@@ -124,9 +123,9 @@ void UnitsGate::Began() {
 }
 
 absl::Status UnitsGate::Resume(const Asked& asked) {
+  // Of the DNA, the limits alone count here.
   const v1::Dna& dna = asked.request.resume().dna();
-  absl::Status status = CompileDna(dna).status();
-  if (status.ok()) status = CheckPolicyLimits(asked.policy, dna);
+  const absl::Status status = CheckPolicyLimits(asked.policy, dna);
   return status.ok() ? asked.units->Resume(IdOf(asked.request), dna) : status;
 }
 

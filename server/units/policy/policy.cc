@@ -78,8 +78,8 @@ class Grants {
     if (!given) {
       Refuse(field,
              absl::StrCat("is unset; the policy of shadowd-units wants ", bound, " or less"));
-    } else if (asked > bound) {
-      Refuse(field, absl::StrCat(asked, " is above ", bound,
+    } else if (asked < 1 || asked > bound) {
+      Refuse(field, absl::StrCat(asked, " is not in 1 to ", bound,
                                  ", which the policy of shadowd-units grants"));
     }
   }

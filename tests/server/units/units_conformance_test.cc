@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "server/core/clock.h"
@@ -13,6 +14,7 @@
 #include "tests/fakes/fake_units.h"
 #include "tests/fakes/test_dna.h"
 #include "tests/server/providers/provider_world.h"
+#include "tests/server/units/gated_units_place.h"
 
 namespace shadow {
 namespace {
@@ -78,7 +80,7 @@ class UserUnitsPlace {
 #ifdef SHADOW_USER_UNITS
 using Places = std::tuple<UserUnitsPlace>;
 #else
-using Places = std::tuple<FakeUnitsPlace>;
+using Places = std::tuple<FakeUnitsPlace, GatedUnitsPlace>;
 #endif
 
 template <typename Place>
@@ -87,7 +89,9 @@ UnitSpec SpecOf(const Place& place, const std::string& id) {
   spec.id = id;
   spec.pool = "web-1";
   spec.shadow = "r0123456789ab";
-  if constexpr (requires { place.path(); }) {
+  if constexpr (std::is_same_v<Place, GatedUnitsPlace>) {
+    spec.store_id = place.store_id();
+  } else if constexpr (requires { place.path(); }) {
     spec.store_id = place.path();
     spec.log_path = place.path() + "/" + id + ".log";
   } else {
@@ -99,6 +103,9 @@ UnitSpec SpecOf(const Place& place, const std::string& id) {
                       "trap 'exit 3' USR1; trap 'exit 0' USR2; echo ready; "
                       "while :; do sleep 0.05; done"})
                  .dna;
+  if constexpr (std::is_same_v<Place, GatedUnitsPlace>) {
+    spec.dna.mutable_security()->set_dynamic_user(true);
+  }
   spec.port = 20001;
   return spec;
 }
@@ -259,6 +266,7 @@ TEMPLATE_LIST_TEST_CASE("who listens to units hears of one that has ended", "", 
   TestType place;
   place.units().Listen(heard.Listener());
   StartUnit(place, SpecOf(place, "i1"));
+  if constexpr (std::is_same_v<TestType, GatedUnitsPlace>) place.AwaitListener();
   place.Exit("i1", 1, 3);
   CHECK(PollUntil(kPatience, [&] { return heard.ids().contains("i1"); }));
 }

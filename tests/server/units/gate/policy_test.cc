@@ -177,6 +177,11 @@ TEST_CASE("the policy refuses commands, variables and limits by the name of the 
     INFO(program);
     CHECK(ErrorField(CheckPolicy(Granting(), unit, kGateDaemon)).starts_with("dna.process.argv"));
   }
+  // Of a unit that is resumed, where the rest of the DNA does not count.
+  v1::Dna resumed = GateSpec().dna;
+  resumed.mutable_resources()->set_cpu_millis(-1);
+  CHECK(ErrorField(CheckPolicyLimits(Granting(), resumed)) == "dna.resources.cpu_millis");
+  CHECK(CheckPolicyLimits(Granting(), GateSpec().dna).ok());
   UnitSpec unlimited = GateSpec();
   unlimited.dna.mutable_resources()->clear_memory_max_bytes();
   CheckRefused(unlimited, "dna.resources.memory_max_bytes");
