@@ -2,8 +2,11 @@
 
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <variant>
 
@@ -128,7 +131,11 @@ absl::StatusCode CodeOf(std::string_view name) {
 absl::StatusOr<Bus> OpenBus(UnitWay way) {
   sd_bus* bus = nullptr;
   const int result = way == UnitWay::kUser ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
-  if (result >= 0) return Bus(bus);
+  if (result >= 0) {
+    sd_bus_set_method_call_timeout(
+        bus, static_cast<uint64_t>(absl::ToInt64Microseconds(kBusQuestionTimeout)));
+    return Bus(bus);
+  }
   return absl::UnavailableError(
       absl::StrCat("the bus of the ", way == UnitWay::kUser ? "user's" : "system's",
                    " service manager cannot be reached: ", strerrordesc_np(-result)));

@@ -30,6 +30,9 @@ inline constexpr char kSystemdManager[] = "org.freedesktop.systemd1.Manager";
 inline constexpr char kSystemdUnit[] = "org.freedesktop.systemd1.Unit";
 inline constexpr char kSystemdService[] = "org.freedesktop.systemd1.Service";
 
+// Of one question to the manager, unless the call says otherwise.
+inline constexpr absl::Duration kBusQuestionTimeout = absl::Milliseconds(1500);
+
 // To the bus that this kind of manager is on. kUnavailable: there is none, and why.
 absl::StatusOr<Bus> OpenBus(UnitWay way);
 

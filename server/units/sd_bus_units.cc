@@ -17,9 +17,8 @@
 namespace shadow {
 namespace {
 
-// Of the seam's 2 s: one question, and all that a call does.
-constexpr absl::Duration kQuestionTimeout = absl::Milliseconds(1500);
-constexpr absl::Duration kCallTimeout = absl::Milliseconds(1600);
+// Of the seam's 2 s: a look, and the start of a unit.
+constexpr absl::Duration kLookTimeout = absl::Milliseconds(1600);
 constexpr absl::Duration kStartTimeout = absl::Milliseconds(1200);
 constexpr size_t kFreeMax = 16;
 
@@ -36,7 +35,7 @@ absl::Status CallOfUnit(sd_bus* bus, const char* method, const std::string& name
   int result = sd_bus_message_append(call->get(), "s", name.c_str());
   if (result >= 0) result = append(call->get());
   if (result < 0) return BusStatus(result, absl::StrCat(method, " of ", name));
-  return Ask(bus, call->get(), kQuestionTimeout, absl::StrCat(method, " of ", name)).status();
+  return Ask(bus, call->get(), kBusQuestionTimeout, absl::StrCat(method, " of ", name)).status();
 }
 
 absl::Status CallOfUnit(sd_bus* bus, const char* method, const std::string& name) {
@@ -107,12 +106,7 @@ absl::StatusOr<Bus> SdBusUnits::Borrow() {
       return bus;
     }
   }
-  auto bus = OpenBus(options_.way);
-  if (bus.ok()) {
-    sd_bus_set_method_call_timeout(
-        bus->get(), static_cast<uint64_t>(absl::ToInt64Microseconds(kQuestionTimeout)));
-  }
-  return bus;
+  return OpenBus(options_.way);
 }
 
 void SdBusUnits::Return(Bus bus) {
@@ -258,7 +252,7 @@ absl::StatusOr<std::vector<UnitView>> SdBusUnits::Look(sd_bus* bus, const std::s
   const UnitQuery query{.prefix = prefix_,
                         .store_id = options_.store_id,
                         .id = id,
-                        .deadline = options_.clock.Now().mono + kCallTimeout};
+                        .deadline = options_.clock.Now().mono + kLookTimeout};
   auto views = LookAtUnits(bus, query, options_.clock);
   if (!views.ok()) return views;
   const std::lock_guard lock(mutex_);

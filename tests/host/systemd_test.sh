@@ -108,10 +108,14 @@ policy:
 EOF
 }
 
+daemon_answers() {
+  ctl status > /dev/null 2>&1
+}
+
 start_daemon() {
   "${as_user[@]}" shadowd --config "$kHome/shadowd.textproto" >> /tmp/shadowd.log 2>&1 &
   daemon=$!
-  await ctl status > /dev/null 2>&1
+  await daemon_answers
 }
 
 units() {
@@ -188,7 +192,7 @@ life() {
   start_daemon
   ctl apply -f "$kHome/web.yaml" --wait
   await served_by 1
-  python3 -c 'print("requests_per_second"); [print(100) for _ in range(40)]' > "$kHome/curve.csv"
+  python3 -c 'print("requests_per_second"); [print(100) for _ in range(60)]' > "$kHome/curve.csv"
   "${as_user[@]}" shadow-demo-load --port "$kPort" --curve "$kHome/curve.csv" --step 1s \
     --report "$kHome/report.json" &
   local load=$!

@@ -272,9 +272,13 @@ class PoolConditions {
 
 void SetLimits(const World& world, const PoolEntry& pool, const ProviderEntry& provider,
                PoolConditions& conditions) {
+  if (!provider.missing_controllers.has_value()) {
+    if (provider.listed.has_value() && provider.listed->ok()) conditions.Remove("LimitsEnforced");
+    return;
+  }
   const auto name = ParseDnaName(pool.spec->pool.dna(), "pool.dna");
   const auto dna = world.dnas.find(name.ok() ? name->dna : "");
-  if (!provider.missing_controllers.has_value() || dna == world.dnas.end()) return;
+  if (dna == world.dnas.end()) return;
   const auto newest = dna->second.revisions.find(dna->second.newest);
   if (newest == dna->second.revisions.end()) return;
   conditions.Set("LimitsEnforced",

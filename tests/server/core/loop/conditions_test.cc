@@ -76,6 +76,10 @@ TEST_CASE("limits of the DNA that cannot be enforced are said") {
   REQUIRE(simulation.RunUntil(
       [&] { return Says(simulation, "LimitsEnforced", C::TRUE, "Enforced"); }, absl::Minutes(5)));
   CHECK(Told(simulation, "LimitsEnforced").size() == 2);
+
+  miss(std::nullopt);
+  CHECK(simulation.RunUntil([&] { return OfPool(simulation, "LimitsEnforced").type().empty(); },
+                            absl::Minutes(5)));
 }
 
 TEST_CASE("a provider that does not answer is said, and keeps nobody from being ready") {
