@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -54,12 +55,17 @@ absl::StatusOr<shadow::DaemonUser> UserOf(const std::string& name) {
 // Whatever this was started with: from here on no capability, and none ever again.
 absl::Status DropCapabilities() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {};
   __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; ++capability) {
     prctl(PR_CAPBSET_DROP, capability);  // Where it may; otherwise there is nothing to drop.
   }
-  if (syscall(SYS_capset, &header, none) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_DUMPABLE, 0) != 0) {
+  bool good = syscall(SYS_capget, &header, held) == 0;
+  // In the unit it holds none, and may not ask for that either.
+  if (good && std::memcmp(held, none, sizeof(none)) != 0) {
+    good = syscall(SYS_capset, &header, none) == 0;
+  }
+  if (!good || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
     return absl::ErrnoToStatus(errno, "cannot drop privileges");
   }
   return absl::OkStatus();

@@ -17,6 +17,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # For its user; the unit is written for systemd too.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS systemd)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS dbus)  # By which units are asked for.
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS haproxy)
 # CPack indents the lines that follow the first.
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
