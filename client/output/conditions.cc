@@ -11,8 +11,8 @@
 namespace shadow {
 namespace {
 
-constexpr std::array<std::string_view, 3> kProblemTypes = {"BalancerReachable", "ProviderReachable",
-                                                           "UsageFresh"};
+constexpr std::array<std::string_view, 4> kProblemTypes = {"BalancerReachable", "ProviderReachable",
+                                                           "UsageFresh", "LimitsEnforced"};
 constexpr std::array<std::string_view, 3> kProblemReasons = {"InstancesFail", "OverBudget",
                                                              "AtMaximum"};
 

@@ -20,7 +20,10 @@ DnaQuestion QuestionOfDna(const Snapshot& snapshot, const v1::Dna& dna) {
     auto provider = CompileProvider(pool->pool.provider());
     if (asked.insert(provider->key).second) question.providers.push_back(std::move(provider));
   }
-  if (question.providers.empty()) question.providers.push_back(DefaultProvider());
+  if (question.providers.empty()) {
+    question.providers.push_back(DefaultProvider());
+    question.meaning_alone = true;
+  }
   return question;
 }
 

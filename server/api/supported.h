@@ -24,8 +24,8 @@ M Merged(const M* current, const M& update, const google::protobuf::FieldMask& m
 // Of a resource that no provider could take, or that does not exist, nothing is asked: the control
 // loop refuses it.
 
-// Of `dna`, as it would be stored: the providers of all pools that run it, or the default one if
-// none does.
+// Of `dna`, as it would be stored: the providers of all pools that run it. If none does: only what
+// has no meaning to the default one is refused, because another kind may enforce what that cannot.
 DnaQuestion QuestionOfDna(const Snapshot& snapshot, const v1::Dna& dna);
 
 // Of `pool`, as it would be stored: its provider, for its DNA.

@@ -34,6 +34,10 @@ absl::Status PoolNotFound(std::string_view name) {
                      absl::StrCat(Absl(name), " does not exist"));
 }
 
+bool IsPassing(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
+
 std::string ErrorField(const absl::Status& status) { return Payload(status, kFieldPayload); }
 std::string ErrorReason(const absl::Status& status) { return Payload(status, kReasonPayload); }
 

@@ -45,6 +45,9 @@ struct Observation {
   std::string address;      // "127.0.0.1:20001", once it is known.
   std::string handle;       // "pid 4711"
   std::string exit_reason;  // kExited: for people, e.g. "exit status 3; last output: ...".
+  // Controllers of the kernel that are missing where it runs, e.g. "memory": limits that need them
+  // are not enforced. Unset: the provider does not say.
+  std::optional<std::vector<std::string>> missing_controllers = {};
 };
 
 // It has ended, or nothing of it is left.

@@ -1,11 +1,9 @@
 #include "server/providers/process_plan.h"
 
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,12 +19,11 @@
 #include "server/core/error.h"
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_access.h"
+#include "server/units/secret_files.h"
 
 namespace shadow {
 namespace {
 
-constexpr size_t kMaxSecretBytes = 64 * 1024;
-constexpr absl::Duration kFileClockLag = absl::Milliseconds(20);  // File times move in ticks.
 constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 absl::Status Refuse(const std::string& field, const std::string& problem) {
@@ -57,6 +54,29 @@ absl::Status CheckPlace(const v1::Dna& dna) {
     if (set.mount_path().empty() || set.mount_path() == set.source()) continue;
     return Refuse(absl::StrCat("dna.data_sets[", set.name(), "].mount_path"),
                   "the process provider mounts nothing; unset it, or use the source's path");
+  }
+  return absl::OkStatus();
+}
+
+// What only a unit can be held to.
+absl::Status CheckNoUnitFields(const v1::Dna& dna) {
+  const v1::Security& security = dna.security();
+  const auto set = [](const char* field, bool is_set) {
+    return !is_set ? absl::OkStatus()
+                   : Refuse(field, "the process provider cannot do this; the systemd provider can");
+  };
+  for (const absl::Status& status :
+       {set("dna.operating_system.root_hash", !dna.operating_system().root_hash().empty()),
+        set("dna.security.dynamic_user", security.dynamic_user()),
+        set("dna.security.protect_system",
+            security.protect_system() != v1::Security::PROTECT_SYSTEM_UNSPECIFIED),
+        set("dna.security.private_tmp", security.private_tmp()),
+        set("dna.security.system_call_filter", !security.system_call_filter().empty()),
+        set("dna.security.restrict_address_families",
+            !security.restrict_address_families().empty()),
+        set("dna.resources.cpu_weight", dna.resources().has_cpu_weight()),
+        set("dna.resources.memory_high_bytes", dna.resources().has_memory_high_bytes())}) {
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -140,37 +160,6 @@ std::string WithPort(const std::string& text, int port) {
   return absl::StrReplaceAll(text, {{"$(PORT)", absl::StrCat(port)}});
 }
 
-absl::StatusOr<std::string> ReadSecret(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const absl::Cleanup close_fd = [fd] { close(fd); };
-  struct stat info {};
-  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  if (!S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
-  }
-  std::string text(kMaxSecretBytes + 1, '\0');
-  size_t filled = 0;
-  while (filled < text.size()) {
-    const ssize_t got = read(fd, text.data() + filled, text.size() - filled);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-    if (got == 0) break;
-    filled += static_cast<size_t>(got);
-  }
-  text.resize(filled);
-  if (text.size() > kMaxSecretBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " is larger than ", kMaxSecretBytes, " bytes"));
-  }
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.find('\0') != std::string::npos) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " has a NUL byte, which no environment can hold"));
-  }
-  return text;
-}
-
 // Who, where and with what variables; common to instances and verify commands.
 absl::StatusOr<SpawnSpec> PlanAny(const v1::Dna& dna, int port,
                                   std::map<std::string, std::string>& environment) {
@@ -200,6 +189,7 @@ void SetEnvironment(const std::map<std::string, std::string>& environment, Spawn
 
 absl::Status CheckEnforceable(const v1::Dna& dna) {
   if (absl::Status status = CheckPlace(dna); !status.ok()) return status;
+  if (absl::Status status = CheckNoUnitFields(dna); !status.ok()) return status;
   const auto own = ReadPrivileges(getpid());
   if (!own.ok()) return own.status();
   const auto wanted = ResolveCredentials(dna.security());
@@ -228,35 +218,6 @@ std::vector<SpawnSpec::Limit> LimitsOf(const v1::Resources& resources) {
   add(resources.has_open_files_max(), RLIMIT_NOFILE, resources.open_files_max(),
       "dna.resources.open_files_max");
   return limits;
-}
-
-absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& security) {
-  std::vector<std::string> contents;
-  for (const v1::Secret& secret : security.secrets()) {
-    auto content = ReadSecret(secret.source_file());
-    if (!content.ok()) {
-      return RefuseUnread(
-          absl::StrCat("dna.security.secrets[", secret.environment_variable(), "].source_file"), "",
-          content.status());
-    }
-    contents.push_back(*std::move(content));
-  }
-  return contents;
-}
-
-std::optional<std::vector<std::string>> SecretsGivenAt(const v1::Security& security,
-                                                       absl::Time start_time) {
-  auto contents = ReadSecrets(security);
-  if (!contents.ok()) return std::nullopt;
-  // Looked at after reading, so that no change in between goes unseen.
-  for (const v1::Secret& secret : security.secrets()) {
-    struct stat info {};
-    if (stat(secret.source_file().c_str(), &info) != 0) return std::nullopt;
-    const absl::Time change_time =
-        std::max(absl::TimeFromTimespec(info.st_mtim), absl::TimeFromTimespec(info.st_ctim));
-    if (change_time >= start_time - kFileClockLag) return std::nullopt;
-  }
-  return *std::move(contents);
 }
 
 absl::StatusOr<SpawnSpec> PlanInstance(const InstanceSpec& instance, int port,

@@ -17,6 +17,8 @@ namespace shadow {
 // FieldError for the first that it cannot be:
 // - a root directory other than "/", an image, a data set that is mounted elsewhere than at its
 // source;
+// - dynamic_user, protect_system, private_tmp, filters of system calls and address families,
+//   cpu_weight, memory_high_bytes: what only a unit has;
 // - cpu_millis (there is no such rlimit); tasks_max for uid 0, CAP_SYS_ADMIN or CAP_SYS_RESOURCE
 // (RLIMIT_NPROC
 //   does not bind them); any limit together with CAP_SYS_RESOURCE; one above the daemon's own hard
@@ -44,15 +46,6 @@ absl::StatusOr<SpawnSpec> PlanVerification(const v1::Dna& dna, const v1::Softwar
 
 // RLIMIT_... of the limits that are set.
 std::vector<SpawnSpec::Limit> LimitsOf(const v1::Resources& resources);
-
-// The contents of the secret files, without a trailing newline, in the order of the DNA. As
-// PlanInstance.
-absl::StatusOr<std::vector<std::string>> ReadSecrets(const v1::Security& security);
-
-// The same as an instance got them that was started at `start_time`; unset if that is not known,
-// because a file has changed since or cannot be read.
-std::optional<std::vector<std::string>> SecretsGivenAt(const v1::Security& security,
-                                                       absl::Time start_time);
 
 // On 127.0.0.1, as a server binds it: a port in TIME_WAIT is free. kResourceExhausted: no socket to
 // find out with.

@@ -9,17 +9,12 @@ namespace shadow {
 
 absl::StatusOr<int> FreePorts::Take(const ProcessDna& dna) {
   const std::lock_guard lock(mutex_);
-  const auto ids = records_.Ids();
-  if (!ids.ok()) return ids.status();
-  std::set<int> taken = taken_;
-  for (const std::string& id : *ids) {
-    const auto record = records_.Read(id);
-    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
-    if (record.ok()) taken.insert(record->port);
-  }
-  // Not all stores of a host begin with the same port.
+  auto in_use = in_use_();
+  if (!in_use.ok()) return in_use.status();
+  std::set<int>& taken = *in_use;
+  taken.insert(taken_.begin(), taken_.end());
   const int count = dna.port_max - dna.port_min + 1;
-  const size_t first = std::hash<std::string>()(store_id_) % static_cast<size_t>(count);
+  const size_t first = std::hash<std::string>()(place_) % static_cast<size_t>(count);
   for (int i = 0; i < count; ++i) {
     const int port = dna.port_min + (static_cast<int>(first) + i) % count;
     if (taken.contains(port)) continue;

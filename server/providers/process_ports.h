@@ -1,6 +1,7 @@
 // Ports for instances that are being made.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -8,27 +9,30 @@
 
 #include "absl/status/statusor.h"
 #include "server/providers/process_dna.h"
-#include "server/providers/process_record.h"
 
 namespace shadow {
 
-// Thread-safe. `records` must outlive it.
+// Thread-safe.
 class FreePorts {
  public:
-  FreePorts(const RecordDirectory& records, std::string store_id)
-      : records_(records), store_id_(std::move(store_id)) {}
+  // Of the instances that there are.
+  using InUse = std::function<absl::StatusOr<std::set<int>>()>;
 
-  // One of the DNA's that nobody listens on and no record has. kResourceExhausted: there is none.
+  // `place`: of the instances. Those of different places do not begin with the same port.
+  FreePorts(InUse in_use, std::string place)
+      : in_use_(std::move(in_use)), place_(std::move(place)) {}
+
+  // One of the DNA's that nobody listens on and no instance has. kResourceExhausted: there is none.
   absl::StatusOr<int> Take(const ProcessDna& dna);
 
-  // It is in a record now, or free again.
+  // An instance has it now, or it is free again.
   void Return(int port);
 
  private:
-  const RecordDirectory& records_;
-  const std::string store_id_;
+  const InUse in_use_;
+  const std::string place_;
   std::mutex mutex_;
-  std::set<int> taken_;  // Not yet in a record.
+  std::set<int> taken_;  // That no instance has yet.
 };
 
 }  // namespace shadow

@@ -56,8 +56,10 @@ ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records
     : options_(options),
       records_(std::move(records)),
       holder_program_(std::move(holder_program)),
-      ports_(records_, options.store_id),
-      facts_(options.store_id, options.clock) {}
+      ports_([this] { return records_.Ports(); }, options.store_id),
+      facts_([this](const auto& dna, const auto& record, const auto& stop) {
+        return CollectFacts(dna, record, options_.store_id, options_.clock, stop);
+      }) {}
 
 absl::Status ProcessProvider::Supports(const CompiledDna& dna) {
   const absl::Status understood = CompileProcessDna(dna.dna).status();

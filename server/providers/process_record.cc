@@ -232,6 +232,18 @@ absl::StatusOr<std::vector<std::string>> RecordDirectory::Ids() const {
   return ids;
 }
 
+absl::StatusOr<std::set<int>> RecordDirectory::Ports() const {
+  const auto ids = Ids();
+  if (!ids.ok()) return ids.status();
+  std::set<int> ports;
+  for (const std::string& id : *ids) {
+    const auto record = Read(id);
+    if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
+    if (record.ok()) ports.insert(record->port);
+  }
+  return ports;
+}
+
 absl::StatusOr<std::set<uid_t>> RecordDirectory::Uids() const {
   const auto ids = Ids();
   if (!ids.ok()) return ids.status();

@@ -89,6 +89,9 @@ class RecordDirectory {
   // Users whose processes may be instances: our own, and those of all records.
   absl::StatusOr<std::set<uid_t>> Uids() const;
 
+  // Of all records.
+  absl::StatusOr<std::set<int>> Ports() const;
+
   const std::string& path() const { return path_; }  // Of the directory.
   std::string LogPath(const std::string& id) const;
   std::string ExitPath(const std::string& id) const;

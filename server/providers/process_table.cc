@@ -107,10 +107,6 @@ bool IsIncomplete(const absl::Status& status) {
          absl::IsUnknown(status) || absl::IsInternal(status) || absl::IsAborted(status);
 }
 
-bool IsPassing(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
-}
-
 absl::StatusOr<ProcessStat> ReadProcessStat(pid_t pid) {
   const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!text.ok()) return text.status();

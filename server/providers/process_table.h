@@ -81,10 +81,6 @@ std::string BootId();
 // Whether `status` means that the host could not be asked, so it says nothing of the process.
 bool IsIncomplete(const absl::Status& status);
 
-// The same of a file that a DNA names: a bad disk (EIO) is a fact of it, want of memory or of
-// descriptors is none.
-bool IsPassing(const absl::Status& status);
-
 // A file, at most the first `max_bytes` (and a little more) of it. kNotFound: there is none, or the
 // process that it tells of is gone. kPermissionDenied, ...
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes = 1 << 20);

@@ -61,8 +61,10 @@ void DnaChecks::Ask(const DnaQuestion& question, Done done) {
   if (!refused.ok()) return done(refused);
   for (size_t i = 0; i < jobs.size(); ++i) {
     jobs[i].run = [this, call = jobs[i].id, provider = providers[i],
-                   dna = question.dna](const std::stop_token&) {
-      OnAnswer(call, provider->Supports(*dna));
+                   question](const std::stop_token&) {
+      const absl::Status status = provider->Supports(*question.dna);
+      OnAnswer(call, question.meaning_alone && absl::IsFailedPrecondition(status) ? absl::OkStatus()
+                                                                                  : status);
       return EffectResult();
     };
     lanes_.Submit(std::move(jobs[i]));

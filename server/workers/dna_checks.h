@@ -22,6 +22,8 @@ namespace shadow {
 struct DnaQuestion {
   std::vector<std::shared_ptr<const CompiledProvider>> providers;  // Each key once.
   std::shared_ptr<const CompiledDna> dna;  // Unset: nothing is asked, and the answer is OK.
+  // No pool has chosen a provider yet: that one cannot enforce a field refuses nothing.
+  bool meaning_alone = false;
 };
 
 // Thread-safe.

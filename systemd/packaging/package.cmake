@@ -17,6 +17,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # For its user; the unit is written for systemd too.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS systemd)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS dbus)  # By which units are asked for.
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS haproxy)
 # CPack indents the lines that follow the first.
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
@@ -26,8 +27,8 @@ instances of a pool, verifies and suspends them. When the demand comes, they
 are woken in milliseconds and brought into the load balancer (HAProxy); when
 it goes, they are drained and suspended again, or deleted.
 .
-This package has the daemon, its service, the command line shadowctl and the
-API's protos.")
+This package has the daemon, its service, the program that starts units of
+the host for it, the command line shadowctl and the API's protos.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 foreach(file conffiles preinst postinst prerm postrm)
   list(APPEND CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/${file})

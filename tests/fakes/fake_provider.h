@@ -44,6 +44,7 @@ class FakeProvider final : public Provider {
     int verify_calls = 0;      // So many Verifies of everything know nothing yet.
     int max_instances = 1000;  // Create fails with kResourceExhausted above it.
     std::string epoch = {};    // Of the store: what is made names it.
+    std::optional<std::vector<std::string>> missing_controllers = {};  // Of all instances.
     // In what an instance differs from its DNA; unset: in nothing.
     std::function<Differences(const InstanceSpec&, Part)> differences;
     // A DNA field that this host cannot enforce; empty: all can.
@@ -199,13 +200,14 @@ class FakeProvider final : public Provider {
     return nothing;
   }
 
-  static Observation Observe(const Entry& entry) {
+  Observation Observe(const Entry& entry) const {
     return {.id = entry.spec.id,
             .epoch = entry.epoch,
             .life = entry.life,
             .address = "127.0.0.1:" + std::to_string(20000 + entry.number),
             .handle = "fake " + std::to_string(entry.number),
-            .exit_reason = entry.life == Life::kExited ? entry.exit_reason : ""};
+            .exit_reason = entry.life == Life::kExited ? entry.exit_reason : "",
+            .missing_controllers = knobs_.missing_controllers};
   }
 
   void Start(const InstanceSpec& instance) {

@@ -108,6 +108,11 @@ first_life() {
   install "$1" || fail "the package cannot be installed"
   systemctl is-active --quiet shadowd || fail "the service does not run after the installation"
   systemctl is-enabled --quiet shadowd || fail "the service is not enabled"
+  if systemctl is-enabled --quiet shadowd-units.socket || [[ -e /run/shadowd-units ]]; then
+    fail "the socket of the helper that is root is enabled without being asked"
+  fi
+  /usr/libexec/shadowd/shadowd-units --check-policy || fail "the policy is not good"
+  systemctl start shadowd-units.socket || fail "the helper's socket cannot be started"
   shadowctl apply -f "$kExamples/demo.yaml" --wait
   shadowctl shadow create demo --increase 120 --wait
   shadowctl shadow activate demo --level 50 --wait
@@ -176,8 +181,9 @@ remove_and_purge() {
   wait
   dpkg -P shadowd
   [[ -z "$(workers)" ]] || fail "instances have outlived the purge: $(workers)"
-  [[ ! -e /run/shadowd ]] || fail "/run/shadowd is left"
+  [[ ! -e /run/shadowd && ! -e /run/shadowd-units ]] || fail "something in /run is left"
   if systemctl cat shadowd 2> /dev/null; then fail "the unit is left"; fi
+  if systemctl cat shadowd-units.socket 2> /dev/null; then fail "the helper's socket is left"; fi
   files > /tmp/after
   diff /tmp/before /tmp/after || fail "a purge leaves files"
 }

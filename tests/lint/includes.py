@@ -24,7 +24,7 @@ SQLITE = r"sqlite3\.h"
 ANY = r".+"
 
 _CORE = r"server/core/.+"
-_ADAPTER = r"server/(providers|balancers|usage)/.+"
+_ADAPTER = r"server/(providers|units|balancers|usage)/.+"
 # Control thread, effect runner, ...: what daemon.cc composes.
 _THREADS = r"server/((workers|log)/)?(?!daemon)\w+\.h"
 
@@ -45,7 +45,13 @@ TABLE = [
         [r"server/holder/.+"],
         [STANDARD, POSIX, r"poll\.h|sys/(signalfd|timerfd|wait)\.h"],
     ),
-    (r"server/providers/", [r"server/(providers|holder)/.+", _CORE, MESSAGES], [ANY]),
+    # Below the systemd provider, and for the privileged helper alone.
+    (
+        r"server/units/",
+        [r"server/units/.+", r"server/providers/process_(credentials|dna)\.h", _CORE, MESSAGES],
+        [ANY],
+    ),
+    (r"server/providers/", [r"server/(providers|units|holder)/.+", _CORE, MESSAGES], [ANY]),
     (r"server/balancers/", [r"server/balancers/.+", _CORE, MESSAGES], [ANY]),
     # HAProxy is read over the same runtime socket that it is steered by.
     (

@@ -22,9 +22,12 @@ install_into /usr
 user="$root/usr/lib/sysusers.d/shadowd.conf"
 holder="$root/usr/libexec/shadowd/shadow-holder"
 man="$root/usr/share/man"
-for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} \
+units="$root/usr/libexec/shadowd/shadowd-units"
+policy="$root/etc/shadowd/units.textproto"
+for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} "$units" "$policy" \
   "${unit%.service}.socket" "$root/usr/share/doc/shadowd/examples/units-only.conf" \
-  "$man"/man{8/shadowd.8,1/shadowctl.1,5/shadowd.textproto.5} \
+  "$root"/usr/lib/systemd/system/shadowd-units.{service,socket} \
+  "$man"/man{8/shadowd.8,8/shadowd-units.8,1/shadowctl.1,5/shadowd.textproto.5} \
   "$root/usr/share/bash-completion/completions/shadowctl"; do
   [[ -s "$file" ]] || fail "not installed: $file"
 done
@@ -54,11 +57,11 @@ if ! command -v systemd-analyze > /dev/null; then
   exit 0
 fi
 
-# verify UNIT: systemd's own opinion, with the installed program where the unit expects it.
+# verify NAME UNIT: systemd's own opinion, with the installed program where the unit expects it.
 verify() {
   local copy="$root/verify/$1"
   mkdir -p "$root/verify"
-  sed "s,=/usr/bin/shadowd,=$root/usr/bin/shadowd," "$2" > "$copy"
+  sed "s,=/usr/\(bin\|libexec/shadowd\)/shadowd,=$root/usr/\1/shadowd," "$2" > "$copy"
   systemd-analyze verify --man=no "$copy" 2>&1
 }
 output="$(verify good.service "$unit")" || fail "systemd says: $output"
@@ -70,6 +73,10 @@ output="$(systemd-analyze verify --man=no "$root/verify/good.socket" 2>&1)" ||
 [[ -z "$output" ]] || fail "systemd says: $output"
 grep -qx "ListenStream=$(sed -n 's/^listen: "unix:\(.*\)"/\1/p' "$config")" \
   "${unit%.service}.socket" || fail "shadowd.socket is not where the configuration says"
+cp "${unit%.service}-units.socket" "$root/verify/"
+output="$(verify shadowd-units.service "${unit%.service}-units.service")" ||
+  fail "systemd says: $output"
+[[ -z "$output" ]] || fail "systemd says: $output"
 
 sed 's/^KillMode=.*/KillMode=proces/' "$unit" > "$root/bad"
 output="$(verify bad.service "$root/bad")" || true

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The manual pages and the completion name what the programs take: nothing less, nothing else.
 
-man_pages.py SOURCE_DIR SHADOWD SHADOWCTL
+man_pages.py SOURCE_DIR SHADOWD SHADOWCTL SHADOWD_UNITS
 """
 
 import pathlib
@@ -67,8 +67,8 @@ def check_commands(page, text, commands):
             if not names and not any(re.match(" ".join(words) + r"\b", line) for line in lines)]
 
 
-def fields_of(proto):
-    body = proto.partition("message DaemonConfig {")[2].partition("\n}")[0]
+def fields_of(proto, message="DaemonConfig"):
+    body = proto.partition(f"message {message} {{")[2].partition("\n}")[0]
     return set(re.findall(r"^  (?:optional |repeated )?[\w.]+ (\w+) = \d+;", body, re.MULTILINE))
 
 
@@ -112,7 +112,7 @@ def self_test():
 def main():
     self_test()
     source = pathlib.Path(sys.argv[1])
-    shadowd, shadowctl = sys.argv[2:]
+    shadowd, shadowctl, shadowd_units = sys.argv[2:]
 
     def text(path):
         return (source / path).read_text()
@@ -126,6 +126,8 @@ def main():
     found = check_flags("shadowd(8)", pages["systemd/man/shadowd.8"], flags_of(help_of(shadowd)))
     found += check_flags("shadowctl(1)", pages["client/man/shadowctl.1"].replace(
         r"shadowd \-\-restore", ""), flags)
+    found += check_flags("shadowd-units(8)", text("systemd/man/shadowd-units.8").replace(
+        r"\-\-now", ""), flags_of(help_of(shadowd_units)))
     found += check_commands("shadowctl(1)", pages["client/man/shadowctl.1"], commands)
     ids = {"  ".join(pair) for pair in re.findall(r'"([0-9a-f]{32})",\s+"([^"]+)"',
                                                   text("server/log/message_kinds.cc"))}
@@ -134,6 +136,9 @@ def main():
     found += check_fields("shadowd.textproto(5)", text("systemd/man/shadowd.textproto.5"), fields)
     found += check_default_configuration("systemd/shadowd.textproto",
                                          text("systemd/shadowd.textproto"), fields)
+    found += check_default_configuration(
+        "systemd/units.textproto", text("systemd/units.textproto"),
+        fields_of(text("proto/shadow/v1/units.proto"), "UnitsPolicy"))
     found += check_completion(source / "client/completion/shadowctl.bash", commands)
     print("\n".join(found))
     sys.exit(bool(found))

@@ -181,7 +181,9 @@ void CompareWithList(Changes& changes, const std::string& provider, absl::Durati
   ProviderEntry& entry = changes.world().providers.at(provider);
   std::map<std::string, const Observation*> seen;
   for (const Observation& observation : result.instances) {
-    if (IsId(observation.id)) seen[observation.id] = &observation;  // Ours are.
+    if (!IsId(observation.id)) continue;  // Ours are.
+    seen[observation.id] = &observation;
+    entry.missing_controllers = observation.missing_controllers;
   }
   for (auto& [pool_id, pool] : changes.world().pools) {
     for (auto& [id, member] : pool.members) {

@@ -205,6 +205,8 @@ struct ProviderEntry {
   std::optional<uint64_t> effect;
   std::optional<absl::Status> listed;  // What the last list came to; unset: none came yet.
   v1::Condition condition;             // ProviderReachable.
+  // As the last list with instances said (Observation); unset: it said nothing of that.
+  std::optional<std::vector<std::string>> missing_controllers;
   std::map<std::string, int> orphans;  // Instances without a record: lists that showed them.
   std::set<std::string> ending;        // Of those, the ones whose end is under way.
   // Of those, the ones that another store or a newer one has made (IsForeign): nothing of them is

@@ -7,12 +7,16 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/check.h"
 #include "server/core/error.h"
+#include "server/core/text.h"
 
 namespace shadow {
 namespace {
 
 constexpr size_t kSocketPathMaxBytes = 107;  // sun_path of unix(7) without its NUL.
 constexpr int kUsageNamesMax = 64;           // Frontends, and backends, of one source.
+constexpr size_t kSliceMaxBytes = 64;        // A pool's name and an instance's come below it.
+constexpr std::string_view kSliceSuffix = ".slice";
+constexpr std::string_view kDefaultSlice = "shadow.slice";
 
 void CheckSocket(const std::string& field, const std::string& path, FieldChecker& check) {
   check.Text(field, path, kSocketPathMaxBytes);
@@ -25,6 +29,39 @@ void CompileHaproxyBalancer(const std::string& field, v1::Balancer& spec, FieldC
   check.Foreign(absl::StrCat(field, ".haproxy.backend"), haproxy.backend());
   if (haproxy.slot_prefix().empty()) haproxy.set_slot_prefix("slot");
   check.Foreign(absl::StrCat(field, ".haproxy.slot_prefix"), haproxy.slot_prefix());
+}
+
+// "shadow.slice" or, of a slice in another, "apps-shadow.slice": parts of letters, digits and "_".
+bool IsSlice(std::string_view slice) {
+  if (slice.size() > kSliceMaxBytes || !slice.ends_with(kSliceSuffix)) return false;
+  slice.remove_suffix(kSliceSuffix.size());
+  return !slice.empty() && slice.front() != '-' && slice.back() != '-' &&
+         slice.find("--") == std::string_view::npos &&
+         std::all_of(slice.begin(), slice.end(),
+                     [](char c) { return IsAlnum(c) || c == '_' || c == '-'; });
+}
+
+void CompileSystemdProvider(const std::string& field, v1::Provider& spec, FieldChecker& check) {
+  v1::SystemdProvider& systemd = *spec.mutable_systemd();
+  if (systemd.manager() == v1::SystemdProvider::MANAGER_UNSPECIFIED) {
+    systemd.set_manager(v1::SystemdProvider::USER);
+  }
+  if (systemd.slice().empty()) systemd.set_slice(std::string(kDefaultSlice));
+  if (!IsSlice(systemd.slice())) {
+    check.Fail(absl::StrCat(field, ".systemd.slice"),
+               absl::StrCat(Quoted(systemd.slice()),
+                            " is not the name of a slice such as \"shadow.slice\""));
+  } else if (systemd.manager() == v1::SystemdProvider::SYSTEM && systemd.slice() != kDefaultSlice) {
+    check.Fail(absl::StrCat(field, ".systemd.slice"),
+               "is set; units of manager SYSTEM are in the slice of the policy of shadowd-units");
+  }
+}
+
+// Also of a spec whose defaults are not filled in.
+std::string SystemdPlace(const v1::Provider& spec) {
+  const v1::SystemdProvider& systemd = spec.systemd();
+  return absl::StrCat(systemd.manager() == v1::SystemdProvider::SYSTEM ? "system/" : "user/",
+                      systemd.slice().empty() ? std::string(kDefaultSlice) : systemd.slice());
 }
 
 // The names of one kind: `one`, unset if empty, and `more`.
@@ -109,8 +146,16 @@ constexpr ProviderTraits kProcessTraits{.suspends = true,
                                         .call_time = absl::Seconds(2),
                                         .operations_per_call = 1};
 
+// A manager answers one question after the other, of all its clients.
+constexpr ProviderTraits kSystemdTraits{.suspends = true,
+                                        .poll_interval = absl::Milliseconds(50),
+                                        .list_interval = absl::Seconds(2),
+                                        .call_time = absl::Seconds(2),
+                                        .operations_per_call = 1};
+
 const ProviderKind kProviders[] = {
     {v1::Provider::kProcess, "process", kProcessTraits, NothingToCompile<v1::Provider>, OnlyOne},
+    {v1::Provider::kSystemd, "systemd", kSystemdTraits, CompileSystemdProvider, SystemdPlace},
 };
 
 const BalancerKind kBalancers[] = {

@@ -18,7 +18,9 @@ namespace {
 
 constexpr int64_t kDnaMaxBytes = 256 * 1024;
 constexpr size_t kImageMaxBytes = 512;
+constexpr int kWordsMax = 512;  // There are fewer system calls.
 constexpr FieldChecker::Limits kCpuMillis = {.min = 1, .max = 1'024'000};
+constexpr FieldChecker::Limits kCpuWeight = {.min = 1, .max = 10'000};
 constexpr FieldChecker::Limits kMemoryBytes = {.min = int64_t{1} << 20, .max = int64_t{1} << 46};
 
 using dna_rules::At;
@@ -48,6 +50,10 @@ void CheckOperatingSystem(const v1::OperatingSystem& os, FieldChecker& check) {
     check.Sha256("dna.operating_system.image_digest", os.image_digest(), "sha256:");
   } else if (!os.image_digest().empty()) {
     check.Fail("dna.operating_system.image_digest", "is set without an image");
+  }
+  if (!os.root_hash().empty()) {
+    if (os.image().empty()) check.Fail("dna.operating_system.root_hash", "is set without an image");
+    check.Sha256("dna.operating_system.root_hash", os.root_hash(), "");
   }
   CheckOsRelease("dna.operating_system.id", os.id(), check);
   CheckOsRelease("dna.operating_system.version_id", os.version_id(), check);
@@ -106,12 +112,30 @@ void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
   }
 }
 
+// Names that mean something to a kernel.
+void CheckWords(const char* field, const google::protobuf::RepeatedPtrField<std::string>& words,
+                FieldChecker& check) {
+  check.Count(field, words.size(), kWordsMax);
+  std::set<std::string> seen;
+  for (int i = 0; check.ok() && i < words.size(); ++i) {
+    check.Word(At(field, i), words[i], kShortTextMaxBytes);
+    if (!seen.insert(words[i]).second) {
+      check.Fail(At(field, i), absl::StrCat(Quoted(words[i]), " is there twice"));
+    }
+  }
+}
+
 void CheckSecurity(const v1::Dna& dna, FieldChecker& check) {
   const v1::Security& security = dna.security();
   check.Count("dna.security.read_only_paths", security.read_only_paths_size(), kEntriesMax);
   for (int i = 0; check.ok() && i < security.read_only_paths_size(); ++i) {
     check.Path(At("dna.security.read_only_paths", i), security.read_only_paths(i));
   }
+  if (security.dynamic_user() && !security.user().empty()) {
+    check.Fail("dna.security.dynamic_user", "is set beside user; choose one");
+  }
+  CheckWords("dna.security.system_call_filter", security.system_call_filter(), check);
+  CheckWords("dna.security.restrict_address_families", security.restrict_address_families(), check);
   CheckSecrets(dna, check);
 }
 
@@ -121,6 +145,12 @@ void CheckResources(const v1::Resources& resources, FieldChecker& check) {
   }
   if (resources.has_memory_max_bytes()) {
     check.Range("dna.resources.memory_max_bytes", resources.memory_max_bytes(), kMemoryBytes);
+  }
+  if (resources.has_cpu_weight()) {
+    check.Range("dna.resources.cpu_weight", resources.cpu_weight(), kCpuWeight);
+  }
+  if (resources.has_memory_high_bytes()) {
+    check.Range("dna.resources.memory_high_bytes", resources.memory_high_bytes(), kMemoryBytes);
   }
 }
 

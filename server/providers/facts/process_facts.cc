@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/core/error.h"
 #include "server/providers/facts/data_set_digest.h"
 #include "server/providers/facts/verify.h"
 #include "server/providers/guard/guarded_run.h"
@@ -277,8 +278,7 @@ absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRec
   return facts;
 }
 
-FactsCollector::FactsCollector(std::string store_id, Clock& clock)
-    : store_id_(std::move(store_id)), clock_(clock) {
+FactsCollector::FactsCollector(Collect collect) : collect_(std::move(collect)) {
   for (int i = 0; i < kThreads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { Run(stop); });
   }
@@ -325,7 +325,7 @@ void FactsCollector::Run(const std::stop_token& stop) {
     if (found == jobs_.end()) continue;
     const Job job = found->second;
     lock.unlock();
-    absl::StatusOr<Facts> facts = CollectFacts(*job.dna, job.record, store_id_, clock_, stop);
+    absl::StatusOr<Facts> facts = collect_(*job.dna, job.record, stop);
     lock.lock();
     const auto now = jobs_.find(id);
     if (now != jobs_.end() && now->second.number == job.number) {

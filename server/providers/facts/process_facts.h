@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -35,8 +36,11 @@ absl::StatusOr<Facts> CollectConnections(const CompiledDna& dna, const ProcessRe
 // Collects on two threads of its own. Thread-safe; its destructor stops what is going on.
 class FactsCollector {
  public:
-  // `clock` must outlive this.
-  FactsCollector(std::string store_id, Clock& clock);
+  // As CollectFacts, of one instance.
+  using Collect = std::function<absl::StatusOr<Facts>(
+      const CompiledDna& dna, const ProcessRecord& record, const std::stop_token& stop)>;
+
+  explicit FactsCollector(Collect collect);
   ~FactsCollector();
 
   // The facts of the instance, once, if they have been collected since the last time they were
@@ -58,8 +62,7 @@ class FactsCollector {
 
   void Run(const std::stop_token& stop);
 
-  const std::string store_id_;
-  Clock& clock_;
+  const Collect collect_;
   std::mutex mutex_;
   std::condition_variable_any work_;
   std::map<std::string, Job> jobs_;  // By instance id.

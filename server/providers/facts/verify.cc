@@ -116,6 +116,19 @@ class Comparison {
     if (security.no_new_privileges() && !facts_.no_new_privileges) {
       Add("security.no_new_privileges", "true", "false");
     }
+    if (security.protect_system() > facts_.protect_system) {
+      Add("security.protect_system", v1::Security::ProtectSystem_Name(security.protect_system()),
+          v1::Security::ProtectSystem_Name(facts_.protect_system));
+    }
+    if (security.private_tmp() && !facts_.private_tmp) {
+      Add("security.private_tmp", "true", "that /tmp is the host's");
+    }
+    if (!security.system_call_filter().empty() && !facts_.filters_system_calls) {
+      Add("security.system_call_filter", "a filter", "none");
+    }
+    if (!security.restrict_address_families().empty() && !facts_.filters_system_calls) {
+      Add("security.restrict_address_families", "a filter", "none");
+    }
     for (const std::string& path : security.read_only_paths()) {
       if (!facts_.writable_paths.contains(path)) continue;
       Add(absl::StrCat("security.read_only_paths[", path, "]"), "read-only",
@@ -139,6 +152,9 @@ class Comparison {
     CompareLimit("cpu_millis", set(resources.has_cpu_millis(), resources.cpu_millis()));
     CompareLimit("memory_max_bytes",
                  set(resources.has_memory_max_bytes(), resources.memory_max_bytes()));
+    CompareLimit("cpu_weight", set(resources.has_cpu_weight(), resources.cpu_weight()));
+    CompareLimit("memory_high_bytes",
+                 set(resources.has_memory_high_bytes(), resources.memory_high_bytes()));
     CompareLimit("tasks_max", set(resources.has_tasks_max(), resources.tasks_max()));
     CompareLimit("open_files_max", set(resources.has_open_files_max(), resources.open_files_max()));
   }

@@ -30,6 +30,10 @@ struct Facts {
   int64_t wanted_uid = -1;
   std::set<std::string> capabilities;  // Effective, as "CAP_...".
   bool no_new_privileges = false;
+  // At least so much is read-only. Not told apart: filters of system calls and of address families.
+  v1::Security::ProtectSystem protect_system = v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
+  bool private_tmp = false;
+  bool filters_system_calls = false;
   std::set<std::string>
       writable_paths;                 // Of Security.read_only_paths, those the instance can write.
   std::set<std::string> connections;  // Established, remote ends: "10.0.0.1:5432", "[::1]:5432".

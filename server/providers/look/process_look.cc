@@ -17,8 +17,8 @@
 #include "server/holder/interface.h"
 #include "server/providers/look/process_members.h"
 #include "server/providers/process_log.h"
-#include "server/providers/process_plan.h"
 #include "server/providers/process_signals.h"
+#include "server/units/secret_files.h"
 
 namespace shadow {
 namespace {

@@ -95,9 +95,9 @@ TEST_CASE("a revision changes with every content field") {
   for (const char* change :
        {"operating_system { id: \"debian\" }", "software { name: \"x\" }", "data_sets {}",
         "security { no_new_privileges: true }", "resources { tasks_max: 1 }",
-        "resources { cpu_millis: 0 }", "network { port_max: 30011 }",
-        "process { environment { key: \"C\" value: \"\" } }", "process { argv: \"\" }",
-        "warm_up { expected_status: 0 }", "warm_up { requests: 4 }"}) {
+        "resources { cpu_millis: 0 }", "security { protect_system: FULL }",
+        "network { port_max: 30011 }", "process { environment { key: \"C\" value: \"\" } }",
+        "process { argv: \"\" }", "warm_up { expected_status: 0 }", "warm_up { requests: 4 }"}) {
     INFO(change);
     v1::Dna dna = Parse(kDna);
     REQUIRE(google::protobuf::TextFormat::MergeFromString(change, &dna));

@@ -66,6 +66,7 @@ TEST_CASE("a DNA with every field set compiles") {
     operating_system {
       image: "registry.example/web:1"
       image_digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      root_hash: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
       id: "debian"
       version_id: "12"
     }
@@ -84,7 +85,10 @@ TEST_CASE("a DNA with every field set compiles") {
       read_only_paths: "/"
       secrets { environment_variable: "TOKEN" source_file: "/etc/token" }
     }
+    security { protect_system: STRICT private_tmp: true }
+    security { system_call_filter: "@system-service" restrict_address_families: "AF_INET" }
     resources { cpu_millis: 500 memory_max_bytes: 1048576 tasks_max: 1 open_files_max: 1 }
+    resources { cpu_weight: 10000 memory_high_bytes: 1048576 }
     network {
       port_min: 1024
       port_max: 1024
@@ -184,6 +188,14 @@ TEST_CASE("wrong security, resources or network of a DNA are refused by their fi
       {"security { secrets { environment_variable: 'A' source_file: '/s' } } "
        "process { environment { key: 'A' value: 'x' } }",
        "dna.security.secrets[0].environment_variable", "twice"},
+      {"security { user: 'a' dynamic_user: true }", "dna.security.dynamic_user", "beside user"},
+      {"security { system_call_filter: 'a b' }", "dna.security.system_call_filter[0]", "spaces"},
+      {"security { restrict_address_families: 'AF_INET' restrict_address_families: 'AF_INET' }",
+       "dna.security.restrict_address_families[1]", "twice"},
+      {"operating_system { root_hash: '" + kHex + "' }", "dna.operating_system.root_hash",
+       "without an image"},
+      {"resources { cpu_weight: 0 }", "dna.resources.cpu_weight", "0 is not in 1 to 10000"},
+      {"resources { memory_high_bytes: 512 }", "dna.resources.memory_high_bytes", "1048576"},
       {"resources { cpu_millis: 0 }", "dna.resources.cpu_millis", "0 is not in 1 to"},
       {"resources { memory_max_bytes: 512 }", "dna.resources.memory_max_bytes", "1048576"},
       {"network { connections { host: 'db' port: 1 } }", "dna.network.connections[0].host",

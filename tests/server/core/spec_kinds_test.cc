@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <set>
+#include <string>
 
+#include "server/core/error.h"
 #include "server/core/spec/kinds.h"
 #include "tests/fakes/all_kinds.h"
 
@@ -31,6 +33,21 @@ TEST_CASE("providers of different kinds are different ones, and those of one spe
     CHECK(CompileProvider(spec)->key == CompileProvider(spec)->key);
   }
   CHECK(keys.contains(DefaultProvider()->key));
+}
+
+TEST_CASE("the slice of units of the host is not for a pool to say") {
+  const auto problem = [](v1::SystemdProvider::Manager manager, const std::string& slice) {
+    v1::Provider spec;
+    spec.mutable_systemd()->set_manager(manager);
+    spec.mutable_systemd()->set_slice(slice);
+    FieldChecker check;
+    KindOf(spec).compile("pool.provider", spec, check);
+    return ErrorField(check.status());
+  };
+  CHECK(problem(v1::SystemdProvider::USER, "apps.slice").empty());
+  CHECK(problem(v1::SystemdProvider::SYSTEM, "").empty());
+  CHECK(problem(v1::SystemdProvider::SYSTEM, "apps.slice") == "pool.provider.systemd.slice");
+  CHECK(problem(v1::SystemdProvider::USER, "apps") == "pool.provider.systemd.slice");
 }
 
 TEST_CASE("balancers of different kinds take nothing from each other") {

@@ -85,6 +85,39 @@ TEST_CASE("a DNA that a plain process cannot be held to is refused by its field"
   }
 }
 
+TEST_CASE("what only a unit can be held to is refused by its field") {
+  struct Row {
+    const char* field;
+    std::function<void(v1::Dna&)> change;
+  };
+  const std::vector<Row> rows = {
+      {"dna.operating_system.root_hash",
+       [](v1::Dna& dna) { dna.mutable_operating_system()->set_root_hash("00"); }},
+      {"dna.security.dynamic_user",
+       [](v1::Dna& dna) { dna.mutable_security()->set_dynamic_user(true); }},
+      {"dna.security.protect_system",
+       [](v1::Dna& dna) { dna.mutable_security()->set_protect_system(v1::Security::USR); }},
+      {"dna.security.private_tmp",
+       [](v1::Dna& dna) { dna.mutable_security()->set_private_tmp(true); }},
+      {"dna.security.system_call_filter",
+       [](v1::Dna& dna) { dna.mutable_security()->add_system_call_filter("read"); }},
+      {"dna.security.restrict_address_families",
+       [](v1::Dna& dna) { dna.mutable_security()->add_restrict_address_families("AF_INET"); }},
+      {"dna.resources.cpu_weight",
+       [](v1::Dna& dna) { dna.mutable_resources()->set_cpu_weight(100); }},
+      {"dna.resources.memory_high_bytes",
+       [](v1::Dna& dna) { dna.mutable_resources()->set_memory_high_bytes(1 << 30); }},
+  };
+  for (const Row& row : rows) {
+    v1::Dna dna = TestDna().dna;
+    row.change(dna);
+    const absl::Status status = CheckEnforceable(dna);
+    INFO(status);
+    CHECK(absl::IsFailedPrecondition(status));
+    CHECK(ErrorField(status) == row.field);
+  }
+}
+
 TEST_CASE("what only root may do is refused to others, and the reverse") {
   v1::Dna other_user = TestDna().dna;
   other_user.mutable_security()->set_user(std::to_string(kStranger));

@@ -11,12 +11,17 @@
 
 #include "server/core/error.h"
 #include "tests/server/providers/provider_world.h"
+#include "tests/server/providers/systemd_world.h"
 
 namespace shadow {
 namespace {
 
 // A new provider is one more here. One that never tells of changes passes by kTells = false.
-using Worlds = std::tuple<FakeWorld, ProcessWorld>;
+#ifdef SHADOW_USER_UNITS
+using Worlds = std::tuple<UserUnitsWorld>;  // Where there is one (tests/host).
+#else
+using Worlds = std::tuple<FakeWorld, ProcessWorld, FakeUnitsWorld>;
+#endif
 
 std::vector<std::string> Listed(Provider& provider) {
   const auto all = provider.List();

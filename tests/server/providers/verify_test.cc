@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "tests/fakes/test_dna.h"
 
@@ -130,6 +132,31 @@ TEST_CASE("each difference names the field, what was wanted and what was found")
     row.change(facts);
     CHECK(Differences(dna, facts) == std::vector<std::string>{row.sentence});
   }
+}
+
+TEST_CASE("what only a unit has is compared as far as it can be seen") {
+  CompiledDna dna = TestDna();
+  v1::Security& security = *dna.dna.mutable_security();
+  security.set_protect_system(v1::Security::FULL);
+  security.set_private_tmp(true);
+  security.add_system_call_filter("@system-service");
+  security.add_restrict_address_families("AF_INET");
+  dna.dna.mutable_resources()->set_cpu_weight(7);
+  dna.dna.mutable_resources()->set_memory_high_bytes(4096);
+  Facts facts;
+  facts.protect_system = v1::Security::USR;
+  CHECK(Differences(dna, facts) ==
+        std::vector<std::string>{
+            "dna.security.protect_system: wanted FULL, found USR",
+            "dna.security.private_tmp: wanted true, found that /tmp is the host's",
+            "dna.security.system_call_filter: wanted a filter, found none",
+            "dna.security.restrict_address_families: wanted a filter, found none",
+            "dna.resources.cpu_weight: wanted 7, found no limit",
+            "dna.resources.memory_high_bytes: wanted 4096, found no limit"});
+  facts.protect_system = v1::Security::STRICT;  // More than that is no difference.
+  facts.private_tmp = facts.filters_system_calls = true;
+  facts.limits = {{"cpu_weight", 7}, {"memory_high_bytes", 4096}};
+  CHECK(Differences(dna, facts).empty());
 }
 
 TEST_CASE("all differences are told, in the order of the DNA") {

@@ -7,6 +7,7 @@
 #include "server/core/loop/demand.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/status/rollout.h"
+#include "server/core/names.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -172,6 +173,27 @@ ConditionNow ProviderCondition(const ProviderEntry& provider) {
   return {.status = C::TRUE, .reason = "Answers"};
 }
 
+// `resources`: of the pool's DNA.
+ConditionNow LimitsCondition(const std::vector<std::string>& missing,
+                             const v1::Resources& resources) {
+  const std::pair<const char*, bool> needed[] = {
+      {"cpu", resources.has_cpu_millis() || resources.has_cpu_weight()},
+      {"memory", resources.has_memory_max_bytes() || resources.has_memory_high_bytes()},
+      {"pids", resources.has_tasks_max()},
+  };
+  std::string names;
+  for (const auto& [name, needs] : needed) {
+    if (!needs || std::find(missing.begin(), missing.end(), name) == missing.end()) continue;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", name);
+  }
+  if (names.empty()) return {.status = C::TRUE, .reason = "Enforced"};
+  return {.status = C::FALSE,
+          .reason = "ControllersMissing",
+          .message = absl::StrCat("limits of the DNA are not enforced: where its instances run, "
+                                  "these controllers are missing: ",
+                                  names)};
+}
+
 ConditionNow BalancerCondition(const PoolEntry& pool) {
   if (!pool.balancing.view_read.ok()) return Failure(pool.balancing.view_read);
   if (!pool.balancing.view.has_value()) return NotYet("NotAskedYet");
@@ -251,6 +273,21 @@ class PoolConditions {
   PoolEntry& pool_;
 };
 
+void SetLimits(const World& world, const PoolEntry& pool, const ProviderEntry& provider,
+               PoolConditions& conditions) {
+  if (!provider.missing_controllers.has_value()) {
+    if (provider.listed.has_value() && provider.listed->ok()) conditions.Remove("LimitsEnforced");
+    return;
+  }
+  const auto name = ParseDnaName(pool.spec->pool.dna(), "pool.dna");
+  const auto dna = world.dnas.find(name.ok() ? name->dna : "");
+  if (dna == world.dnas.end()) return;
+  const auto newest = dna->second.revisions.find(dna->second.newest);
+  if (newest == dna->second.revisions.end()) return;
+  conditions.Set("LimitsEnforced",
+                 LimitsCondition(*provider.missing_controllers, newest->second.resources()), true);
+}
+
 }  // namespace
 
 void UpdateConditions(Changes& changes, PoolEntry& pool) {
@@ -266,6 +303,7 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
   const auto provider = changes.world().providers.find(pool.spec->provider->key);
   if (provider != changes.world().providers.end()) {
     conditions.Set("ProviderReachable", ProviderCondition(provider->second), false);
+    SetLimits(changes.world(), pool, provider->second, conditions);
   }
   if (pool.spec->has_balancer) {
     conditions.Set("BalancerReachable", BalancerCondition(pool), true);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,38 @@ std::vector<std::string> Told(const Simulation& simulation, const std::string& t
 void MakePool(Simulation& simulation, int base, v1::Policy::Mode mode = v1::Policy::OBSERVE) {
   REQUIRE(simulation.Call(CreateDna()).ok());
   REQUIRE(simulation.Call(CreatePool(base, mode)).ok());
+}
+
+TEST_CASE("limits of the DNA that cannot be enforced are said") {
+  using Missing = std::optional<std::vector<std::string>>;
+  Simulation simulation;
+  const auto miss = [&simulation](const Missing& controllers) {
+    simulation.provider.Set(
+        [&](FakeProvider::Knobs& knobs) { knobs.missing_controllers = controllers; });
+  };
+  v1::CreateDnaRequest dna = CreateDna();
+  dna.mutable_dna()->mutable_resources()->set_memory_max_bytes(1 << 30);
+  dna.mutable_dna()->mutable_resources()->set_tasks_max(10);
+  REQUIRE(simulation.Call(dna).ok());
+  REQUIRE(simulation.Call(CreatePool(1)).ok());
+  simulation.Run(absl::Minutes(5));
+  CHECK(OfPool(simulation, "LimitsEnforced").type().empty());  // The provider says nothing of it.
+
+  miss(Missing{{"cpu", "memory"}});  // The DNA has no limit of CPU.
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "LimitsEnforced", C::FALSE, "ControllersMissing"); },
+      absl::Minutes(5)));
+  CHECK(OfPool(simulation, "LimitsEnforced").message().ends_with("are missing: memory"));
+  CHECK(Told(simulation, "LimitsEnforced").size() == 1);
+
+  miss(Missing{{"cpu"}});
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "LimitsEnforced", C::TRUE, "Enforced"); }, absl::Minutes(5)));
+  CHECK(Told(simulation, "LimitsEnforced").size() == 2);
+
+  miss(std::nullopt);
+  CHECK(simulation.RunUntil([&] { return OfPool(simulation, "LimitsEnforced").type().empty(); },
+                            absl::Minutes(5)));
 }
 
 TEST_CASE("a provider that does not answer is said, and keeps nobody from being ready") {

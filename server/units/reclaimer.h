@@ -1,0 +1,43 @@
+// Gives the memory of suspended units back, away from their callers.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace shadow {
+
+// One at a time, on a thread of its own. Thread-safe; its destructor ends what is going on.
+class Reclaimer {
+ public:
+  Reclaimer() : thread_([this](const std::stop_token& stop) { Run(stop); }) {}
+
+  // Asks the kernel to reclaim all memory of the control group (memory.reclaim, Linux 5.19): to
+  // swap, and what files can be read again. Where there is no swap, little is freed. `id`: for End.
+  void Begin(const std::string& id, const std::string& cgroup_path);
+
+  // It runs again: no more of its memory is reclaimed. May return up to some 10 ms before the last
+  // part is through.
+  void End(const std::string& id);
+
+ private:
+  struct Job {
+    std::string id;
+    std::string path;
+  };
+
+  void Run(const std::stop_token& stop);
+  // True: some was freed, and there may be more.
+  static bool ReclaimPart(const std::string& path);
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<Job> jobs_;  // The first one is being worked on.
+  std::jthread thread_;   // Last: it uses everything above.
+};
+
+}  // namespace shadow
