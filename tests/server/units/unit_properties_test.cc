@@ -23,7 +23,7 @@ using Strings = std::vector<std::string>;
 
 v1::Dna DnaWith(const std::string& fields) {
   v1::Dna dna;
-  REQUIRE(google::protobuf::TextFormat::ParseFromString(
+  REQUIRE(google::protobuf::TextFormat::MergeFromString(
       "process { argv: '/usr/bin/worker' argv: '--port=$(PORT)' } " + fields, &dna));
   return dna;
 }
