@@ -107,6 +107,7 @@ TEST_CASE("each field of a DNA is a property of its unit, in both ways") {
       {"resources { tasks_max: 12 }", "TasksMax", uint64_t{12}},
       {"resources { open_files_max: 64 }", "LimitNOFILE", uint64_t{64}},
       {"", "StandardOutput", std::string("journal")},
+      {"", "LogExtraFields", std::vector<UnitBytes>{{"SHADOW_POOL=web-1"}, {"SHADOW_INSTANCE=i7"}}},
   };
   for (const Row& row : rows) {
     INFO(row.fields << " -> " << row.property);
@@ -173,6 +174,7 @@ TEST_CASE("a log is appended to by both streams") {
   CHECK(Of(spec, UnitWay::kUser, "StandardOutputFileToAppend") == Value(spec.log_path));
   CHECK(Of(spec, UnitWay::kUser, "StandardErrorFileToAppend") == Value(spec.log_path));
   CHECK_FALSE(Of(spec, UnitWay::kUser, "StandardOutput").has_value());
+  CHECK_FALSE(Of(spec, UnitWay::kUser, "LogExtraFields").has_value());
 }
 
 TEST_CASE("a DNA that a service manager cannot be held to is refused by its field, for each way") {
