@@ -107,7 +107,6 @@ TEST_CASE("each field of a DNA is a property of its unit, in both ways") {
       {"resources { tasks_max: 12 }", "TasksMax", uint64_t{12}},
       {"resources { open_files_max: 64 }", "LimitNOFILE", uint64_t{64}},
       {"", "StandardOutput", std::string("journal")},
-      {"", "LogExtraFields", std::vector<UnitBytes>{{"SHADOW_POOL=web-1"}, {"SHADOW_INSTANCE=i7"}}},
   };
   for (const Row& row : rows) {
     INFO(row.fields << " -> " << row.property);
@@ -168,8 +167,10 @@ TEST_CASE("the user's way takes a user namespace for a view of its own, and no n
         Pair(true, false));
 }
 
-TEST_CASE("a log is appended to by both streams") {
+TEST_CASE("a log is appended to by both streams, or is the journal's, with whose it is") {
   UnitSpec spec = SpecWith("");
+  CHECK(Of(spec, UnitWay::kSystem, "LogExtraFields") ==
+        Value(std::vector<UnitBytes>{{"SHADOW_POOL=web-1"}, {"SHADOW_INSTANCE=i7"}}));
   spec.log_path = "/srv/i7.log";
   CHECK(Of(spec, UnitWay::kUser, "StandardOutputFileToAppend") == Value(spec.log_path));
   CHECK(Of(spec, UnitWay::kUser, "StandardErrorFileToAppend") == Value(spec.log_path));
