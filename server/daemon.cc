@@ -8,8 +8,6 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
-#include <set>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,12 +24,9 @@
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
-#include "server/providers/systemd/system_unit_facts.h"
-#include "server/providers/systemd/systemd_provider.h"
+#include "server/providers/systemd/open_systemd.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
-#include "server/units/privileged_units.h"
-#include "server/units/sd_bus_units.h"
 #include "server/usage/haproxy_usage.h"
 #include "server/workers/step_workers.h"
 #include "spdlog/spdlog.h"
@@ -60,48 +55,6 @@ rlim_t RaiseOpenFiles() {
   return before;
 }
 
-// Units of the host, through shadowd-units, in the slice of its policy. The journal has their logs.
-std::unique_ptr<Provider> MakeSystemUnitsProvider(const ProcessProvider::Options& options) {
-  auto units = std::make_unique<PrivilegedUnits>(
-      PrivilegedUnits::Options{.store_id = options.store_id}, options.clock);
-  return std::make_unique<SystemdProvider>(
-      std::move(units),
-      SystemdProvider::Options{
-          .way = UnitWay::kSystem,
-          .log_dir = "",
-          .store_id = options.store_id,
-          .epoch = options.epoch,
-          .log_max_bytes = options.log_max_bytes,
-          .collect =
-              [store_id = options.store_id, &clock = options.clock](
-                  const CompiledDna& dna, const UnitView& unit, const std::stop_token& stop) {
-                return CollectSystemUnitFacts(dna, unit, store_id, clock, stop);
-              },
-          .clock = options.clock});
-}
-
-// Does not ask the manager yet: that could block. Whether it answers is the list's to say.
-absl::StatusOr<std::unique_ptr<Provider>> MakeSystemdProvider(
-    const ProcessProvider::Options& options, const v1::SystemdProvider& spec) {
-  if (spec.manager() == v1::SystemdProvider::SYSTEM) return MakeSystemUnitsProvider(options);
-  const auto directory = UnitDirectory(options.state_dir);
-  if (!directory.ok()) return directory.status();
-  auto units = std::make_unique<SdBusUnits>(
-      SdBusUnits::Options{.way = UnitWay::kUser,
-                          .slice = spec.slice().empty() ? "shadow.slice" : spec.slice(),
-                          .store_id = options.store_id,
-                          .secrets_dir = *directory,
-                          .clock = options.clock});
-  return std::make_unique<SystemdProvider>(
-      std::move(units), SystemdProvider::Options{.way = UnitWay::kUser,
-                                                 .log_dir = *directory,
-                                                 .store_id = options.store_id,
-                                                 .epoch = options.epoch,
-                                                 .log_max_bytes = options.log_max_bytes,
-                                                 .collect = nullptr,
-                                                 .clock = options.clock});
-}
-
 }  // namespace
 
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
@@ -118,7 +71,14 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
                                           .clock = clock}](
           const v1::Provider& spec) -> absl::StatusOr<std::unique_ptr<Provider>> {
         if (spec.has_process()) return ProcessProvider::Open(options);
-        if (spec.has_systemd()) return MakeSystemdProvider(options, spec.systemd());
+        if (spec.has_systemd()) {
+          return OpenSystemdProvider({.state_dir = options.state_dir,
+                                      .store_id = options.store_id,
+                                      .epoch = options.epoch,
+                                      .log_max_bytes = options.log_max_bytes,
+                                      .clock = options.clock},
+                                     spec.systemd());
+        }
         return absl::UnimplementedError("this kind of provider is not known");
       });
   if (const auto made = adapters.providers->Get(*DefaultProvider()); !made.ok()) {
@@ -264,24 +224,6 @@ absl::Status CheckStart(const Config& config, Adapters& adapters, Store& store,
   return status;
 }
 
-// The same of every other provider that a pool in the store has, but nothing is adopted there. One
-// that does not answer keeps nobody from starting: its pools say so, and the loop ends no instance
-// of a newer store.
-absl::Status CheckOtherProviders(const Config& config, Adapters& adapters,
-                                 const v1::StoreContents& contents, Clock& clock) {
-  std::set<std::string> asked = {DefaultProvider()->key};
-  for (const v1::PoolRecord& record : contents.pools()) {
-    const auto spec = CompileProvider(record.pool().provider());
-    if (!asked.insert(spec->key).second) continue;
-    const absl::StatusOr<Provider*> provider = adapters.providers->Get(*spec);
-    if (!provider.ok()) continue;
-    const absl::Status checked = config.end_unknown ? EndForeign(**provider, contents, clock)
-                                                    : CheckNoneForeign(**provider, contents);
-    if (!checked.ok() && !absl::IsUnavailable(checked)) return checked;
-  }
-  return absl::OkStatus();
-}
-
 // Takes over what the store holds.
 absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& contents,
                   StepWorkers& workers, Clock& clock) {
@@ -390,7 +332,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
   absl::Status status = CheckStart(config, *adapters, **store, *contents, clock);
-  if (status.ok()) status = CheckOtherProviders(config, *adapters, *contents, clock);
+  if (status.ok()) status = CheckOthers(*adapters, *contents, config.end_unknown, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
   ControlLoop loop(

@@ -221,6 +221,21 @@ absl::Status EndForeign(Provider& provider, const v1::StoreContents& contents, C
   return End(provider, ForeignTo(contents), clock);
 }
 
+absl::Status CheckOthers(Adapters& adapters, const v1::StoreContents& contents, bool end,
+                         Clock& clock) {
+  std::set<std::string> asked = {DefaultProvider()->key};
+  for (const v1::PoolRecord& record : contents.pools()) {
+    const auto spec = CompileProvider(record.pool().provider());
+    if (!asked.insert(spec->key).second) continue;
+    const absl::StatusOr<Provider*> provider = adapters.providers->Get(*spec);
+    if (!provider.ok()) continue;
+    const absl::Status checked =
+        end ? EndForeign(**provider, contents, clock) : CheckNoneForeign(**provider, contents, {});
+    if (!checked.ok() && !absl::IsUnavailable(checked)) return checked;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AdoptForeign(Adapters& adapters, const AdoptOptions& options, Store& store,
                           v1::StoreContents& contents, Clock& clock) {
   const absl::StatusOr<Provider*> provider = adapters.providers->Get(*options.provider);

@@ -30,6 +30,12 @@ absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& conte
 // Ends them by force, because a person said so. kDeadlineExceeded: one lives on.
 absl::Status EndForeign(Provider& provider, const v1::StoreContents& contents, Clock& clock);
 
+// One or, with `end`, the other, of every provider but the default one that a pool in the store
+// has. One that does not answer keeps nobody from starting: its pools say so, and the loop ends no
+// instance of a newer store.
+absl::Status CheckOthers(Adapters& adapters, const v1::StoreContents& contents, bool end,
+                         Clock& clock);
+
 // What one of the providers has noted of an instance at its creation; all empty: nothing.
 using ReadNote = std::function<absl::StatusOr<CreationNote>(const std::string& id)>;
 

@@ -94,6 +94,11 @@ struct VariantAppender {
   int operator()(const UnitEnvironmentFile& value) const {
     return sd_bus_message_append(message, "v", "a(sb)", 1, value.path.c_str(), 0);
   }
+  int operator()(const std::vector<UnitBytes>& value) const {
+    return Array("aay", "ay", value, [this](const UnitBytes& one) {
+      return sd_bus_message_append_array(message, 'y', one.bytes.data(), one.bytes.size());
+    });
+  }
   int operator()(const UnitBytes& value) const {
     return In("ay", [&] {
       return sd_bus_message_append_array(message, 'y', value.bytes.data(), value.bytes.size());

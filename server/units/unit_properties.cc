@@ -292,6 +292,9 @@ class Properties {
     if (unit_.log_path.empty()) {
       Add("StandardOutput", std::string("journal"));
       Add("StandardError", std::string("journal"));
+      // As the daemon's own lines have them.
+      Add("LogExtraFields", std::vector<UnitBytes>{{absl::StrCat("SHADOW_POOL=", unit_.pool)},
+                                                   {absl::StrCat("SHADOW_INSTANCE=", unit_.id)}});
       return;
     }
     Add("StandardOutputFileToAppend", unit_.log_path);

@@ -24,6 +24,8 @@
 //   process.stop_signal, stop_timeout     KillSignal, TimeoutStopSec            yes    yes
 //   process.start_timeout                 TimeoutStartSec                       yes    yes
 //   UnitSpec.log_path                     StandardOutput, StandardError         yes    yes
+//   UnitSpec.log_path empty               journal, LogExtraFields SHADOW_POOL,
+//                                         SHADOW_INSTANCE                       yes    yes
 //
 // In the user way what changes the instance's view of the file system takes a user namespace
 // (PrivateUsers), and a filter of system calls takes NoNewPrivileges.
@@ -72,7 +74,7 @@ struct UnitBytes {
 struct UnitProperty {
   using Value = std::variant<bool, int32_t, uint64_t, std::string, std::vector<std::string>,
                              std::vector<UnitBind>, std::vector<UnitCredential>, UnitAllowed,
-                             UnitCommand, UnitEnvironmentFile, UnitBytes>;
+                             UnitCommand, UnitEnvironmentFile, UnitBytes, std::vector<UnitBytes>>;
   std::string name;
   Value value;
   friend bool operator==(const UnitProperty&, const UnitProperty&) = default;

@@ -23,7 +23,7 @@ using Strings = std::vector<std::string>;
 
 v1::Dna DnaWith(const std::string& fields) {
   v1::Dna dna;
-  REQUIRE(google::protobuf::TextFormat::ParseFromString(
+  REQUIRE(google::protobuf::TextFormat::MergeFromString(
       "process { argv: '/usr/bin/worker' argv: '--port=$(PORT)' } " + fields, &dna));
   return dna;
 }
@@ -167,12 +167,15 @@ TEST_CASE("the user's way takes a user namespace for a view of its own, and no n
         Pair(true, false));
 }
 
-TEST_CASE("a log is appended to by both streams") {
+TEST_CASE("a log is appended to by both streams, or is the journal's, with whose it is") {
   UnitSpec spec = SpecWith("");
+  CHECK(Of(spec, UnitWay::kSystem, "LogExtraFields") ==
+        Value(std::vector<UnitBytes>{{"SHADOW_POOL=web-1"}, {"SHADOW_INSTANCE=i7"}}));
   spec.log_path = "/srv/i7.log";
   CHECK(Of(spec, UnitWay::kUser, "StandardOutputFileToAppend") == Value(spec.log_path));
   CHECK(Of(spec, UnitWay::kUser, "StandardErrorFileToAppend") == Value(spec.log_path));
   CHECK_FALSE(Of(spec, UnitWay::kUser, "StandardOutput").has_value());
+  CHECK_FALSE(Of(spec, UnitWay::kUser, "LogExtraFields").has_value());
 }
 
 TEST_CASE("a DNA that a service manager cannot be held to is refused by its field, for each way") {
