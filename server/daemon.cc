@@ -18,6 +18,7 @@
 #include "server/evaluation.h"
 #include "server/notify.h"
 #include "server/providers/http_prober.h"
+#include "server/providers/look/instance_callers.h"
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
@@ -140,11 +141,17 @@ void Reload(House& house) {
                   std::string(fresh.status().message()));
     return;
   }
+  // What can be refused comes first.
+  const absl::Status access = house.server.Reload(fresh->grants, fresh->tls);
+  if (!access.ok()) {
+    spdlog::error("the configuration was not reloaded, the old one stays in force: {}",
+                  std::string(access.message()));
+    return;
+  }
   for (const std::string& field : NeedRestart(house.config, *fresh)) {
     spdlog::warn("{} has changed in the configuration; this needs a restart", field);
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
-  house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh, house.room, house.clock));
   house.control.PostInstancesMax(fresh->instances_max);
   spdlog::info("the configuration was reloaded");
@@ -198,6 +205,20 @@ absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& cont
     loop.AddFinding(std::move(finding.name), std::move(finding.text));
   }
   return status.ok() ? Relearn(store, loop, workers, clock.Now().wall) : status;
+}
+
+absl::StatusOr<std::unique_ptr<ApiServer>> StartApi(ApiContext& api, const Config& config,
+                                                    const std::string& store_id) {
+  auto records = RecordDirectory::Open(config.state_dir);
+  if (!records.ok()) return records.status();
+  const auto instances = std::make_shared<const InstanceCallers>(store_id, *std::move(records));
+  return ApiServer::Start(api,
+                          {.socket_path = config.socket_path,
+                           .grants = config.grants,
+                           .tcp_address = config.tcp_address,
+                           .tls = config.tls,
+                           .enable_reflection = config.enable_reflection,
+                           .is_instance = [instances](int fd) { return instances->MayBe(fd); }});
 }
 
 // Waits for a signal to end or for a failure; meanwhile tells health, systemd and the retention.
@@ -295,11 +316,10 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   RequestLog requests(clock);
   ApiContext api{control,          **store,         hub, *adapters, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
-  auto server = ApiServer::Start(api, {.socket_path = config.socket_path,
-                                       .admin_uids = config.admin_uids,
-                                       .enable_reflection = config.enable_reflection});
+  auto server = StartApi(api, config, contents->store_id());
   if (!server.ok()) return server.status();
-  spdlog::info("listening on {}, state in {}, {} pools", config.socket_path, config.state_dir,
+  spdlog::info("listening on {}{}, state in {}, {} pools", config.socket_path,
+               config.tcp_address.empty() ? "" : " and TCP " + config.tcp_address, config.state_dir,
                contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
   ServiceNotifier notifier({.check = [&control] { return control.CheckProgress(kStuckPatience); },

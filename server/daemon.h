@@ -26,9 +26,9 @@ using ConfigReader = std::function<absl::StatusOr<Config>()>;
 // what can at once. These signals must be blocked in every thread. Instances go on without it.
 // kAlreadyExists: another daemon holds the state or the socket. kFailedPrecondition: the state
 // directory is not for this shadowd (a newer schema, another program's file, a copy, another
-// user's), and does not get better by trying again. kDataLoss: it is damaged. kResourceExhausted:
-// there is no room to open the store, or no descriptor. Other errors: it
-// could not start, or its store failed (start it again: it recovers).
+// user's), or a file of TLS is no good, which does not get better by trying again. kDataLoss: it is
+// damaged. kResourceExhausted: there is no room to open the store, or no descriptor. Other errors:
+// it could not start, or its store failed (start it again: it recovers).
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);
 
 // Part of RunDaemon; a test walks all kinds of adapters. References outlive what is returned.

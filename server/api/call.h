@@ -1,4 +1,4 @@
-// What every unary handler does: guard, authorise, post to the control thread, answer.
+// What every unary handler does: authorise, guard, post to the control thread, answer.
 #pragma once
 
 #include <algorithm>
@@ -6,26 +6,29 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/api/api_context.h"
+#include "server/api/access/authorize.h"
 #include "server/api/status_map.h"
 #include "server/core/error.h"
 
 namespace shadow {
 
-// Finishes with what `body` returns. An exception would reach the client as UNIMPLEMENTED without a
-// word.
+// Finishes with what `body` returns, if the caller may call `method`. An exception would reach the
+// client as UNIMPLEMENTED without a word.
 template <typename F>
-grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const ApiContext& api,
+                                std::string_view method, F body) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   absl::Status status;
   try {
-    status = body();
+    status = Authorize(api, *context, method);
+    if (status.ok()) status = body();
   } catch (const std::exception& error) {
     status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
   }
@@ -33,23 +36,25 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
   return reactor;
 }
 
-// Posts `request`, which changes something, fills `response` with the answer, and writes the line
-// of both in the log. `precheck` runs first, on the caller's thread.
+// Posts `request`, which changes something, if the caller may call `method`; fills `response` with
+// the answer, and writes the line of both in the log. `precheck` runs first, on the caller's
+// thread.
 template <typename Req, typename Resp>
 grpc::ServerUnaryReactor* Ask(
-    grpc::CallbackServerContext* context, ApiContext& api, const Req& request, Resp* response,
+    grpc::CallbackServerContext* context, ApiContext& api, std::string_view method,
+    const Req& request, Resp* response,
     const std::function<absl::Status()>& precheck = [] { return absl::OkStatus(); }) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // The request lives until the reactor is finished.
   const auto finish = [&api, &request, reactor,
-                       uid = api.admin_uid.has_value() ? api.admin_uid : ReaderOf(context->peer())](
-                          const absl::Status& status) {
-    api.requests.Write(uid, request, status);
+                       requester = RequesterOf(api, *context)](const absl::Status& status) {
+    api.requests.Write(requester, request, status);
     reactor->Finish(ToGrpc(status));
   };
   absl::Status status;
   try {
-    status = precheck();
+    status = Authorize(api, *context, method, request.validate_only());
+    if (status.ok()) status = precheck();
     if (status.ok()) {
       status = api.control.Post(request, [finish, response](Answer answer) {
         if (answer.ok()) response->Swap(static_cast<Resp*>(answer->get()));

@@ -70,6 +70,7 @@ void Log(LogLevel level, const LogFields& fields, std::string message) {
   Append("instance", fields.instance, message);
   Append("resource", fields.resource, message);
   if (fields.uid.has_value()) Append("uid", absl::StrCat(*fields.uid), message);
+  Append("certificate", fields.certificate, message);
   Append("request_id", fields.request_id, message);
   MakeOneLine(message);
   spdlog::log(SpdlogLevel(level), "{}", message);
