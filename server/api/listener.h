@@ -21,7 +21,8 @@ class Listener {
   // connection takes one; a gRPC server of this administrator's own takes none.
   static constexpr size_t kSpares = 8;
 
-  // Both are called on the listener's thread. Whether the peer of `fd` is an administrator.
+  // Both are called on the listener's thread, and may take one descriptor for a moment. Whether the
+  // peer of `fd` is an administrator.
   using IsAdmin = std::function<bool(int fd)>;
   // Owns `fd` from then on.
   using OnConnection = std::function<void(int fd)>;
@@ -44,6 +45,8 @@ class Listener {
   void Run();
   // False: it failed, and would at once again.
   bool Accept();
+  // Whether a descriptor is free that is no spare.
+  bool OneIsFree() const;
   // Takes back the spares that were spent, as far as descriptors are free. False: some are missing.
   bool RefillSpares();
   // Makes a descriptor free for the next call that takes one. False: no spare is left.
