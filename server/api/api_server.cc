@@ -103,7 +103,13 @@ class ApiServerImpl final : public ApiServer {
 
   std::optional<Caller> CallerAt(int fd) const {
     std::optional<Caller> caller = CallerOfSocket(fd);
-    if (caller.has_value()) caller->is_instance = options_.is_instance(fd);
+    if (!caller.has_value()) return caller;
+    // To ask takes long, so those who may only read are not worth it.
+    if (*caller->uid != geteuid() && access_.RoleOf(*caller) <= Role::kViewer) {
+      caller->origin = CallerOrigin::kNotAsked;
+    } else if (options_.is_instance(fd)) {
+      caller->origin = CallerOrigin::kInstance;
+    }
     return caller;
   }
 

@@ -21,7 +21,8 @@ class ApiServer {
     std::string tcp_address = {};  // Empty: no TCP.
     TlsFiles tls = {};             // For it.
     bool enable_reflection = false;
-    // Whether the peer of the Unix socket `fd` is an instance, or may be one.
+    // Whether the peer of the Unix socket `fd` is an instance, or may be one. Asked about this
+    // process's own user, and about those who may do more than a viewer.
     std::function<bool(int fd)> is_instance = [](int) { return false; };
   };
 
@@ -34,7 +35,8 @@ class ApiServer {
   virtual void SetServing(bool serving) = 0;
 
   // Thread-safe. Reads the files `tls` again, if there are any and it serves TCP; then `grants`
-  // count for the next call of everyone. Closes the TCP connections of those who have no role any
+  // count for the next call, and for the next connection of those whom they raise from a viewer on
+  // the Unix socket. Closes the TCP connections of those who have no role any
   // more. An error, as of TlsContext::Load, changes nothing.
   virtual absl::Status Reload(const Grants& grants, const TlsFiles& tls) = 0;
 

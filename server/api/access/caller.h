@@ -16,11 +16,18 @@ enum class Role { kNone, kViewer, kReporter, kOperator, kAdmin };
 // "viewer"; "none".
 std::string_view RoleName(Role role);
 
+// Where the process of a caller comes from.
+enum class CallerOrigin {
+  kElsewhere,  // It is no instance.
+  kInstance,   // It is one, or it may be.
+  kNotAsked,   // It is at most a viewer, whatever grants say later.
+};
+
 struct Caller {
   std::optional<uid_t> uid = {};               // Of the peer of a Unix socket; unset: over TCP.
   std::vector<gid_t> gids = {};                // Its groups, ascending.
   std::vector<std::string> certificates = {};  // Over TCP: CertificateNames.
-  bool is_instance = false;                    // An instance's process, or it may be one.
+  CallerOrigin origin = CallerOrigin::kElsewhere;
 
   friend auto operator<=>(const Caller&, const Caller&) = default;
 
@@ -28,7 +35,7 @@ struct Caller {
   std::string Name() const;
 };
 
-// Who is at the other end of the Unix socket `fd`, by the kernel, but for `is_instance`. Unset: it
+// Who is at the other end of the Unix socket `fd`, by the kernel, but for `origin`. Unset: it
 // does not say.
 std::optional<Caller> CallerOfSocket(int fd);
 

@@ -90,7 +90,8 @@ Role RoleOf(const Caller& caller, const Grants& grants) {
   if (!caller.uid.has_value()) return role;
   role = std::max(role, RoleIn(grants.uids, *caller.uid));
   for (const gid_t gid : caller.gids) role = std::max(role, RoleIn(grants.gids, gid));
-  if (caller.is_instance) return std::min(role, Role::kViewer);
+  if (caller.origin == CallerOrigin::kInstance) return std::min(role, Role::kViewer);
+  if (caller.origin == CallerOrigin::kNotAsked) return Role::kViewer;
   if (*caller.uid == 0 || *caller.uid == geteuid()) return Role::kAdmin;
   return std::max(role, Role::kViewer);
 }

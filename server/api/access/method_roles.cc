@@ -66,7 +66,8 @@ absl::Status CheckRole(const Caller& caller, Role role, std::string_view method,
   return ReasonError(
       absl::StatusCode::kPermissionDenied, "ROLE_TOO_LOW",
       absl::StrCat(std::string(method), " needs the role ", std::string(RoleName(needed)), "; ",
-                   caller.Name(), caller.is_instance ? ", as an instance, " : " ", has,
+                   caller.Name(),
+                   caller.origin == CallerOrigin::kInstance ? ", as an instance, " : " ", has,
                    " (grants in the configuration of shadowd)"));
 }
 

@@ -129,13 +129,15 @@ TEST_CASE("a caller has the highest role that a grant or its user gives it") {
       {{.certificates = {"CN=OPS"}}, Role::kNone},
       {{}, Role::kNone},
       // Instances.
-      {{.uid = 0, .is_instance = true}, Role::kNone},
-      {{.uid = geteuid(), .is_instance = true}, Role::kNone},
-      {{.uid = 1001, .is_instance = true}, Role::kViewer},
-      {{.uid = stranger, .gids = {50}, .is_instance = true}, Role::kViewer},
+      {{.uid = 0, .origin = CallerOrigin::kInstance}, Role::kNone},
+      {{.uid = geteuid(), .origin = CallerOrigin::kInstance}, Role::kNone},
+      {{.uid = 1001, .origin = CallerOrigin::kInstance}, Role::kViewer},
+      {{.uid = stranger, .gids = {50}, .origin = CallerOrigin::kInstance}, Role::kViewer},
+      // Whom a reload has raised since it has connected.
+      {{.uid = 1001, .origin = CallerOrigin::kNotAsked}, Role::kViewer},
   };
   for (const auto& row : rows) {
-    INFO(row.caller.Name() << (row.caller.is_instance ? ", an instance" : ""));
+    INFO(row.caller.Name() << ", origin " << static_cast<int>(row.caller.origin));
     CHECK(RoleOf(row.caller, *grants) == row.role);
   }
 }
