@@ -41,6 +41,8 @@ class ApiServerImpl final : public ApiServer {
   absl::Status Start() {
     const absl::Status started = readers_.Start(options_.enable_reflection);
     if (!started.ok()) return started;
+    // Others are started when they first call.
+    if (const auto own = ServerOf({.uid = geteuid()}); !own.ok()) return own.status();
     auto listener = Listener::Open(
         options_.socket_path,
         [this](int fd) {
@@ -114,7 +116,9 @@ class ApiServerImpl final : public ApiServer {
   }
 
   // kResourceExhausted: too many. It lives as long as this.
-  absl::StatusOr<RoleServer*> ServerOf(const Caller& admin) {
+  absl::StatusOr<RoleServer*> ServerOf(Caller admin) {
+    // One for a user, whatever groups its processes have, unless these make it an administrator.
+    if (access_.RoleOf({.uid = admin.uid}) == Role::kAdmin) admin.gids.clear();
     const std::lock_guard lock(admins_mutex_);
     if (const auto found = admins_.find(admin); found != admins_.end()) return found->second.get();
     if (admins_.size() >= kAdminServersMax) {
