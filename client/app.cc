@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/command.h"
+#include "client/connection/endpoint.h"
 #include "client/errors.h"
 #include "client/session.h"
 #include "client/text.h"
@@ -42,13 +43,14 @@ constexpr GroupText kGroups[] = {
     {"pool", "Pools of instances of one service"},
     {"shadow", "Shadow pools, by hand"},
     {"usage", "Demand"},
+    {"context", "Daemons by name, in ~/.config/shadowctl.yaml"},
 };
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
        {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        SimulateCommands(), ServerCommands()}) {
+        SimulateCommands(), ServerCommands(), ContextCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
@@ -96,9 +98,22 @@ CLI::Validator Utf8() {
 
 void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
   root.add_option("--address", arguments.address,
-                  absl::StrCat("Socket of the daemon; default $SHADOWD_ADDRESS or ",
-                               std::string(kDefaultAddress)))
-      ->type_name("unix:PATH");
+                  absl::StrCat("Of the daemon: unix:PATH, or dns:HOST:PORT with --cert, --key, "
+                               "--ca; default $SHADOWD_ADDRESS, the current context, or ",
+                               std::string(kDefaultAddress)));
+  const auto file = [&root](const char* flag, std::string& value, const char* text) {
+    root.add_option(flag, value, text)->type_name("FILE");
+  };
+  file("--cert", arguments.cert, "Client certificate (PEM), for dns:HOST:PORT");
+  file("--key", arguments.key, "Its private key (PEM)");
+  file("--ca", arguments.ca, "Authorities that the daemon's certificate may be of (PEM)");
+  root.add_option("--server-name", arguments.server_name,
+                  "In the daemon's certificate, where it is not the HOST")
+      ->type_name("NAME");
+  root.add_option("--context", arguments.context,
+                  "A daemon by its name (shadowctl context); default $SHADOWCTL_CONTEXT")
+      ->type_name("NAME")
+      ->check(Utf8());
   root.add_option_function<std::string>(
           "-o,--output",
           [&arguments](const std::string& text) { arguments.output = OutputOf(text); },
@@ -256,8 +271,11 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   app->callback([chosen, &command] { *chosen = &command; });
 }
 
+bool CallsDaemon(const Command& command) { return std::string_view(command.group) != "context"; }
+
 // A global flag that means nothing to the command is a mistake, not something to ignore.
 absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments) {
+  const bool calls = CallsDaemon(command);
   const std::string full =
       absl::StrCat(command.group, *command.group == '\0' ? "" : " ", command.name);
   const struct {
@@ -268,6 +286,7 @@ absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments
                {"--wait", arguments.wait, kTakesWait},
                {"--dry-run", arguments.dry_run, kTakesDryRun},
                {"--request-id", !arguments.request_id.empty(), kTakesRequestId},
+               {"--output json", arguments.output == Output::kJson && !calls, kTakesChart},
                {"--output csv", arguments.output == Output::kCsv, kTakesChart},
                {"--output svg", arguments.output == Output::kSvg, kTakesChart}};
   for (const auto& flag : flags) {
@@ -280,9 +299,11 @@ absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments
 
 absl::Status RunCommand(const Command& command, Arguments arguments, Console& console) {
   if (absl::Status flags = CheckGlobalFlags(command, arguments); !flags.ok()) return flags;
-  if (arguments.address.empty()) arguments.address = console.address_from_environment;
-  if (arguments.address.empty()) arguments.address = kDefaultAddress;
-  absl::StatusOr<std::unique_ptr<Session>> session = Session::Create(console, std::move(arguments));
+  absl::StatusOr<Endpoint> endpoint = NoEndpoint();
+  if (CallsDaemon(command)) endpoint = ResolveEndpoint(arguments, console);
+  if (!endpoint.ok()) return endpoint.status();
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      Session::Create(console, std::move(arguments), *std::move(endpoint));
   if (!session.ok()) return session.status();
   return command.run(**session);
 }

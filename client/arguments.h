@@ -21,7 +21,12 @@ enum class Output { kTable, kJson, kCsv, kSvg };
 // As CLI11 fills it; durations and times are parsed later, with the flag's name in errors.
 struct Arguments {
   // Global.
-  std::string address;  // "unix:PATH"
+  std::string address;  // "unix:PATH" or "dns:HOST:PORT"
+  std::string cert;     // Files, for the latter.
+  std::string key;
+  std::string ca;
+  std::string server_name;
+  std::string context;  // By its name in the file of contexts.
   Output output = Output::kTable;
   bool watch = false;
   bool wait = false;

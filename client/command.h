@@ -56,5 +56,6 @@ std::span<const Command> DemandCommands();  // usage, decisions, why, pool analy
 std::span<const Command> ForecastCommands();
 std::span<const Command> SimulateCommands();  // simulate, pool evaluate
 std::span<const Command> ServerCommands();    // apply, backup, events, status
+std::span<const Command> ContextCommands();   // They call no daemon.
 
 }  // namespace shadow

@@ -38,6 +38,14 @@ std::string CharacterLocale() {
   return "C";
 }
 
+// As the XDG Base Directory Specification has it.
+std::string ContextsPath() {
+  const std::string config = Environment("XDG_CONFIG_HOME");
+  if (!config.empty()) return config + "/shadowctl.yaml";
+  const std::string home = Environment("HOME");
+  return home.empty() ? "" : home + "/.config/shadowctl.yaml";
+}
+
 }  // namespace
 
 Console ProcessConsole() {
@@ -52,6 +60,8 @@ Console ProcessConsole() {
                  .utf8 = IsUtf8Locale(CharacterLocale()),
                  .columns = OutputColumns(Environment("COLUMNS"), TerminalColumns()),
                  .address_from_environment = Environment("SHADOWD_ADDRESS"),
+                 .context_from_environment = Environment("SHADOWCTL_CONTEXT"),
+                 .contexts_path = ContextsPath(),
                  .now = [] { return absl::Now(); },
                  .sleep = [](absl::Duration duration) { absl::SleepFor(duration); }};
 }

@@ -22,6 +22,8 @@ struct Console {
   bool utf8 = false;                     // The locale's characters are UTF-8.
   int columns = 80;                      // Width to write in.
   std::string address_from_environment;  // $SHADOWD_ADDRESS, or empty.
+  std::string context_from_environment;  // $SHADOWCTL_CONTEXT, or empty.
+  std::string contexts_path;             // The file of contexts; empty: there can be none.
   std::function<absl::Time()> now;
   std::function<void(absl::Duration)> sleep;
 };

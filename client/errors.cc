@@ -38,10 +38,15 @@ Details ReadDetails(const grpc::Status& status) {
   return details;
 }
 
-// Nobody answered on the socket: say why, as far as the socket's file tells.
+// Nobody answered: say why, as far as the error or the socket's file tells.
 absl::Status TransportError(const grpc::Status& status, std::string_view address) {
   constexpr std::string_view kScheme = "unix:";
-  const std::string path(address.substr(address.starts_with(kScheme) ? kScheme.size() : 0));
+  if (!address.starts_with(kScheme)) {
+    return absl::UnavailableError(
+        absl::StrCat(std::string(address), ": no shadowd answers: ", status.error_message(),
+                     "; if it is there, its log says whether it has refused the certificate"));
+  }
+  const std::string path(address.substr(kScheme.size()));
   const int access_error = access(path.c_str(), R_OK | W_OK) == 0 ? 0 : errno;
   if (access_error == EACCES) {
     return absl::PermissionDeniedError(

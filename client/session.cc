@@ -14,35 +14,21 @@ namespace {
 
 constexpr int kReceiveBytesMax = 64 << 20;   // A page of 1000 decisions or events fits many times.
 constexpr int kMetadataBytesMax = 64 << 10;  // Error details; gRPC's own 8 KiB breaks the channel.
-constexpr std::size_t kSocketPathMax = 107;  // sun_path, without its end.
 
-grpc::ChannelArguments ChannelArguments() {
+grpc::ChannelArguments ChannelArguments(const Endpoint& endpoint) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
   arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  if (!endpoint.server_name.empty()) arguments.SetSslTargetNameOverride(endpoint.server_name);
   return arguments;
-}
-
-absl::Status CheckAddress(const std::string& address) {
-  constexpr std::string_view kScheme = "unix:";
-  if (!address.starts_with(kScheme) || address.size() == kScheme.size()) {
-    return BadField("--address", absl::StrCat("\"", PrintableText(address),
-                                              "\" is not unix:PATH; shadowd listens on a Unix "
-                                              "socket only"));
-  }
-  if (address.size() - kScheme.size() > kSocketPathMax) {
-    return BadField("--address",
-                    absl::StrCat("the path of a socket has at most ", kSocketPathMax, " bytes"));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Create(Console& console, Arguments arguments) {
-  if (absl::Status address = CheckAddress(arguments.address); !address.ok()) return address;
-  std::unique_ptr<Session> session(new Session(console, std::move(arguments)));
+absl::StatusOr<std::unique_ptr<Session>> Session::Create(Console& console, Arguments arguments,
+                                                         Endpoint endpoint) {
+  std::unique_ptr<Session> session(new Session(console, std::move(arguments), std::move(endpoint)));
   if (session->arguments_.timeout.empty()) return session;
   const absl::StatusOr<absl::Duration> timeout =
       ParseDurationFlag(session->arguments_.timeout, "--timeout");
@@ -56,10 +42,10 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(Console& console, Argum
   return session;
 }
 
-Session::Session(Console& console, Arguments arguments)
-    : console_(console), arguments_(std::move(arguments)) {
+Session::Session(Console& console, Arguments arguments, Endpoint endpoint)
+    : console_(console), arguments_(std::move(arguments)), endpoint_(std::move(endpoint)) {
   const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
-      arguments_.address, grpc::InsecureChannelCredentials(), ChannelArguments());
+      endpoint_.address, endpoint_.credentials, ChannelArguments(endpoint_));
   dnas_ = v1::DnaService::NewStub(channel);
   pools_ = v1::PoolService::NewStub(channel);
   shadows_ = v1::ShadowPoolService::NewStub(channel);
@@ -75,7 +61,7 @@ void Session::SetDeadline(grpc::ClientContext& context, absl::Duration timeout) 
 }
 
 absl::Status Session::FromRpc(const grpc::Status& status) const {
-  return StatusFromRpc(status, arguments_.address);
+  return StatusFromRpc(status, endpoint_.address);
 }
 
 absl::StatusOr<std::string> Session::ResolveShadow(std::string_view name) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/arguments.h"
+#include "client/connection/endpoint.h"
 #include "client/console.h"
 #include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
@@ -31,8 +32,9 @@ class Session {
   // Of all the pages of one list together; more are cut off, with a line on stderr.
   static constexpr int kItemsMax = 100'000;
 
-  // kInvalidArgument: the address or the timeout is malformed.
-  static absl::StatusOr<std::unique_ptr<Session>> Create(Console& console, Arguments arguments);
+  // kInvalidArgument: the timeout is malformed.
+  static absl::StatusOr<std::unique_ptr<Session>> Create(Console& console, Arguments arguments,
+                                                         Endpoint endpoint);
 
   Console& console() { return console_; }
   const Arguments& arguments() const { return arguments_; }
@@ -118,11 +120,12 @@ class Session {
  private:
   static constexpr int kPageSize = 1000;
 
-  Session(Console& console, Arguments arguments);
+  Session(Console& console, Arguments arguments, Endpoint endpoint);
   void SayCutOff();
 
   Console& console_;
   Arguments arguments_;
+  Endpoint endpoint_;
   absl::Duration call_timeout_ = kDefaultCallTimeout;
   absl::Duration wait_timeout_ = kDefaultWaitTimeout;
   std::unique_ptr<v1::DnaService::Stub> dnas_;

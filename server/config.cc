@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
+#include "server/api/tcp/tcp_address.h"
 #include "server/core/error.h"
 #include "server/core/time_proto.h"
 
@@ -91,7 +93,7 @@ absl::Status ResolvePaths(const v1::DaemonConfig& file, Config& config) {
   if (!listen.starts_with(kUnixScheme) || listen.size() == kUnixScheme.size()) {
     return FieldError(
         "listen",
-        absl::StrCat("\"", listen, "\" is not unix:PATH; there is no TCP in this release"));
+        absl::StrCat("\"", listen, "\" is not unix:PATH; TCP has a field of its own, listen_tcp"));
   }
   config.socket_path = listen.substr(kUnixScheme.size());
   if (config.socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -105,6 +107,25 @@ absl::Status ResolvePaths(const v1::DaemonConfig& file, Config& config) {
   if (levels.contains(config.log_level)) return absl::OkStatus();
   return FieldError("log_level", absl::StrCat("\"", config.log_level,
                                               "\" is not trace, debug, info, warning or error"));
+}
+
+absl::Status ResolveTcp(const v1::DaemonConfig& file, Config& config) {
+  config.tcp_address = file.listen_tcp();
+  config.tls = {.certificate = file.tls().certificate_file(),
+                .key = file.tls().key_file(),
+                .client_ca = file.tls().client_ca_file()};
+  if (config.tcp_address.empty()) {
+    return file.has_tls() ? FieldError("tls", "is for listen_tcp, which is not set")
+                          : absl::OkStatus();
+  }
+  const std::pair<const char*, const std::string&> files[] = {
+      {"tls.certificate_file", config.tls.certificate},
+      {"tls.key_file", config.tls.key},
+      {"tls.client_ca_file", config.tls.client_ca}};
+  for (const auto& [field, path] : files) {
+    if (path.empty()) return FieldError(field, "is not set; listen_tcp needs it");
+  }
+  return ParseTcpAddress(config.tcp_address).status();
 }
 
 }  // namespace
@@ -129,7 +150,10 @@ absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path) {
 absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   Config config;
   if (absl::Status paths = ResolvePaths(file, config); !paths.ok()) return paths;
-  config.admin_uids.insert(file.admin_uids().begin(), file.admin_uids().end());
+  auto grants = ResolveGrants(file);
+  if (!grants.ok()) return grants.status();
+  config.grants = *std::move(grants);
+  if (absl::Status tcp = ResolveTcp(file, config); !tcp.ok()) return tcp;
   if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
     return retentions;
   }
@@ -151,6 +175,7 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
 std::vector<std::string> NeedRestart(const Config& running, const Config& fresh) {
   const std::pair<const char*, bool> differs[] = {
       {"listen", running.socket_path != fresh.socket_path},
+      {"listen_tcp", running.tcp_address != fresh.tcp_address},
       {"state_dir", running.state_dir != fresh.state_dir},
       {"effect_workers", running.effect_workers != fresh.effect_workers},
       {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},

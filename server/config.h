@@ -1,16 +1,15 @@
 // The daemon's settings: flags over the configuration file over the defaults.
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/api/access/grants.h"
+#include "server/api/tcp/tls_files.h"
 #include "shadow/v1/config.pb.h"
 
 namespace shadow {
@@ -18,7 +17,9 @@ namespace shadow {
 struct Config {
   std::string socket_path;  // Of `listen`, without "unix:".
   std::string state_dir;
-  std::set<uid_t> admin_uids;
+  Grants grants;
+  std::string tcp_address;  // Of `listen_tcp`; empty: none.
+  TlsFiles tls;
   absl::Duration sample_retention;
   absl::Duration rollup_5m_retention;
   absl::Duration rollup_1h_retention;

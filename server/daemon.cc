@@ -21,6 +21,7 @@
 #include "server/log/log.h"
 #include "server/notify.h"
 #include "server/providers/http_prober.h"
+#include "server/providers/look/instance_callers.h"
 #include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
@@ -159,12 +160,19 @@ void Reload(House& house) {
                      fresh.status().message()));
     return;
   }
+  // What can be refused comes first.
+  const absl::Status access = house.server.Reload(fresh->grants, fresh->tls);
+  if (!access.ok()) {
+    Log(spdlog::level::err, {.kind = MessageKind::kNotReloaded},
+        absl::StrCat("the configuration was not reloaded, the old one stays in force: ",
+                     access.message()));
+    return;
+  }
   for (const std::string& field : NeedRestart(house.config, *fresh)) {
     Log(LogLevel::kWarning, {.kind = MessageKind::kNeedsRestart},
         absl::StrCat(field, " has changed in the configuration; this needs a restart"));
   }
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
-  house.server.SetAdmins(fresh->admin_uids);
   house.store.Configure(StoreOptions(*fresh, house.room, house.clock));
   house.control.PostInstancesMax(fresh->instances_max);
   Log(LogLevel::kInfo, {.kind = MessageKind::kReloaded}, "the configuration was reloaded");
@@ -234,6 +242,22 @@ absl::Status Fill(ControlLoop& loop, Store& store, const v1::StoreContents& cont
   return status.ok() ? Relearn(store, loop, workers, clock.Now().wall) : status;
 }
 
+absl::StatusOr<std::unique_ptr<ApiServer>> StartApi(
+    ApiContext& api, const Config& config, const std::string& store_id,
+    const std::optional<InheritedSocket>& inherited) {
+  auto records = RecordDirectory::Open(config.state_dir);
+  if (!records.ok()) return records.status();
+  const auto instances = std::make_shared<const InstanceCallers>(store_id, *std::move(records));
+  return ApiServer::Start(api,
+                          {.socket_path = config.socket_path,
+                           .inherited_fd = inherited.has_value() ? inherited->fd : -1,
+                           .grants = config.grants,
+                           .tcp_address = config.tcp_address,
+                           .tls = config.tls,
+                           .enable_reflection = config.enable_reflection,
+                           .is_instance = [instances](int fd) { return instances->MayBe(fd); }});
+}
+
 // Waits for a signal to end or for a failure; meanwhile tells health, systemd and the retention.
 void KeepHouse(House& house) {
   sigset_t awaited;
@@ -295,22 +319,16 @@ void EndControl(ControlThread& control, const Ending& ending) {
   std::_Exit(calling && !ending.failed ? 0 : 1);  // As RunDaemon would end.
 }
 
-ApiServer::Options ApiOptions(const Config& config,
-                              const std::optional<InheritedSocket>& inherited) {
-  return {.socket_path = config.socket_path,
-          .inherited_fd = inherited.has_value() ? inherited->fd : -1,
-          .admin_uids = config.admin_uids,
-          .enable_reflection = config.enable_reflection};
-}
-
 void TellStart(const Config& config, const std::optional<InheritedSocket>& inherited, int pools) {
   const std::string& path = inherited.has_value() ? inherited->path : config.socket_path;
   if (path != config.socket_path) {
     spdlog::warn("listen in the configuration is {}, but systemd has passed {}, which counts",
                  config.socket_path, path);
   }
-  spdlog::info("listening on {}{}, state in {}, {} pools", path,
-               inherited.has_value() ? " of systemd" : "", config.state_dir, pools);
+  spdlog::info("listening on {}{}{}, state in {}, {} pools", path,
+               inherited.has_value() ? " of systemd" : "",
+               config.tcp_address.empty() ? "" : " and TCP " + config.tcp_address, config.state_dir,
+               pools);
 }
 
 }  // namespace
@@ -350,7 +368,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   RequestLog requests(clock);
   ApiContext api{control,          **store,         hub, clock, simulations, requests,
                  clock.Now().wall, config.state_dir};
-  auto server = ApiServer::Start(api, ApiOptions(config, *inherited));
+  auto server = StartApi(api, config, contents->store_id(), *inherited);
   if (!server.ok()) return server.status();
   TellStart(config, *inherited, contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });

@@ -27,10 +27,10 @@ using ConfigReader = std::function<absl::StatusOr<Config>()>;
 // Serves on the socket that systemd has passed, if one was (TakeInheritedSocket).
 // kAlreadyExists: another daemon holds the state or the socket. kFailedPrecondition: the state
 // directory is not for this shadowd (a newer schema, another program's file, a copy, another
-// user's), or what systemd passed is no such socket, and does not get better by trying again.
-// kDataLoss: it is damaged. kResourceExhausted:
-// there is no room to open the store, or no descriptor. Other errors: it
-// could not start, or its store failed (start it again: it recovers).
+// user's), a file of TLS is no good, or what systemd passed is no such socket, which does not get
+// better by trying again. kDataLoss: it is damaged. kResourceExhausted: there is no room to open
+// the store, or no descriptor. Other errors: it could not start, or its store failed (start it
+// again: it recovers).
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);
 
 // Part of RunDaemon; a test walks all kinds of adapters. References outlive what is returned.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api/tcp/tls_context.h"
 #include "server/config.h"
 #include "server/core/clock.h"
 #include "server/daemon.h"
@@ -135,6 +136,10 @@ int main(int argc, char** argv) {
   auto config = ConfigOf(flags, config_flag->count() > 0);
   if (!config.ok()) return Fail(config.status(), kExitConfig);
   if (flags.check_config) {
+    const absl::Status tls = config->tcp_address.empty()
+                                 ? absl::OkStatus()
+                                 : shadow::TlsContext::Load(config->tls).status();
+    if (!tls.ok()) return Fail(tls, kExitConfig);
     std::cout << "configuration is good\n";
     return 0;
   }

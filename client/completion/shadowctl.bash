@@ -3,11 +3,14 @@
 # The words that may follow `shadowctl $1`; nothing after a command that takes only names.
 _shadowctl_words() {
   case "$1" in
-    "") echo "dna pool shadow usage decisions why forecast simulate apply backup events status" ;;
+    "")
+      echo "dna pool shadow usage context decisions why forecast simulate apply backup events status"
+      ;;
     dna) echo "create get list update delete" ;;
     pool) echo "create get list update delete analyze evaluate" ;;
     shadow) echo "create activate resize get list delete release instances" ;;
     usage) echo "push" ;;
+    context) echo "list show use set delete" ;;
     "dna create" | "dna update" | "pool create" | "pool update" | apply) echo "-f --file" ;;
     "pool evaluate") echo "--idle-cost --shortage-cost --last" ;;
     "shadow create") echo "--increase --hold" ;;
@@ -26,7 +29,7 @@ _shadowctl_words() {
 
 _shadowctl() {
   local flags="--help --version --address -o --output --watch --wait --dry-run --request-id"
-  flags+=" --timeout"
+  flags+=" --timeout --cert --key --ca --server-name --context"
   local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD - 1]}" command="" i
   COMPREPLY=()
   case "$before" in
@@ -38,7 +41,8 @@ _shadowctl() {
       mapfile -t COMPREPLY < <(compgen -W "skip fail" -- "$word")
       return
       ;;
-    -f | --file | --csv | --policy | --save) return ;;  # Readline completes files.
+    # Readline completes files.
+    -f | --file | --csv | --policy | --save | --cert | --key | --ca) return ;;
   esac
   # The words of the line that name a command.
   for ((i = 1; i < COMP_CWORD; i++)); do

@@ -1,7 +1,6 @@
 #include "client/input/manifest.h"
 
 #include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
 
 #include <fstream>
 #include <optional>
@@ -57,6 +56,8 @@ class Progress final : public YAML::EventHandler {
   YAML::Mark last_;
 };
 
+}  // namespace
+
 // yaml-cpp throws; this is where that ends.
 absl::StatusOr<std::vector<YAML::Node>> LoadDocuments(std::string_view text,
                                                       const std::string& source) {
@@ -72,6 +73,8 @@ absl::StatusOr<std::vector<YAML::Node>> LoadDocuments(std::string_view text,
         absl::StrCat(source, ": line ", e.mark.line + 1, ": ", e.msg));
   }
 }
+
+namespace {
 
 // The scalar of key `key`, or empty.
 std::string ScalarOf(const YAML::Node& document, std::string_view key) {

@@ -1,6 +1,8 @@
 // Files of DNAs and pools: YAML or JSON (which is YAML), several documents separated by `---`.
 #pragma once
 
+#include <yaml-cpp/yaml.h>
+
 #include <cstddef>
 #include <istream>
 #include <string>
@@ -27,6 +29,10 @@ enum class ManifestKind { kDnaOrPool, kDna, kPool };
 // messages. kInvalidArgument: "<field path>: <source> line N: ..." with what was wanted.
 absl::StatusOr<std::vector<Manifest>> ParseManifests(std::string_view text, std::string_view source,
                                                      ManifestKind kind);
+
+// All documents of `text`. kInvalidArgument: "SOURCE: line N: ..." where it is not YAML.
+absl::StatusOr<std::vector<YAML::Node>> LoadDocuments(std::string_view text,
+                                                      const std::string& source);
 
 // The one document of `text` as the fields of a policy. Errors as ParseManifests.
 absl::StatusOr<v1::Policy> ParsePolicy(std::string_view text, std::string_view source);

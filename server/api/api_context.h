@@ -1,13 +1,12 @@
 // What the gRPC services work with.
 #pragma once
 
-#include <sys/types.h>
-
 #include <optional>
 #include <string>
 
 #include "absl/time/time.h"
-#include "server/api/caller.h"
+#include "server/api/access/access.h"
+#include "server/api/access/caller.h"
 #include "server/control_thread.h"
 #include "server/event_hub.h"
 #include "server/log/request_log.h"
@@ -25,9 +24,11 @@ struct ApiContext {
   SimulationWorker& simulations;  // Shut down with the server.
   RequestLog& requests;
   absl::Time start_time;
-  std::string state_dir;                // Where the store is.
-  Role role = Role::kReader;            // Of all who call these services.
-  std::optional<uid_t> admin_uid = {};  // Of all who call them; unset: they are readers.
+  std::string state_dir;  // Where the store is.
+  // Set by the server that these services belong to.
+  Access* access = nullptr;
+  // Who makes all of its calls, and is not limited; unset: a connection's address tells who.
+  std::optional<Caller> direct = {};
 };
 
 }  // namespace shadow

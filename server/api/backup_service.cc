@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "server/api/access/authorize.h"
 #include "server/api/services.h"
 #include "storage/backup.h"
 
@@ -63,9 +64,9 @@ class RefusedBackup final : public Chunks {
 
 }  // namespace
 
-Chunks* BackupServiceImpl::CreateBackup(Context* /*context*/,
+Chunks* BackupServiceImpl::CreateBackup(Context* context,
                                         const v1::CreateBackupRequest* /*request*/) {
-  const absl::Status allowed = RequireAdmin(api_.role, "CreateBackup");
+  const absl::Status allowed = Authorize(api_, *context, "CreateBackup");
   if (!allowed.ok()) return new RefusedBackup(allowed);
   if (under_way_.exchange(true)) {
     return new RefusedBackup(absl::ResourceExhaustedError("another backup is under way"));

@@ -1,35 +1,35 @@
-// What every unary handler does: guard, authorise, post to the control thread, answer.
+// What every unary handler does: authorise, guard, post to the control thread, answer.
 #pragma once
-
-#include <sys/types.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/api/api_context.h"
+#include "server/api/access/authorize.h"
 #include "server/api/status_map.h"
 #include "server/core/error.h"
 #include "server/workers/dna_checks.h"
 
 namespace shadow {
 
-// Finishes with what `body` returns. An exception would reach the client as UNIMPLEMENTED without a
-// word.
+// Finishes with what `body` returns, if the caller may call `method`. An exception would reach the
+// client as UNIMPLEMENTED without a word.
 template <typename F>
-grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, F body) {
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* context, const ApiContext& api,
+                                std::string_view method, F body) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   absl::Status status;
   try {
-    status = body();
+    status = Authorize(api, *context, method);
+    if (status.ok()) status = body();
   } catch (const std::exception& error) {
     status = absl::InternalError(absl::StrCat("a handler failed: ", error.what()));
   }
@@ -45,10 +45,10 @@ struct Asked {
   const Req& request;
   Resp* response;
   grpc::ServerUnaryReactor* reactor;
-  std::optional<uid_t> uid;
+  Requester requester;
 
   void Finish(const absl::Status& status) const {
-    api.requests.Write(uid, request, status);
+    api.requests.Write(requester, request, status);
     reactor->Finish(ToGrpc(status));
   }
   // Finishes it unless `body` returns OK: then that is done later.
@@ -76,33 +76,36 @@ Asked<Req, Resp> AskedBy(grpc::CallbackServerContext* context, ApiContext& api, 
           .request = request,
           .response = response,
           .reactor = context->DefaultReactor(),
-          .uid = api.admin_uid.has_value() ? api.admin_uid : ReaderOf(context->peer())};
+          .requester = RequesterOf(api, *context)};
 }
 
-// Posts `request`, which changes something, fills `response` with the answer, and writes the line
-// of both in the log. `precheck` runs first, on the caller's thread.
+// Posts `request`, which changes something, if the caller may call `method`; fills `response` with
+// the answer, and writes the line of both in the log. `precheck` runs first, on the caller's
+// thread.
 template <typename Req, typename Resp>
 grpc::ServerUnaryReactor* Ask(
-    grpc::CallbackServerContext* context, ApiContext& api, const Req& request, Resp* response,
+    grpc::CallbackServerContext* context, ApiContext& api, std::string_view method,
+    const Req& request, Resp* response,
     const std::function<absl::Status()>& precheck = [] { return absl::OkStatus(); }) {
   const auto asked = AskedBy(context, api, request, response);
   asked.Try([&] {
-    const absl::Status checked = precheck();
-    return checked.ok() ? asked.Post() : checked;
+    absl::Status status = Authorize(api, *context, method, request.validate_only());
+    if (status.ok()) status = precheck();
+    return status.ok() ? asked.Post() : status;
   });
   return asked.reactor;
 }
 
-// The same of an administrator, once the providers of `question` have said that they can enforce
-// its DNA. Nothing waits for them but the caller. `method`: as RequireAdmin has it.
+// The same, once the providers of `question` have said that they can enforce its DNA. Nothing waits
+// for them but the caller.
 template <typename Req, typename Resp>
 grpc::ServerUnaryReactor* AskSupported(grpc::CallbackServerContext* context, ApiContext& api,
-                                       const Req& request, Resp* response, const char* method,
+                                       std::string_view method, const Req& request, Resp* response,
                                        const std::function<DnaQuestion()>& question) {
   const auto asked = AskedBy(context, api, request, response);
   asked.Try([&] {
-    const absl::Status admin = RequireAdmin(api.role, method);
-    if (!admin.ok()) return admin;
+    const absl::Status status = Authorize(api, *context, method, request.validate_only());
+    if (!status.ok()) return status;
     api.control.dna_checks().Ask(question(), [asked](const absl::Status& supported) {
       asked.Try([&] { return supported.ok() ? asked.Post() : supported; });
     });

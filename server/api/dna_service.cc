@@ -6,13 +6,13 @@ namespace shadow {
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
                                                    v1::Dna* response) {
-  return AskSupported(context, api_, *request, response, "CreateDna",
+  return AskSupported(context, api_, "CreateDna", *request, response,
                       [&] { return QuestionOfDna(*api_.control.snapshot(), request->dna()); });
 }
 
 DnaServiceImpl::Reactor* DnaServiceImpl::GetDna(Context* context, const v1::GetDnaRequest* request,
                                                 v1::Dna* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "GetDna", [&] {
     const auto name = ParseDnaName(request->name(), "name");
     if (!name.ok()) return name.status();
     const auto snapshot = api_.control.snapshot();
@@ -29,7 +29,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::GetDna(Context* context, const v1::GetD
 DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
                                                   const v1::ListDnasRequest* request,
                                                   v1::ListDnasResponse* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "ListDnas", [&] {
     const auto snapshot = api_.control.snapshot();
     const auto next = ListPage(
         *snapshot->dnas, {"ListDnas", request->page_size(), request->page_token()},
@@ -46,7 +46,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
 DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
                                                    const v1::UpdateDnaRequest* request,
                                                    v1::Dna* response) {
-  return AskSupported(context, api_, *request, response, "UpdateDna", [&] {
+  return AskSupported(context, api_, "UpdateDna", *request, response, [&] {
     const auto snapshot = api_.control.snapshot();
     const auto current = snapshot->dnas->find(request->dna().name());
     return QuestionOfDna(*snapshot,
@@ -58,8 +58,7 @@ DnaServiceImpl::Reactor* DnaServiceImpl::UpdateDna(Context* context,
 DnaServiceImpl::Reactor* DnaServiceImpl::DeleteDna(Context* context,
                                                    const v1::DeleteDnaRequest* request,
                                                    google::protobuf::Empty* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "DeleteDna"); });
+  return Ask(context, api_, "DeleteDna", *request, response);
 }
 
 }  // namespace shadow

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "grpcpp/alarm.h"
+#include "server/api/access/authorize.h"
 #include "server/api/services.h"
 #include "server/api/unparsable.h"
 #include "server/core/time_proto.h"
@@ -158,7 +159,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   // Takes room for a page from the store, which no other watcher shares. False: no room now.
   bool TakeRoom(const std::vector<v1::Event>& events) {
-    if (api_.role == Role::kAdmin) return true;
+    if (api_.direct.has_value()) return true;
     size_t bytes = 0;
     for (const v1::Event& event : events) bytes += event.ByteSizeLong();
     if (!unread_answers_.Take(caller_, bytes).ok()) return false;
@@ -231,7 +232,7 @@ absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
 grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
                                                        const v1::ListEventsRequest* request,
                                                        v1::ListEventsResponse* response) {
-  return Reply(context, [&]() -> absl::Status {
+  return Reply(context, api_, "ListEvents", [&]() -> absl::Status {
     const auto size = PageSize(request->page_size());
     if (!size.ok()) return size.status();
     const auto after = EventsAfter(*request);
@@ -256,10 +257,11 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
 grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* context,
                                                                     const grpc::ByteBuffer* bytes) {
   v1::WatchRequest request;
-  absl::Status checked = Parse(*bytes, "/shadow.v1.EventService/Watch", request);
+  absl::Status checked = Authorize(api_, *context, "Watch");
+  if (checked.ok()) checked = Parse(*bytes, "/shadow.v1.EventService/Watch", request);
   if (checked.ok()) checked = CheckWatch(api_, request);
-  const std::string caller = CallerOf(context->peer());
-  if (checked.ok()) checked = slots_.Take(caller, api_.role);
+  const std::string caller = ShareOf(api_, *context);
+  if (checked.ok()) checked = slots_.Take(caller, !api_.direct.has_value());
   if (!checked.ok()) return new RefusedWatch(checked);
   const auto reactor =
       std::make_shared<WatchReactor>(api_, slots_, unread_answers_, caller, request);
@@ -267,16 +269,16 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* con
   return reactor.get();
 }
 
-absl::Status WatcherSlots::Take(const std::string& caller, Role role) {
+absl::Status WatcherSlots::Take(const std::string& caller, bool limited) {
   const std::lock_guard lock(mutex_);
   if (taken_ >= kWatchersMax) {
     return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
                        absl::StrCat(kWatchersMax, " watchers are there already"));
   }
   int& of_caller = by_caller_[caller];
-  if (role == Role::kReader && of_caller >= kWatchersMaxOfReader) {
+  if (limited && of_caller >= kWatchersMaxOfCaller) {
     return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
-                       absl::StrCat(caller, " has ", kWatchersMaxOfReader, " watchers already"));
+                       absl::StrCat(caller, " has ", kWatchersMaxOfCaller, " watchers already"));
   }
   ++taken_;
   ++of_caller;

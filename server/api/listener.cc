@@ -125,15 +125,19 @@ bool Listener::Accept() {
   const bool none_free = fd < 0 && (errno == EMFILE || errno == ENFILE);
   if (none_free && SpendSpare()) fd = accept();
   if (fd < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-  ucred peer{};
-  socklen_t length = sizeof(peer);
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
-      (none_free && !is_admin_(peer.uid))) {
+  if (none_free || !OneIsFree()) SpendSpare();  // To find out who calls takes one for a moment.
+  if (none_free && !is_admin_(fd)) {
     close(fd);
     return true;
   }
-  on_connection_(fd, peer.uid);
+  on_connection_(fd);
   return true;
+}
+
+bool Listener::OneIsFree() const {
+  const int probe = fcntl(stop_fd_, F_DUPFD_CLOEXEC, 0);
+  if (probe >= 0) close(probe);
+  return probe >= 0;
 }
 
 bool Listener::RefillSpares() {

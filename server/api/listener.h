@@ -1,7 +1,5 @@
-// The Unix socket: accepts, finds out who calls, hands the connection on.
+// The Unix socket: accepts, and hands the connection on.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstddef>
 #include <functional>
@@ -23,10 +21,11 @@ class Listener {
   // connection takes one; a gRPC server of this administrator's own takes none.
   static constexpr size_t kSpares = 8;
 
-  // Both are called on the listener's thread. `uid`: of the peer (SO_PEERCRED).
-  using IsAdmin = std::function<bool(uid_t uid)>;
+  // Both are called on the listener's thread, and may take one descriptor for a moment. Whether the
+  // peer of `fd` is an administrator.
+  using IsAdmin = std::function<bool(int fd)>;
   // Owns `fd` from then on.
-  using OnConnection = std::function<void(int fd, uid_t uid)>;
+  using OnConnection = std::function<void(int fd)>;
 
   // Binds `path`, mode 0660, replacing a socket that nobody serves any more: the caller holds the
   // StateLock. kInvalidArgument: the path is too long, or something other than a socket is there.
@@ -50,6 +49,8 @@ class Listener {
   void Run();
   // False: it failed, and would at once again.
   bool Accept();
+  // Whether a descriptor is free that is no spare.
+  bool OneIsFree() const;
   // Takes back the spares that were spent, as far as descriptors are free. False: some are missing.
   bool RefillSpares();
   // Makes a descriptor free for the next call that takes one. False: no spare is left.

@@ -6,14 +6,14 @@ namespace shadow {
 PoolServiceImpl::Reactor* PoolServiceImpl::CreatePool(Context* context,
                                                       const v1::CreatePoolRequest* request,
                                                       v1::Pool* response) {
-  return AskSupported(context, api_, *request, response, "CreatePool",
+  return AskSupported(context, api_, "CreatePool", *request, response,
                       [&] { return QuestionOfPool(*api_.control.snapshot(), request->pool()); });
 }
 
 PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
                                                    const v1::GetPoolRequest* request,
                                                    v1::Pool* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "GetPool", [&] {
     const auto name = ParsePoolName(request->name(), "name");
     if (!name.ok()) return name.status();
     const auto snapshot = api_.control.snapshot();
@@ -27,7 +27,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::GetPool(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
                                                      const v1::ListPoolsRequest* request,
                                                      v1::ListPoolsResponse* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "ListPools", [&] {
     const auto snapshot = api_.control.snapshot();
     const auto next = ListPage(
         snapshot->pools, {"ListPools", request->page_size(), request->page_token()},
@@ -44,7 +44,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::ListPools(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
                                                       const v1::UpdatePoolRequest* request,
                                                       v1::Pool* response) {
-  return AskSupported(context, api_, *request, response, "UpdatePool", [&] {
+  return AskSupported(context, api_, "UpdatePool", *request, response, [&] {
     const auto snapshot = api_.control.snapshot();
     const auto current = snapshot->pools.find(request->pool().name());
     return QuestionOfPool(
@@ -56,8 +56,7 @@ PoolServiceImpl::Reactor* PoolServiceImpl::UpdatePool(Context* context,
 PoolServiceImpl::Reactor* PoolServiceImpl::DeletePool(Context* context,
                                                       const v1::DeletePoolRequest* request,
                                                       v1::Pool* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "DeletePool"); });
+  return Ask(context, api_, "DeletePool", *request, response);
 }
 
 }  // namespace shadow

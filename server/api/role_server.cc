@@ -20,10 +20,11 @@ constexpr int kReaderStreamsMax = 64;  // Of one connection; at this limit a cli
 
 }  // namespace
 
-RoleServer::RoleServer(const ApiContext& api, std::optional<uid_t> admin_uid, RoleLimits& limits)
-    : api_(api), limits_(limits) {
-  api_.role = admin_uid.has_value() ? Role::kAdmin : Role::kReader;
-  api_.admin_uid = admin_uid;
+RoleServer::RoleServer(const ApiContext& api, Access& access, std::optional<Caller> direct,
+                       RoleLimits& limits)
+    : api_(api), access_(access), limits_(limits) {
+  api_.access = &access;
+  api_.direct = std::move(direct);
 }
 
 absl::Status RoleServer::Start(bool reflection) {
@@ -34,7 +35,7 @@ absl::Status RoleServer::Start(bool reflection) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMillis);
-  if (api_.role == Role::kReader) {
+  if (!api_.direct.has_value()) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kReaderIdleMillis);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kReaderStreamsMax);
   }
@@ -44,8 +45,8 @@ absl::Status RoleServer::Start(bool reflection) {
       grpc::InsecureServerCredentials());
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeUnparsableInterceptors());
-  if (api_.role == Role::kReader) {
-    interceptors.push_back(MakeAnswerInterceptors(limits_.unread_answers));
+  if (!api_.direct.has_value()) {
+    interceptors.push_back(MakeAnswerInterceptors(limits_.unread_answers, access_));
   }
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &usage_,

@@ -1,4 +1,4 @@
-// A gRPC server for callers of one role.
+// A gRPC server for limited callers, or for one who is not.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,15 @@
 
 namespace shadow {
 
-// Readers have one, so what they cost is bounded apart from the others. Each administrator has one:
-// of which user's connection a call came, gRPC does not say. Thread-safe.
+// Those whose connections come through the ReaderRelay have one, so what they cost is bounded apart
+// from the others. Each administrator on the Unix socket has one: of which user's connection a call
+// came, gRPC does not say. Thread-safe.
 class RoleServer {
  public:
-  // What `api` refers to, and `limits`, must outlive this. `admin_uid`: of the administrator who
-  // calls; unset: readers do. Both replace what `api` says of its callers.
-  RoleServer(const ApiContext& api, std::optional<uid_t> admin_uid, RoleLimits& limits);
+  // What `api` refers to, `access` and `limits` must outlive this. `direct`: who makes all calls;
+  // unset: those whose connections are in `access`. They replace what `api` says of its callers.
+  RoleServer(const ApiContext& api, Access& access, std::optional<Caller> direct,
+             RoleLimits& limits);
 
   // Begins to serve; health is NOT_SERVING. `reflection`: also describes its services.
   absl::Status Start(bool reflection);
@@ -34,6 +36,7 @@ class RoleServer {
 
  private:
   ApiContext api_;
+  Access& access_;
   RoleLimits& limits_;
   DnaServiceImpl dnas_{api_};
   PoolServiceImpl pools_{api_};

@@ -10,7 +10,7 @@ namespace shadow {
 grpc::ServerUnaryReactor* ServerServiceImpl::GetServerStatus(
     grpc::CallbackServerContext* context, const v1::GetServerStatusRequest* /*request*/,
     v1::ServerStatus* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "GetServerStatus", [&] {
     const auto snapshot = api_.control.snapshot();
     response->set_version(SHADOWD_VERSION);
     response->set_store_id(snapshot->store_id);

@@ -24,11 +24,11 @@ namespace shadow {
 // How many watch, so that it stays few. Thread-safe.
 class WatcherSlots {
  public:
-  static constexpr int kWatchersMax = 512;         // Of all callers of a role.
-  static constexpr int kWatchersMaxOfReader = 64;  // Of each user who may only read.
+  static constexpr int kWatchersMax = 512;         // Of all limited callers, and of all others.
+  static constexpr int kWatchersMaxOfCaller = 64;  // Of each limited one.
 
   // kResourceExhausted: a limit, which the message names. Give back what was taken.
-  absl::Status Take(const std::string& caller, Role role);
+  absl::Status Take(const std::string& caller, bool limited);
   void GiveBack(const std::string& caller);
 
  private:
@@ -37,10 +37,10 @@ class WatcherSlots {
   std::map<std::string, int> by_caller_;
 };
 
-// What all callers of a role share, whichever server they call. Outlives the services.
+// What all limited callers share, or all others, whichever server they call. Outlives the services.
 struct RoleLimits {
   WatcherSlots watchers;
-  UnreadAnswers unread_answers;                // Of readers.
+  UnreadAnswers unread_answers;                // Of limited callers.
   std::atomic<bool> backup_under_way = false;  // One at a time.
 };
 

@@ -33,13 +33,12 @@ constexpr char kAllPools[] = "pools/-";
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::CreateShadowPool(
     Context* context, const v1::CreateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "CreateShadowPool"); });
+  return Ask(context, api_, "CreateShadowPool", *request, response);
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::GetShadowPool(
     Context* context, const v1::GetShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Reply(context, [&] {
+  return Reply(context, api_, "GetShadowPool", [&] {
     const auto found = FindShadow(*api_.control.snapshot(), request->name(), "name");
     if (found.ok()) *response = *found;
     return found.status();
@@ -49,7 +48,7 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::GetShadowPool(
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
     Context* context, const v1::ListShadowPoolsRequest* request,
     v1::ListShadowPoolsResponse* response) {
-  return Reply(context, [&]() -> absl::Status {
+  return Reply(context, api_, "ListShadowPools", [&]() -> absl::Status {
     const auto snapshot = api_.control.snapshot();
     std::map<std::string, const v1::ShadowPool*> shadows;
     const auto add = [&shadows](const PoolSnapshot& pool) {
@@ -77,26 +76,23 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListShadowPools(
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::UpdateShadowPool(
     Context* context, const v1::UpdateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "UpdateShadowPool"); });
+  return Ask(context, api_, "UpdateShadowPool", *request, response);
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ActivateShadowPool(
     Context* context, const v1::ActivateShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "ActivateShadowPool"); });
+  return Ask(context, api_, "ActivateShadowPool", *request, response);
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::DeleteShadowPool(
     Context* context, const v1::DeleteShadowPoolRequest* request, v1::ShadowPool* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "DeleteShadowPool"); });
+  return Ask(context, api_, "DeleteShadowPool", *request, response);
 }
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
     Context* context, const v1::ListInstancesRequest* request,
     v1::ListInstancesResponse* response) {
-  return Reply(context, [&]() -> absl::Status {
+  return Reply(context, api_, "ListInstances", [&]() -> absl::Status {
     const auto snapshot = api_.control.snapshot();
     std::string pool_name = request->parent();
     const bool of_shadow = pool_name.find("/shadowPools/") != std::string::npos;
@@ -123,8 +119,7 @@ ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ListInstances(
 
 ShadowPoolServiceImpl::Reactor* ShadowPoolServiceImpl::ReleaseHold(
     Context* context, const v1::ReleaseHoldRequest* request, v1::ReleaseHoldResponse* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "ReleaseHold"); });
+  return Ask(context, api_, "ReleaseHold", *request, response);
 }
 
 }  // namespace shadow

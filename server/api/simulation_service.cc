@@ -101,12 +101,17 @@ absl::Status RunEvaluate(const ApiContext& api, const v1::EvaluatePoolRequest& r
   return pool.ok() ? Run(api, request, *pool, cancelled, response) : pool.status();
 }
 
-// Has `run(cancelled)` run on the worker; a call that its client has given up ends early.
+// Has `run(cancelled)` run on the worker, if the caller may call `method`; a call that its client
+// has given up ends early.
 template <typename F>
 grpc::ServerUnaryReactor* RunOnWorker(const ApiContext& api, grpc::CallbackServerContext* context,
-                                      F run) {
+                                      std::string_view method, F run) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status posted = api.simulations.Post(CallerOf(context->peer()), [=, &api] {
+  if (const absl::Status allowed = Authorize(api, *context, method); !allowed.ok()) {
+    reactor->Finish(ToGrpc(allowed));
+    return reactor;
+  }
+  const absl::Status posted = api.simulations.Post(ShareOf(api, *context), [=, &api] {
     const auto cancelled = [&] { return api.simulations.stopping() || context->IsCancelled(); };
     absl::Status done;
     try {
@@ -130,7 +135,7 @@ grpc::ServerUnaryReactor* RunOnWorker(const ApiContext& api, grpc::CallbackServe
 grpc::ServerUnaryReactor* SimulationServiceImpl::Simulate(grpc::CallbackServerContext* context,
                                                           const grpc::ByteBuffer* request,
                                                           grpc::ByteBuffer* response) {
-  return RunOnWorker(api_, context, [this, request, response](const auto& cancelled) {
+  return RunOnWorker(api_, context, "Simulate", [this, request, response](const auto& cancelled) {
     return RunSimulate(api_, *request, cancelled, *response);
   });
 }
@@ -138,9 +143,10 @@ grpc::ServerUnaryReactor* SimulationServiceImpl::Simulate(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* SimulationServiceImpl::EvaluatePool(
     grpc::CallbackServerContext* context, const v1::EvaluatePoolRequest* request,
     v1::EvaluatePoolResponse* response) {
-  return RunOnWorker(api_, context, [this, request, response](const auto& cancelled) {
-    return RunEvaluate(api_, *request, cancelled, *response);
-  });
+  return RunOnWorker(api_, context, "EvaluatePool",
+                     [this, request, response](const auto& cancelled) {
+                       return RunEvaluate(api_, *request, cancelled, *response);
+                     });
 }
 
 }  // namespace shadow

@@ -13,9 +13,10 @@ namespace {
 // one message in memory.
 class ReportUsageReactor final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
-  ReportUsageReactor(ApiContext& api, const absl::Status& allowed, grpc::ByteBuffer* response)
-      : api_(api), response_(response) {
-    if (allowed.ok()) {
+  ReportUsageReactor(ApiContext& api, const grpc::CallbackServerContext& context,
+                     grpc::ByteBuffer* response)
+      : api_(api), context_(context), response_(response) {
+    if (const absl::Status allowed = Authorize(api, context, kMethod); allowed.ok()) {
       StartRead(&bytes_);
     } else {
       Finish(ToGrpc(allowed));
@@ -29,7 +30,8 @@ class ReportUsageReactor final : public grpc::ServerReadReactor<grpc::ByteBuffer
       return;
     }
     v1::ReportUsageRequest request;
-    absl::Status status = Parse(bytes_, "/shadow.v1.UsageService/ReportUsage", request);
+    absl::Status status = Authorize(api_, context_, kMethod);  // A stream may be old.
+    if (status.ok()) status = Parse(bytes_, "/shadow.v1.UsageService/ReportUsage", request);
     bytes_.Clear();
     if (status.ok()) {
       status = api_.control.Post(std::move(request), [this](const Answer& answer) {
@@ -48,7 +50,10 @@ class ReportUsageReactor final : public grpc::ServerReadReactor<grpc::ByteBuffer
   void OnDone() override { delete this; }
 
  private:
+  static constexpr std::string_view kMethod = "ReportUsage";
+
   ApiContext& api_;
+  const grpc::CallbackServerContext& context_;
   grpc::ByteBuffer* response_;
   grpc::ByteBuffer bytes_;  // Of the message that is being read.
   v1::ReportUsageResponse sum_;
@@ -111,30 +116,30 @@ absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) 
 }  // namespace
 
 grpc::ServerReadReactor<grpc::ByteBuffer>* UsageServiceImpl::ReportUsage(
-    Context* /*context*/, grpc::ByteBuffer* response) {
-  return new ReportUsageReactor(api_, RequireAdmin(api_.role, "ReportUsage"), response);
+    Context* context, grpc::ByteBuffer* response) {
+  return new ReportUsageReactor(api_, *context, response);
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::ReportUsageBatch(
     Context* context, const v1::ReportUsageBatchRequest* request,
     v1::ReportUsageBatchResponse* response) {
-  return Ask(context, api_, *request, response,
-             [&] { return RequireAdmin(api_.role, "ReportUsageBatch"); });
+  return Ask(context, api_, "ReportUsageBatch", *request, response);
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::AnalyzePoolUsage(
     Context* context, const v1::AnalyzePoolUsageRequest* request,
     v1::AnalyzePoolUsageResponse* response) {
-  return Ask(context, api_, *request, response, [&] {
-    return request->validate_only() ? absl::OkStatus()
-                                    : RequireAdmin(api_.role, "AnalyzePoolUsage");
-  });
+  return Ask(context, api_, "AnalyzePoolUsage", *request, response);
 }
 
 UsageServiceImpl::Reactor* UsageServiceImpl::GetForecast(Context* context,
                                                          const v1::GetForecastRequest* request,
                                                          v1::Forecast* response) {
   Reactor* reactor = context->DefaultReactor();
+  if (const absl::Status allowed = Authorize(api_, *context, "GetForecast"); !allowed.ok()) {
+    reactor->Finish(ToGrpc(allowed));
+    return reactor;
+  }
   // Read here, not where the answer is made: the control thread does no I/O.
   auto history = ReadHistory(api_, *request);
   if (!history.ok()) {
@@ -156,7 +161,7 @@ UsageServiceImpl::Reactor* UsageServiceImpl::GetForecast(Context* context,
 UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
                                                            const v1::ListDecisionsRequest* request,
                                                            v1::ListDecisionsResponse* response) {
-  return Reply(context, [&]() -> absl::Status {
+  return Reply(context, api_, "ListDecisions", [&]() -> absl::Status {
     const auto name = ParsePoolName(request->pool(), "pool");
     if (!name.ok()) return name.status();
     if (!api_.control.snapshot()->pools.contains(request->pool())) {

@@ -83,6 +83,7 @@ void Log(spdlog::level::level_enum level, const LogFields& fields, std::string m
   Append("instance", fields.instance, message);
   Append("resource", fields.resource, message);
   if (fields.uid.has_value()) Append("uid", absl::StrCat(*fields.uid), message);
+  Append("certificate", fields.certificate, message);
   Append("request_id", fields.request_id, message);
   MakeOneLine(message);
   if (JournalSink* journal = Journal(); journal != nullptr) {

@@ -21,6 +21,7 @@ struct LogFields {
   std::string instance = {};      // "i12"
   std::string resource = {};      // Of another kind, by its whole name: "dnas/web".
   std::optional<uid_t> uid = {};  // Who asked.
+  std::string certificate = {};   // The same over TCP: "CN=ops".
   std::string request_id = {};    // As the caller gave it.
   // By which the journal finds lines of this kind; text does not show it.
   std::optional<MessageKind> kind = {};

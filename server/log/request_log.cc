@@ -68,25 +68,26 @@ std::string Outcome(const absl::Status& status) {
 
 }  // namespace
 
-void RequestLog::Write(std::optional<uid_t> uid, const Message& request,
+void RequestLog::Write(const Requester& requester, const Message& request,
                        const absl::Status& status) {
   std::string method = MethodOf(request);
   const bool quiet = method.starts_with("ReportUsage") || IsSet(request, "validate_only") ||
-                     (absl::IsPermissionDenied(status) && uid.has_value() && !MayTellOf(*uid));
+                     (absl::IsPermissionDenied(status) && !MayTellOf(requester));
   const LogLevel level = quiet ? LogLevel::kDebug : LogLevel::kInfo;
   if (!Logs(level)) return;
   LogFields fields = FieldsOfRequest(request);
-  fields.uid = uid;
+  fields.uid = requester.uid;
+  fields.certificate = requester.certificate;
   fields.kind = MessageKind::kRequest;
   Log(level, fields, absl::StrCat(method, ": ", Outcome(status)));
 }
 
-bool RequestLog::MayTellOf(uid_t reader) {
+bool RequestLog::MayTellOf(const Requester& refused) {
   const absl::Duration now = clock_.Now().mono;
   const std::lock_guard lock(mutex_);
-  if (told_at_.size() >= kReadersMax) told_at_.clear();
-  const auto [told, first] = told_at_.emplace(reader, now);
-  if (!first && now - told->second < kReaderInterval) return false;
+  if (told_at_.size() >= kRefusedMax) told_at_.clear();
+  const auto [told, first] = told_at_.emplace(std::pair(refused.uid, refused.certificate), now);
+  if (!first && now - told->second < kRefusedInterval) return false;
   told->second = now;
   return true;
 }

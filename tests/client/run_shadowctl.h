@@ -18,8 +18,10 @@ struct Ran {
 };
 
 struct RunOptions {
-  std::string input;    // Standard input.
-  std::string address;  // $SHADOWD_ADDRESS
+  std::string input = {};    // Standard input.
+  std::string address = {};  // $SHADOWD_ADDRESS
+  std::string context = {};  // $SHADOWCTL_CONTEXT
+  std::string contexts_path = {};
   bool terminal = false;
   bool utf8 = true;
   bool colour = false;
@@ -40,6 +42,8 @@ inline Ran RunCommandLine(const std::vector<std::string>& arguments, const RunOp
                   .utf8 = options.utf8,
                   .columns = 80,
                   .address_from_environment = options.address,
+                  .context_from_environment = options.context,
+                  .contexts_path = options.contexts_path,
                   .now = [&now] { return now; },
                   .sleep = [&now](absl::Duration duration) { now += duration; }};
   const int exit_code = RunShadowctl(arguments, console);

@@ -51,7 +51,7 @@ TEST_CASE("mistakes on the command line are errors of usage and name the flag") 
        "error: INVALID_ARGUMENT: --hold: \"30\" is not a duration; "},
       {{"status", "--timeout", "0"}, "error: INVALID_ARGUMENT: --timeout: wanted more than 0\n"},
       {{"status", "--address", "localhost:80"},
-       "error: INVALID_ARGUMENT: --address: \"localhost:80\" is not unix:PATH; "},
+       "error: INVALID_ARGUMENT: --address: \"localhost:80\" is not unix:PATH or dns:HOST:PORT"},
       {{"usage", "push", "web"},
        "error: INVALID_ARGUMENT: --csv: give either --csv FILE or --value V\n"},
       {{"usage", "push", "web", "--csv", "a", "--value", "1"},

@@ -17,7 +17,7 @@
 
 namespace shadow {
 
-// What the connections of one user have together. Not thread-safe.
+// What the connections of one caller have together. Not thread-safe.
 struct ReaderShare {
   static constexpr int kStreamsMax = 128;               // Calls under way.
   static constexpr int64_t kRequestBytesMax = 6 << 20;  // Of all calls under way.

@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/api/caller.h"
 #include "server/log/log.h"
 
 namespace shadow {
@@ -30,24 +29,24 @@ constexpr int kEventsMax = 64;       // Taken from epoll at a time.
 constexpr int kLastBuffersMax = 16;  // Sent to a peer whose connection is being closed.
 constexpr absl::Duration kWarnInterval = absl::Minutes(1);
 
-// Gives `fd` the address PeerName(uid), in the abstract namespace, which no file stands for.
-bool NameSocket(int fd, uid_t uid) {
+// Gives `fd` the address of `connection`, in the abstract namespace, which no file stands for.
+bool NameSocket(int fd, uint64_t connection) {
   uint64_t random = 0;  // The address must be new, and nobody can take it before.
   if (getrandom(&random, sizeof(random), 0) != sizeof(random)) return false;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string name = absl::StrCat(PeerName(uid), absl::Hex(random));
+  const std::string name = absl::StrCat(Access::AddressOf(connection), absl::Hex(random));
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   const size_t length = offsetof(sockaddr_un, sun_path) + 1 + name.size();
   return bind(fd, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length)) == 0;
 }
 
-absl::StatusOr<std::pair<int, int>> MakePair(uid_t uid) {
+absl::StatusOr<std::pair<int, int>> MakePair(uint64_t connection) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("socketpair: ", strerrordesc_np(errno)));
   }
-  if (NameSocket(pair[0], uid)) return std::pair(pair[0], pair[1]);
+  if (NameSocket(pair[0], connection)) return std::pair(pair[0], pair[1]);
   close(pair[0]);
   close(pair[1]);
   return absl::ResourceExhaustedError("cannot name a socket");
@@ -66,14 +65,22 @@ struct ReaderRelay::Link {
     size_t end = 0;
   };
 
-  Link(uint64_t link_id, int peer_fd, int inner_fd, uid_t user, ReaderShare& user_share)
-      : id(link_id), peer(peer_fd), inner(inner_fd), uid(user), share(user_share), guard(share) {
+  Link(uint64_t link_id, std::pair<int, int> ends, Access& callers, const Caller& who,
+       ReaderShare& caller_share)
+      : id(link_id),
+        peer(ends.first),
+        inner(ends.second),
+        access(callers),
+        caller(who),
+        share(caller_share),
+        guard(share) {
     ++share.connections;
   }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
   ~Link() {
     --share.connections;
+    access.Remove(id);
     close(peer);
     close(inner);
   }
@@ -86,10 +93,11 @@ struct ReaderRelay::Link {
   absl::StatusOr<Passed> FromPeer();
   Passed FromInner();
 
-  const uint64_t id;
+  const uint64_t id;  // Of the connection in `access`.
   const int peer;
   const int inner;  // Towards gRPC.
-  const uid_t uid;
+  Access& access;
+  const Caller caller;
   ReaderShare& share;
   FrameGuard guard;
   Buffer to_inner;
@@ -146,8 +154,9 @@ ReaderRelay::Limits ReaderRelay::LimitsOf(uint64_t descriptors) {
           .connections_of_user = std::max(kConnectionsMin, connections / kShareOfUser)};
 }
 
-ReaderRelay::ReaderRelay(const Limits& limits, Clock& clock)
+ReaderRelay::ReaderRelay(const Limits& limits, Access& access, Clock& clock)
     : limits_(limits),
+      access_(access),
       clock_(clock),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
       stop_fd_(eventfd(0, EFD_CLOEXEC)) {
@@ -164,34 +173,40 @@ ReaderRelay::~ReaderRelay() {
   close(epoll_fd_);
 }
 
-absl::StatusOr<int> ReaderRelay::Add(int fd, uid_t uid) {
+absl::StatusOr<int> ReaderRelay::Add(int fd, const Caller& caller) {
   const std::lock_guard lock(mutex_);
-  absl::StatusOr<int> inner = AddLocked(fd, uid);
+  absl::StatusOr<int> inner = AddLocked(fd, caller);
   if (!inner.ok()) close(fd);
   return inner;
 }
 
-absl::StatusOr<int> ReaderRelay::AddLocked(int fd, uid_t uid) {
+absl::StatusOr<int> ReaderRelay::AddLocked(int fd, const Caller& caller) {
   ForgetIdleShares();
   if (static_cast<int>(links_.size()) >= limits_.connections) {
     return absl::ResourceExhaustedError(
         absl::StrCat("readers already have ", limits_.connections, " connections"));
   }
-  ReaderShare& share = ShareOf(uid);
+  const std::string name = caller.Name();
+  ReaderShare& share = ShareOf(name);
   if (share.connections >= limits_.connections_of_user) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("user ", uid, " already has ", limits_.connections_of_user, " connections"));
+        absl::StrCat(name, " already has ", limits_.connections_of_user, " connections"));
   }
   if (share.units < 0) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("user ", uid, " asks for too much work; try again later"));
+        absl::StrCat(name, " asks for too much work; try again later"));
   }
   share.units -= ReaderShare::kUnitsOfConnection;
-  const auto pair = MakePair(uid);
-  if (!pair.ok()) return pair.status();
-  const uint64_t id = next_id_++;
-  Link& link =
-      *links_.emplace(id, std::make_unique<Link>(id, fd, pair->first, uid, share)).first->second;
+  const uint64_t id = access_.Add(caller);
+  const auto pair = MakePair(id);
+  if (!pair.ok()) {
+    access_.Remove(id);
+    return pair.status();
+  }
+  Link& link = *links_
+                    .emplace(id, std::make_unique<Link>(id, std::pair(fd, pair->first), access_,
+                                                        caller, share))
+                    .first->second;
   epoll_event none{.events = 0, .data = {.u64 = 2 * id}};
   epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, link.peer, &none);
   none.data.u64 = 2 * id + 1;
@@ -200,8 +215,8 @@ absl::StatusOr<int> ReaderRelay::AddLocked(int fd, uid_t uid) {
   return pair->second;
 }
 
-ReaderShare& ReaderRelay::ShareOf(uid_t uid) {
-  ReaderShare& share = shares_[uid];
+ReaderShare& ReaderRelay::ShareOf(const std::string& caller) {
+  ReaderShare& share = shares_[caller];
   share.Refill(clock_.Now().mono);
   return share;
 }
@@ -209,7 +224,7 @@ ReaderShare& ReaderRelay::ShareOf(uid_t uid) {
 // A user who comes and goes has spent what was spent.
 void ReaderRelay::ForgetIdleShares() {
   const absl::Duration mono = clock_.Now().mono;
-  for (auto& [uid, share] : shares_) share.Refill(mono);
+  for (auto& [caller, share] : shares_) share.Refill(mono);
   std::erase_if(shares_, [](const auto& entry) {
     return entry.second.connections == 0 && entry.second.units >= ReaderShare::kUnitsMax;
   });
@@ -268,9 +283,10 @@ void ReaderRelay::OnEvent(uint64_t token, uint32_t events) {
   if (passed.ok() && *passed == Passed::kGoesOn) return Watch(link);
   if (!passed.ok()) {
     const absl::Duration mono = clock_.Now().mono;
-    if (warned_at_.emplace(link.uid, mono).second) {
-      Log(LogLevel::kWarning, {.uid = link.uid, .kind = MessageKind::kConnectionClosed},
-          absl::StrCat("a connection is closed: ", passed.status().message()));
+    if (warned_at_.emplace(link.caller.Name(), mono).second) {
+      Log(LogLevel::kWarning, {.uid = link.caller.uid, .kind = MessageKind::kConnectionClosed},
+          absl::StrCat("a connection of ", link.caller.Name(),
+                       " is closed: ", passed.status().message()));
     }
   }
   Close(link.id);

@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
-#include "server/api/caller.h"
 #include "server/api/status_map.h"
 #include "server/core/error.h"
 
@@ -24,8 +23,9 @@ absl::Status TooMuchUnread(const std::string& holder, size_t bytes) {
 // Of one call; gRPC deletes it when the call has ended.
 class AnswerInterceptor final : public grpc::experimental::Interceptor {
  public:
-  AnswerInterceptor(UnreadAnswers& answers, const grpc::ServerContextBase& context)
-      : answers_(answers), context_(context) {}
+  AnswerInterceptor(UnreadAnswers& answers, const Access& access,
+                    const grpc::ServerContextBase& context)
+      : answers_(answers), access_(access), context_(context) {}
   ~AnswerInterceptor() override { answers_.GiveBack(caller_, taken_bytes_); }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
@@ -39,7 +39,7 @@ class AnswerInterceptor final : public grpc::experimental::Interceptor {
   // The status of a call of one message is sent with the message.
   void Count(grpc::experimental::InterceptorBatchMethods& methods) {
     grpc::ByteBuffer& bytes = *methods.GetSerializedSendMessage();
-    caller_ = CallerOf(context_.peer());
+    caller_ = access_.Find(context_.peer()).Name();
     const absl::Status taken = answers_.Take(caller_, bytes.Length());
     if (taken.ok()) {
       taken_bytes_ = bytes.Length();
@@ -50,6 +50,7 @@ class AnswerInterceptor final : public grpc::experimental::Interceptor {
   }
 
   UnreadAnswers& answers_;
+  const Access& access_;
   const grpc::ServerContextBase& context_;
   std::string caller_;
   size_t taken_bytes_ = 0;
@@ -57,17 +58,19 @@ class AnswerInterceptor final : public grpc::experimental::Interceptor {
 
 class AnswerInterceptors final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit AnswerInterceptors(UnreadAnswers& answers) : answers_(answers) {}
+  AnswerInterceptors(UnreadAnswers& answers, const Access& access)
+      : answers_(answers), access_(access) {}
 
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
     // Of a stream, gRPC keeps one message at a time.
     if (info->type() != grpc::experimental::ServerRpcInfo::Type::UNARY) return nullptr;
-    return new AnswerInterceptor(answers_, *info->server_context());
+    return new AnswerInterceptor(answers_, access_, *info->server_context());
   }
 
  private:
   UnreadAnswers& answers_;
+  const Access& access_;
 };
 
 }  // namespace
@@ -95,8 +98,8 @@ void UnreadAnswers::GiveBack(const std::string& caller, size_t bytes) {
 }
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeAnswerInterceptors(
-    UnreadAnswers& answers) {
-  return std::make_unique<AnswerInterceptors>(answers);
+    UnreadAnswers& answers, const Access& access) {
+  return std::make_unique<AnswerInterceptors>(answers, access);
 }
 
 }  // namespace shadow

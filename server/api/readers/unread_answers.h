@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/support/server_interceptor.h"
+#include "server/api/access/access.h"
 
 namespace shadow {
 
@@ -34,8 +35,9 @@ class UnreadAnswers {
 };
 
 // Each answer of one message takes its bytes of `answers` until its call ends. One that gets none
-// becomes RESOURCE_EXHAUSTED. `answers` must outlive the server.
+// becomes RESOURCE_EXHAUSTED. `answers` and `access`, which knows the callers, must outlive the
+// server.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeAnswerInterceptors(
-    UnreadAnswers& answers);
+    UnreadAnswers& answers, const Access& access);
 
 }  // namespace shadow

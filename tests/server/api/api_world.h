@@ -25,12 +25,14 @@ namespace shadow {
 // Serves from its constructor to its destructor; the control thread runs once Run was called.
 class ApiWorld {
  public:
-  explicit ApiWorld(const std::function<void(FakeProvider&)>& prepare = [](FakeProvider&) {})
+  explicit ApiWorld(
+      const std::function<void(FakeProvider&)>& prepare = [](FakeProvider&) {},
+      ApiServer::Options options = {.socket_path = ""})
       : store_(OpenStore(directory_.path())), adapters_(MakeAdapters(prepare)) {
     REQUIRE(loop_.Load(store_->Load().value(), clock_.Now()).ok());
-    auto server = ApiServer::Start(
-        api_, {.socket_path = socket_path(), .admin_uids = {}, .enable_reflection = false});
-    REQUIRE(server.ok());
+    options.socket_path = socket_path();
+    auto server = ApiServer::Start(api_, options);
+    REQUIRE(server.status() == absl::OkStatus());
     server_ = *std::move(server);
     channel_ = grpc::CreateChannel("unix:" + socket_path(), grpc::InsecureChannelCredentials());
   }

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/rpc/status.pb.h"
 #include "server/api/call.h"
-#include "server/api/caller.h"
 #include "server/api/status_map.h"
 #include "server/config.h"
 
@@ -51,14 +50,6 @@ TEST_CASE("an error fits the client's metadata and is printable, whatever it quo
   CHECK(status.error_message().size() + status.error_details().size() <= kErrorMaxBytes);
   const grpc::Status bytes = ToGrpc(absl::InternalError("a\nb\xff"));
   CHECK(bytes.error_message() == "a?b?");
-}
-
-TEST_CASE("root, the daemon's own user and admin_uids may change things") {
-  CHECK(RoleOf(0, {}) == Role::kAdmin);
-  CHECK(RoleOf(geteuid(), {}) == Role::kAdmin);
-  const uid_t other = geteuid() + 12345;
-  CHECK(RoleOf(other, {}) == Role::kReader);
-  CHECK(RoleOf(other, {other}) == Role::kAdmin);
 }
 
 TEST_CASE("pages follow each other without loss, and foreign tokens are refused") {
@@ -146,6 +137,28 @@ TEST_CASE("settings out of their range are refused by name") {
        [](v1::DaemonConfig& config) {
          config.set_listen(absl::StrCat("unix:/", std::string(107, 'a')));
        }},
+      {"listen_tcp",
+       [](v1::DaemonConfig& config) {
+         config.set_listen_tcp("localhost:1");  // Names are not looked up.
+         for (auto* file : {config.mutable_tls()->mutable_certificate_file(),
+                            config.mutable_tls()->mutable_key_file(),
+                            config.mutable_tls()->mutable_client_ca_file()}) {
+           *file = "/f";
+         }
+       }},
+      {"tls.certificate_file",
+       [](v1::DaemonConfig& config) { config.set_listen_tcp("127.0.0.1:1"); }},
+      {"tls", [](v1::DaemonConfig& config) { config.mutable_tls()->set_key_file("/k"); }},
+      {"grants[0].role", [](v1::DaemonConfig& config) { config.add_grants()->add_uids(7); }},
+      {"grants[0]",
+       [](v1::DaemonConfig& config) { config.add_grants()->set_role(v1::Grant::ADMIN); }},
+      {"grants[1].certificates",
+       [](v1::DaemonConfig& config) {
+         config.add_grants()->set_role(v1::Grant::ADMIN);
+         config.mutable_grants(0)->add_certificates("CN=ops");
+         config.add_grants()->set_role(v1::Grant::VIEWER);
+         config.mutable_grants(1)->add_certificates("ops");
+       }},
       {"effect_workers", [](v1::DaemonConfig& config) { config.set_effect_workers(0); }},
       {"instances_max", [](v1::DaemonConfig& config) { config.set_instances_max(-1); }},
       {"log_level", [](v1::DaemonConfig& config) { config.set_log_level("loud"); }},
@@ -172,7 +185,8 @@ TEST_CASE("of a changed configuration, what counts only after a restart is named
   REQUIRE(running.ok());
   Config fresh = *running;
   fresh.log_level = "debug";
-  fresh.admin_uids = {7};
+  fresh.grants.uids[7] = Role::kAdmin;
+  fresh.tls.key = "/another.key";
   fresh.event_retention = absl::Hours(2);
   fresh.events_max = 2000;
   fresh.instances_max = 20;

@@ -52,8 +52,8 @@ class Callers {
   // 0, who counts as an administrator where the listener asks.
   Callers(size_t clients, std::function<bool(size_t)> admins) : admins_(std::move(admins)) {
     auto listener = Listener::Open(
-        directory_.File("s"), [this](uid_t) { return admins_(asked_++); },
-        [this](int fd, uid_t) {
+        directory_.File("s"), [this](int) { return admins_(asked_++); },
+        [this](int fd) {
           const std::lock_guard lock(mutex_);
           accepted_.emplace_back(fd);
         });

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "server/api/caller.h"
+#include "server/api/access/access.h"
 #include "tests/fakes/http2_client.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/poll.h"
@@ -16,14 +16,22 @@ namespace {
 
 constexpr uid_t kUser = 1234;
 
+// A relay of few connections; it outlives no clock.
+struct FewReaders {
+  FewReaders(const ReaderRelay::Limits& limits, Clock& clock) : relay(limits, access, clock) {}
+
+  Access access;
+  ReaderRelay relay;
+};
+
 // A client and, if it was accepted, what gRPC would read from.
 struct Ends {
-  Ends(ReaderRelay& relay, uid_t uid) {
+  Ends(FewReaders& readers, uid_t uid) {
     int pair[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     client = TestSocket(pair[0]);
     fcntl(pair[1], F_SETFL, O_NONBLOCK);
-    const auto added = relay.Add(pair[1], uid);
+    const auto added = readers.relay.Add(pair[1], {.uid = uid});
     status = added.status();
     if (added.ok()) server = TestSocket(*added);
     if (server) fcntl(server.fd(), F_SETFL, 0);  // gRPC would have it not block.
@@ -48,7 +56,7 @@ std::string Received(const TestSocket& socket, size_t bytes) {
 
 TEST_CASE("bytes pass both ways, more than any buffer holds") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 4, .connections_of_user = 2}, clock);
   const Ends ends(relay, kUser);
   REQUIRE(ends.status.ok());
   std::string sent = http2::Preface() + http2::SettingsAck() +
@@ -64,23 +72,24 @@ TEST_CASE("bytes pass both ways, more than any buffer holds") {
   server.join();
 }
 
-TEST_CASE("what gRPC reads from has the user in its address") {
+TEST_CASE("the address of what gRPC reads from tells the caller, while the connection lasts") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
-  const Ends ends(relay, kUser);
+  FewReaders relay({.connections = 4, .connections_of_user = 2}, clock);
+  Ends ends(relay, kUser);
   REQUIRE(ends.status.ok());
   sockaddr_un address{};
   socklen_t length = sizeof(address);
   REQUIRE(getpeername(ends.server.fd(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
   const std::string name(address.sun_path + 1, length - offsetof(sockaddr_un, sun_path) - 1);
-  CHECK(name.starts_with(PeerName(kUser)));
-  CHECK(CallerOf("unix-abstract:" + name) == "user 1234");
-  CHECK(CallerOf("unix:") == "admins");
+  CHECK(relay.access.Find("unix-abstract:" + name) == Caller{.uid = kUser});
+  CHECK(relay.access.Find("unix:") == Caller{});
+  ends.client.Close();
+  CHECK(PollUntil(kPatience, [&] { return relay.access.Find(name) == Caller{}; }));
 }
 
 TEST_CASE("the end of one side is the end of the other, after its last words") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 4, .connections_of_user = 2}, clock);
   Ends gone(relay, kUser);
   gone.client.Close();
   CHECK(PollUntil(kPatience, [&] { return http2::Closed(gone.server); }));
@@ -92,7 +101,7 @@ TEST_CASE("the end of one side is the end of the other, after its last words") {
 
 TEST_CASE("a user has few connections, and has them again once they are closed") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 5, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 5, .connections_of_user = 2}, clock);
   Ends first(relay, kUser);
   const Ends second(relay, kUser);
   REQUIRE(second.status.ok());
@@ -107,7 +116,7 @@ TEST_CASE("a user has few connections, and has them again once they are closed")
 
 TEST_CASE("all readers together have few connections too") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 2, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 2, .connections_of_user = 2}, clock);
   const Ends first(relay, kUser);
   const Ends second(relay, kUser + 1);
   CHECK(absl::IsResourceExhausted(Ends(relay, kUser + 2).status));
@@ -119,7 +128,7 @@ TEST_CASE("all readers together have few connections too") {
 
 TEST_CASE("a connection that passes a limit is closed, and others of the user go on") {
   SystemClock clock;
-  ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 4, .connections_of_user = 2}, clock);
   const Ends bad(relay, kUser);
   const Ends good(relay, kUser);
   http2::Send(bad.client, "GET / HTTP/1.1\r\n\r\n");
@@ -132,7 +141,7 @@ TEST_CASE("a connection that passes a limit is closed, and others of the user go
 
 TEST_CASE("a user who asks for too much work is read from slowly, and nobody else is") {
   ManualClock clock;
-  ReaderRelay relay({.connections = 4, .connections_of_user = 2}, clock);
+  FewReaders relay({.connections = 4, .connections_of_user = 2}, clock);
   const Ends greedy(relay, kUser);
   const Ends modest(relay, kUser + 1);
   // 20,000 units are there, a ping costs 5.

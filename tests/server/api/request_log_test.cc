@@ -69,26 +69,29 @@ TEST_CASE("samples are in the log at debug alone") {
     const CapturedLog log(level);
     ManualClock clock;
     RequestLog requests(clock);
-    requests.Write(0, Report(clock.Now().wall, 5), absl::OkStatus());
+    requests.Write({.uid = 0}, Report(clock.Now().wall, 5), absl::OkStatus());
     const Lines expected{"ReportUsageBatch: OK pool=web uid=0"};
     CHECK(log.Lines() == (level == spdlog::level::debug ? expected : Lines{}));
   }
 }
 
-TEST_CASE("a reader who asks for changes cannot fill the log") {
+TEST_CASE("callers who are refused cannot fill the log") {
   const CapturedLog log;
   ManualClock clock;
   RequestLog requests(clock);
   const absl::Status refused =
-      ReasonError(absl::StatusCode::kPermissionDenied, "NOT_AN_ADMIN", "others may only read");
-  const auto ask = [&](uid_t uid) { requests.Write(uid, DeletePool(kPool), refused); };
-  ask(1000);
-  ask(1000);
-  ask(1001);
-  clock.Advance(RequestLog::kReaderInterval);
-  ask(1000);
-  const std::string line = "DeletePool: PERMISSION_DENIED (NOT_AN_ADMIN) pool=web uid=";
-  CHECK(log.Lines() == Lines{line + "1000", line + "1001", line + "1000"});
+      ReasonError(absl::StatusCode::kPermissionDenied, "ROLE_TOO_LOW", "others may only read");
+  const auto ask = [&](const Requester& who) { requests.Write(who, DeletePool(kPool), refused); };
+  ask({.uid = 1000});
+  ask({.uid = 1000});
+  ask({.uid = 1001});
+  ask({.certificate = "CN=a"});
+  ask({.certificate = "CN=a"});
+  clock.Advance(RequestLog::kRefusedInterval);
+  ask({.uid = 1000});
+  const std::string line = "DeletePool: PERMISSION_DENIED (ROLE_TOO_LOW) pool=web ";
+  CHECK(log.Lines() ==
+        Lines{line + "uid=1000", line + "uid=1001", line + "certificate=CN=a", line + "uid=1000"});
 }
 
 TEST_CASE("a request id that is none is not in the log") {
@@ -98,7 +101,7 @@ TEST_CASE("a request id that is none is not in the log") {
   v1::UpdatePoolRequest update;
   update.mutable_pool()->set_name("pools/web");
   update.set_request_id("two words");
-  requests.Write(std::nullopt, update, FieldError("request_id", "wanted no spaces"));
+  requests.Write({}, update, FieldError("request_id", "wanted no spaces"));
   CHECK(log.Lines() == Lines{"UpdatePool: INVALID_ARGUMENT (request_id) pool=web"});
 }
 
