@@ -73,7 +73,7 @@ std::string JournalEntry(spdlog::level::level_enum level, const LogFields& field
   AppendField("SHADOW_INSTANCE", fields.instance, entry);
   AppendField("SHADOW_RESOURCE", fields.resource, entry);
   if (fields.uid.has_value()) AppendField("SHADOW_UID", absl::StrCat(*fields.uid), entry);
-  if (!fields.certificate.empty()) AppendField("SHADOW_CERTIFICATE", fields.certificate, entry);
+  AppendField("SHADOW_CERTIFICATE", fields.certificate, entry);
   AppendField("REQUEST_ID", fields.request_id, entry);
   if (place == nullptr) return entry;
   AppendField("CODE_FILE", InTree(place->file), entry);
