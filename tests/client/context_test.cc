@@ -10,7 +10,7 @@
 
 #include "client/connection/contexts.h"
 #include "tests/client/run_shadowctl.h"
-#include "tests/fakes/certificates.h"
+#include "tests/fakes/tls/certificates.h"
 
 namespace shadow {
 namespace {

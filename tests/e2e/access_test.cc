@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/e2e/shadow_world.h"
-#include "tests/fakes/tls_files.h"
+#include "tests/fakes/tls/tls_files.h"
 
 namespace shadow {
 namespace {

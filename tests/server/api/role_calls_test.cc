@@ -3,7 +3,7 @@
 
 #include "server/api/access/method_roles.h"
 #include "tests/fakes/http2_client.h"
-#include "tests/fakes/tls_files.h"
+#include "tests/fakes/tls/tls_files.h"
 #include "tests/server/api/api_world.h"
 
 namespace shadow {

@@ -16,8 +16,8 @@
 #include "tests/fakes/http2_client.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/poll.h"
-#include "tests/fakes/tls_client.h"
-#include "tests/fakes/tls_files.h"
+#include "tests/fakes/tls/tls_client.h"
+#include "tests/fakes/tls/tls_files.h"
 
 namespace shadow {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "tests/fakes/certificates.h"
 #include "tests/fakes/loopback_socket.h"
+#include "tests/fakes/tls/certificates.h"
 
 namespace shadow {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "server/api/tcp/tls_context.h"
-#include "tests/fakes/certificates.h"
+#include "tests/fakes/tls/certificates.h"
 #include "tests/storage/temp_directory.h"
 
 namespace shadow {
