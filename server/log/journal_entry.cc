@@ -36,7 +36,8 @@ void AppendValue(std::string_view value, std::string& entry) {
     const size_t length = Utf8SequenceLength(value);
     const bool shown = length > 0 && !IsControlSequence(value);
     const std::string_view next = shown ? value.substr(0, length) : "?";
-    const size_t cut = value.size() > length ? kCut.size() : 0;
+    // What is shown is never longer than what it stands for.
+    const size_t cut = entry.size() + value.size() > end ? kCut.size() : 0;
     if (entry.size() + next.size() + cut > end) {
       entry.append(kCut);
       return;

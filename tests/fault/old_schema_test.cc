@@ -1,4 +1,5 @@
 // A daemon on the store of another version: an older one is taken over, a newer one is refused.
+#include "tests/e2e/shadow_world.h"
 #include "tests/fakes/daemon_process.h"
 #include "tests/fault/tally.h"
 #include "tests/storage/old_store.h"
