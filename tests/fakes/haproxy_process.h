@@ -141,7 +141,11 @@ class HaproxyProcess {
   }
 
   // Hangs: connections are taken by the kernel and answered by nobody. And goes on.
-  void Pause() { kill(-pid_, SIGSTOP); }
+  void Pause() {
+    kill(-pid_, SIGSTOP);
+    siginfo_t stopped{};
+    waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED);  // Only then nobody answers.
+  }
   void Continue() { kill(-pid_, SIGCONT); }
 
   void Stop() {
