@@ -31,6 +31,7 @@ constexpr Transition kTable[] = {
     {I::SUSPENDING, E::kRecovered, G::kAlways, I::SUSPENDING, T::kSuspend},
 
     {I::SUSPENDED, E::kWantActive, G::kAlways, I::RESUMING, T::kResume},
+    {I::SUSPENDED, E::kCheckDue, G::kAlways, I::RESUMING, T::kResume},
     {I::SUSPENDED, E::kRunning, G::kAlways, I::SUSPENDING, T::kSuspend},
     {I::SUSPENDED, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
     {I::SUSPENDED, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
@@ -39,6 +40,7 @@ constexpr Transition kTable[] = {
     {I::RESUMING, E::kResumed, G::kServe, I::WARMING, T::kWarmUp},
     // Only after a crash in WARMING can the balancer know a resuming one.
     {I::RESUMING, E::kResumed, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::RESUMING, E::kResumed, G::kChecked, I::WARMING, T::kWarmUp},
     {I::RESUMING, E::kResumed, G::kRest, I::SUSPENDING, T::kSuspend},
     {I::RESUMING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
     {I::RESUMING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
@@ -49,7 +51,10 @@ constexpr Transition kTable[] = {
     {I::WARMING, E::kWarmedUp, G::kServeBalanced, I::WARMING, T::kAdd},
     {I::WARMING, E::kWarmedUp, G::kServeDirect, I::ACTIVE, T::kNone},
     {I::WARMING, E::kWarmedUp, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWarmedUp, G::kChecked, I::WARMING, T::kVerify},
     {I::WARMING, E::kWarmedUp, G::kRest, I::SUSPENDING, T::kSuspend},
+    // One that is wanted meanwhile is not waited for: SetWant ends its check.
+    {I::WARMING, E::kVerified, G::kRest, I::SUSPENDING, T::kSuspend},
     {I::WARMING, E::kWeightSet, G::kServe, I::WARMING, T::kJudge},
     {I::WARMING, E::kWeightSet, G::kAlways, I::DRAINING, T::kDrain},
     {I::WARMING, E::kCanaryPassed, G::kAlways, I::ACTIVE, T::kFullWeight},
@@ -148,6 +153,8 @@ bool Holds(Guard guard, const InstanceFacts& facts) {
       return facts.want == v1::InstanceRecord::WANT_GONE;
     case Guard::kBalanced:
       return facts.balanced;
+    case Guard::kChecked:
+      return facts.checking;
   }
   return false;
 }

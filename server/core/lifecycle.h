@@ -4,6 +4,7 @@
 //                    |             ^                                  ^                     |
 //                    |             +------------- reuse --------------|---------------------+
 //                    +--- BASE, or already wanted --------------------+
+//   SUSPENDED -> RESUMING -> WARMING -> SUSPENDING: the check of one that rests, without traffic
 //   any but DELETING -> FAILED;  any -> DELETING -> gone;  a DRAINING one that is wanted -> ACTIVE
 #pragma once
 
@@ -39,6 +40,7 @@ enum class InstanceEvent {
   kWantActive,
   kWantSuspended,
   kWantGone,
+  kCheckDue,   // It has been suspended for so long that it must be checked.
   kRecovered,  // The daemon started: nothing is known to be in flight.
 };
 
@@ -66,6 +68,7 @@ struct InstanceFacts {
   v1::InstanceRecord::Want want = v1::InstanceRecord::WANT_UNSPECIFIED;
   bool has_balancer = false;  // The pool has a balancer that must be told.
   bool balanced = false;      // The balancer may know it.
+  bool checking = false;      // It runs only to be checked; wanted suspended.
 };
 
 enum class Guard {
@@ -76,6 +79,7 @@ enum class Guard {
   kRest,           // Wanted suspended.
   kGone,           // Wanted gone.
   kBalanced,       // The balancer may know it.
+  kChecked,        // It runs only to be checked.
 };
 
 struct Transition {

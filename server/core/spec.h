@@ -73,6 +73,7 @@ struct CompiledPool {
   absl::Duration canary_timeout;
   absl::Duration latency_slack;
   absl::Duration drain_timeout;
+  absl::Duration suspended_check_interval;  // 0: suspended instances are not checked.
 };
 
 // Validate and compile. kInvalidArgument: a FieldError whose path begins with "dna." or "pool.".

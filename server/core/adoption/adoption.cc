@@ -244,6 +244,7 @@ class Adopter {
     const bool balanced = traffic.known && (serves || instance.state() == I::DRAINING);
     record.set_want(WantOf(instance.state(), instance.role()));
     record.set_balanced(balanced);
+    record.clear_checking();
     const int unbalanced = serves ? 100 : 0;
     instance.set_weight_percent(traffic.has_balancer ? (balanced ? traffic.weight_percent : 0)
                                                      : unbalanced);

@@ -52,12 +52,12 @@ void DeriveShadow(const PoolEntry& pool, ShadowEntry& entry) {
       failed += state == I::FAILED;
       serving += state == I::ACTIVE;
       // One that is suspended for the first time has never been asked to serve.
-      leaving += state == I::DRAINING ||
-                 (state == I::SUSPENDING && member.record.instance().has_need_time());
-      resting += state == I::SUSPENDED;
+      leaving += state == I::DRAINING || (state == I::SUSPENDING && !member.record.checking() &&
+                                          member.record.instance().has_need_time());
+      resting += Rests(member);
       const bool counts = state != I::FAILED && state != I::DELETING;
       members += counts;
-      moving += counts && state != I::ACTIVE && state != I::SUSPENDED;
+      moving += counts && state != I::ACTIVE && !Rests(member);
     }
   }
   shadow.set_serving_instances(serving);

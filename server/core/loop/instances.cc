@@ -34,9 +34,12 @@ void BackOff(Backoff& backoff, const Member& member, absl::Duration now) {
 }
 
 void CountFailure(Changes& changes, PoolEntry& pool, const Member& member) {
-  Backoff& backoff = BackoffOf(pool, member);
-  BackOff(backoff, member, changes.now().mono);
-  backoff.one_at_a_time |= member.created_at.has_value();
+  // A check that fails says nothing of creations: its instance is replaced at once.
+  if (!member.record.checking()) {
+    Backoff& backoff = BackoffOf(pool, member);
+    BackOff(backoff, member, changes.now().mono);
+    backoff.one_at_a_time |= member.created_at.has_value();
+  }
   if (member.shadow.empty()) return;
   pool.shadows.at(member.shadow)
       .record.mutable_shadow()
@@ -107,6 +110,7 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
   I& instance = *member.record.mutable_instance();
   switch (event) {
     case E::kVerified:
+      *instance.mutable_check_time() = ToProto(changes.now().wall);
       // One that is to serve at once is not suspended first, but maybe hours later.
       if (instance.role() == I::BASE || member.record.want() == R::WANT_ACTIVE) {
         MeasureProvisioning(changes, pool, member);
@@ -145,6 +149,7 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
     case E::kWantActive:
     case E::kWantSuspended:
     case E::kWantGone:
+    case E::kCheckDue:
     case E::kRecovered:
       break;
   }
@@ -155,6 +160,9 @@ void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
   *instance.mutable_state_time() = ToProto(changes.now().wall);
   member.unhealthy_since.reset();
   if (instance.state() == I::FAILED) CountFailure(changes, pool, member);
+  if (instance.state() == I::FAILED || instance.state() == I::SUSPENDED) {
+    member.record.clear_checking();
+  }
   const bool active = instance.state() == I::ACTIVE;
   // Without a balancer it has its whole share while it is ACTIVE.
   const bool balancer = pool.spec->has_balancer;
@@ -186,6 +194,14 @@ void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind
   effect.address = instance.address();
   member.effect = changes.Run(std::move(effect));
   member.effect_stale = false;
+}
+
+// It is wanted while it is checked, and goes on from where it is. That measures no activation.
+void LeaveCheck(Changes& changes, PoolEntry& pool, Member& member) {
+  member.needed_at.reset();
+  changes.Put(pool, member, v1::Event::UPDATED,
+              absl::StrCat("SUSPENDED -> ", I::State_Name(member.record.instance().state()),
+                           ": wanted while it is checked"));
 }
 
 void OnDeadline(Changes& changes, PoolEntry& pool, Member& member) {
@@ -251,12 +267,17 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
   I& instance = *member.record.mutable_instance();
   const InstanceFacts facts{.want = member.record.want(),
                             .has_balancer = pool.spec->has_balancer,
-                            .balanced = member.record.balanced()};
+                            .balanced = member.record.balanced(),
+                            .checking = member.record.checking()};
   const Transition* row = NextTransition(instance.state(), event, facts);
   if (row == nullptr) return;
   Learn(changes, pool, member, event, member.task);
   const bool moves = row->to != row->from;
-  if (!reason.empty()) instance.set_reason(std::string(reason));
+  const bool fails = row->to == I::FAILED;
+  if (!reason.empty()) {
+    instance.set_reason(absl::StrCat(facts.checking && fails ? "its check while suspended: " : "",
+                                     std::string(reason)));
+  }
   if (moves && reason.empty()) instance.clear_reason();
   instance.set_state(row->to);
   SetTask(pool, member, row->task, changes.now().mono);
@@ -272,6 +293,10 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, E event, std::stri
     return;
   }
   OnEntry(changes, pool, member);
+  if (facts.checking && !fails) {  // To watchers it rests: a check that passes is no news.
+    changes.Keep(pool, member);
+    return;
+  }
   std::string message = absl::StrCat(I::State_Name(row->from), " -> ", I::State_Name(row->to));
   if (!instance.reason().empty()) absl::StrAppend(&message, ": ", instance.reason());
   changes.Put(pool, member, v1::Event::UPDATED, message);
@@ -283,16 +308,29 @@ void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
   if (member.record.want() == want) return;
   member.record.set_want(want);
   changes.Keep(pool, member);
+  const bool checked = member.record.checking();
+  member.record.clear_checking();
   if (want == R::WANT_ACTIVE) {
     *instance.mutable_need_time() = ToProto(changes.now().wall);
     instance.clear_first_serve_time();
     member.needed_at = changes.now().mono;
     member.warm_at.reset();
-    instance.set_woken(instance.state() == I::SUSPENDED || instance.state() == I::SUSPENDING);
-    Apply(changes, pool, member, E::kWantActive);
+    instance.set_woken(checked || instance.state() == I::SUSPENDED ||
+                       instance.state() == I::SUSPENDING);
+    if (checked) LeaveCheck(changes, pool, member);
+    // What is verified again is warm already.
+    const bool warm = checked && member.task == T::kVerify;
+    Apply(changes, pool, member, warm ? E::kWarmedUp : E::kWantActive);
   } else {
     Apply(changes, pool, member, want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended);
   }
+}
+
+void BeginCheck(Changes& changes, PoolEntry& pool, Member& member) {
+  CHECK(member.record.instance().state() == I::SUSPENDED);
+  CHECK(member.record.want() == R::WANT_SUSPENDED && !member.record.checking());
+  member.record.set_checking(true);
+  Apply(changes, pool, member, E::kCheckDue);
 }
 
 bool Advance(Changes& changes, PoolEntry& pool, Member& member) {

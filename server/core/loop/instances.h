@@ -17,6 +17,9 @@ void Apply(Changes& changes, PoolEntry& pool, Member& member, InstanceEvent even
 
 void SetWant(Changes& changes, PoolEntry& pool, Member& member, v1::InstanceRecord::Want want);
 
+// Resumes one that is suspended, and wanted so, to check it (suspended_check.h).
+void BeginCheck(Changes& changes, PoolEntry& pool, Member& member);
+
 // Acts on the passed deadline, or issues the effect of the member's task if it is time and no other
 // one's (balancing.h). Returns false if the member was forgotten: it is no longer in the pool.
 bool Advance(Changes& changes, PoolEntry& pool, Member& member);

@@ -25,12 +25,41 @@ std::string Why(const D& decision) {
 
 bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
 
+// Of the shadow of the present revision: members that are not verified yet. 0: there is no shadow.
+int MissingOf(const ShadowEntry* current) {
+  if (current == nullptr) return 0;
+  const v1::ShadowPool& proto = current->record.shadow();
+  return std::max(
+      0, proto.target_instances() - proto.serving_instances() - proto.suspended_instances());
+}
+
+// What a shadow of an older revision keeps of its `size` instances while the present one is being
+// made: those that are to serve, and one for each that is still missing. So idle ones go first, but
+// none before an instance of the present revision has passed its canary, if any has to serve.
+int KeptOfOld(const ShadowEntry* current, const D& decision, int size, int serving) {
+  if (current == nullptr || current->record.deleting()) return size;
+  if (decision.target_active() > 0 && current->record.shadow().serving_instances() == 0) {
+    return size;
+  }
+  return std::min(size, std::max({MissingOf(current), serving, 1}));
+}
+
+std::string WhyOldChanges(const D& decision, int serves, int serving, bool shrinks) {
+  if (serving > serves) return Why(decision);
+  return shrinks ? "gives way to a newer DNA revision"
+                 : "gives a slot of the balancer to a newer DNA revision";
+}
+
 // Shadows of older revisions go once the present one has taken over, or none is wanted. Until then
 // they too serve what is needed, as far as they can and the balancer has slots for both.
 void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
+  const World& world = changes.world();
   const ShadowEntry* current = CurrentShadow(pool);
-  const bool taken_over = current == nullptr ? decision.target_instances() == 0
-                                             : !current->record.shadow().reconciling();
+  const bool carries = current == nullptr ? decision.target_instances() == 0
+                                          : !current->record.shadow().reconciling();
+  // Where there is room for no instance more, those that are missing wait for the old ones' end.
+  const bool taken_over =
+      carries && (MissingOf(current) == 0 || world.instances >= world.instances_max);
   int serving_max = OldServingMax(pool);
   // Without a look at the balancer nobody knows whose slots are free.
   const bool slots_known = !pool.spec->has_balancer || pool.balancing.view.has_value();
@@ -43,16 +72,18 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
       serving_max = std::max(0, serving_max - serves);
       continue;
     }
-    const int wanted = std::max(serves, std::min(size, decision.target_active()));
+    const int wanted = carries ? 0 : std::max(serves, std::min(size, decision.target_active()));
     const int serving = std::min(wanted, serving_max);
     serving_max -= serving;
+    const int kept = KeptOfOld(current, decision, size, serving);
+    // Those that serve although the present revision carries the load go last.
+    const int active = carries ? std::min(serves, kept) : serving;
     if (taken_over && decision.kind() == D::SIZE) {
       SetDeleting(changes.world(), pool, shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");
-    } else if (!taken_over && serving != serves && slots_known) {
-      SetTarget(changes, pool, shadow, {.instances = size, .level = LevelFor(size, serving)},
-                serving < serves ? "gives a slot of the balancer to a newer DNA revision"
-                                 : Why(decision));
+    } else if (!taken_over && (active != serves || kept < size) && slots_known) {
+      SetTarget(changes, pool, shadow, {.instances = kept, .level = LevelFor(kept, active)},
+                WhyOldChanges(decision, serves, active, kept < size));
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/loop/balancing/balancing.h"
 #include "server/core/loop/budget_share.h"
+#include "server/core/loop/checks/suspended_check.h"
 #include "server/core/loop/instances.h"
 #include "server/core/loop/planning.h"
 #include "server/core/loop/status/conditions.h"
@@ -168,6 +169,7 @@ bool Settle(Changes& changes, PoolEntry& pool) {
     changes.world().ErasePool(pool);
     return false;
   }
+  if (Member* due = BeginDueCheck(changes, pool); due != nullptr) Advance(changes, pool, *due);
   TellBalancer(changes, pool);
   if (Moving(pool)) {
     pool.timers.next_view =

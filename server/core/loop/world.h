@@ -52,6 +52,11 @@ struct Member {
   std::optional<absl::Duration> unhealthy_since;  // At the balancer, while ACTIVE.
 };
 
+// It waits to be woken. One that is checked does so too.
+inline bool Rests(const Member& member) {
+  return member.record.instance().state() == v1::Instance::SUSPENDED || member.record.checking();
+}
+
 // Back-off of a group's creations after failures. Group: the base, or one shadow pool.
 struct Backoff {
   int consecutive_failures = 0;  // Since one has served; those of one moment count once.

@@ -56,6 +56,7 @@ absl::StatusOr<v1::Pool> ReplaySpec(v1::Pool pool, absl::Duration step) {
   policy.set_mode(v1::Policy::AUTOMATIC);
   *policy.mutable_activation_interval() = ToProto(step);
   *policy.mutable_usage_max_age() = ToProto(std::max(before->usage_max_age, 3 * step));
+  *policy.mutable_suspended_check_interval() = ToProto(absl::ZeroDuration());  // They cannot rot.
   const auto after = CompilePool(pool);
   if (!after.ok()) return after.status();
   return after->pool;

@@ -60,6 +60,9 @@ void FillDefaults(absl::Duration step, double instance_capacity, v1::Policy& pol
   }
   if (!policy.has_drain_timeout()) *policy.mutable_drain_timeout() = Proto(absl::Seconds(30));
   if (!policy.has_max_concurrent_creations()) policy.set_max_concurrent_creations(32);
+  if (!policy.has_suspended_check_interval()) {
+    *policy.mutable_suspended_check_interval() = Proto(absl::Hours(1));
+  }
 }
 
 void FillCanaryDefaults(v1::Canary& canary) {
@@ -218,6 +221,11 @@ void CompileDurations(const v1::Policy& policy, CompiledPool& compiled, FieldChe
   }
   compiled.drain_timeout = check.Duration("pool.policy.drain_timeout", policy.drain_timeout(),
                                           {.min = absl::Milliseconds(10), .max = absl::Hours(1)});
+  const bool checks = policy.suspended_check_interval().seconds() != 0 ||
+                      policy.suspended_check_interval().nanos() != 0;
+  compiled.suspended_check_interval = check.Duration(
+      "pool.policy.suspended_check_interval", policy.suspended_check_interval(),
+      {.min = checks ? absl::Seconds(1) : absl::ZeroDuration(), .max = absl::Hours(24 * 30)});
 }
 
 void CompileCanary(const v1::Canary& canary, CompiledPool& compiled, FieldChecker& check) {

@@ -229,6 +229,22 @@ absl::Status ReadSoftware(const v1::Dna& dna, int port, Clock& clock, const std:
   return absl::OkStatus();
 }
 
+// Secrets that the instance was given and whose files hold something else by now. Where a file or
+// the environment cannot be read, or does not have the variable any more, nothing is known.
+absl::Status ReadChangedSecrets(const v1::Security& security, pid_t leader, Facts& facts) {
+  if (security.secrets().empty()) return absl::OkStatus();
+  const auto contents = ReadSecrets(security);
+  if (!contents.ok()) return absl::OkStatus();
+  const auto environment = ReadEnvironment(leader);
+  if (!environment.ok()) return environment.status();
+  for (size_t i = 0; i < contents->size(); ++i) {
+    const std::string& variable = security.secrets(static_cast<int>(i)).environment_variable();
+    const std::string_view given = EnvironmentValue(*environment, variable);
+    if (!given.empty() && given != (*contents)[i]) facts.changed_secrets.insert(variable);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Facts> CollectConnections(const CompiledDna& compiled, const ProcessRecord& record,
@@ -263,6 +279,7 @@ absl::StatusOr<Facts> CollectFacts(const CompiledDna& compiled, const ProcessRec
   if (!running.ok()) return running.status();
   status = ReadSecurity(dna, *running, facts);
   if (status.ok()) status = ReadFiles(dna, *running, stop, facts);
+  if (status.ok()) status = ReadChangedSecrets(dna.security(), leader, facts);
   if (status.ok()) status = ReadLimits(leader, facts);
   if (!status.ok()) return status;
   auto connected = CollectConnections(compiled, record, store_id);

@@ -134,6 +134,12 @@ class Comparison {
       Add(absl::StrCat("security.read_only_paths[", path, "]"), "read-only",
           "that the instance can write it");
     }
+    for (const v1::Secret& secret : security.secrets()) {
+      const std::string& variable = secret.environment_variable();
+      if (!facts_.changed_secrets.contains(variable)) continue;
+      Add(absl::StrCat("security.secrets[", variable, "]"), "what its source_file holds",
+          "an older content");
+    }
   }
 
   void CompareLimit(const char* name, std::optional<int64_t> wanted) {

@@ -1,6 +1,7 @@
 // A new DNA revision under a shadow of the old one: who serves, and when the old one goes.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/server/core/loop_requests.h"
 
@@ -166,6 +167,43 @@ TEST_CASE(
   CHECK(RunUnder(simulation, 100, absl::Seconds(30), serving(kServing)));
   simulation.provider.Set([](FakeProvider::Knobs& knobs) { knobs.differences = nullptr; });
   CHECK(RunUnder(simulation, 100, absl::Minutes(10), [&] { return Replaced(simulation); }));
+}
+
+TEST_CASE("idle instances of an old revision go before those that serve, one for each new one") {
+  constexpr int kInstances = 5;
+  Simulation simulation({.latency = absl::Seconds(2)});
+  REQUIRE(simulation.Call(CreateDna()).ok());
+  v1::CreatePoolRequest pool = CreatePool(0, v1::Policy::AUTOMATIC);
+  pool.mutable_pool()->mutable_policy()->set_min_shadow_instances(kInstances);
+  pool.mutable_pool()->mutable_policy()->set_max_concurrent_creations(1);
+  REQUIRE(simulation.Call(pool).ok());
+  const auto stands = [&] {
+    return CountMembers(simulation, I::ACTIVE) == 1 &&
+           CountMembers(simulation, I::SUSPENDED) == kInstances - 1;
+  };
+  REQUIRE(RunUnder(simulation, 30, kReplacedLimit, stands));
+  const std::string old_revision = PoolRevision(simulation);
+  REQUIRE(simulation.Call(UpdateDna()).ok());
+  bool idle_first = true;
+  int fewest = kInstances;  // Ready ones, of both revisions.
+  int most = 0;             // Of both, ready or on their way.
+  REQUIRE(RunUnder(simulation, 30, kReplacedLimit, [&] {
+    std::map<I::State, int> old_ones;
+    int live = 0;
+    for (const auto& [id, member] : simulation.world().pools.at("web").members) {
+      const I& instance = member.record.instance();
+      live += instance.state() != I::FAILED && instance.state() != I::DELETING;
+      if (instance.dna_revision() == old_revision) ++old_ones[instance.state()];
+    }
+    idle_first &= old_ones[I::ACTIVE] > 0 || old_ones[I::SUSPENDED] == 0;
+    fewest = std::min(fewest,
+                      CountMembers(simulation, I::ACTIVE) + CountMembers(simulation, I::SUSPENDED));
+    most = std::max(most, live);
+    return ShadowOf(simulation, old_revision) == nullptr && stands();
+  }));
+  CHECK(idle_first);
+  CHECK(fewest == kInstances);
+  CHECK(most < 2 * kInstances);
 }
 
 TEST_CASE("a revision that is replaced before it stands never takes the oldest one away") {

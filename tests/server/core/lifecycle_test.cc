@@ -4,6 +4,7 @@
 #include <iterator>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace shadow {
@@ -26,16 +27,22 @@ std::vector<InstanceFacts> AllFacts() {
     all.push_back({.want = want, .has_balancer = true, .balanced = false});
     all.push_back({.want = want, .has_balancer = true, .balanced = true});
   }
+  for (const bool has_balancer : {false, true}) {
+    all.push_back({.want = R::WANT_SUSPENDED,
+                   .has_balancer = has_balancer,
+                   .balanced = false,
+                   .checking = true});
+  }
   return all;
 }
 
 // For messages of failed checks, in the order of the enum.
 std::string_view EventName(InstanceEvent event) {
   constexpr std::string_view kNames[] = {
-      "created",   "ready",       "verified",       "suspended",   "resumed",
-      "warmed up", "weight set",  "canary passed",  "drain begun", "drained",
-      "removed",   "destroyed",   "lost",           "running",     "stopped",
-      "failed",    "want active", "want suspended", "want gone",   "recovered"};
+      "created",    "ready",         "verified",    "suspended", "resumed",     "warmed up",
+      "weight set", "canary passed", "drain begun", "drained",   "removed",     "destroyed",
+      "lost",       "running",       "stopped",     "failed",    "want active", "want suspended",
+      "want gone",  "check due",     "recovered"};
   static_assert(std::size(kNames) == static_cast<size_t>(E::kRecovered) + 1);
   return kNames[static_cast<size_t>(event)];
 }
@@ -56,13 +63,21 @@ struct Walker {
     if (row->task == T::kAdd) facts.balanced = true;
     state = row->to;
     task = row->task;
+    if (state == I::SUSPENDED || state == I::FAILED) facts.checking = false;
   }
 
   void Want(R::Want want) {
     if (facts.want == R::WANT_GONE || facts.want == want) return;  // Who is going is never called.
     facts.want = want;
-    Apply(want == R::WANT_ACTIVE ? E::kWantActive
+    const bool warm = std::exchange(facts.checking, false) && task == T::kVerify;
+    Apply(want == R::WANT_ACTIVE ? (warm ? E::kWarmedUp : E::kWantActive)
                                  : (want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended));
+  }
+
+  void Check() {
+    if (state != I::SUSPENDED || facts.want != R::WANT_SUSPENDED) return;
+    facts.checking = true;
+    Apply(E::kCheckDue);
   }
 
   // What may happen to it now beside the success of its task.
@@ -167,6 +182,35 @@ TEST_CASE("an instance that is wanted active gets there from CREATING") {
   }
 }
 
+TEST_CASE("a suspended instance that is checked is warmed up, verified and suspended again") {
+  Walker walker{.facts = {.want = R::WANT_SUSPENDED, .has_balancer = true},
+                .state = I::SUSPENDED,
+                .task = T::kNone};
+  walker.Check();
+  std::vector<std::pair<I::State, T>> path;
+  for (int steps = 0; walker.task != T::kNone && steps < 10; ++steps) {
+    path.emplace_back(walker.state, walker.task);
+    walker.Apply(Success(walker.task));
+  }
+  CHECK(path == std::vector<std::pair<I::State, T>>{{I::RESUMING, T::kResume},
+                                                    {I::WARMING, T::kWarmUp},
+                                                    {I::WARMING, T::kVerify},
+                                                    {I::SUSPENDING, T::kSuspend}});
+  CHECK(walker.state == I::SUSPENDED);
+  CHECK_FALSE(walker.facts.checking);
+}
+
+TEST_CASE("an instance that is wanted while it is checked is warmed up once") {
+  Walker walker{.facts = {.want = R::WANT_SUSPENDED, .has_balancer = true},
+                .state = I::SUSPENDED,
+                .task = T::kNone};
+  walker.Check();
+  while (walker.task != T::kVerify) walker.Apply(Success(walker.task));
+  walker.Want(R::WANT_ACTIVE);
+  CHECK(walker.state == I::WARMING);
+  CHECK(walker.task == T::kAdd);
+}
+
 TEST_CASE("only a verified instance is ever warmed up or added to the balancer") {
   for (const Transition& row : LifecycleTable()) {
     if (row.from != I::CREATING && row.from != I::VERIFYING) continue;
@@ -218,6 +262,8 @@ TEST_CASE("after any events an instance that is left alone comes to rest as it i
       } else if (what == 1) {
         const std::vector<E> mishaps = walker.Mishaps();
         walker.Apply(mishaps[pick(mishaps.size())]);
+      } else if (what == 2) {
+        walker.Check();
       } else if (walker.task != T::kNone) {
         walker.Apply(Success(walker.task));
       }

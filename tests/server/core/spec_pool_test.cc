@@ -71,6 +71,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
           }
           drain_timeout { seconds: 30 }
           max_concurrent_creations: 32
+          suspended_check_interval { seconds: 3600 }
         }
       )pb",
       &want));
@@ -87,6 +88,7 @@ TEST_CASE("a minimal pool compiles with the defaults of its comments") {
   CHECK(compiled->canary_timeout == absl::Seconds(5));
   CHECK(compiled->latency_slack == absl::Milliseconds(50));
   CHECK(compiled->drain_timeout == absl::Seconds(30));
+  CHECK(compiled->suspended_check_interval == absl::Hours(1));
 }
 
 constexpr char kFull[] = R"pb(
@@ -132,6 +134,7 @@ constexpr char kFull[] = R"pb(
     }
     drain_timeout { seconds: 3600 }
     max_concurrent_creations: 1
+    suspended_check_interval { seconds: 2592000 }
   }
 )pb";
 
@@ -144,6 +147,14 @@ TEST_CASE("a pool with every field set compiles, and what was set stays") {
   CHECK(compiled->provisioning_lead == absl::Seconds(2016));
   CHECK(compiled->activation_lead == absl::Milliseconds(1));
   CHECK(compiled->stabilization_window == absl::ZeroDuration());
+  CHECK(compiled->suspended_check_interval == absl::Hours(720));
+}
+
+TEST_CASE("a check interval of 0 is kept: never") {
+  const auto compiled = CompilePool(ChangedPool("policy { suspended_check_interval {} }"));
+  REQUIRE(compiled.status() == absl::OkStatus());
+  CHECK(compiled->pool.policy().has_suspended_check_interval());
+  CHECK(compiled->suspended_check_interval == absl::ZeroDuration());
 }
 
 TEST_CASE("compiling a compiled pool changes nothing") {
@@ -311,6 +322,12 @@ TEST_CASE("a wrong field of a policy is refused by its name") {
       {"policy { canary { latency_slack { seconds: -1 } } }", "pool.policy.canary.latency_slack",
        "-1s"},
       {"policy { drain_timeout {} }", "pool.policy.drain_timeout", "0 is not in"},
+      {"policy { suspended_check_interval { nanos: 1 } }", "pool.policy.suspended_check_interval",
+       "1ns is not in 1s"},
+      {"policy { suspended_check_interval { seconds: -1 } }",
+       "pool.policy.suspended_check_interval", "-1s is not in 1s"},
+      {"policy { suspended_check_interval { seconds: 2592001 } }",
+       "pool.policy.suspended_check_interval", "720h1s"},
       {"policy { priority: 1001 }", "pool.policy.priority", "1001"},
   });
 }

@@ -113,6 +113,27 @@ TEST_CASE("an instance whose data set or software is another differs by name") {
         "cannot read " + path + ": No such file or directory");
 }
 
+TEST_CASE("an instance whose secret's file has changed since differs, and shows neither content") {
+  ProcessWorld world;
+  const std::string path = world.directory() / "token";
+  WriteFile(path, "first-token\n");
+  CompiledDna dna = TestDna();
+  v1::Secret& secret = *dna.dna.mutable_security()->add_secrets();
+  secret.set_environment_variable("TOKEN");
+  secret.set_source_file(path);
+  const InstanceSpec instance = TestInstance("a1", dna);
+  REQUIRE(Create(world.provider(), instance).ok());
+  CHECK(Differences(dna, FactsOf(world, instance)).empty());
+  WriteFile(path, "first-token\n");  // Only its time is another.
+  CHECK(Differences(dna, FactsOf(world, instance)).empty());
+  WriteFile(path, "second-token\n");
+  CHECK(Differences(dna, FactsOf(world, instance)) ==
+        std::vector<std::string>{"dna.security.secrets[TOKEN]: wanted what its source_file holds, "
+                                 "found an older content"});
+  REQUIRE(std::filesystem::remove(path));  // Nobody knows.
+  CHECK(Differences(dna, FactsOf(world, instance)).empty());
+}
+
 TEST_CASE("the operating system and the limits are those of the host and the process") {
   ProcessWorld world;
   CompiledDna dna = TestDna();

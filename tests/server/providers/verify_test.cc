@@ -60,6 +60,7 @@ CompiledDna FullDna() {
   dna.mutable_security()->add_capabilities("CAP_NET_BIND_SERVICE");
   dna.mutable_security()->set_no_new_privileges(true);
   dna.mutable_security()->add_read_only_paths("/etc");
+  dna.mutable_security()->add_secrets()->set_environment_variable("TOKEN");
   dna.mutable_resources()->set_cpu_millis(500);
   dna.mutable_resources()->set_memory_max_bytes(1 << 30);
   dna.mutable_resources()->set_tasks_max(64);
@@ -113,6 +114,8 @@ TEST_CASE("each difference names the field, what was wanted and what was found")
       {"path", [](Facts& f) { f.writable_paths = {"/etc"}; },
        "dna.security.read_only_paths[/etc]: wanted read-only, found that the instance can write "
        "it"},
+      {"secret", [](Facts& f) { f.changed_secrets = {"TOKEN"}; },
+       "dna.security.secrets[TOKEN]: wanted what its source_file holds, found an older content"},
       {"cpu", [](Facts& f) { f.limits.erase("cpu_millis"); },
        "dna.resources.cpu_millis: wanted 500, found no limit"},
       {"memory", [](Facts& f) { f.limits["memory_max_bytes"] = 5; },

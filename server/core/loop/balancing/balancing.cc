@@ -110,6 +110,12 @@ std::optional<absl::Status> StatusOf(const PoolEntry& pool, const Member& member
   return left == result.assigned.left.end() ? absl::OkStatus() : left->second;
 }
 
+// Not while a call for a task that it has left is under way: one at a time. That result comes
+// first.
+bool CanBeTold(const Member& member) {
+  return AwaitsBalancer(member) && !member.effect.has_value();
+}
+
 }  // namespace
 
 bool AwaitsBalancer(const Member& member) {
@@ -121,7 +127,7 @@ absl::Duration NextTelling(const PoolEntry& pool) {
   if (!pool.spec->has_balancer || pool.balancing.assign_effect.has_value()) return next;
   if (pool.balancing.assign_due) next = pool.timers.next_assign;
   for (const auto& [id, member] : pool.members) {
-    if (AwaitsBalancer(member)) next = std::min(next, member.not_before);
+    if (CanBeTold(member)) next = std::min(next, member.not_before);
   }
   return next;
 }
@@ -143,8 +149,7 @@ void TellBalancer(Changes& changes, PoolEntry& pool) {
   pool.balancing.assign_effect = told;
   pool.balancing.assign_due = false;
   for (auto& [id, member] : pool.members) {
-    if (!AwaitsBalancer(member) || member.not_before > now) continue;
-    CHECK(!member.effect.has_value());  // One at a time.
+    if (!CanBeTold(member) || member.not_before > now) continue;
     member.effect = told;
     member.effect_stale = false;
   }

@@ -23,15 +23,23 @@ StateCounts CountStates(const PoolEntry& pool, const std::string& shadow) {
     if (member.shadow != shadow) continue;
     const I::State state = member.record.instance().state();
     counts.serving += state == I::ACTIVE;
-    counts.suspended += state == I::SUSPENDED;
+    counts.suspended += Rests(member);
     counts.failed += state == I::FAILED;
   }
   return counts;
 }
 
+// As one that is checked is.
+bool IsChecked(const Member& member) {
+  const I::State state = member.record.instance().state();
+  return !member.record.balanced() && member.record.want() == v1::InstanceRecord::WANT_SUSPENDED &&
+         (state == I::RESUMING || state == I::WARMING || state == I::SUSPENDING);
+}
+
 void CheckMember(const PoolEntry& pool, const Member& member) {
   CHECK(member.shadow.empty() || pool.shadows.contains(member.shadow));
   CHECK(TaskFits(member.record.instance().state(), member.task));
+  CHECK(!member.record.checking() || IsChecked(member));
   CHECK(member.effect.has_value() || !member.effect_stale);
   CHECK(!member.effect.has_value() || member.effect_stale || RowOf(member.task).effect.has_value());
 }
