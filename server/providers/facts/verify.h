@@ -34,10 +34,10 @@ struct Facts {
   v1::Security::ProtectSystem protect_system = v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
   bool private_tmp = false;
   bool filters_system_calls = false;
-  std::set<std::string>
-      writable_paths;  // Of Security.read_only_paths, those the instance can write.
-  std::set<std::string> changed_secrets;  // By Secret.environment_variable: those it has an older
-                                          // content of.
+  // Of Security.read_only_paths, those the instance can write.
+  std::set<std::string> writable_paths;
+  // By Secret.environment_variable: those it has an older content of.
+  std::set<std::string> changed_secrets;
   std::set<std::string> connections;  // Established, remote ends: "10.0.0.1:5432", "[::1]:5432".
   std::map<std::string, int64_t> limits;  // "memory_max_bytes", "tasks_max", ... as enforced now.
 };
