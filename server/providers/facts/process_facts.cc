@@ -17,7 +17,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/core/error.h"
-#include "server/core/error.h"
 #include "server/providers/facts/data_set_digest.h"
 #include "server/providers/facts/verify.h"
 #include "server/providers/guard/guarded_run.h"
