@@ -183,6 +183,7 @@ absl::StatusOr<ProcessRecord> ProcessProvider::FindAlive(const std::string& id) 
 absl::Status ProcessProvider::Suspend(const InstanceSpec& instance) {
   auto record = FindAlive(instance.id);
   if (!record.ok()) return record.status();
+  facts_.Forget(instance.id);  // What nobody has taken is old when it is verified again.
   if (!record->suspended && !record->suspending) {
     record->suspending = true;  // So that Resume continues what was stopped before a crash.
     absl::Status written = records_.Write(*record, Durability::kProcessCrash);

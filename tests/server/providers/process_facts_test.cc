@@ -255,6 +255,33 @@ TEST_CASE("a verify command sees no secret and is no process of the instance") {
   CHECK(output->find("SHADOWD_") == std::string::npos);
 }
 
+TEST_CASE("a verification that nobody waited for says nothing once the instance was suspended") {
+  ProcessWorld world;
+  const std::string path = world.directory() / "catalog";
+  WriteFile(path, "abc");
+  CompiledDna dna = TestDna();
+  v1::DataSet& set = *dna.dna.add_data_sets();
+  set.set_name("catalog");
+  set.set_source(path);
+  set.set_sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const InstanceSpec left = TestInstance("a1", dna);
+  const InstanceSpec other = TestInstance("b1", dna);
+  REQUIRE(Create(world.provider(), left).ok());
+  REQUIRE(Create(world.provider(), other).ok());
+  const auto asked = world.provider().Verify(left, Provider::Part::kEverything);
+  REQUIRE(asked.ok());
+  CHECK_FALSE(asked->has_value());
+  // Its facts are collected before these, which come after it twice.
+  for (int i = 0; i < 2; ++i) CHECK(Verified(world.provider(), other) == Provider::Differences{});
+  REQUIRE(Suspend(world.provider(), left).ok());
+  WriteFile(path, "abd");
+  REQUIRE(Resume(world.provider(), left).ok());
+  const auto differences = Verified(world.provider(), left);
+  REQUIRE(differences.has_value());
+  REQUIRE(differences->size() == 1);
+  CHECK(differences->front().starts_with("dna.data_sets[catalog].sha256: wanted ba7816bf"));
+}
+
 TEST_CASE("a provider that goes away does not wait for a verify command") {
   ProcessWorld world;
   CompiledDna dna = TestDna();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "server/core/planner.h"
 #include "tests/server/core/loop_requests.h"
 
 namespace shadow {
@@ -77,11 +78,12 @@ TEST_CASE("where there are slots for both, nobody gives way before it is replace
   CHECK(fewest == 3);
 }
 
-// Of the shadow of the older revision; -1: there is none.
-int OldLevel(const Simulation& simulation) {
+// How many the shadow of the older revision is to have active; -1: there is none.
+int OldActive(const Simulation& simulation) {
   for (const auto& [id, shadow] : simulation.world().pools.at("web").shadows) {
     const v1::ShadowPool& proto = shadow.record.shadow();
-    if (proto.dna_revision() != NewestRevision(simulation)) return proto.target_activation_level();
+    if (proto.dna_revision() == NewestRevision(simulation)) continue;
+    return ActiveCount(proto.target_instances(), proto.target_activation_level());
   }
   return -1;
 }
@@ -91,12 +93,12 @@ TEST_CASE("a look at the balancer that fails gives no slot back to the old revis
   Serve(simulation, 0, 100, 3, 3);
   REQUIRE(simulation.Call(UpdateDna()).ok());
   REQUIRE(RunUnder(simulation, 100, kRolloutLimit,
-                   [&] { return OldLevel(simulation) >= 0 && OldLevel(simulation) < 100; }));
-  const int lowered = OldLevel(simulation);
+                   [&] { return OldActive(simulation) >= 0 && OldActive(simulation) < 3; }));
+  const int lowered = OldActive(simulation);
   simulation.balancers.at(kPool).Fail(FakeBalancer::Verb::kView, absl::UnavailableError("hung"),
                                       10);
   CHECK(RunUnder(simulation, 100, kRolloutLimit, [&] {
-    CHECK(OldLevel(simulation) <= lowered);
+    CHECK(OldActive(simulation) <= lowered);
     return CountServing(simulation, NewestRevision(simulation)) == 3;
   }));
 }
