@@ -24,6 +24,7 @@
 #include "server/providers/process_access.h"
 #include "server/providers/process_credentials.h"
 #include "server/providers/process_plan.h"
+#include "server/units/secret_files.h"
 
 namespace shadow {
 namespace {
