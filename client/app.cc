@@ -38,17 +38,16 @@ struct GroupText {
 };
 
 constexpr GroupText kGroups[] = {
-    {"dna", "Definitions of instances"},
-    {"pool", "Pools of instances of one service"},
-    {"shadow", "Shadow pools, by hand"},
-    {"usage", "Demand"},
+    {"dna", "Definitions of instances"},           {"pool", "Pools of instances of one service"},
+    {"shadow", "Shadow pools, by hand"},           {"usage", "Demand"},
+    {"describe", "Everything about one resource"},
 };
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
        {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        SimulateCommands(), ServerCommands()}) {
+        SimulateCommands(), DescribeCommands(), ServerCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;

@@ -55,6 +55,7 @@ std::span<const Command> ShadowCommands();
 std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
 std::span<const Command> ForecastCommands();
 std::span<const Command> SimulateCommands();  // simulate, pool evaluate
-std::span<const Command> ServerCommands();    // apply, backup, events, status
+std::span<const Command> DescribeCommands();
+std::span<const Command> ServerCommands();  // apply, backup, events, status
 
 }  // namespace shadow

@@ -3,11 +3,14 @@
 # The words that may follow `shadowctl $1`; nothing after a command that takes only names.
 _shadowctl_words() {
   case "$1" in
-    "") echo "dna pool shadow usage decisions why forecast simulate apply backup events status" ;;
+    "")
+      echo "dna pool shadow usage describe decisions why forecast simulate apply backup events status"
+      ;;
     dna) echo "create get list update delete" ;;
     pool) echo "create get list update delete analyze evaluate" ;;
     shadow) echo "create activate resize get list delete release instances" ;;
     usage) echo "push" ;;
+    describe) echo "pool shadow instance dna" ;;
     "dna create" | "dna update" | "pool create" | "pool update" | apply) echo "-f --file" ;;
     "pool evaluate") echo "--idle-cost --shortage-cost --last" ;;
     "shadow create") echo "--increase --hold" ;;
