@@ -12,7 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/command.h"
+#include "client/commands/name_hint.h"
 #include "client/errors.h"
+#include "client/input/mistakes.h"
 #include "client/session.h"
 #include "client/text.h"
 
@@ -181,9 +183,10 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
         ->type_name("FILE");
   }
   if (takes(kTakesSince)) {
-    app.add_option("--since", arguments.since_revision,
-                   "Only after this revision; with --watch the default is now")
-        ->check(Whole<std::int64_t>());
+    app.add_option("--since", arguments.since,
+                   "Only of this last time, e.g. 10m, or after this revision; with --watch the "
+                   "default is now")
+        ->type_name("DURATION|REVISION");
   }
   if (takes(kTakesLimit)) {
     app.add_option("--limit", arguments.limit, "At most so many")
@@ -283,29 +286,7 @@ absl::Status RunCommand(const Command& command, Arguments arguments, Console& co
   if (arguments.address.empty()) arguments.address = kDefaultAddress;
   absl::StatusOr<std::unique_ptr<Session>> session = Session::Create(console, std::move(arguments));
   if (!session.ok()) return session.status();
-  return command.run(**session);
-}
-
-// What stands where a command is wanted; empty: something else is wrong.
-std::string UnknownCommand(const CLI::App& root) {
-  const CLI::App* app = &root;
-  std::string path = "shadowctl";
-  while (!app->get_subcommands().empty()) {
-    app = app->get_subcommands().front();
-    absl::StrAppend(&path, " ", app->get_name());
-  }
-  if (app->get_require_subcommand_min() == 0) return "";
-  const std::vector<std::string> rest = root.remaining(true);
-  const auto word = std::find_if(rest.begin(), rest.end(), [](const std::string& text) {
-    return !text.empty() && text.front() != '-';
-  });
-  if (word == rest.end()) return "";
-  std::string names;
-  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) {
-    absl::StrAppend(&names, names.empty() ? "" : ", ", command->get_name());
-  }
-  return absl::StrCat("\"", PrintableText(*word), "\" is not a command of `", path,
-                      "`; wanted one of ", names);
+  return WithNameHint(**session, command, command.run(**session));
 }
 
 // The exit code of --help, --version or a usage error.
@@ -316,8 +297,7 @@ int ExitOfParse(const CLI::App& root, const CLI::ParseError& error, Console& con
     console.out << out.str();
     return 0;
   }
-  const std::string unknown = UnknownCommand(root);
-  console.err << ErrorLine(absl::InvalidArgumentError(unknown.empty() ? error.what() : unknown))
+  console.err << ErrorLine(absl::InvalidArgumentError(ParseMistake(root, error)))
               << "\nRun `shadowctl --help`, or --help after a command.\n";
   return kExitUsage;
 }

@@ -42,8 +42,8 @@ struct Arguments {
   std::string time;
   std::string horizon;  // Duration.
   std::optional<std::int32_t> history_steps;
-  std::string save;  // File to write instead of standard output.
-  std::optional<std::int64_t> since_revision;
+  std::string save;        // File to write instead of standard output.
+  std::string since;       // Duration, or a revision.
   std::int32_t limit = 0;  // 0: no limit.
   std::vector<double> service_levels;
   std::vector<std::string> policies;  // Files.

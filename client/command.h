@@ -22,7 +22,7 @@ enum Takes : std::uint32_t {
   kTakesSamples = 1U << 5U,    // --csv FILE [--overlap O], or --value V [--time T]
   kTakesHorizon = 1U << 6U,    // --horizon D
   kTakesHistory = 1U << 7U,    // --history STEPS
-  kTakesSince = 1U << 8U,      // --since REVISION
+  kTakesSince = 1U << 8U,      // --since DURATION|REVISION
   kTakesLimit = 1U << 9U,      // --limit N
   kTakesChart = 1U << 10U,     // -o csv, -o svg, --save FILE
   // Global flags, which are usage errors where they mean nothing:

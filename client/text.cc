@@ -57,6 +57,15 @@ absl::Status BadTime(std::string_view text) {
                    "seconds"));
 }
 
+// What a duration is rounded to, so that about three digits of it stay.
+absl::Duration RoundingUnit(absl::Duration duration) {
+  if (duration >= absl::Minutes(1)) return absl::Seconds(1);
+  if (duration >= absl::Seconds(1)) return absl::Milliseconds(100);
+  if (duration >= absl::Milliseconds(10)) return absl::Milliseconds(1);
+  if (duration >= absl::Milliseconds(1)) return absl::Microseconds(100);
+  return absl::Microseconds(1);
+}
+
 // Levenshtein's, but two neighbours that change places count as one.
 std::size_t EditDistance(const std::string& a, const std::string& b) {
   std::vector<std::vector<std::size_t>> table(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
@@ -141,6 +150,12 @@ std::string DurationText(absl::Duration duration) {
   if (text.ends_with("m0s")) text.resize(text.size() - 2);
   if (text.ends_with("h0m")) text.resize(text.size() - 2);
   return text;
+}
+
+std::string RoundedDuration(absl::Duration duration) {
+  if (duration < absl::ZeroDuration()) return "-" + RoundedDuration(-duration);
+  const absl::Duration unit = RoundingUnit(duration);
+  return DurationText(absl::Floor(duration + unit / 2, unit));
 }
 
 std::string Closest(const std::string& word, const std::vector<std::string>& known) {

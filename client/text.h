@@ -30,6 +30,9 @@ std::string ShortDuration(absl::Duration duration);
 // All of it, as ParseDurationText takes it: 6.4s, 5m, 1h30m, 168h, 100ms, 0.
 std::string DurationText(absl::Duration duration);
 
+// The same to three digits or so, for people to read: 6.4s, 230ms, 12us.
+std::string RoundedDuration(absl::Duration duration);
+
 // The one of `known` that `word` is likely a slip of: at most a third of its letters differ, one at
 // least. Empty: none is.
 std::string Closest(const std::string& word, const std::vector<std::string>& known);

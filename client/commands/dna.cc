@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
+#include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/show.h"
@@ -17,7 +18,7 @@ namespace {
 using Stub = v1::DnaService::Stub;
 
 std::string DnaTable(Session& session, const std::vector<v1::Dna>& dnas) {
-  return RenderMessages(DnaColumns(), dnas, session.console().now(), session.console().colour);
+  return TableOf(session, DnaColumns(), dnas);
 }
 
 // Sends each document of the file with `method` and prints "<name> <verb>".

@@ -114,7 +114,7 @@ absl::Status DescribePool(Session& session) {
                      {"Last failure", failure.empty() ? "none is known" : failure},
                      {"Last decision", LastDecision(session, pool->name())}}),
       Section("Spec", SpecText(*pool)), Section("Shadow pools", shadow_lines),
-      Section("Conditions", ConditionTable(pool->conditions(), now)),
+      Section("Conditions", ConditionTable(session, pool->conditions())),
       Section("Next changes", PlannedChanges(session, {.pool = *pool, .shadows = *shadows})),
       Section("Events", recent));
   session.Print(*pool, text);
@@ -151,7 +151,7 @@ absl::Status DescribeShadow(Session& session) {
       Section("Spec", absl::StrCat("target_instances: ", shadow->target_instances(),
                                    "\ntarget_activation_level: ", shadow->target_activation_level(),
                                    "%\n")),
-      Section("Conditions of the pool", ConditionTable(pool->conditions(), now)),
+      Section("Conditions of the pool", ConditionTable(session, pool->conditions())),
       Section("Next changes", PlannedChanges(session, {.pool = *pool, .shadows = {*shadow}})),
       Section("Events", recent));
   session.Print(*shadow, text);
@@ -203,7 +203,7 @@ absl::Status DescribeInstance(Session& session) {
            {"First served",
             Ago(instance->has_first_serve_time(), instance->first_serve_time(), now)},
            {"Last failure", failure.empty() ? "none is known" : failure}}),
-      Section("Conditions of the pool", ConditionTable(pool->conditions(), now)),
+      Section("Conditions of the pool", ConditionTable(session, pool->conditions())),
       Section("Events", recent));
   session.Print(*instance, text);
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "client/describe/latest_events.h"
 #include "client/errors.h"
+#include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/table.h"
@@ -19,6 +20,7 @@ namespace shadow {
 namespace {
 
 constexpr int kEventsShown = 10;
+constexpr int kSectionMargin = 2;  // Columns.
 
 constexpr std::array<Column<v1::Condition>, 5> kConditionColumns = {{
     {"TYPE", Cells::kText,
@@ -86,10 +88,11 @@ std::string Section(const std::string& title, const std::string& body) {
   return text;
 }
 
-std::string ConditionTable(const Conditions& conditions, absl::Time now) {
+std::string ConditionTable(Session& session, const Conditions& conditions) {
   if (conditions.empty()) return "";
   const std::vector<v1::Condition> all(conditions.begin(), conditions.end());
-  return RenderMessages(std::span<const Column<v1::Condition>>(kConditionColumns), all, now, false);
+  return TableOf(session, std::span<const Column<v1::Condition>>(kConditionColumns), all,
+                 kSectionMargin);
 }
 
 std::string RecentEvents(Session& session, const std::string& name,
@@ -99,8 +102,8 @@ std::string RecentEvents(Session& session, const std::string& name,
   if (!latest.ok()) return absl::StrCat("unknown: ", ErrorLine(latest.status()), "\n");
   events.assign(latest->list.events().begin(), latest->list.events().end());
   if (events.empty()) return "";
-  return RenderMessages(std::span<const Column<v1::Event>>(kRecentColumns), events,
-                        session.console().now(), false);
+  return TableOf(session, std::span<const Column<v1::Event>>(kRecentColumns), events,
+                 kSectionMargin);
 }
 
 std::string LastFailure(const std::vector<v1::Instance>& instances,

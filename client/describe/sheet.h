@@ -18,7 +18,7 @@ std::string LabelledLines(const std::vector<std::pair<std::string, std::string>>
 std::string Section(const std::string& title, const std::string& body);
 
 // All of them as a table, also those that are TRUE; empty without any.
-std::string ConditionTable(const Conditions& conditions, absl::Time now);
+std::string ConditionTable(Session& session, const Conditions& conditions);
 
 // The latest events of `name` and of what is below it as a table, newest last; or why there is
 // none to see, in a line.
