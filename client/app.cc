@@ -15,6 +15,7 @@
 #include "client/commands/name_hint.h"
 #include "client/errors.h"
 #include "client/input/mistakes.h"
+#include "client/input/output_flag.h"
 #include "client/session.h"
 #include "client/text.h"
 
@@ -53,12 +54,6 @@ std::vector<Command> AllCommands() {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
-}
-
-Output OutputOf(const std::string& text) {
-  if (text == "json") return Output::kJson;
-  if (text == "csv") return Output::kCsv;
-  return text == "svg" ? Output::kSvg : Output::kTable;
 }
 
 // "wanted a number, found "abc"". CLI11 itself takes an empty text, such as an unset variable of a
@@ -101,10 +96,11 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
                                std::string(kDefaultAddress)))
       ->type_name("unix:PATH");
   root.add_option_function<std::string>(
-          "-o,--output",
-          [&arguments](const std::string& text) { arguments.output = OutputOf(text); },
-          "table (default; a forecast is plotted) or json; csv or svg for a forecast")
-      ->check(CLI::IsMember({"table", "json", "csv", "svg"}))
+          "-o,--output", [&arguments](const std::string& text) { SetOutput(text, arguments); },
+          "table (default; a forecast is plotted), wide, json, yaml, name or jsonpath=TEMPLATE; "
+          "csv "
+          "or svg for a forecast")
+      ->check(CLI::Validator([](const std::string& text) { return OutputMistake(text); }, ""))
       ->type_name("FORMAT");
   root.add_flag("--watch", arguments.watch,
                 "get, list, events: follow changes; with -o json one line each");
@@ -271,12 +267,19 @@ absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments
                {"--dry-run", arguments.dry_run, kTakesDryRun},
                {"--request-id", !arguments.request_id.empty(), kTakesRequestId},
                {"--output csv", arguments.output == Output::kCsv, kTakesChart},
-               {"--output svg", arguments.output == Output::kSvg, kTakesChart}};
+               {"--output svg", arguments.output == Output::kSvg, kTakesChart},
+               {"--output wide", arguments.output == Output::kWide, kTakesFormats},
+               {"--output yaml", arguments.output == Output::kYaml, kTakesFormats},
+               {"--output jsonpath", arguments.output == Output::kJsonPath, kTakesFormats},
+               {"--output name", arguments.output == Output::kName, kTakesNames}};
   for (const auto& flag : flags) {
     if (flag.given && (command.takes & flag.takes) == 0) {
       return BadField(flag.flag, absl::StrCat("means nothing to `shadowctl ", full, "`"));
     }
   }
+  const bool followed = arguments.output == Output::kTable || arguments.output == Output::kWide ||
+                        arguments.output == Output::kJson;
+  if (arguments.watch && !followed) return BadField("--watch", "goes with tables and -o json");
   return absl::OkStatus();
 }
 

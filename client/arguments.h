@@ -16,13 +16,14 @@ inline constexpr std::string_view kDefaultAddress = "unix:/run/shadowd/shadowd.s
 inline constexpr absl::Duration kDefaultCallTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kDefaultWaitTimeout = absl::Minutes(5);
 
-enum class Output { kTable, kJson, kCsv, kSvg };
+enum class Output { kTable, kWide, kJson, kYaml, kName, kJsonPath, kCsv, kSvg };
 
 // As CLI11 fills it; durations and times are parsed later, with the flag's name in errors.
 struct Arguments {
   // Global.
   std::string address;  // "unix:PATH"
   Output output = Output::kTable;
+  std::string json_path;  // The template, with Output::kJsonPath.
   bool watch = false;
   bool wait = false;
   bool dry_run = false;

@@ -34,9 +34,14 @@ enum Takes : std::uint32_t {
   kTakesReplay = 1U << 15U,  // --csv, --service-level, --policy, --warmup, --step, --lead
   kTakesPrices = 1U << 16U,  // --idle-cost X --shortage-cost Y
   kTakesLast = 1U << 17U,    // --last D
+  // Of what is printed:
+  kTakesFormats = 1U << 18U,  // -o wide, yaml, jsonpath=...
+  kTakesNames = 1U << 19U,    // -o name
 };
 
-inline constexpr std::uint32_t kTakesMutation = kTakesWait | kTakesDryRun | kTakesRequestId;
+inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
+inline constexpr std::uint32_t kTakesMutation =
+    kTakesWait | kTakesDryRun | kTakesRequestId | kTakesShown;
 
 struct Command {
   const char* group;       // "shadow"; empty: the command stands alone.

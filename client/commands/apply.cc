@@ -101,6 +101,10 @@ void PrintApplied(Session& session, const Applied<Resource>& applied, const std:
     session.console().out << JsonText(applied.after, {.layout = JsonLayout::kLine}) << '\n';
     return;
   }
+  if (!session.table()) {
+    session.Print(applied.after, "");
+    return;
+  }
   const char* verb = "configured";
   if (applied.before.name().empty()) {
     verb = "created";

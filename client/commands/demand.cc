@@ -248,9 +248,9 @@ constexpr std::array<Command, 4> kCommands = {{
     {"pool", "analyze", "POOL", "Read the usage, forecast and decide now, and say what and why",
      "pool analyze web --dry-run", kTakesDryRun, Analyze},
     {"", "decisions", "POOL", "List the latest decisions, newest first", "decisions web --limit 50",
-     kTakesLimit, Decisions},
+     kTakesLimit | kTakesFormats, Decisions},
     {"", "why", "NAME", "Explain the last decision for a pool or a shadow pool", "why web",
-     kTakesNothing, Why},
+     kTakesFormats, Why},
 }};
 
 }  // namespace

@@ -184,8 +184,9 @@ absl::Status Delete(Session& session) {
 constexpr std::array<Command, 5> kCommands = {{
     {"pool", "create", "", "Create the pools of a file", "pool create -f web-pool.yaml --wait",
      kTakesFile | kTakesMutation, Create},
-    {"pool", "get", "NAME", "Show one pool", "pool get web --watch", kTakesWatch, Get},
-    {"pool", "list", "", "List the pools", "pool list", kTakesWatch, List},
+    {"pool", "get", "NAME", "Show one pool", "pool get web --watch", kTakesWatch | kTakesShown,
+     Get},
+    {"pool", "list", "", "List the pools", "pool list", kTakesWatch | kTakesShown, List},
     {"pool", "update", "", "Replace the specs of the pools of a file",
      "pool update -f web-pool.yaml", kTakesFile | kTakesMutation, Update},
     {"pool", "delete", "NAME", "Delete a pool, its instances and suspended shadows",

@@ -1,4 +1,4 @@
-// shadowctl apply, backup, events, status.
+// shadowctl apply, backup, events, export, status.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "client/command.h"
 #include "client/commands/apply.h"
 #include "client/commands/backup.h"
+#include "client/commands/export.h"
 #include "client/describe/latest_events.h"
 #include "client/formats/table_of.h"
 #include "client/names.h"
@@ -140,14 +141,17 @@ absl::Status Status(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 4> kCommands = {{
+constexpr std::array<Command, 5> kCommands = {{
     {"", "apply", "", "Create or update the DNAs and pools of a file (YAML or JSON)",
      "apply -f web.yaml --wait", kTakesFile | kTakesMutation, Apply},
     {"", "backup", "FILE", "Write a backup of the store, for shadowd --restore FILE",
      "backup /var/backups/shadowd.tar", kTakesNothing, Backup},
-    {"", "events", "[NAME_PREFIX]", "Show what happened, of everything or of one resource",
-     "events web --since 10m --watch", kTakesSince | kTakesLimit | kTakesWatch, Events},
-    {"", "status", "", "Show the daemon itself", "status", kTakesNothing, Status},
+    {"", "export", "", "Print the specs of all DNAs and pools, for apply -f",
+     "export > shadowd.yaml", kTakesNothing, Export},
+    {"", "events", "[NAME]", "Show what happened, of everything or of one resource",
+     "events web --since 10m --watch", kTakesSince | kTakesLimit | kTakesWatch | kTakesFormats,
+     Events},
+    {"", "status", "", "Show the daemon itself", "status", kTakesFormats, Status},
 }};
 
 }  // namespace

@@ -205,15 +205,16 @@ constexpr std::array<Command, 8> kCommands = {{
      "shadow activate web --level 50 --wait", kTakesLevel | kTakesHeldMutation, Activate},
     {"shadow", "resize", "NAME", "Set the number of instances of a shadow pool",
      "shadow resize web --instances 4", kTakesInstances | kTakesHeldMutation, Resize},
-    {"shadow", "get", "NAME", "Show one shadow pool", "shadow get web -o json", kTakesWatch, Get},
+    {"shadow", "get", "NAME", "Show one shadow pool", "shadow get web -o json",
+     kTakesWatch | kTakesShown, Get},
     {"shadow", "list", "[POOL]", "List the shadow pools, of one pool or of all",
-     "shadow list web --watch", kTakesWatch, List},
+     "shadow list web --watch", kTakesWatch | kTakesShown, List},
     {"shadow", "delete", "NAME", "Drain and delete a shadow pool", "shadow delete web --hold 0",
      kTakesHeldMutation, Delete},
     {"shadow", "release", "NAME", "Give a held target back to the control loop",
      "shadow release web", kTakesMutation, Release},
     {"shadow", "instances", "NAME", "List the instances of a pool or of a shadow pool",
-     "shadow instances web", kTakesWatch, Instances},
+     "shadow instances web", kTakesWatch | kTakesShown, Instances},
 }};
 
 }  // namespace

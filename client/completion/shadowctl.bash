@@ -4,7 +4,8 @@
 _shadowctl_words() {
   case "$1" in
     "")
-      echo "dna pool shadow usage describe decisions why forecast simulate apply backup events status"
+      echo "dna pool shadow usage describe decisions why forecast simulate apply backup" \
+        "events export status"
       ;;
     dna) echo "create get list update delete" ;;
     pool) echo "create get list update delete analyze evaluate" ;;
@@ -34,7 +35,7 @@ _shadowctl() {
   COMPREPLY=()
   case "$before" in
     -o | --output)
-      mapfile -t COMPREPLY < <(compgen -W "table json csv svg" -- "$word")
+      mapfile -t COMPREPLY < <(compgen -W "table wide json yaml name jsonpath= csv svg" -- "$word")
       return
       ;;
     --overlap)

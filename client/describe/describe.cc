@@ -247,13 +247,13 @@ absl::Status DescribeDna(Session& session) {
 
 constexpr std::array<Command, 4> kDescribeCommands = {{
     {"describe", "pool", "NAME", "A pool: spec, conditions, failures, events, what comes next",
-     "describe pool web", kTakesNothing, DescribePool},
-    {"describe", "shadow", "NAME", "A shadow pool, the same", "describe shadow web", kTakesNothing,
+     "describe pool web", kTakesShown, DescribePool},
+    {"describe", "shadow", "NAME", "A shadow pool, the same", "describe shadow web", kTakesShown,
      DescribeShadow},
     {"describe", "instance", "NAME", "An instance: where it is, why, and what happened to it",
-     "describe instance web/r0123456789ab/i4", kTakesNothing, DescribeInstance},
+     "describe instance web/r0123456789ab/i4", kTakesShown, DescribeInstance},
     {"describe", "dna", "NAME", "A DNA: spec, revisions, the pools that use it, events",
-     "describe dna web", kTakesNothing, DescribeDna},
+     "describe dna web", kTakesShown, DescribeDna},
 }};
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace shadow {
 
 // On a terminal cut to its width, less `margin`. Whole where it is piped, because programs read
-// that.
+// that, and with -o wide.
 template <typename Message>
 std::string TableOf(Session& session, std::span<const Column<Message>> columns,
                     const std::vector<Message>& messages, int margin = 0) {
@@ -19,6 +19,8 @@ std::string TableOf(Session& session, std::span<const Column<Message>> columns,
   TableFit fit;
   if (console.out_is_terminal) fit.columns_max = static_cast<std::size_t>(console.columns - margin);
   fit.utf8 = console.utf8;
+  fit.wide = session.arguments().output == Output::kWide;
+  if (fit.wide) fit.columns_max = 0;
   return RenderMessages(columns, messages, console.now(), console.colour, fit);
 }
 

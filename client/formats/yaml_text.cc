@@ -56,7 +56,7 @@ std::string DoubleYaml(double number) {
 
 std::string EnumYaml(const FieldDescriptor& field, int number) {
   const auto* value = field.enum_type()->FindValueByNumber(number);
-  return value == nullptr ? absl::StrCat(number) : value->name();
+  return value == nullptr ? absl::StrCat(number) : TextYaml(value->name());  // "TRUE"
 }
 
 // One value that is no message.
