@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
+#include "client/formats/digest.h"
 #include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
@@ -91,7 +92,14 @@ absl::Status Delete(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 5> kCommands = {{
+absl::Status PrintDigest(Session& session) {
+  const absl::StatusOr<std::string> digest = DigestOfPath(session.arguments().name);
+  if (!digest.ok()) return digest.status();
+  session.console().out << *digest << '\n';
+  return absl::OkStatus();
+}
+
+constexpr std::array<Command, 6> kCommands = {{
     {"dna", "create", "", "Create the DNAs of a file", "dna create -f web-dna.yaml",
      kTakesFile | kTakesMutation, Create},
     {"dna", "get", "NAME", "Show one DNA, or one revision of it", "dna get web -o json",
@@ -101,6 +109,8 @@ constexpr std::array<Command, 5> kCommands = {{
      kTakesFile | kTakesMutation, Update},
     {"dna", "delete", "NAME", "Delete a DNA with all its revisions", "dna delete web",
      kTakesMutation, Delete},
+    {"dna", "digest", "PATH", "Print what data_sets[].sha256 is of a file or directory",
+     "dna digest /srv/web/page.txt", kTakesNothing, PrintDigest},
 }};
 
 }  // namespace

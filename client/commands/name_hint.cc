@@ -57,7 +57,9 @@ absl::Status WithNameHint(Session& session, const Command& command, const absl::
   constexpr char kQuestion[] = "did you mean";
   const std::string given = ShortName(session.arguments().name);
   const std::string message(status.message());
-  const bool foreign = std::string_view(command.group) == "context";  // No names of the daemon.
+  // No names of the daemon.
+  const bool foreign =
+      std::string_view(command.group) == "context" || std::string_view(command.name) == "digest";
   if (!absl::IsNotFound(status) || given.empty() || foreign ||
       absl::StrContains(message, kQuestion)) {
     return status;

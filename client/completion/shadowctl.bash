@@ -7,7 +7,7 @@ _shadowctl_words() {
       echo "dna pool shadow usage describe decisions why forecast simulate apply backup" \
         "events export status"
       ;;
-    dna) echo "create get list update delete" ;;
+    dna) echo "create get list update delete digest" ;;
     pool) echo "create get list update delete analyze evaluate" ;;
     shadow) echo "create activate resize get list delete release instances" ;;
     usage) echo "push" ;;
