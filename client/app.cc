@@ -331,7 +331,7 @@ int RunShadowctl(std::vector<std::string> arguments, Console& console) {
   absl::Status status = RunCommand(*chosen, std::move(parsed), console);
   console.out.flush();
   if (status.ok() && !console.out) status = absl::DataLossError("writing to stdout failed");
-  if (!status.ok()) console.err << ErrorLine(status) << '\n';
+  if (!status.ok() && !IsDiffers(status)) console.err << ErrorLine(status) << '\n';
   return ExitCode(status);
 }
 

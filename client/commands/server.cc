@@ -1,4 +1,4 @@
-// shadowctl apply, backup, events, export, status.
+// shadowctl apply, diff, backup, events, export, status.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -141,9 +141,11 @@ absl::Status Status(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 5> kCommands = {{
+constexpr std::array<Command, 6> kCommands = {{
     {"", "apply", "", "Create or update the DNAs and pools of a file (YAML or JSON)",
      "apply -f web.yaml --wait", kTakesFile | kTakesMutation, Apply},
+    {"", "diff", "", "Say what apply -f would change; exit code 1: something", "diff -f web.yaml",
+     kTakesFile, Diff},
     {"", "backup", "FILE", "Write a backup of the store, for shadowd --restore FILE",
      "backup /var/backups/shadowd.tar", kTakesNothing, Backup},
     {"", "export", "", "Print the specs of all DNAs and pools, for apply -f",

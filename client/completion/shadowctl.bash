@@ -5,14 +5,14 @@ _shadowctl_words() {
   case "$1" in
     "")
       echo "dna pool shadow usage describe decisions why forecast simulate apply backup" \
-        "events export status"
+        "diff events export status"
       ;;
     dna) echo "create get list update delete digest" ;;
     pool) echo "create get list update delete analyze evaluate" ;;
     shadow) echo "create activate resize get list delete release instances" ;;
     usage) echo "push" ;;
     describe) echo "pool shadow instance dna" ;;
-    "dna create" | "dna update" | "pool create" | "pool update" | apply) echo "-f --file" ;;
+    "dna create" | "dna update" | "pool create" | "pool update" | apply | diff) echo "-f --file" ;;
     "pool evaluate") echo "--idle-cost --shortage-cost --last" ;;
     "shadow create") echo "--increase --hold" ;;
     "shadow activate") echo "--level --hold" ;;

@@ -175,11 +175,9 @@ std::string YamlText(const Message& message) {
   return text.empty() ? "{}\n" : text;
 }
 
-std::string YamlScalar(const Message& message, const FieldDescriptor& field) {
-  if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-    return ValueYaml(message, field, kYamlSingular);
-  }
-  return TimeYaml(message.GetReflection()->GetMessage(message, &field));
+std::string YamlScalar(const Message& message, const FieldDescriptor& field, int index) {
+  if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return ValueYaml(message, field, index);
+  return TimeYaml(MessageAt(message, field, index));
 }
 
 }  // namespace shadow

@@ -14,8 +14,9 @@ namespace shadow {
 // what is not UTF-8 in them becomes U+FFFD. An empty message is "{}".
 std::string YamlText(const google::protobuf::Message& message);
 
-// One value of a singular field, in one line, as YamlText writes it.
+// One value, in one line, as YamlText writes it: of a singular field, or the element `index` of a
+// repeated one. A message with fields is no such value.
 std::string YamlScalar(const google::protobuf::Message& message,
-                       const google::protobuf::FieldDescriptor& field);
+                       const google::protobuf::FieldDescriptor& field, int index = -1);
 
 }  // namespace shadow
