@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -14,6 +15,7 @@
 #include "client/command.h"
 #include "client/commands/name_hint.h"
 #include "client/errors.h"
+#include "client/formats/completion.h"
 #include "client/input/mistakes.h"
 #include "client/input/output_flag.h"
 #include "client/session.h"
@@ -35,15 +37,20 @@ constexpr char kFooter[] =
     "  shadowctl shadow activate web --level 50 --wait\n"
     "  shadowctl why web";
 
+constexpr char kCompletionGroup[] = "completion";
+
 struct GroupText {
   const char* name;
   const char* summary;
 };
 
 constexpr GroupText kGroups[] = {
-    {"dna", "Definitions of instances"},           {"pool", "Pools of instances of one service"},
-    {"shadow", "Shadow pools, by hand"},           {"usage", "Demand"},
+    {"dna", "Definitions of instances"},
+    {"pool", "Pools of instances of one service"},
+    {"shadow", "Shadow pools, by hand"},
+    {"usage", "Demand"},
     {"describe", "Everything about one resource"},
+    {kCompletionGroup, "Scripts that complete commands and flags in a shell"},
 };
 
 std::vector<Command> AllCommands() {
@@ -328,6 +335,10 @@ int RunShadowctl(std::vector<std::string> arguments, Console& console) {
     return ExitOfParse(root, error, console);
   }
   if (chosen == nullptr) return kExitUsage;  // Not reached: a command is required.
+  if (std::string_view(chosen->group) == kCompletionGroup) {
+    console.out << CompletionScript(root, chosen->name) << std::flush;
+    return console.out ? 0 : ExitCode(absl::DataLossError("writing to stdout failed"));
+  }
   absl::Status status = RunCommand(*chosen, std::move(parsed), console);
   console.out.flush();
   if (status.ok() && !console.out) status = absl::DataLossError("writing to stdout failed");

@@ -141,11 +141,19 @@ absl::Status Status(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 6> kCommands = {{
+// app.cc prints the scripts, because they are made of all commands.
+absl::Status NoCall(Session& /*session*/) { return absl::OkStatus(); }
+
+constexpr std::array<Command, 9> kCommands = {{
     {"", "apply", "", "Create or update the DNAs and pools of a file (YAML or JSON)",
      "apply -f web.yaml --wait", kTakesFile | kTakesMutation, Apply},
     {"", "diff", "", "Say what apply -f would change; exit code 1: something", "diff -f web.yaml",
      kTakesFile, Diff},
+    {"completion", "bash", "", "Print the script for bash", "completion bash", kTakesNothing,
+     NoCall},
+    {"completion", "zsh", "", "Print the script for zsh", "completion zsh", kTakesNothing, NoCall},
+    {"completion", "fish", "", "Print the script for fish", "completion fish", kTakesNothing,
+     NoCall},
     {"", "backup", "FILE", "Write a backup of the store, for shadowd --restore FILE",
      "backup /var/backups/shadowd.tar", kTakesNothing, Backup},
     {"", "export", "", "Print the specs of all DNAs and pools, for apply -f",
