@@ -6,14 +6,19 @@
 #include <limits>
 #include <memory>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/arguments.h"
 #include "client/command.h"
+#include "client/commands/name_hint.h"
 #include "client/connection/endpoint.h"
 #include "client/errors.h"
+#include "client/formats/completion.h"
+#include "client/input/mistakes.h"
+#include "client/input/output_flag.h"
 #include "client/session.h"
 #include "client/text.h"
 
@@ -33,6 +38,8 @@ constexpr char kFooter[] =
     "  shadowctl shadow activate web --level 50 --wait\n"
     "  shadowctl why web";
 
+constexpr char kCompletionGroup[] = "completion";
+
 struct GroupText {
   const char* name;
   const char* summary;
@@ -44,22 +51,18 @@ constexpr GroupText kGroups[] = {
     {"shadow", "Shadow pools, by hand"},
     {"usage", "Demand"},
     {"context", "Daemons by name, in ~/.config/shadowctl.yaml"},
+    {"describe", "Everything about one resource"},
+    {kCompletionGroup, "Scripts that complete commands and flags in a shell"},
 };
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
        {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        SimulateCommands(), ServerCommands(), ContextCommands()}) {
+        SimulateCommands(), DescribeCommands(), ServerCommands(), ContextCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
-}
-
-Output OutputOf(const std::string& text) {
-  if (text == "json") return Output::kJson;
-  if (text == "csv") return Output::kCsv;
-  return text == "svg" ? Output::kSvg : Output::kTable;
 }
 
 // "wanted a number, found "abc"". CLI11 itself takes an empty text, such as an unset variable of a
@@ -115,10 +118,11 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
       ->type_name("NAME")
       ->check(Utf8());
   root.add_option_function<std::string>(
-          "-o,--output",
-          [&arguments](const std::string& text) { arguments.output = OutputOf(text); },
-          "table (default; a forecast is plotted) or json; csv or svg for a forecast")
-      ->check(CLI::IsMember({"table", "json", "csv", "svg"}))
+          "-o,--output", [&arguments](const std::string& text) { SetOutput(text, arguments); },
+          "table (default; a forecast is plotted), wide, json, yaml, name or jsonpath=TEMPLATE; "
+          "csv "
+          "or svg for a forecast")
+      ->check(CLI::Validator([](const std::string& text) { return OutputMistake(text); }, ""))
       ->type_name("FORMAT");
   root.add_flag("--watch", arguments.watch,
                 "get, list, events: follow changes; with -o json one line each");
@@ -197,9 +201,10 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
         ->type_name("FILE");
   }
   if (takes(kTakesSince)) {
-    app.add_option("--since", arguments.since_revision,
-                   "Only after this revision; with --watch the default is now")
-        ->check(Whole<std::int64_t>());
+    app.add_option("--since", arguments.since,
+                   "Only of this last time, e.g. 10m, or after this revision; with --watch the "
+                   "default is now")
+        ->type_name("DURATION|REVISION");
   }
   if (takes(kTakesLimit)) {
     app.add_option("--limit", arguments.limit, "At most so many")
@@ -288,12 +293,19 @@ absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments
                {"--request-id", !arguments.request_id.empty(), kTakesRequestId},
                {"--output json", arguments.output == Output::kJson && !calls, kTakesChart},
                {"--output csv", arguments.output == Output::kCsv, kTakesChart},
-               {"--output svg", arguments.output == Output::kSvg, kTakesChart}};
+               {"--output svg", arguments.output == Output::kSvg, kTakesChart},
+               {"--output wide", arguments.output == Output::kWide, kTakesFormats},
+               {"--output yaml", arguments.output == Output::kYaml, kTakesFormats},
+               {"--output jsonpath", arguments.output == Output::kJsonPath, kTakesFormats},
+               {"--output name", arguments.output == Output::kName, kTakesNames}};
   for (const auto& flag : flags) {
     if (flag.given && (command.takes & flag.takes) == 0) {
       return BadField(flag.flag, absl::StrCat("means nothing to `shadowctl ", full, "`"));
     }
   }
+  const bool followed = arguments.output == Output::kTable || arguments.output == Output::kWide ||
+                        arguments.output == Output::kJson;
+  if (arguments.watch && !followed) return BadField("--watch", "goes with tables and -o json");
   return absl::OkStatus();
 }
 
@@ -305,29 +317,7 @@ absl::Status RunCommand(const Command& command, Arguments arguments, Console& co
   absl::StatusOr<std::unique_ptr<Session>> session =
       Session::Create(console, std::move(arguments), *std::move(endpoint));
   if (!session.ok()) return session.status();
-  return command.run(**session);
-}
-
-// What stands where a command is wanted; empty: something else is wrong.
-std::string UnknownCommand(const CLI::App& root) {
-  const CLI::App* app = &root;
-  std::string path = "shadowctl";
-  while (!app->get_subcommands().empty()) {
-    app = app->get_subcommands().front();
-    absl::StrAppend(&path, " ", app->get_name());
-  }
-  if (app->get_require_subcommand_min() == 0) return "";
-  const std::vector<std::string> rest = root.remaining(true);
-  const auto word = std::find_if(rest.begin(), rest.end(), [](const std::string& text) {
-    return !text.empty() && text.front() != '-';
-  });
-  if (word == rest.end()) return "";
-  std::string names;
-  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) {
-    absl::StrAppend(&names, names.empty() ? "" : ", ", command->get_name());
-  }
-  return absl::StrCat("\"", PrintableText(*word), "\" is not a command of `", path,
-                      "`; wanted one of ", names);
+  return WithNameHint(**session, command, command.run(**session));
 }
 
 // The exit code of --help, --version or a usage error.
@@ -338,8 +328,7 @@ int ExitOfParse(const CLI::App& root, const CLI::ParseError& error, Console& con
     console.out << out.str();
     return 0;
   }
-  const std::string unknown = UnknownCommand(root);
-  console.err << ErrorLine(absl::InvalidArgumentError(unknown.empty() ? error.what() : unknown))
+  console.err << ErrorLine(absl::InvalidArgumentError(ParseMistake(root, error)))
               << "\nRun `shadowctl --help`, or --help after a command.\n";
   return kExitUsage;
 }
@@ -367,10 +356,14 @@ int RunShadowctl(std::vector<std::string> arguments, Console& console) {
     return ExitOfParse(root, error, console);
   }
   if (chosen == nullptr) return kExitUsage;  // Not reached: a command is required.
+  if (std::string_view(chosen->group) == kCompletionGroup) {
+    console.out << CompletionScript(root, chosen->name) << std::flush;
+    return console.out ? 0 : ExitCode(absl::DataLossError("writing to stdout failed"));
+  }
   absl::Status status = RunCommand(*chosen, std::move(parsed), console);
   console.out.flush();
   if (status.ok() && !console.out) status = absl::DataLossError("writing to stdout failed");
-  if (!status.ok()) console.err << ErrorLine(status) << '\n';
+  if (!status.ok() && !IsDiffers(status)) console.err << ErrorLine(status) << '\n';
   return ExitCode(status);
 }
 

@@ -16,7 +16,7 @@ inline constexpr std::string_view kDefaultAddress = "unix:/run/shadowd/shadowd.s
 inline constexpr absl::Duration kDefaultCallTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kDefaultWaitTimeout = absl::Minutes(5);
 
-enum class Output { kTable, kJson, kCsv, kSvg };
+enum class Output { kTable, kWide, kJson, kYaml, kName, kJsonPath, kCsv, kSvg };
 
 // As CLI11 fills it; durations and times are parsed later, with the flag's name in errors.
 struct Arguments {
@@ -28,6 +28,7 @@ struct Arguments {
   std::string server_name;
   std::string context;  // By its name in the file of contexts.
   Output output = Output::kTable;
+  std::string json_path;  // The template, with Output::kJsonPath.
   bool watch = false;
   bool wait = false;
   bool dry_run = false;
@@ -47,8 +48,8 @@ struct Arguments {
   std::string time;
   std::string horizon;  // Duration.
   std::optional<std::int32_t> history_steps;
-  std::string save;  // File to write instead of standard output.
-  std::optional<std::int64_t> since_revision;
+  std::string save;        // File to write instead of standard output.
+  std::string since;       // Duration, or a revision.
   std::int32_t limit = 0;  // 0: no limit.
   std::vector<double> service_levels;
   std::vector<std::string> policies;  // Files.

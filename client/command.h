@@ -22,7 +22,7 @@ enum Takes : std::uint32_t {
   kTakesSamples = 1U << 5U,    // --csv FILE [--overlap O], or --value V [--time T]
   kTakesHorizon = 1U << 6U,    // --horizon D
   kTakesHistory = 1U << 7U,    // --history STEPS
-  kTakesSince = 1U << 8U,      // --since REVISION
+  kTakesSince = 1U << 8U,      // --since DURATION|REVISION
   kTakesLimit = 1U << 9U,      // --limit N
   kTakesChart = 1U << 10U,     // -o csv, -o svg, --save FILE
   // Global flags, which are usage errors where they mean nothing:
@@ -34,9 +34,14 @@ enum Takes : std::uint32_t {
   kTakesReplay = 1U << 15U,  // --csv, --service-level, --policy, --warmup, --step, --lead
   kTakesPrices = 1U << 16U,  // --idle-cost X --shortage-cost Y
   kTakesLast = 1U << 17U,    // --last D
+  // Of what is printed:
+  kTakesFormats = 1U << 18U,  // -o wide, yaml, jsonpath=...
+  kTakesNames = 1U << 19U,    // -o name
 };
 
-inline constexpr std::uint32_t kTakesMutation = kTakesWait | kTakesDryRun | kTakesRequestId;
+inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
+inline constexpr std::uint32_t kTakesMutation =
+    kTakesWait | kTakesDryRun | kTakesRequestId | kTakesShown;
 
 struct Command {
   const char* group;       // "shadow"; empty: the command stands alone.
@@ -55,7 +60,8 @@ std::span<const Command> ShadowCommands();
 std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
 std::span<const Command> ForecastCommands();
 std::span<const Command> SimulateCommands();  // simulate, pool evaluate
-std::span<const Command> ServerCommands();    // apply, backup, events, status
-std::span<const Command> ContextCommands();   // They call no daemon.
+std::span<const Command> DescribeCommands();
+std::span<const Command> ServerCommands();   // apply, backup, events, status
+std::span<const Command> ContextCommands();  // They call no daemon.
 
 }  // namespace shadow

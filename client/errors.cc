@@ -11,6 +11,8 @@
 namespace shadow {
 namespace {
 
+constexpr char kDiffersPayload[] = "shadowctl/differs";
+
 constexpr char kFieldPayload[] = "shadowctl/field";
 
 struct Details {
@@ -121,6 +123,16 @@ std::string FieldOf(const absl::Status& status) {
 
 absl::Status BadField(std::string_view field, std::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": ", std::string(problem)));
+}
+
+absl::Status Differs() {
+  absl::Status status(absl::StatusCode::kUnknown, "something differs");
+  status.SetPayload(kDiffersPayload, absl::Cord());
+  return status;
+}
+
+bool IsDiffers(const absl::Status& status) {
+  return status.GetPayload(kDiffersPayload).has_value();
 }
 
 }  // namespace shadow

@@ -20,6 +20,10 @@ inline constexpr int kExitInterrupted = 130;
 // "error: CODE: message", printable, without a line end. `status` must not be OK.
 std::string ErrorLine(const absl::Status& status);
 
+// An exit code of 1 that is an answer and no error: nothing is printed for it.
+absl::Status Differs();
+bool IsDiffers(const absl::Status& status);
+
 // What a call to the daemon at `address` ended with. A field named only in the details
 // (BadRequest in grpc-status-details-bin) is put in front of the message; an error of the transport
 // names the socket and says what to do.

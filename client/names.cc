@@ -33,6 +33,16 @@ std::string FullShadowName(std::string_view name) {
          std::string(rest);
 }
 
+std::string FullInstanceName(std::string_view name) {
+  const std::size_t first = name.find('/');
+  const std::size_t last = name.rfind('/');
+  if (first == last || name.starts_with(kPools) || name.starts_with(kDnas)) return "";
+  const std::string_view shadow = name.substr(first + 1, last - first - 1);
+  if (shadow.find('/') != std::string_view::npos) return "";
+  return std::string(kPools) + std::string(name.substr(0, first)) + std::string(kShadowPools) +
+         std::string(shadow) + std::string(kInstances) + std::string(name.substr(last + 1));
+}
+
 std::string PoolOf(std::string_view name) {
   if (name.starts_with(kPools)) name.remove_prefix(kPools.size());
   return std::string(kPools) + std::string(name.substr(0, name.find('/')));

@@ -13,6 +13,9 @@ std::string FullPoolName(std::string_view name);  // web -> pools/web
 // web/x -> pools/web/shadowPools/x. Empty for a bare `web`: only the daemon knows its shadow pool.
 std::string FullShadowName(std::string_view name);
 
+// web/x/i -> pools/web/shadowPools/x/instances/i. Empty for anything else.
+std::string FullInstanceName(std::string_view name);
+
 // Of any name below a pool: pools/web/shadowPools/x -> pools/web, web/x -> pools/web.
 std::string PoolOf(std::string_view name);
 

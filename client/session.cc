@@ -5,6 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/errors.h"
+#include "client/formats/items.h"
+#include "client/formats/json_path.h"
+#include "client/formats/yaml_text.h"
 #include "client/names.h"
 #include "client/output/json.h"
 #include "client/text.h"
@@ -84,11 +87,37 @@ absl::StatusOr<std::string> Session::ResolveShadow(std::string_view name) {
                                        " shadow pools, name one of them: ", names));
 }
 
+void Session::PrintYaml(const google::protobuf::Message& message) {
+  for (const google::protobuf::Message* item : ItemsOf(message)) {
+    console_.out << (yaml_printed_ ? "---\n" : "") << YamlText(*item);
+    yaml_printed_ = true;
+  }
+}
+
 void Session::Print(const google::protobuf::Message& message, std::string_view text) {
-  if (json()) {
-    console_.out << JsonText(message) << '\n';
-  } else {
-    console_.out << text;
+  switch (arguments_.output) {
+    case Output::kJson:
+      console_.out << JsonText(message) << '\n';
+      return;
+    case Output::kYaml:
+      PrintYaml(message);
+      return;
+    case Output::kName:
+      for (const google::protobuf::Message* item : ItemsOf(message)) {
+        const std::string name = PrintableText(NameFieldOf(*item));
+        if (!name.empty()) console_.out << name << '\n';
+      }
+      return;
+    case Output::kJsonPath:
+      // The template was checked with the other flags.
+      console_.out << JsonPathText(message, arguments_.json_path).value_or("");
+      return;
+    case Output::kTable:
+    case Output::kWide:
+    case Output::kCsv:
+    case Output::kSvg:
+      console_.out << text;
+      return;
   }
 }
 

@@ -39,6 +39,9 @@ class Session {
   Console& console() { return console_; }
   const Arguments& arguments() const { return arguments_; }
   bool json() const { return arguments_.output == Output::kJson; }
+  bool table() const {
+    return arguments_.output == Output::kTable || arguments_.output == Output::kWide;
+  }
   absl::Duration call_timeout() const { return call_timeout_; }
   absl::Duration wait_timeout() const { return wait_timeout_; }
 
@@ -114,7 +117,8 @@ class Session {
   // kNotFound, kInvalidArgument: it has none, or several; names them.
   absl::StatusOr<std::string> ResolveShadow(std::string_view name);
 
-  // JSON of `message`, or else `text`, to stdout; `text` with its own line ends.
+  // `message` as -o says, or else `text`, to stdout; `text` with its own line ends. Of a list each
+  // item is a YAML document, and a name.
   void Print(const google::protobuf::Message& message, std::string_view text);
 
  private:
@@ -122,7 +126,9 @@ class Session {
 
   Session(Console& console, Arguments arguments, Endpoint endpoint);
   void SayCutOff();
+  void PrintYaml(const google::protobuf::Message& message);
 
+  bool yaml_printed_ = false;  // The next document is separated.
   Console& console_;
   Arguments arguments_;
   Endpoint endpoint_;

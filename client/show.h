@@ -41,7 +41,7 @@ absl::Status Show(Session& session, const Shown<Resource, Response>& shown) {
     const absl::StatusOr<Response> response = shown.fetch();
     if (!response.ok()) return response.status();
     // The table may need more calls, so that it is not made for nothing.
-    session.Print(*response, session.json() ? "" : shown.table(shown.items(*response)));
+    session.Print(*response, !session.table() ? "" : shown.table(shown.items(*response)));
     return absl::OkStatus();
   }
   Watched watched;

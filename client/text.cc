@@ -1,5 +1,6 @@
 #include "client/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -54,6 +55,31 @@ absl::Status BadTime(std::string_view text) {
       absl::StrCat("\"", PrintableText(text.substr(0, kTimeTextMax)),
                    "\" is not a time; wanted ISO 8601 such as 2026-05-01T09:30:00Z, or Unix "
                    "seconds"));
+}
+
+// What a duration is rounded to, so that about three digits of it stay.
+absl::Duration RoundingUnit(absl::Duration duration) {
+  if (duration >= absl::Minutes(1)) return absl::Seconds(1);
+  if (duration >= absl::Seconds(1)) return absl::Milliseconds(100);
+  if (duration >= absl::Milliseconds(10)) return absl::Milliseconds(1);
+  if (duration >= absl::Milliseconds(1)) return absl::Microseconds(100);
+  return absl::Microseconds(1);
+}
+
+// Levenshtein's, but two neighbours that change places count as one.
+std::size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<std::vector<std::size_t>> table(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) table[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) table[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = table[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      table[i][j] = std::min({table[i - 1][j] + 1, table[i][j - 1] + 1, replaced});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) table[i][j] = std::min(table[i][j], table[i - 2][j - 2] + 1);
+    }
+  }
+  return table[a.size()][b.size()];
 }
 
 }  // namespace
@@ -116,6 +142,39 @@ std::string ShortDuration(absl::Duration duration) {
   const std::int64_t hours = absl::ToInt64Hours(duration);
   constexpr std::int64_t kHoursUntilDays = 48;
   return hours < kHoursUntilDays ? absl::StrCat(hours, "h") : absl::StrCat(hours / 24, "d");
+}
+
+std::string DurationText(absl::Duration duration) {
+  std::string text = absl::FormatDuration(duration);
+  // "1h0m0s" is "1h", but "10s" stays.
+  if (text.ends_with("m0s")) text.resize(text.size() - 2);
+  if (text.ends_with("h0m")) text.resize(text.size() - 2);
+  return text;
+}
+
+std::string RoundedDuration(absl::Duration duration) {
+  if (duration < absl::ZeroDuration()) return "-" + RoundedDuration(-duration);
+  const absl::Duration unit = RoundingUnit(duration);
+  return DurationText(absl::Floor(duration + unit / 2, unit));
+}
+
+std::string Closest(const std::string& word, const std::vector<std::string>& known) {
+  constexpr std::size_t kWordMax = 100;  // Longer ones are no slips, and cost their product.
+  if (word.empty() || word.size() > kWordMax) return "";
+  std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::string closest;
+  for (const std::string& candidate : known) {
+    if (candidate.size() > kWordMax) continue;
+    const std::size_t distance = EditDistance(word, candidate);
+    if (distance >= least) continue;
+    least = distance;
+    closest = candidate;
+  }
+  return closest;
+}
+
+std::string CountText(std::int64_t count, const std::string& noun) {
+  return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
 }
 
 std::string TimeText(absl::Time time) {

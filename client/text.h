@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +26,19 @@ std::string NumberText(double number);
 
 // The largest unit only, rounded down: 45s, 3m, 2h, 5d; below a second 250ms.
 std::string ShortDuration(absl::Duration duration);
+
+// All of it, as ParseDurationText takes it: 6.4s, 5m, 1h30m, 168h, 100ms, 0.
+std::string DurationText(absl::Duration duration);
+
+// The same to three digits or so, for people to read: 6.4s, 230ms, 12us.
+std::string RoundedDuration(absl::Duration duration);
+
+// The one of `known` that `word` is likely a slip of: at most a third of its letters differ, one at
+// least. Empty: none is.
+std::string Closest(const std::string& word, const std::vector<std::string>& known);
+
+// "1 sample", "2 samples".
+std::string CountText(std::int64_t count, const std::string& noun);
 
 // 2026-05-01T09:30:00Z; fractions of a second are left out.
 std::string TimeText(absl::Time time);

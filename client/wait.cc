@@ -215,7 +215,7 @@ absl::Status WaitUntilSettled(Session& session,
     }
     if (console.now() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat("still not there after ",
-                                                      absl::FormatDuration(session.wait_timeout()),
+                                                      DurationText(session.wait_timeout()),
                                                       " (--timeout): ", progress->text));
     }
     console.sleep(kPollInterval);

@@ -10,8 +10,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/commands/documents.h"
+#include "client/commands/replaced.h"
 #include "client/errors.h"
+#include "client/formats/field_changes.h"
+#include "client/formats/spec.h"
 #include "client/output/json.h"
 #include "client/wait.h"
 
@@ -101,6 +105,10 @@ void PrintApplied(Session& session, const Applied<Resource>& applied, const std:
     session.console().out << JsonText(applied.after, {.layout = JsonLayout::kLine}) << '\n';
     return;
   }
+  if (!session.table()) {
+    session.Print(applied.after, "");
+    return;
+  }
   const char* verb = "configured";
   if (applied.before.name().empty()) {
     verb = "created";
@@ -108,6 +116,20 @@ void PrintApplied(Session& session, const Applied<Resource>& applied, const std:
     verb = "unchanged";
   }
   session.console().out << name << ' ' << verb << DryRunNote(session) << '\n';
+}
+
+// What differs, field by field, and what that replaces; empty: nothing differs.
+template <typename Resource>
+absl::StatusOr<std::string> Changes(Session& session, const Applied<Resource>& applied) {
+  const std::string fields = FieldChanges(SpecOf(applied.before), SpecOf(applied.after));
+  const auto replaced = ReplacedInstances(session, applied.before, applied.after);
+  if (!replaced.ok()) return replaced.status();
+  std::string lines;
+  const std::vector<std::string> all = absl::StrSplit(absl::StrCat(fields, *replaced), '\n');
+  for (const std::string& line : all) {
+    if (!line.empty()) absl::StrAppend(&lines, "  ", line, "\n");
+  }
+  return lines;
 }
 
 using AppliedDocument = std::variant<Applied<v1::Dna>, Applied<v1::Pool>>;
@@ -118,6 +140,14 @@ std::string NameOf(const Manifest& manifest) {
 
 void Print(Session& session, const AppliedDocument& applied, const Manifest& manifest) {
   std::visit([&](const auto& one) { PrintApplied(session, one, NameOf(manifest)); }, applied);
+}
+
+bool IsNew(const AppliedDocument& applied) {
+  return std::visit([](const auto& one) { return one.before.name().empty(); }, applied);
+}
+
+absl::StatusOr<std::string> Changes(Session& session, const AppliedDocument& applied) {
+  return std::visit([&](const auto& one) { return Changes(session, one); }, applied);
 }
 
 // Asks the daemon about all of them, and changes nothing. DNAs come first.
@@ -155,16 +185,43 @@ absl::StatusOr<AppliedDocument> ApplyOne(Session& session, const Manifest& manif
   return applied;
 }
 
-}  // namespace
-
-absl::Status Apply(Session& session) {
-  absl::StatusOr<std::vector<Manifest>> read = ReadManifests(session, ManifestKind::kDnaOrPool);
-  if (!read.ok()) return read.status();
-  std::vector<Manifest>& manifests = *read;
+absl::StatusOr<std::vector<Manifest>> ReadInOrder(Session& session) {
+  absl::StatusOr<std::vector<Manifest>> manifests =
+      ReadManifests(session, ManifestKind::kDnaOrPool);
+  if (!manifests.ok()) return manifests;
   // A pool needs its DNA, wherever in the file that stands.
-  std::stable_partition(manifests.begin(), manifests.end(), [](const Manifest& manifest) {
+  std::stable_partition(manifests->begin(), manifests->end(), [](const Manifest& manifest) {
     return std::holds_alternative<v1::Dna>(manifest);
   });
+  return manifests;
+}
+
+}  // namespace
+
+absl::Status Diff(Session& session) {
+  if (!session.table()) return BadField("--output", "means nothing to `shadowctl diff`");
+  const absl::StatusOr<std::vector<Manifest>> manifests = ReadInOrder(session);
+  if (!manifests.ok()) return manifests.status();
+  const auto checked = CheckAll(session, *manifests);
+  if (!checked.ok()) return checked.status();
+  bool differs = false;
+  for (std::size_t i = 0; i < manifests->size(); ++i) {
+    const absl::StatusOr<std::string> changes = Changes(session, (*checked)[i]);
+    if (!changes.ok()) return changes.status();
+    const bool is_new = IsNew((*checked)[i]);
+    differs |= is_new || !changes->empty();
+    const char* verb = is_new             ? " would be created\n"
+                       : changes->empty() ? " would not change\n"
+                                          : " would change\n";
+    session.console().out << NameOf((*manifests)[i]) << verb << *changes;
+  }
+  return differs ? Differs() : absl::OkStatus();
+}
+
+absl::Status Apply(Session& session) {
+  const absl::StatusOr<std::vector<Manifest>> read = ReadInOrder(session);
+  if (!read.ok()) return read.status();
+  const std::vector<Manifest>& manifests = *read;
   const bool dry_run = session.arguments().dry_run;
   // A single one changes nothing anyway where it is refused.
   if (dry_run || manifests.size() > 1) {
@@ -172,6 +229,10 @@ absl::Status Apply(Session& session) {
     if (!checked.ok()) return checked.status();
     for (std::size_t i = 0; dry_run && i < manifests.size(); ++i) {
       Print(session, (*checked)[i], manifests[i]);
+      if (!session.table() || IsNew((*checked)[i])) continue;
+      const absl::StatusOr<std::string> changes = Changes(session, (*checked)[i]);
+      if (!changes.ok()) return changes.status();
+      session.console().out << *changes;
     }
   }
   for (std::size_t i = 0; !dry_run && i < manifests.size(); ++i) {

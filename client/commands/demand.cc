@@ -11,6 +11,7 @@
 #include "client/command.h"
 #include "client/commands/documents.h"
 #include "client/errors.h"
+#include "client/formats/table_of.h"
 #include "client/input/samples_csv.h"
 #include "client/names.h"
 #include "client/output/columns.h"
@@ -42,8 +43,8 @@ absl::StatusOr<v1::ReportUsageBatchResponse> SendBatch(Session& session,
 void PrintAccepted(Session& session, const std::string& pool,
                    const v1::ReportUsageBatchResponse& response) {
   const std::int64_t samples = response.accepted_samples();
-  session.Print(response, absl::StrCat(pool, ": ", samples, samples == 1 ? " sample" : " samples",
-                                       " accepted", DryRunNote(session), "\n"));
+  session.Print(response, absl::StrCat(pool, ": ", CountText(samples, "sample"), " accepted",
+                                       DryRunNote(session), "\n"));
 }
 
 absl::Status PushValue(Session& session, const std::string& pool) {
@@ -205,8 +206,7 @@ absl::Status Decisions(Session& session) {
                                       limit > 0 ? limit : kDecisionsDefault);
   if (!list.ok()) return list.status();
   const std::vector<v1::Decision> decisions(list->decisions().begin(), list->decisions().end());
-  session.Print(*list, RenderMessages(DecisionColumns(), decisions, session.console().now(),
-                                      session.console().colour));
+  session.Print(*list, TableOf(session, DecisionColumns(), decisions));
   return absl::OkStatus();
 }
 
@@ -248,9 +248,9 @@ constexpr std::array<Command, 4> kCommands = {{
     {"pool", "analyze", "POOL", "Read the usage, forecast and decide now, and say what and why",
      "pool analyze web --dry-run", kTakesDryRun, Analyze},
     {"", "decisions", "POOL", "List the latest decisions, newest first", "decisions web --limit 50",
-     kTakesLimit, Decisions},
+     kTakesLimit | kTakesFormats, Decisions},
     {"", "why", "NAME", "Explain the last decision for a pool or a shadow pool", "why web",
-     kTakesNothing, Why},
+     kTakesFormats, Why},
 }};
 
 }  // namespace

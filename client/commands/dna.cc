@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
+#include "client/formats/digest.h"
+#include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/show.h"
@@ -17,7 +19,7 @@ namespace {
 using Stub = v1::DnaService::Stub;
 
 std::string DnaTable(Session& session, const std::vector<v1::Dna>& dnas) {
-  return RenderMessages(DnaColumns(), dnas, session.console().now(), session.console().colour);
+  return TableOf(session, DnaColumns(), dnas);
 }
 
 // Sends each document of the file with `method` and prints "<name> <verb>".
@@ -90,16 +92,25 @@ absl::Status Delete(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 5> kCommands = {{
+absl::Status PrintDigest(Session& session) {
+  const absl::StatusOr<std::string> digest = DigestOfPath(session.arguments().name);
+  if (!digest.ok()) return digest.status();
+  session.console().out << *digest << '\n';
+  return absl::OkStatus();
+}
+
+constexpr std::array<Command, 6> kCommands = {{
     {"dna", "create", "", "Create the DNAs of a file", "dna create -f web-dna.yaml",
      kTakesFile | kTakesMutation, Create},
     {"dna", "get", "NAME", "Show one DNA, or one revision of it", "dna get web -o json",
-     kTakesWatch, Get},
-    {"dna", "list", "", "List the DNAs", "dna list", kTakesWatch, List},
+     kTakesWatch | kTakesShown, Get},
+    {"dna", "list", "", "List the DNAs", "dna list", kTakesWatch | kTakesShown, List},
     {"dna", "update", "", "Add revisions to the DNAs of a file", "dna update -f web-dna.yaml",
      kTakesFile | kTakesMutation, Update},
     {"dna", "delete", "NAME", "Delete a DNA with all its revisions", "dna delete web",
      kTakesMutation, Delete},
+    {"dna", "digest", "PATH", "Print what data_sets[].sha256 is of a file or directory",
+     "dna digest /srv/web/page.txt", kTakesNothing, PrintDigest},
 }};
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
+#include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/output/conditions.h"
@@ -23,7 +24,7 @@ namespace {
 
 using Stub = v1::PoolService::Stub;
 
-// A row's demand costs a call; in longer lists it is left out.
+// A row's demand and its failures cost a call each; in longer lists they are left out.
 constexpr std::size_t kDemandPoolsMax = 50;
 constexpr double kDemandStepsMost = 100;  // That are looked through for it.
 
@@ -62,17 +63,40 @@ std::string DemandText(Session& session, const v1::Pool& pool) {
                       pool.demand_unit());
 }
 
+// How many instances of the pool have failed, and why the last one did. Unset where that cannot be
+// had.
+void AddFailures(Session& session, PoolRow& row) {
+  v1::ListInstancesRequest request;
+  request.set_parent(row.pool.name());
+  const auto list =
+      session.CallPages(session.shadows(), &v1::ShadowPoolService::Stub::ListInstances, request,
+                        &v1::ListInstancesResponse::mutable_instances, 0);
+  if (!list.ok()) return;
+  row.failed = 0;
+  absl::Time newest = absl::InfinitePast();
+  for (const v1::Instance& instance : list->instances()) {
+    if (instance.state() != v1::Instance::FAILED) continue;
+    ++*row.failed;
+    if (FromProto(instance.state_time()) < newest) continue;
+    newest = FromProto(instance.state_time());
+    row.failure = instance.reason();
+  }
+}
+
 std::string PoolTable(Session& session, const std::vector<v1::Pool>& pools) {
   const std::string parent = pools.size() == 1 ? pools.front().name() : "pools/-";
   std::map<std::string, std::string> shadows = ShadowTexts(session, parent);
   std::vector<PoolRow> rows;
   rows.reserve(pools.size());
   for (const v1::Pool& pool : pools) {
-    rows.push_back({.pool = pool,
-                    .shadow = shadows[pool.name()],
-                    .demand = pools.size() <= kDemandPoolsMax ? DemandText(session, pool) : ""});
+    PoolRow& row = rows.emplace_back();
+    row.pool = pool;
+    row.shadow = shadows[pool.name()];
+    if (pools.size() > kDemandPoolsMax) continue;
+    row.demand = DemandText(session, pool);
+    AddFailures(session, row);
   }
-  return RenderMessages(PoolColumns(), rows, session.console().now(), session.console().colour);
+  return TableOf(session, PoolColumns(), rows);
 }
 
 template <typename Request>
@@ -160,8 +184,9 @@ absl::Status Delete(Session& session) {
 constexpr std::array<Command, 5> kCommands = {{
     {"pool", "create", "", "Create the pools of a file", "pool create -f web-pool.yaml --wait",
      kTakesFile | kTakesMutation, Create},
-    {"pool", "get", "NAME", "Show one pool", "pool get web --watch", kTakesWatch, Get},
-    {"pool", "list", "", "List the pools", "pool list", kTakesWatch, List},
+    {"pool", "get", "NAME", "Show one pool", "pool get web --watch", kTakesWatch | kTakesShown,
+     Get},
+    {"pool", "list", "", "List the pools", "pool list", kTakesWatch | kTakesShown, List},
     {"pool", "update", "", "Replace the specs of the pools of a file",
      "pool update -f web-pool.yaml", kTakesFile | kTakesMutation, Update},
     {"pool", "delete", "NAME", "Delete a pool, its instances and suspended shadows",

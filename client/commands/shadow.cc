@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
+#include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
 #include "client/proto_time.h"
@@ -18,12 +19,12 @@ namespace {
 
 using Stub = v1::ShadowPoolService::Stub;
 
-// "pools/web/shadowPools/x is ACTIVATING: 3 instances, level 50%, held until ..."
+// "pools/web/shadowPools/x is ACTIVATING: 3 shadow instances, level 50%, held until ..."
 std::string Sentence(const v1::ShadowPool& shadow) {
-  std::string text = absl::StrCat(
-      shadow.name(), " is ", v1::ShadowPool::State_Name(shadow.state()), ": ",
-      shadow.target_instances(), shadow.target_instances() == 1 ? " instance" : " instances",
-      ", level ", shadow.target_activation_level(), "%, ", shadow.serving_instances(), " serving");
+  std::string text =
+      absl::StrCat(shadow.name(), " is ", v1::ShadowPool::State_Name(shadow.state()), ": ",
+                   CountText(shadow.target_instances(), "shadow instance"), ", level ",
+                   shadow.target_activation_level(), "%, ", shadow.serving_instances(), " serving");
   if (shadow.has_hold_until_time()) {
     absl::StrAppend(&text, ", held until ", TimeText(FromProto(shadow.hold_until_time())));
   }
@@ -116,8 +117,7 @@ absl::Status Release(Session& session) {
 }
 
 std::string ShadowTable(Session& session, const std::vector<v1::ShadowPool>& shadows) {
-  return RenderMessages(ShadowColumns(), shadows, session.console().now(),
-                        session.console().colour);
+  return TableOf(session, ShadowColumns(), shadows);
 }
 
 bool HasShadow(const v1::Event& event) { return event.has_shadow_pool(); }
@@ -177,23 +177,22 @@ absl::Status Instances(Session& session) {
   const std::string shadow = FullShadowName(name);
   v1::ListInstancesRequest request;
   request.set_parent(shadow.empty() ? FullPoolName(name) : shadow);
-  return Show(session,
-              Shown<v1::Instance, v1::ListInstancesResponse>{
-                  .name_prefix = request.parent(),
-                  .name = "",
-                  .in_event = HasInstance,
-                  .of_event = InstanceOf,
-                  .fetch =
-                      [&] {
-                        return session.CallPages(session.shadows(), &Stub::ListInstances, request,
-                                                 &v1::ListInstancesResponse::mutable_instances, 0);
-                      },
-                  .items = InstanceItems,
-                  .table =
-                      [&](const auto& instances) {
-                        return RenderMessages(InstanceColumns(), instances, session.console().now(),
-                                              session.console().colour);
-                      }});
+  return Show(session, Shown<v1::Instance, v1::ListInstancesResponse>{
+                           .name_prefix = request.parent(),
+                           .name = "",
+                           .in_event = HasInstance,
+                           .of_event = InstanceOf,
+                           .fetch =
+                               [&] {
+                                 return session.CallPages(
+                                     session.shadows(), &Stub::ListInstances, request,
+                                     &v1::ListInstancesResponse::mutable_instances, 0);
+                               },
+                           .items = InstanceItems,
+                           .table =
+                               [&](const auto& instances) {
+                                 return TableOf(session, InstanceColumns(), instances);
+                               }});
 }
 
 constexpr std::uint32_t kTakesHeldMutation = kTakesMutation | kTakesHold;
@@ -206,15 +205,16 @@ constexpr std::array<Command, 8> kCommands = {{
      "shadow activate web --level 50 --wait", kTakesLevel | kTakesHeldMutation, Activate},
     {"shadow", "resize", "NAME", "Set the number of instances of a shadow pool",
      "shadow resize web --instances 4", kTakesInstances | kTakesHeldMutation, Resize},
-    {"shadow", "get", "NAME", "Show one shadow pool", "shadow get web -o json", kTakesWatch, Get},
+    {"shadow", "get", "NAME", "Show one shadow pool", "shadow get web -o json",
+     kTakesWatch | kTakesShown, Get},
     {"shadow", "list", "[POOL]", "List the shadow pools, of one pool or of all",
-     "shadow list web --watch", kTakesWatch, List},
+     "shadow list web --watch", kTakesWatch | kTakesShown, List},
     {"shadow", "delete", "NAME", "Drain and delete a shadow pool", "shadow delete web --hold 0",
      kTakesHeldMutation, Delete},
     {"shadow", "release", "NAME", "Give a held target back to the control loop",
      "shadow release web", kTakesMutation, Release},
     {"shadow", "instances", "NAME", "List the instances of a pool or of a shadow pool",
-     "shadow instances web", kTakesWatch, Instances},
+     "shadow instances web", kTakesWatch | kTakesShown, Instances},
 }};
 
 }  // namespace

@@ -45,6 +45,13 @@ std::string EventText(const v1::Event& event) {
   return event.decision().explanation();
 }
 
+// What needs attention: the first condition that does, otherwise the last failure of an instance.
+std::string PoolProblem(const PoolRow& row) {
+  const std::string condition = ProblemCell(row.pool.conditions());
+  if (row.failure.empty()) return condition;
+  return condition.empty() ? row.failure : absl::StrCat(condition, ", ", row.failure);
+}
+
 constexpr std::array<Column<v1::Dna>, 5> kDnaColumns = {{
     {"NAME", Cells::kText, [](const v1::Dna& dna, absl::Time) { return ShortName(dna.name()); }},
     {"REVISION", Cells::kText, [](const v1::Dna& dna, absl::Time) { return dna.revision(); }},
@@ -58,38 +65,43 @@ constexpr std::array<Column<v1::Dna>, 5> kDnaColumns = {{
      [](const v1::Dna& dna, absl::Time) { return absl::StrJoin(dna.process().argv(), " "); }},
 }};
 
-constexpr std::array<Column<PoolRow>, 10> kPoolColumns = {{
+constexpr std::array<Column<PoolRow>, 11> kPoolColumns = {{
     {"NAME", Cells::kText,
      [](const PoolRow& row, absl::Time) { return ShortName(row.pool.name()); }},
     {"STATE", Cells::kState, [](const PoolRow& row, absl::Time) { return PoolState(row.pool); }},
     {"MODE", Cells::kText, [](const PoolRow& row, absl::Time) { return ModeText(row.pool); }},
-    {"DNA", Cells::kText,
-     [](const PoolRow& row, absl::Time) {
-       const v1::Pool& pool = row.pool;
-       return ShortName(pool.dna_revision().empty() ? pool.dna() : pool.dna_revision());
-     }},
-    {"BASE", Cells::kText, [](const PoolRow& row, absl::Time) { return Base(row.pool); }},
+    {"READY", Cells::kText, [](const PoolRow& row, absl::Time) { return Base(row.pool); }},
     {"SHADOW", Cells::kText, [](const PoolRow& row, absl::Time) { return row.shadow; }},
+    {"FAILED", Cells::kNumber,
+     [](const PoolRow& row, absl::Time) {
+       return row.failed ? absl::StrCat(*row.failed) : std::string();
+     }},
     {"DEMAND", Cells::kText, [](const PoolRow& row, absl::Time) { return row.demand; }},
     {"SCORE", Cells::kText, [](const PoolRow& row, absl::Time) { return ScoreCell(row.pool); }},
     {"AGE", Cells::kText,
      [](const PoolRow& row, absl::Time now) {
        return Age(row.pool.create_time(), row.pool.has_create_time(), now);
      }},
-    {"PROBLEM", Cells::kText,
-     [](const PoolRow& row, absl::Time) { return ProblemCell(row.pool.conditions()); }},
+    {"DNA", Cells::kText,
+     [](const PoolRow& row, absl::Time) {
+       const v1::Pool& pool = row.pool;
+       return ShortName(pool.dna_revision().empty() ? pool.dna() : pool.dna_revision());
+     },
+     ColumnIn::kWide},
+    {"PROBLEM", Cells::kText, [](const PoolRow& row, absl::Time) { return PoolProblem(row); }},
 }};
 
-constexpr std::array<Column<v1::ShadowPool>, 9> kShadowColumns = {{
+constexpr std::array<Column<v1::ShadowPool>, 11> kShadowColumns = {{
     {"NAME", Cells::kText,
      [](const v1::ShadowPool& shadow, absl::Time) { return ShortName(shadow.name()); }},
     {"STATE", Cells::kState,
      [](const v1::ShadowPool& shadow, absl::Time) {
        return v1::ShadowPool::State_Name(shadow.state());
      }},
-    {"TARGET", Cells::kNumber,
+    {"READY", Cells::kNumber,
      [](const v1::ShadowPool& shadow, absl::Time) {
-       return absl::StrCat(shadow.target_instances());
+       return absl::StrCat(shadow.serving_instances() + shadow.suspended_instances(), "/",
+                           shadow.target_instances());
      }},
     {"LEVEL", Cells::kNumber,
      [](const v1::ShadowPool& shadow, absl::Time) {
@@ -102,21 +114,29 @@ constexpr std::array<Column<v1::ShadowPool>, 9> kShadowColumns = {{
     {"SUSPENDED", Cells::kNumber,
      [](const v1::ShadowPool& shadow, absl::Time) {
        return absl::StrCat(shadow.suspended_instances());
-     }},
+     },
+     ColumnIn::kWide},
     {"FAILED", Cells::kNumber,
      [](const v1::ShadowPool& shadow, absl::Time) {
        return absl::StrCat(shadow.failed_instances());
+     }},
+    {"AGE", Cells::kText,
+     [](const v1::ShadowPool& shadow, absl::Time now) {
+       return Age(shadow.create_time(), shadow.has_create_time(), now);
      }},
     {"HOLD", Cells::kText,
      [](const v1::ShadowPool& shadow, absl::Time now) {
        const absl::Time until = FromProto(shadow.hold_until_time());
        return shadow.has_hold_until_time() && until > now ? ShortDuration(until - now) : "";
      }},
+    {"DNA", Cells::kText,
+     [](const v1::ShadowPool& shadow, absl::Time) { return ShortName(shadow.dna_revision()); },
+     ColumnIn::kWide},
     {"REASON", Cells::kText,
      [](const v1::ShadowPool& shadow, absl::Time) { return shadow.failure_reason(); }},
 }};
 
-constexpr std::array<Column<v1::Instance>, 7> kInstanceColumns = {{
+constexpr std::array<Column<v1::Instance>, 9> kInstanceColumns = {{
     {"NAME", Cells::kText,
      [](const v1::Instance& instance, absl::Time) { return ShortName(instance.name()); }},
     {"ROLE", Cells::kText,
@@ -137,6 +157,11 @@ constexpr std::array<Column<v1::Instance>, 7> kInstanceColumns = {{
      [](const v1::Instance& instance, absl::Time now) {
        return Age(instance.create_time(), instance.has_create_time(), now);
      }},
+    {"HANDLE", Cells::kText,
+     [](const v1::Instance& instance, absl::Time) { return instance.handle(); }, ColumnIn::kWide},
+    {"DNA", Cells::kText,
+     [](const v1::Instance& instance, absl::Time) { return ShortName(instance.dna_revision()); },
+     ColumnIn::kWide},
     {"REASON", Cells::kText,
      [](const v1::Instance& instance, absl::Time) { return instance.reason(); }},
 }};

@@ -1,6 +1,7 @@
 // The tables of shadowctl: which columns each resource has.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -16,8 +17,10 @@ namespace shadow {
 // A pool with what its row shows beside it; empty: unknown.
 struct PoolRow {
   v1::Pool pool;
-  std::string shadow;  // "3 @ 50%": instances and level; "none".
-  std::string demand;  // Mean of the last step, with its unit.
+  std::string shadow;         // "3 @ 50%": instances and level; "none".
+  std::string demand;         // Mean of the last step, with its unit.
+  std::optional<int> failed;  // Instances, of base and shadow pools.
+  std::string failure;        // Why the last of them failed.
 };
 
 std::span<const Column<v1::Dna>> DnaColumns();

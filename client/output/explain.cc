@@ -34,7 +34,7 @@ std::string Known(bool known, double number) { return known ? NumberText(number)
 std::string DurationText(const google::protobuf::Duration& duration) {
   const absl::Duration exact = FromProto(duration);
   const absl::Duration rounded = absl::Trunc(exact, absl::Milliseconds(1));
-  return absl::FormatDuration(rounded == absl::ZeroDuration() ? exact : rounded);
+  return shadow::DurationText(rounded == absl::ZeroDuration() ? exact : rounded);
 }
 
 std::vector<Line> UsageLines(const v1::Usage& usage) {

@@ -144,4 +144,8 @@ std::string JsonText(const Message& message, JsonStyle style) {
   return EscapeTerminalControls(json.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
+std::string JsonString(const std::string& text) {
+  return EscapeTerminalControls(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 }  // namespace shadow

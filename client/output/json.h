@@ -22,4 +22,7 @@ struct JsonStyle {
 // Without a line end.
 std::string JsonText(const google::protobuf::Message& message, JsonStyle style = {});
 
+// `text` as a string of JSON, quoted and escaped as above.
+std::string JsonString(const std::string& text);
+
 }  // namespace shadow

@@ -117,7 +117,7 @@ TEST_CASE("empty lists are printed as lists") {
   CHECK(Run(daemon, {"shadow", "list", "-o", "json"}).out ==
         "{\n  \"shadowPools\": [],\n  \"nextPageToken\": \"\"\n}\n");
   CHECK(Run(daemon, {"pool", "list"}).out ==
-        "NAME  STATE  MODE  DNA  BASE  SHADOW  DEMAND  SCORE  AGE  PROBLEM\n");
+        "NAME  STATE  MODE  READY  SHADOW  FAILED  DEMAND  SCORE  AGE  PROBLEM\n");
 }
 
 TEST_CASE("a pool's row shows its shadow and its demand") {
@@ -130,8 +130,8 @@ TEST_CASE("a pool's row shows its shadow and its demand") {
   daemon.state.forecast.add_history()->set_value(11);
   daemon.state.forecast.add_history()->set_value(12.5);
   CHECK(Run(daemon, {"pool", "list"}).out ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND  SCORE    AGE  PROBLEM\n"
-        "web   READY  OBSERVE  web  0/2   3 @ 0%  12.5    not yet  -    -\n");
+        "NAME  STATE  MODE     READY  SHADOW  FAILED  DEMAND  SCORE    AGE  PROBLEM\n"
+        "web   READY  OBSERVE  0/2    3 @ 0%       0  12.5    not yet  -    -\n");
   CHECK(daemon.state.get_forecast.history_steps() == 3);
 }
 
@@ -140,7 +140,8 @@ TEST_CASE("a shadow pool is created, activated, resized and deleted by the name 
   daemon.state.gets_until_settled = 2;
   Ran ran =
       Run(daemon, {"shadow", "create", "web", "--increase", "120.5", "--hold", "30m", "--wait"});
-  CHECK(ran.out == "pools/web/shadowPools/r1 is SUSPENDED: 3 instances, level 0%, 0 serving\n");
+  CHECK(ran.out ==
+        "pools/web/shadowPools/r1 is SUSPENDED: 3 shadow instances, level 0%, 0 serving\n");
   CHECK_THAT(ran.err, Catch::StartsWith("pools/web/shadowPools/r1: CREATING, level 0% of 3"));
   CHECK(daemon.state.create_shadow.pool() == "pools/web");
   CHECK(daemon.state.create_shadow.predicted_demand_increase() == 120.5);
@@ -159,7 +160,8 @@ TEST_CASE("a shadow pool is created, activated, resized and deleted by the name 
   CHECK(daemon.state.activate.activation_level() == 50);
 
   ran = Run(daemon, {"shadow", "resize", "pools/web/shadowPools/r1", "--instances", "1"});
-  CHECK(ran.out == "pools/web/shadowPools/r1 is SUSPENDED: 1 instance, level 50%, 0 serving\n");
+  CHECK(ran.out ==
+        "pools/web/shadowPools/r1 is SUSPENDED: 1 shadow instance, level 50%, 0 serving\n");
 
   daemon.state.gets_until_settled = 2;
   ran = Run(daemon, {"shadow", "delete", "web", "--wait"});

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "client/output/json.h"
 #include "client/output/table.h"
 #include "client/proto_time.h"
+#include "client/text.h"
 
 namespace shadow {
 namespace {
@@ -91,13 +93,43 @@ TEST_CASE("a table is aligned by what it shows and ends without spaces") {
                     true) == "STATE   X\n\x1b[31mFAILED\x1b[0m  1\n");
 }
 
+TEST_CASE("a table that is too wide is cut, its widest texts first and its names last") {
+  const std::vector<TableColumn> columns = {
+      {"NAME"}, {"STATE", Cells::kState}, {"N", Cells::kNumber}, {"WHY"}};
+  const std::vector<TableRow> rows = {
+      {"a-long-name-of-a-pool", "ACTIVE", "5", "größe: the port is in use"}, {"b", "-", "12", "x"}};
+  CHECK(RenderTable(columns, rows, false, {.columns_max = 45}) ==
+        "NAME                   STATE    N  WHY\n"
+        "a-long-name-of-a-pool  ACTIVE   5  größe: th…\n"
+        "b                      -       12  x\n");
+  CHECK(RenderTable(columns, rows, false, {.columns_max = 45, .utf8 = false}) ==
+        "NAME                   STATE    N  WHY\n"
+        "a-long-name-of-a-pool  ACTIVE   5  größe: th~\n"
+        "b                      -       12  x\n");
+  // Where nothing else can be cut, the end of the line goes.
+  CHECK(RenderTable(columns, rows, false, {.columns_max = 26}) ==
+        "NAME                   ST…\n"
+        "a-long-name-of-a-pool  AC…\n"
+        "b                      -\n");
+  for (std::size_t width = 1; width < 80; ++width) {
+    const std::string table = RenderTable(columns, rows, false, {.columns_max = width});
+    INFO(width << "\n" << table);
+    std::istringstream lines(table);
+    for (std::string line; std::getline(lines, line);) CHECK(DisplayColumns(line) <= width);
+  }
+}
+
 TEST_CASE("shadow pools, pools and instances have their tables") {
   const absl::Time now = absl::FromUnixSeconds(1000);
   v1::ShadowPool shadow = SomeShadow();
   *shadow.mutable_hold_until_time() = ToProto(now + absl::Minutes(30));
   CHECK(RenderMessages(ShadowColumns(), std::vector<v1::ShadowPool>{shadow}, now, false) ==
-        "NAME    STATE   TARGET  LEVEL  SERVING  SUSPENDED  FAILED  HOLD  REASON\n"
-        "web/r1  ACTIVE       3    50%        2          1       0  30m   -\n");
+        "NAME    STATE   READY  LEVEL  SERVING  FAILED  AGE  HOLD  REASON\n"
+        "web/r1  ACTIVE    3/3    50%        2       0  -    30m   -\n");
+  CHECK(RenderMessages(ShadowColumns(), std::vector<v1::ShadowPool>{shadow}, now, false,
+                       {.wide = true}) ==
+        "NAME    STATE   READY  LEVEL  SERVING  SUSPENDED  FAILED  AGE  HOLD  DNA  REASON\n"
+        "web/r1  ACTIVE    3/3    50%        2          1       0  -    30m   -    -\n");
 
   PoolRow row;
   row.pool.set_name("pools/web");
@@ -106,14 +138,16 @@ TEST_CASE("shadow pools, pools and instances have their tables") {
   row.pool.set_managed_instances(2);
   *row.pool.mutable_create_time() = ToProto(now - absl::Hours(2));
   row.demand = "12 requests/s";
+  row.failed = 1;
+  row.failure = "exit 1";
   v1::Condition& problem = *row.pool.add_conditions();
   problem.set_type("BalancerReachable");
   problem.set_status(v1::Condition::FALSE);
   problem.set_reason("Unavailable");
   CHECK(RenderMessages(PoolColumns(), std::vector<PoolRow>{row}, now, false) ==
-        "NAME  STATE  MODE     DNA  BASE  SHADOW  DEMAND         SCORE    AGE  PROBLEM\n"
-        "web   READY  OBSERVE  web  0/2   -       12 requests/s  not yet  2h   "
-        "BalancerReachable: Unavailable\n");
+        "NAME  STATE  MODE     READY  SHADOW  FAILED  DEMAND         SCORE    AGE  PROBLEM\n"
+        "web   READY  OBSERVE  0/2    -            1  12 requests/s  not yet  2h   "
+        "BalancerReachable: Unavailable, exit 1\n");
 
   v1::Instance instance;
   instance.set_name("pools/web/shadowPools/r1/instances/i1");

@@ -85,6 +85,30 @@ TEST_CASE("help and version go to standard output and are no error") {
              Catch::Contains("Example: shadowctl shadow create web --increase 120"));
 }
 
+TEST_CASE("the completion of each shell has each command, and needs no daemon") {
+  const std::string groups[] = {"dna", "pool", "shadow", "usage", "describe", "completion"};
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Ran ran = RunOffline({"completion", shell});
+    INFO(ran.err);
+    CHECK(ran.exit_code == 0);
+    const bool fish = std::string(shell) == "fish";
+    const std::string branch = fish ? "case '" : "\"";
+    const std::string close = fish ? "'" : "\")";
+    for (const std::string& group : groups) {
+      CHECK_THAT(ran.out, Catch::Contains(branch + group + close));
+    }
+    for (const char* words :
+         {"create get list update delete digest", "pool shadow instance dna", "bash zsh fish",
+          "-f --file", "--since --limit", "--increase --hold"}) {
+      CHECK_THAT(ran.out, Catch::Contains(words));
+    }
+    CHECK_THAT(ran.out, !Catch::Contains("@CASES@") && !Catch::Contains("@FLAGS@"));
+    CHECK_THAT(ran.out, Catch::Contains("--version --address -o --output") ||
+                            Catch::Contains("--address -o --output"));
+  }
+  CHECK(RunOffline({"completion", "tcsh"}).exit_code == 2);
+}
+
 TEST_CASE("without a daemon the error names the socket and what to do") {
   const Ran ran = RunOffline({"pool", "list"});
   CHECK(ran.exit_code == 6);

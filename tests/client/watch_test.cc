@@ -90,8 +90,8 @@ TEST_CASE("a watched table is printed again when it changes, in place on a termi
   shadow.set_name(kShadow);
   shadow.set_state(v1::ShadowPool::SUSPENDED);
   const std::string table =
-      "NAME    STATE      TARGET  LEVEL  SERVING  SUSPENDED  FAILED  HOLD  REASON\n"
-      "web/r1  SUSPENDED       0     0%        0          0       0  -     -\n";
+      "NAME    STATE      READY  LEVEL  SERVING  FAILED  AGE  HOLD  REASON\n"
+      "web/r1  SUSPENDED    0/0     0%        0       0  -    -     -\n";
   CHECK(RunWatch(daemon, {"shadow", "list", "--watch"}).out == table);
   CHECK(RunWatch(daemon, {"shadow", "list", "--watch"}, true).out ==
         "\x1b[H\x1b[2J\x1b[3J" + table);

@@ -13,7 +13,7 @@ _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _FLAGS_OF_HELP = re.compile(r"^  (?:(-\w),)?(--[a-z-]+)", re.MULTILINE)
 _ID = "0123456789abcdef" * 2
 _COMPLETE = """
-source "$1"; shift
+eval "$1"; shift
 COMP_WORDS=("$@" "") COMP_CWORD=$#
 _shadowctl
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -85,14 +85,31 @@ def check_default_configuration(name, text, wanted):
                        set(re.findall(r"^(?:# )?([a-z]\w*)(?:: | \{)", text, re.MULTILINE)))
 
 
-def check_completion(path, commands):
+def script_of(program, shell):
+    return subprocess.run([program, "completion", shell], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def check_completion(program, commands):
+    """What bash completes after each command."""
     commands = list(commands)
     everywhere = commands[0][1]
+    script = script_of(program, "bash")
     for words, flags, names in commands:
-        out = subprocess.run(["bash", "-c", _COMPLETE, "bash", path, "shadowctl", *words],
+        out = subprocess.run(["bash", "-c", _COMPLETE, "bash", script, "shadowctl", *words],
                              check=True, capture_output=True, text=True).stdout
         yield from differences(f"completion of shadowctl {' '.join(words)}",
                                everywhere | flags | names, set(out.split()))
+
+
+def check_script(shell, script, commands):
+    """The branch for each command of a script that is not run here has its flags and commands."""
+    for words, flags, names in commands:
+        branch = re.search(rf"""["']{re.escape(' '.join(words))}["']\)?\s(.*)""", script)
+        found = set(re.findall(r"[\w-]+", branch[1])) if branch else set()
+        wanted = names | (flags - {"--help"} if words else set())
+        yield from differences(f"{shell} completion of shadowctl {' '.join(words)}", wanted,
+                               found & wanted)
 
 
 def self_test():
@@ -107,6 +124,10 @@ def self_test():
             (check_default_configuration, '# listen: "a"', "# Where to listen", {"listen"})):
         assert not check("page", good, wanted), check.__name__
         assert check("page", bad, wanted), check.__name__
+    for shell, good in (("zsh", '"dna") echo "get" ;;'), ("fish", "case 'dna'\n  string 'get'")):
+        wanted = [(("dna",), {"--help"}, {"get"})]
+        assert not list(check_script(shell, good, wanted)), shell
+        assert list(check_script(shell, good.replace("get", "got"), wanted)), shell
 
 
 def main():
@@ -139,7 +160,9 @@ def main():
     found += check_default_configuration(
         "systemd/units.textproto", text("systemd/units.textproto"),
         fields_of(text("proto/shadow/v1/units.proto"), "UnitsPolicy"))
-    found += check_completion(source / "client/completion/shadowctl.bash", commands)
+    found += check_completion(shadowctl, commands)
+    for shell in ("zsh", "fish"):
+        found += check_script(shell, script_of(shadowctl, shell), commands)
     print("\n".join(found))
     sys.exit(bool(found))
 
