@@ -386,8 +386,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   }
   // Without a record: they are found by their tag, and Find writes one once they are asked for.
   for (const auto& [id, record] : tagged) {
-    // Its record may have been written since the directory was read, or it has been destroyed
-    // since.
+    // Since the directory was read, its record may have been written, or it has been destroyed.
     const auto written = records_.Read(id);
     if (!written.ok() && !absl::IsNotFound(written.status())) return written.status();
     auto seen = ObserveInstance(written.ok() ? *written : record, records_.ExitPath(id), tree,
