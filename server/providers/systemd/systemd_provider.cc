@@ -72,6 +72,7 @@ absl::Status SystemdProvider::Carry(const InstanceOp& operation) {
     case InstanceOp::Kind::kCreate:
       return Create(operation.instance);
     case InstanceOp::Kind::kSuspend:
+      facts_.Forget(operation.instance.id);  // They are old when it is verified again.
       return units_->Suspend(operation.instance.id);
     case InstanceOp::Kind::kResume:
       return Resume(operation.instance);
