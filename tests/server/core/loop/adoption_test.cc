@@ -24,6 +24,7 @@ std::vector<Survivor> Survivors(Simulation& simulation, const v1::StoreContents&
     Survivor one;
     one.seen = seen;
     one.note.dna_revision = simulation.provider.RevisionOf(seen.id);
+    one.note.create_time = simulation.now().wall;
     for (const auto& record : newer.instances()) {
       const std::string& name = record.instance().name();
       if (name.ends_with("/" + seen.id)) one.note.name = name;
