@@ -105,6 +105,8 @@ TEST_CASE("dna digest prints the digest alone and needs no daemon") {
                   .out = out,
                   .err = err,
                   .address_from_environment = "unix:/nonexistent/s",
+                  .context_from_environment = "",
+                  .contexts_path = "",
                   .now = [] { return absl::UnixEpoch(); },
                   .sleep = [](absl::Duration) {}};
   CHECK(RunShadowctl({"dna", "digest", (tree.root() / "abc").string()}, console) == 0);
