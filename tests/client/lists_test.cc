@@ -124,7 +124,7 @@ TEST_CASE("durations and counts are written as people write them") {
   CHECK(DurationText(absl::Milliseconds(6400)) == "6.4s");
   CHECK(DurationText(absl::Minutes(5)) == "5m");
   CHECK(DurationText(absl::Hours(1)) == "1h");
-  CHECK(DurationText(absl::Hours(1) + absl::Seconds(10)) == "1h0m10s");
+  CHECK(DurationText(absl::Hours(1) + absl::Seconds(10)) == "1h10s");
   CHECK(DurationText(absl::Minutes(90)) == "1h30m");
   CHECK(DurationText(absl::ZeroDuration()) == "0");
   CHECK(RoundedDuration(absl::Nanoseconds(6'412'345'678)) == "6.4s");

@@ -46,8 +46,10 @@ struct SupportWorld {
   }
 
   void Refuse() const {
-    provider->Fail(FakeProvider::Verb::kSupports, "",
-                   FieldError("dna.resources", "cannot be limited"), kAlways);
+    provider->Fail(
+        FakeProvider::Verb::kSupports, "",
+        FieldError("dna.resources", "cannot be limited", absl::StatusCode::kFailedPrecondition),
+        kAlways);
   }
 
   void AddPool(const std::string& dna) {

@@ -232,10 +232,11 @@ TEST_CASE("a holder that has no descriptor to wait with notes an end all the sam
   WriteFile(place / "log", "");
   WriteFile(place / "exit", std::string(31, ' ') + "\n");
   // Six descriptors are what it begins with. Its first process is its child already.
-  const std::string script =
-      "cd " + place.path() +
-      "; (until [ -e go ]; do sleep 0.01; done; sleep 0.2; exit 3) & ulimit -n 6; exec " +
-      SHADOW_BIN_DIR + "/shadow-holder $! 4096 3</dev/null 4<>log 5<>exit";
+  const std::string script = "cd " + place.path() +
+                             "; (until [ -e go ]; do sleep 0.01; done; sleep 0.2; exit 3) & exec "
+                             "3</dev/null 4<>log 5<>exit; "
+                             "ulimit -n 6; exec " +
+                             SHADOW_BIN_DIR + "/shadow-holder $! 4096";
   std::jthread holder([&script] { (void)!std::system(script.c_str()); });
   WriteFile(place / "go", "");
   CHECK(PollUntil(kPatience, [&] { return ReadText(place / "exit").starts_with("exited 3"); }));
