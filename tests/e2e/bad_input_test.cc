@@ -28,6 +28,8 @@ std::string Resources(ShadowWorld& world) {
   std::string text;
   for (v1::Pool pool : list.pools()) {
     pool.clear_conditions();
+    pool.clear_provisioning_lead();
+    pool.clear_activation_lead();
     text += pool.DebugString();
   }
   if (const auto shadow = world.FindShadow()) text += shadow->DebugString();

@@ -62,7 +62,7 @@ class SettingClock {
     const v1::CreateDnaRequest request = NextRequest();
     const auto first = Send(request);
     const size_t logged = daemon().Log().size();
-    const InstanceProcesses living = daemon().TaggedProcesses();
+    const InstanceProcesses living = BaseProcesses();
     clock_.shared().nanoseconds += absl::ToInt64Nanoseconds(by);
     tally_.Try();
     const bool back = by < absl::ZeroDuration();
@@ -86,6 +86,19 @@ class SettingClock {
                     : 1);
     CountEnded(daemon(), living, tally_);
     Follow();
+  }
+
+  // Those of the base. Demand and forecasts decide of the shadow's.
+  InstanceProcesses BaseProcesses() {
+    const InstanceProcesses all = daemon().TaggedProcesses();
+    InstanceProcesses base;
+    for (const v1::Instance& instance :
+         world_.Instances(v1::Instance::BASE, v1::Instance::ACTIVE)) {
+      const std::string id = instance.name().substr(instance.name().rfind('/') + 1);
+      base[id] = all.at(id);
+    }
+    CHECK_FALSE(base.empty());
+    return base;
   }
 
   // The retention looks at the clock at each start.
