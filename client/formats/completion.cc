@@ -30,6 +30,7 @@ void AddFollows(const CLI::App& app, const std::string& command, std::vector<Fol
   std::vector<std::string> words;
   const std::vector<const CLI::App*> inner =
       app.get_subcommands([](const CLI::App*) { return true; });
+  words.reserve(inner.size());
   for (const CLI::App* one : inner) words.push_back(one->get_name());
   if (!command.empty()) {
     // Those of the program itself go everywhere; --help is one of them.

@@ -20,7 +20,9 @@ std::vector<const Message*> ItemsOf(const Message& message) {
   if (list == nullptr) return {&message};
   std::vector<const Message*> items;
   const auto* reflection = message.GetReflection();
-  for (int i = 0; i < reflection->FieldSize(message, list); ++i) {
+  const int size = reflection->FieldSize(message, list);
+  items.reserve(static_cast<size_t>(size));
+  for (int i = 0; i < size; ++i) {
     items.push_back(&reflection->GetRepeatedMessage(message, list, i));
   }
   return items;

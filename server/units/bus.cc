@@ -177,7 +177,7 @@ absl::StatusOr<BusMessage> ManagerCall(sd_bus* bus, const char* method) {
 
 absl::StatusOr<BusMessage> Ask(sd_bus* bus, sd_bus_message* call, absl::Duration timeout,
                                const std::string& what) {
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   sd_bus_message* reply = nullptr;
   const auto usec = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToInt64Microseconds(timeout)));
   const int result = sd_bus_call(bus, call, usec, &error, &reply);

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -114,7 +115,7 @@ absl::Status Serve(const Flags& flags, const shadow::DaemonUser& daemon, int soc
     server.Stop();
   });
   const absl::Status status = server.Run();
-  pthread_kill(signals.native_handle(), SIGTERM);
+  kill(getpid(), SIGTERM);  // It waits for one.
   signals.join();
   return status;
 }

@@ -182,7 +182,7 @@ absl::StatusOr<std::vector<UnitView>> LookAtUnits(sd_bus* bus, const UnitQuery& 
 
 absl::StatusOr<std::string> ReadProperty(sd_bus* bus, const std::string& path,
                                          const char* interface, const char* property) {
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   char* text = nullptr;
   const int result =
       sd_bus_get_property_string(bus, kSystemd, path.c_str(), interface, property, &error, &text);

@@ -41,24 +41,26 @@ void DnaChecks::Ask(const DnaQuestion& question, Done done) {
     providers.push_back(*made);
   }
   if (jobs.empty()) return done(absl::OkStatus());
-  absl::Status refused;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    absl::Status refused;
     if (refusing_) {
       refused = Ending();
     } else if (asked_.size() >= kQuestionsMax) {
       refused = absl::ResourceExhaustedError(
           absl::StrCat(kQuestionsMax, " checks of DNAs have no answer yet"));
-    } else {
-      const uint64_t id = ++last_id_;
-      asked_[id] = {.done = std::move(done), .open = static_cast<int>(jobs.size())};
-      for (Lanes::Job& job : jobs) {
-        job.id = ++last_id_;
-        calls_[job.id] = id;
-      }
+    }
+    if (!refused.ok()) {
+      lock.unlock();
+      return done(refused);
+    }
+    const uint64_t id = ++last_id_;
+    asked_[id] = {.done = std::move(done), .open = static_cast<int>(jobs.size())};
+    for (Lanes::Job& job : jobs) {
+      job.id = ++last_id_;
+      calls_[job.id] = id;
     }
   }
-  if (!refused.ok()) return done(refused);
   for (size_t i = 0; i < jobs.size(); ++i) {
     jobs[i].run = [this, call = jobs[i].id, provider = providers[i],
                    question](const std::stop_token&) {

@@ -79,15 +79,15 @@ void CheckProbed(const absl::Status& status, std::string_view answer) {
 
 // The first byte: a ready check, or a warm-up of two requests, which takes longer where it fails.
 void Fuzz(std::string_view bytes) {
-  static SystemClock* const kClock = new SystemClock;
-  static HttpProber* const kProber = new HttpProber(*kClock);
   if (bytes.empty()) return;
+  SystemClock clock;
+  HttpProber prober(clock);
   const bool warm_up = (bytes.front() & 7) == 1;
   bytes.remove_prefix(1);
   const Answerer instance(bytes);
   const CompiledDna dna = Probed(warm_up ? 2 : 0);
-  CheckProbed(warm_up ? kProber->WarmUp(dna, instance.address(), {})
-                      : kProber->Check(dna, instance.address(), {}),
+  CheckProbed(warm_up ? prober.WarmUp(dna, instance.address(), {})
+                      : prober.Check(dna, instance.address(), {}),
               bytes);
 }
 

@@ -50,7 +50,7 @@ class EchoingPort {
     return callers_;
   }
   // Has the listener look at what is overdue.
-  void Wake() { TestSocket(ConnectToLoopback(port(), 1)); }
+  void Wake() { const TestSocket woken(ConnectToLoopback(port(), 1)); }
 
   const TestTlsFiles files;
   std::unique_ptr<TlsListener> listener;

@@ -46,10 +46,10 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
 }
 
-bool Deleting(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
+bool IsBeingDeleted(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
 
 ConditionNow BaseCondition(const PoolEntry& pool) {
-  if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
+  if (IsBeingDeleted(pool)) return {.status = C::FALSE, .reason = "Deleting"};
   const int wanted = pool.spec->pool.managed_instances();
   int serving = 0;
   const Member* failed = nullptr;
@@ -108,7 +108,7 @@ bool LastSizeSays(const PoolEntry& pool, v1::Decision::Reason reason) {
 
 // Whether demand is followed by itself, as far as it asks.
 ConditionNow ScalingCondition(const PoolEntry& pool, Instant now) {
-  if (Deleting(pool)) return {.status = C::FALSE, .reason = "Deleting"};
+  if (IsBeingDeleted(pool)) return {.status = C::FALSE, .reason = "Deleting"};
   if (pool.spec->pool.policy().mode() != v1::Policy::AUTOMATIC) {
     return {.status = C::FALSE,
             .reason = "Observing",
@@ -291,12 +291,12 @@ void SetLimits(const World& world, const PoolEntry& pool, const ProviderEntry& p
 }  // namespace
 
 void UpdateConditions(Changes& changes, PoolEntry& pool) {
-  if (!Deleting(pool)) NoteRollout(changes, pool);
+  if (!IsBeingDeleted(pool)) NoteRollout(changes, pool);
   PoolConditions conditions(changes, pool);
   const Instant& now = changes.now();
   conditions.Set("Ready", BaseCondition(pool), false);
   conditions.Set("Scaling", ScalingCondition(pool, now), false);
-  if (!Deleting(pool)) {  // Otherwise nothing is read any more.
+  if (!IsBeingDeleted(pool)) {  // Otherwise nothing is read any more.
     conditions.Set("UsageFresh", UsageCondition(pool, now), true);
     conditions.Set("ForecastTrusted", ForecastCondition(pool), true);
   }
