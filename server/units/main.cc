@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>

@@ -46,7 +46,9 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
 }
 
-bool IsBeingDeleted(const PoolEntry& pool) { return pool.record.pool().state() == v1::Pool::DELETING; }
+bool IsBeingDeleted(const PoolEntry& pool) {
+  return pool.record.pool().state() == v1::Pool::DELETING;
+}
 
 ConditionNow BaseCondition(const PoolEntry& pool) {
   if (IsBeingDeleted(pool)) return {.status = C::FALSE, .reason = "Deleting"};
