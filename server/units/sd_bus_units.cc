@@ -56,14 +56,16 @@ absl::Status StopUnit(sd_bus* bus, const std::string& name) {
 
 // The end of the jobs of one unit, as JobRemoved tells of it.
 struct JobEnd {
+  std::string unit;
   std::string result;  // "done", "failed", ...; empty: none has ended.
 };
 
 int OnJobRemoved(sd_bus_message* message, void* data, sd_bus_error* /*error*/) {
   uint32_t id = 0;
   const char *job, *unit, *result;
-  if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0) {
-    static_cast<JobEnd*>(data)->result = result;
+  auto& end = *static_cast<JobEnd*>(data);
+  if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0 && end.unit == unit) {
+    end.result = result;
   }
   return 0;
 }
@@ -132,14 +134,19 @@ absl::Status SdBusUnits::Start(const UnitSpec& unit) {
 
 absl::Status SdBusUnits::StartOn(sd_bus* bus, const UnitSpec& unit, const UnitPlace& place) {
   const std::string name = Name(unit.id);
-  JobEnd end;
+  JobEnd end{.unit = name, .result = ""};
   sd_bus_slot* slot = nullptr;
+  // Not of this unit's alone: sd-bus matches no argument behind the number that is the first one.
   const std::string match =
       absl::StrCat("type='signal',sender='", kSystemd, "',path='", kSystemdPath, "',interface='",
-                   kSystemdManager, "',member='JobRemoved',arg2='", name, "'");
+                   kSystemdManager, "',member='JobRemoved'");
   const int matched = sd_bus_add_match(bus, &slot, match.c_str(), OnJobRemoved, &end);
   if (matched < 0) return BusStatus(matched, "the service manager cannot be listened to");
   const BusSlot owner(slot);
+  // It tells of jobs only while somebody has subscribed. A second time is refused, unheard.
+  const int subscribed = sd_bus_call_method_async(
+      bus, nullptr, kSystemd, kSystemdPath, kSystemdManager, "Subscribe", nullptr, nullptr, "");
+  if (subscribed < 0) return BusStatus(subscribed, "the service manager cannot be listened to");
   const absl::Duration deadline = options_.clock.Now().mono + kStartTimeout;
   const absl::Status asked = CallOfUnit(bus, "StartTransientUnit", name, [&](sd_bus_message* call) {
     int result = sd_bus_message_append(call, "s", "fail");
