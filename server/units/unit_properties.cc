@@ -203,6 +203,7 @@ class Properties {
     variables["SHADOWD_INSTANCE"] = unit_.id;
     variables["SHADOWD_STORE"] = unit_.store_id;
     std::vector<std::string> block;
+    block.reserve(variables.size());
     for (const auto& [name, value] : variables) block.push_back(absl::StrCat(name, "=", value));
     Add("Environment", std::move(block));
     if (!place_.environment_file.empty()) {
@@ -259,6 +260,10 @@ class Properties {
     }
     const bool protects = security.protect_system() != v1::Security::PROTECT_SYSTEM_UNSPECIFIED;
     if (protects) Add("ProtectSystem", ProtectSystemWord(security.protect_system()));
+    // Which "strict" leaves out: /home, /root and /run/user.
+    if (security.protect_system() == v1::Security::STRICT) {
+      Add("ProtectHome", std::string("read-only"));
+    }
     if (security.private_tmp()) Add("PrivateTmp", true);
     const bool filters =
         !security.system_call_filter().empty() || !security.restrict_address_families().empty();

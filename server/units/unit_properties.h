@@ -11,7 +11,7 @@
 //                                         AmbientCapabilities                   none   yes
 //   security.no_new_privileges            NoNewPrivileges                       yes    yes
 //   security.read_only_paths              ReadOnlyPaths                         yes    yes
-//   security.protect_system               ProtectSystem                         yes    yes
+//   security.protect_system               ProtectSystem, ProtectHome            yes    yes
 //   security.private_tmp                  PrivateTmp                            yes    yes
 //   security.system_call_filter           SystemCallFilter                      yes    yes
 //   security.restrict_address_families    RestrictAddressFamilies               yes    yes

@@ -116,6 +116,14 @@ TEST_CASE("each field of a DNA is a property of its unit, in both ways") {
   }
 }
 
+TEST_CASE("a system that is protected strictly has no writable homes") {
+  for (const UnitWay way : {UnitWay::kUser, UnitWay::kSystem}) {
+    CHECK(Of(SpecWith("security { protect_system: STRICT }"), way, "ProtectHome") ==
+          Value(std::string("read-only")));
+    CHECK_FALSE(Of(SpecWith("security { protect_system: FULL }"), way, "ProtectHome"));
+  }
+}
+
 TEST_CASE("what needs root is a property in the system's way alone") {
   constexpr uint64_t kBind = uint64_t{1} << 10;  // CAP_NET_BIND_SERVICE
   const std::string image =
