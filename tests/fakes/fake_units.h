@@ -24,7 +24,8 @@ struct UnitsInMemory {
   std::function<void(std::string_view id)> on_change;
   bool stubborn = false;  // Units do not end when they are asked to.
   std::vector<std::string> missing_controllers;
-  absl::Status down;  // What each call comes to, unless it is OK.
+  absl::Status down;              // What each call comes to, unless it is OK.
+  std::function<void()> on_list;  // Called with what a list has seen still to be returned.
 
   // As if the unit had ended by itself: with an exit status (code 1), or by a signal (code 2).
   void Exit(const std::string& id, int code, int status) {
@@ -126,10 +127,13 @@ class FakeUnits final : public Units {
   }
 
   absl::StatusOr<std::vector<UnitView>> List() override {
-    const std::lock_guard lock(manager_->mutex);
-    if (!manager_->down.ok()) return manager_->down;
     std::vector<UnitView> all;
-    for (const auto& [id, unit] : manager_->units) all.push_back(unit);
+    {
+      const std::lock_guard lock(manager_->mutex);
+      if (!manager_->down.ok()) return manager_->down;
+      for (const auto& [id, unit] : manager_->units) all.push_back(unit);
+    }
+    if (manager_->on_list) manager_->on_list();
     return all;
   }
 

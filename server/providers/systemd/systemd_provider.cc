@@ -105,6 +105,7 @@ absl::Status SystemdProvider::Create(const InstanceSpec& instance) {
   }
   {
     const std::lock_guard lock(mutex_);
+    dropped_.erase(instance.id);
     known_[instance.id] = {
         .port = *port, .dna = instance.dna, .start_time = options_.clock.Now().wall};
   }
@@ -177,14 +178,14 @@ absl::StatusOr<Observation> SystemdProvider::Inspect(const InstanceSpec& instanc
     known.port = (*unit)->port;
     if (known.dna == nullptr) known.dna = instance.dna;
   }
-  return Observe(**unit);
+  return Observe(**unit, Stopping(instance.id));
 }
 
-Observation SystemdProvider::Observe(const UnitView& unit) {
+Observation SystemdProvider::Observe(const UnitView& unit, bool stopping) {
   Observation seen;
   seen.id = unit.id;
   seen.epoch = unit.epoch;
-  seen.life = LifeOf(unit, Stopping(unit.id));
+  seen.life = LifeOf(unit, stopping);
   seen.address = absl::StrCat("127.0.0.1:", unit.port);
   seen.handle = absl::StrCat("pid ", unit.main_pid);
   seen.missing_controllers = unit.missing_controllers;
@@ -237,19 +238,31 @@ absl::StatusOr<std::optional<Provider::Differences>> SystemdProvider::Verify(
 }
 
 absl::StatusOr<std::vector<Observation>> SystemdProvider::List() {
-  const auto units = units_->List();
-  if (!units.ok()) return units.status();
   {
     const std::lock_guard lock(mutex_);
+    ++listing_;
+  }
+  const auto units = units_->List();
+  std::vector<std::pair<const UnitView*, bool>> there;  // Each, and whether it is stopping.
+  {
+    const std::lock_guard lock(mutex_);
+    const std::set<std::string> dropped = dropped_;
+    if (--listing_ == 0) dropped_.clear();
+    if (!units.ok()) return units.status();
     // Of those that nobody here has made, what has gone is forgotten.
     std::erase_if(
         known_, [](const auto& one) { return one.second.dna == nullptr && !one.second.stopping; });
-    for (const UnitView& unit : *units) known_[unit.id].port = unit.port;
+    for (const UnitView& unit : *units) {
+      if (dropped.contains(unit.id)) continue;
+      Known& known = known_[unit.id];
+      known.port = unit.port;
+      there.emplace_back(&unit, known.stopping);
+    }
     listed_ = true;
   }
   std::vector<Observation> all;
-  all.reserve(units->size());
-  for (const UnitView& unit : *units) all.push_back(Observe(unit));
+  all.reserve(there.size());
+  for (const auto& [unit, stopping] : there) all.push_back(Observe(*unit, stopping));
   return all;
 }
 
@@ -257,6 +270,7 @@ void SystemdProvider::Drop(const std::string& id) {
   if (const std::string log = LogPath(id); !log.empty()) unlink(log.c_str());
   const std::lock_guard lock(mutex_);
   known_.erase(id);
+  if (listing_ > 0) dropped_.insert(id);
 }
 
 bool SystemdProvider::Stopping(const std::string& id) const {

@@ -78,7 +78,7 @@ class SystemdProvider final : public Provider {
   absl::Status Resume(const InstanceSpec& instance);
   absl::Status Destroy(const InstanceSpec& instance, bool force);
 
-  Observation Observe(const UnitView& unit);
+  Observation Observe(const UnitView& unit, bool stopping);
   // How it ended, with its last words.
   std::string WithOutput(const UnitView& unit) const;
   // Removes all that is known of it.
@@ -90,9 +90,11 @@ class SystemdProvider final : public Provider {
 
   const std::unique_ptr<Units> units_;
   const Options options_;
-  mutable std::mutex mutex_;  // Guards `known_` and `listed_`.
+  mutable std::mutex mutex_;  // Guards what follows, down to `listed_`.
   std::map<std::string, Known> known_;
-  bool listed_ = false;  // `known_` has the ports of all that there are.
+  int listing_ = 0;                // Lists that the manager has been asked for.
+  std::set<std::string> dropped_;  // During these: they may still have them, which are gone.
+  bool listed_ = false;            // `known_` has the ports of all that there are.
   FreePorts ports_;
   FactsCollector facts_;  // Last: its threads use everything above.
 };

@@ -129,6 +129,26 @@ TEST_CASE("an instance's last words are told, but not where they may show a secr
   CHECK(all->front().exit_reason == "exit status 3; last output withheld: it may show a secret");
 }
 
+TEST_CASE("an instance that is destroyed during a list has not ended by itself") {
+  FakeUnitsWorld world;
+  Provider& provider = world.provider();
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(Create(provider, instance).ok());
+  REQUIRE(Create(provider, TestInstance("a2", world.Dna())).ok());
+  ChangeUnit(world, "a1", [](UnitView& unit) { unit.active_state = "failed"; });
+  world.manager().on_list = [&] {
+    CHECK(Kill(provider, instance).ok());
+    CHECK(Look(provider, instance).life == Life::kAbsent);
+  };
+  const auto during = provider.List();
+  world.manager().on_list = nullptr;
+  REQUIRE(during.ok());
+  REQUIRE(during->size() == 1);
+  CHECK(during->front().id == "a2");
+  REQUIRE(Create(provider, instance).ok());
+  CHECK(provider.List()->size() == 2);
+}
+
 TEST_CASE("missing controllers are told of each instance") {
   FakeUnitsWorld world;
   world.manager().missing_controllers = {"cpu"};
