@@ -146,13 +146,15 @@ pids() {
   for unit in $(units); do property "$unit" MainPID; done | sort | xargs
 }
 
+# Servers that take requests. 4 of their administrative state only says that they were configured
+# as `disabled` once.
 served_by() {
   (("$(echo 'show servers state web' | "${as_user[@]}" python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read())
 rows = s.makefile().read().split("\n")[2:]
 rows = [row.split() for row in rows if row]
-print(sum(1 for r in rows if r[5] == "2" and r[6] == "0" and r[7] != "0"))
+print(sum(1 for r in rows if r[5] == "2" and r[6] in ("0", "4") and r[7] != "0"))
 ' "$kHome/haproxy.sock")" == $1))
 }
 
@@ -192,12 +194,13 @@ life() {
   start_daemon
   ctl apply -f "$kHome/web.yaml" --wait
   await served_by 1
-  python3 -c 'print("requests_per_second"); [print(100) for _ in range(60)]' > "$kHome/curve.csv"
+  # Less than the base serves alone: a worker answers 50 requests a second.
+  python3 -c 'print("requests_per_second"); [print(30) for _ in range(60)]' > "$kHome/curve.csv"
   "${as_user[@]}" shadow-demo-load --port "$kPort" --curve "$kHome/curve.csv" --step 1s \
     --report "$kHome/report.json" &
   local load=$!
 
-  ctl shadow create web --increase 200 --wait
+  ctl shadow create web --increase 120 --wait  # The base carries 40 of them, each 40 more.
   (($(units | wc -l) == 3)) || fail "three units should be there: $(units)"
   (($(frozen | wc -l) == 2)) || fail "the shadow's two should be frozen: $(frozen)"
   really_suspended
@@ -230,7 +233,7 @@ life() {
   python3 -c '
 import json, sys
 report = json.load(open(sys.argv[1]))
-sys.exit(report["failed"] != 0 or report["ok"] < 3000)' "$kHome/report.json" ||
+sys.exit(report["failed"] != 0 or report["ok"] < 1800)' "$kHome/report.json" ||
     fail "requests have failed"
   ctl pool delete web --wait
   ctl dna delete web

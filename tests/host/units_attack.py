@@ -151,9 +151,9 @@ def paths_are_refused():
     for path in ("/srv/data/link", "/srv/data/link/ssh", "/srv/data/none", "/srv/data/theirs/x"):
         refused(source, *base, data_set(path))
     refused(source, *base, data_set("/srv/data/set", more=""))
-    for path in ("/etc/cron.d/x", "/run/nologin"):
+    for path in ("/etc/cron.d/x", "/run/made-by-a-unit"):
         refused(place, *base, data_set("/srv/data/set", f'read_only: true mount_path: "{path}"'))
-    check(not os.path.exists("/run/nologin"), "a mount point was made on the host")
+    check(not os.path.exists("/run/made-by-a-unit"), "a mount point was made on the host")
     refused("dna.security.secrets[0].source_file", LIMITS, SLEEP,
             'security { dynamic_user: true secrets { environment_variable: "S" '
             'source_file: "/etc/shadow" } }')
