@@ -70,8 +70,14 @@ absl::Status CheckRoom(const std::string& directory) {
 // The copy of `path`, without a name, open for reading.
 absl::StatusOr<int> CopyDatabase(const std::string& path, const std::function<bool()>& cancelled) {
   const std::string copy = absl::StrCat(path, storage::kCopySuffix);
-  if (unlink(copy.c_str()) != 0 && errno != ENOENT) return FileFailed("remove the old", copy);
-  const absl::Cleanup remove = [&copy] { unlink(copy.c_str()); };
+  const std::string journal = copy + "-journal";
+  for (const std::string& old : {journal, copy}) {
+    if (unlink(old.c_str()) != 0 && errno != ENOENT) return FileFailed("remove the old", old);
+  }
+  const absl::Cleanup remove = [&] {
+    unlink(journal.c_str());  // Stays where it could not be read back.
+    unlink(copy.c_str());
+  };
   const auto database = Connection::Open(path, Connection::Access::kReadOnly);
   if (!database.ok()) return database.status();
   (*database)->StopWhen(cancelled);

@@ -306,6 +306,7 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenDatabase(const std::string& path
     if (absl::Status created = Create(path, schema); !created.ok()) return created;
   }
   unlink(absl::StrCat(path, kCopySuffix).c_str());
+  unlink(absl::StrCat(path, kCopySuffix, "-journal").c_str());
   if (chmod(path.c_str(), kFileMode) != 0) return FileError(path, "chmod");
   return OpenAndMigrate(path, schema);
 }
