@@ -228,7 +228,7 @@ TEST_CASE("an instance is not started without its holder's program") {
 }
 
 // Under the sanitizers the holder is linked dynamically, and does not even begin so.
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SHADOW_SANITIZED
 TEST_CASE("a holder that has no descriptor to wait with notes an end all the same") {
   const TemporaryDirectory place;
   WriteFile(place / "log", "");
