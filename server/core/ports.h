@@ -110,7 +110,8 @@ class Provider {
   virtual absl::StatusOr<Observation> Inspect(const InstanceSpec& instance) = 0;
 
   // Compares what runs with its DNA. Unset: that is still being found out, ask again; kConnections
-  // are known at once. kNotFound: it does not run.
+  // are known at once. Nothing counts that was found out before the last kSuspend. kNotFound: it
+  // does not run.
   virtual absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
                                                             Part part) = 0;
 
