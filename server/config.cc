@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/api/tcp/tcp_address.h"
 #include "server/core/error.h"
 #include "server/core/time_proto.h"
@@ -29,6 +30,9 @@ constexpr int64_t kFewestEventsMax = 1000;
 constexpr int64_t kMostEventsMax = 1'000'000'000;
 constexpr int64_t kLogBytesMin = 4096;
 constexpr int64_t kLogBytesMax = int64_t{1} << 30;
+constexpr absl::Duration kLeaseMin = absl::Seconds(3);
+constexpr absl::Duration kLeaseMax = absl::Hours(1);
+constexpr absl::Duration kRenewDeadlineMin = absl::Seconds(1);
 
 // Keeps the first error, with its place.
 class FirstError final : public google::protobuf::io::ErrorCollector {
@@ -128,6 +132,32 @@ absl::Status ResolveTcp(const v1::DaemonConfig& file, Config& config) {
   return ParseTcpAddress(config.tcp_address).status();
 }
 
+absl::Status ResolveLease(const v1::DaemonConfig& file, Config& config) {
+  if (!file.has_kubernetes_lease()) return absl::OkStatus();
+  v1::KubernetesLease lease = file.kubernetes_lease();
+  if (lease.name().empty()) lease.set_name("shadowd");
+  const absl::Duration duration =
+      lease.has_duration() ? FromProto(lease.duration()) : absl::Seconds(15);
+  if (duration < kLeaseMin || duration > kLeaseMax ||
+      duration != absl::Floor(duration, absl::Seconds(1))) {
+    return FieldError("kubernetes_lease.duration",
+                      absl::StrCat(absl::FormatDuration(duration),
+                                   " is not between 3 s and 1 h, or no whole number of seconds"));
+  }
+  const absl::Duration deadline =
+      lease.has_renew_deadline() ? FromProto(lease.renew_deadline()) : duration * 2 / 3;
+  if (deadline < kRenewDeadlineMin || deadline > duration - absl::Seconds(1)) {
+    return FieldError(
+        "kubernetes_lease.renew_deadline",
+        absl::StrCat(absl::FormatDuration(deadline), " is not between 1 s and 1 s less than the ",
+                     absl::FormatDuration(duration), " of `duration`"));
+  }
+  *lease.mutable_duration() = ToProto(duration);
+  *lease.mutable_renew_deadline() = ToProto(deadline);
+  config.kubernetes_lease = std::move(lease);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::DaemonConfig> ReadConfig(const std::string& path) {
@@ -154,6 +184,7 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   if (!grants.ok()) return grants.status();
   config.grants = *std::move(grants);
   if (absl::Status tcp = ResolveTcp(file, config); !tcp.ok()) return tcp;
+  if (absl::Status lease = ResolveLease(file, config); !lease.ok()) return lease;
   if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
     return retentions;
   }
@@ -172,6 +203,16 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   return config;
 }
 
+namespace {
+
+bool SameLease(const std::optional<v1::KubernetesLease>& a,
+               const std::optional<v1::KubernetesLease>& b) {
+  if (!a.has_value() || !b.has_value()) return a.has_value() == b.has_value();
+  return google::protobuf::util::MessageDifferencer::Equals(*a, *b);
+}
+
+}  // namespace
+
 std::vector<std::string> NeedRestart(const Config& running, const Config& fresh) {
   const std::pair<const char*, bool> differs[] = {
       {"listen", running.socket_path != fresh.socket_path},
@@ -180,6 +221,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& fresh)
       {"effect_workers", running.effect_workers != fresh.effect_workers},
       {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},
       {"enable_reflection", running.enable_reflection != fresh.enable_reflection},
+      {"kubernetes_lease", !SameLease(running.kubernetes_lease, fresh.kubernetes_lease)},
   };
   std::vector<std::string> fields;
   for (const auto& [field, other] : differs) {

@@ -31,9 +31,10 @@ struct Config {
   int64_t instance_log_max_bytes = 0;
   std::string log_level;
   bool enable_reflection = false;
-  bool adopt_unknown = false;  // --recover=adopt: see AdoptForeign.
-  bool end_unknown = false;    // --recover=end: see EndForeign.
-  bool adopt_copy = false;     // --recover=adopt-copy: see Store::Options.
+  std::optional<v1::KubernetesLease> kubernetes_lease;  // Its defaults are filled in.
+  bool adopt_unknown = false;                           // --recover=adopt: see AdoptForeign.
+  bool end_unknown = false;                             // --recover=end: see EndForeign.
+  bool adopt_copy = false;                              // --recover=adopt-copy: see Store::Options.
 };
 
 // Reads the text protobuf `path`. kInvalidArgument: "PATH:LINE:COLUMN: ..." for what is no field or

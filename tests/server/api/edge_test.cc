@@ -4,12 +4,16 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <map>
+#include <string>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/status.pb.h"
 #include "server/api/call.h"
 #include "server/api/status_map.h"
 #include "server/config.h"
+#include "server/core/error.h"
+#include "server/core/time_proto.h"
 
 namespace shadow {
 namespace {
@@ -180,6 +184,37 @@ TEST_CASE("settings out of their range are refused by name") {
   }
 }
 
+TEST_CASE("a Lease is kept for 15 s, and its holder stops acting 5 s earlier") {
+  v1::DaemonConfig config;
+  config.mutable_kubernetes_lease();
+  const auto resolved = ResolveConfig(config);
+  REQUIRE(resolved.ok());
+  CHECK(resolved->kubernetes_lease->name() == "shadowd");
+  CHECK(resolved->kubernetes_lease->duration().seconds() == 15);
+  CHECK(resolved->kubernetes_lease->renew_deadline().seconds() == 10);
+  CHECK_FALSE(ResolveConfig({})->kubernetes_lease.has_value());
+}
+
+TEST_CASE("durations of a Lease that leave no time between them are refused by name") {
+  const std::tuple<absl::Duration, absl::Duration, std::string> cases[] = {
+      {absl::Seconds(2), absl::Seconds(1), "kubernetes_lease.duration"},
+      {absl::Hours(2), absl::Seconds(1), "kubernetes_lease.duration"},
+      {absl::Milliseconds(3500), absl::Seconds(1), "kubernetes_lease.duration"},
+      {absl::Seconds(3), absl::Milliseconds(999), "kubernetes_lease.renew_deadline"},
+      {absl::Seconds(3), absl::Milliseconds(2001), "kubernetes_lease.renew_deadline"},
+      {absl::Seconds(3), absl::Seconds(2), ""},
+  };
+  for (const auto& [duration, deadline, field] : cases) {
+    v1::DaemonConfig config;
+    *config.mutable_kubernetes_lease()->mutable_duration() = ToProto(duration);
+    *config.mutable_kubernetes_lease()->mutable_renew_deadline() = ToProto(deadline);
+    const auto resolved = ResolveConfig(config);
+    INFO(duration << " " << deadline);
+    CHECK(resolved.ok() == field.empty());
+    CHECK(ErrorField(resolved.status()) == field);
+  }
+}
+
 TEST_CASE("of a changed configuration, what counts only after a restart is named") {
   const auto running = ResolveConfig({});
   REQUIRE(running.ok());
@@ -193,7 +228,11 @@ TEST_CASE("of a changed configuration, what counts only after a restart is named
   CHECK(NeedRestart(*running, fresh).empty());
   fresh.state_dir = "/elsewhere";
   fresh.effect_workers = 3;
-  CHECK(NeedRestart(*running, fresh) == std::vector<std::string>{"state_dir", "effect_workers"});
+  v1::DaemonConfig leased;
+  leased.mutable_kubernetes_lease();
+  fresh.kubernetes_lease = ResolveConfig(leased)->kubernetes_lease;
+  CHECK(NeedRestart(*running, fresh) ==
+        std::vector<std::string>{"state_dir", "effect_workers", "kubernetes_lease"});
 }
 
 }  // namespace
