@@ -86,7 +86,8 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
     return made.status();
   }
   adapters.prober = std::make_unique<HttpProber>(clock);
-  adapters.make_balancer = [&clock](const v1::Balancer& spec) -> std::unique_ptr<Balancer> {
+  adapters.make_balancer = [&clock](const v1::Pool& pool) -> std::unique_ptr<Balancer> {
+    const v1::Balancer& spec = pool.balancer();
     if (spec.has_haproxy()) return std::make_unique<HaproxyBalancer>(spec.haproxy(), clock);
     return nullptr;
   };

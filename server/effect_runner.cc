@@ -14,6 +14,7 @@ using google::protobuf::util::MessageDifferencer;
 
 bool SameAdapters(const v1::Pool& a, const v1::Pool& b) {
   if (!MessageDifferencer::Equals(a.balancer(), b.balancer())) return false;
+  if (!MessageDifferencer::Equals(a.provider(), b.provider())) return false;  // Whose pods it has.
   if (a.usage_sources_size() != b.usage_sources_size()) return false;
   for (int i = 0; i < a.usage_sources_size(); ++i) {
     if (!MessageDifferencer::Equals(a.usage_sources(i), b.usage_sources(i))) return false;
@@ -233,7 +234,7 @@ EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
   const bool same = entry.pool && SameAdapters(entry.pool->pool, effect.pool->pool);
   entry.pool = effect.pool;
   if (same) return entry;
-  entry.balancer = adapters_.make_balancer(effect.pool->pool.balancer());
+  entry.balancer = adapters_.make_balancer(effect.pool->pool);
   entry.usage = nullptr;
   for (const v1::UsageSource& source : effect.pool->pool.usage_sources()) {
     if (auto made = adapters_.make_usage_source(source)) entry.usage = std::move(made);

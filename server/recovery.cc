@@ -135,7 +135,7 @@ absl::StatusOr<BalancerViews> LookAtBalancers(const Adapters& adapters, const Po
   for (const v1::PoolRecord& record : pools) {
     const auto spec = CompilePool(record.pool());
     if (!spec.ok() || !spec->has_balancer) continue;  // A load refuses what makes no sense.
-    auto view = adapters.make_balancer(spec->pool.balancer())->View();
+    auto view = adapters.make_balancer(spec->pool)->View();
     if (!view.ok()) {
       return absl::UnavailableError(
           absl::StrCat(record.pool().name(),

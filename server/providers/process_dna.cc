@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/core/error.h"
 #include "server/core/spec/field_checker.h"
 #include "server/core/text.h"
 #include "server/providers/process_credentials.h"
@@ -73,6 +74,22 @@ void CheckSecurity(const v1::Security& security, FieldChecker& check) {
   }
 }
 
+// What only a cluster has.
+void CheckNoCluster(const v1::Dna& dna, FieldChecker& check) {
+  const auto refuse = [&check](const std::string& field) {
+    check.Add(FieldError(field, "is set; only the kubernetes provider has it",
+                         absl::StatusCode::kFailedPrecondition));
+  };
+  for (int i = 0; check.ok() && i < dna.data_sets_size(); ++i) {
+    if (dna.data_sets(i).volume_claim().empty()) continue;
+    refuse(absl::StrCat("dna.data_sets[", i, "].volume_claim"));
+  }
+  for (int i = 0; check.ok() && i < dna.security().secrets_size(); ++i) {
+    if (dna.security().secrets(i).secret_name().empty()) continue;
+    refuse(absl::StrCat("dna.security.secrets[", i, "].secret_name"));
+  }
+}
+
 void CheckSystemLimits(const v1::Resources& resources, FieldChecker& check) {
   if (resources.has_tasks_max()) {
     check.Range("dna.resources.tasks_max", resources.tasks_max(), kTasks);
@@ -117,6 +134,7 @@ absl::StatusOr<ProcessDna> CompileProcessDna(const v1::Dna& dna) {
   CheckSystemLimits(dna.resources(), check);
   CompilePorts(dna.network(), compiled, check);
   CompileSignals(dna.process(), compiled, check);
+  CheckNoCluster(dna, check);
   if (!check.ok()) return check.status();
   return compiled;
 }

@@ -17,6 +17,7 @@ struct ProcessDna {
 
 // `dna`: the core has checked it (CompileDna). kInvalidArgument: a FieldError whose path begins
 // with "dna.": a value that means nothing on Linux, or is out of its bounds there.
+// kFailedPrecondition: the same, of a field that only a cluster has.
 absl::StatusOr<ProcessDna> CompileProcessDna(const v1::Dna& dna);
 
 // The same of an instance; of one whose id is all that is known, the defaults.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/check.h"
 #include "server/core/error.h"
+#include "server/core/spec/cluster_kinds.h"
 #include "server/core/text.h"
 
 namespace shadow {
@@ -153,14 +154,25 @@ constexpr ProviderTraits kSystemdTraits{.suspends = true,
                                         .call_time = absl::Seconds(2),
                                         .operations_per_call = 1};
 
+// A suspended pod goes on running. The answers come from what a watch has told.
+constexpr ProviderTraits kKubernetesTraits{.suspends = false,
+                                           .poll_interval = absl::Milliseconds(100),
+                                           .list_interval = absl::Seconds(2),
+                                           .call_time = absl::Seconds(2),
+                                           .operations_per_call = 1};
+
 const ProviderKind kProviders[] = {
     {v1::Provider::kProcess, "process", kProcessTraits, NothingToCompile<v1::Provider>, OnlyOne},
     {v1::Provider::kSystemd, "systemd", kSystemdTraits, CompileSystemdProvider, SystemdPlace},
+    {v1::Provider::kKubernetes, "kubernetes", kKubernetesTraits, CompileKubernetesProvider,
+     KubernetesPlace},
 };
 
 const BalancerKind kBalancers[] = {
     {v1::Balancer::kHaproxy, true, CompileHaproxyBalancer, HaproxyConflict},
     {v1::Balancer::kNone, false, NothingToCompile<v1::Balancer>, NeverInConflict},
+    // A pod has one pool, so two pools may have one label.
+    {v1::Balancer::kService, true, CompileServiceBalancer, NeverInConflict},
 };
 
 const UsageKind kUsageSources[] = {

@@ -93,6 +93,22 @@ void CheckDataSets(const v1::Dna& dna, FieldChecker& check) {
                  absl::StrCat("another data set is at ", Quoted(place), " already"));
     }
     check.Sha256(At(kField, i, ".sha256"), data.sha256(), "");
+    if (!data.volume_claim().empty()) {
+      check.Word(At(kField, i, ".volume_claim"), data.volume_claim(), kShortTextMaxBytes);
+    }
+  }
+}
+
+// A file, or a Secret of a cluster.
+void CheckSecretSource(int i, const v1::Secret& secret, FieldChecker& check) {
+  constexpr char kField[] = "dna.security.secrets";
+  if (secret.secret_name().empty() && secret.secret_key().empty()) {
+    return check.Path(At(kField, i, ".source_file"), secret.source_file());
+  }
+  check.Word(At(kField, i, ".secret_name"), secret.secret_name(), kShortTextMaxBytes);
+  check.Word(At(kField, i, ".secret_key"), secret.secret_key(), kShortTextMaxBytes);
+  if (!secret.source_file().empty()) {
+    check.Fail(At(kField, i, ".source_file"), "is set beside secret_name; choose one");
   }
 }
 
@@ -108,7 +124,7 @@ void CheckSecrets(const v1::Dna& dna, FieldChecker& check) {
       check.Fail(At(kField, i, ".environment_variable"),
                  absl::StrCat(Quoted(variable), " is set twice"));
     }
-    check.Path(At(kField, i, ".source_file"), secrets[i].source_file());
+    CheckSecretSource(i, secrets[i], check);
   }
 }
 

@@ -51,6 +51,10 @@ void CompileBalancer(CompiledPool& compiled, FieldChecker& check) {
   if (balancer.kind_case() == v1::Balancer::KIND_NOT_SET) balancer.mutable_none();
   const BalancerKind& kind = KindOf(balancer);
   kind.compile("pool.balancer", balancer, check);
+  if (balancer.has_service() && !compiled.pool.provider().has_kubernetes()) {
+    check.Fail("pool.balancer.service",
+               "is for pods; wanted another balancer, or provider kubernetes");
+  }
   compiled.has_balancer = kind.told;
 }
 

@@ -34,7 +34,10 @@ TEST_CASE("every kind that a pool may name is made by the daemon") {
   }
   for (const v1::Balancer& spec : AllKinds<v1::Balancer>()) {
     INFO(spec.ShortDebugString());
-    CHECK((adapters->make_balancer(spec) != nullptr) == KindOf(spec).told);
+    v1::Pool pool;
+    *pool.mutable_balancer() = spec;
+    if (spec.has_service()) pool.mutable_provider()->mutable_kubernetes();
+    CHECK((adapters->make_balancer(pool) != nullptr) == KindOf(spec).told);
   }
   for (const v1::UsageSource& spec : AllKinds<v1::UsageSource>()) {
     INFO(spec.ShortDebugString());

@@ -188,6 +188,13 @@ ConditionNow LimitsCondition(const std::vector<std::string>& missing,
     if (!needs || std::find(missing.begin(), missing.end(), name) == missing.end()) continue;
     absl::StrAppend(&names, names.empty() ? "" : ", ", name);
   }
+  if (names.empty() && std::find(missing.begin(), missing.end(), "resize") != missing.end()) {
+    return {.status = C::FALSE,
+            .reason = "ResizeMissing",
+            .message =
+                "a suspended instance keeps its CPU: the cluster cannot resize pods in "
+                "place, which Kubernetes 1.33 and newer can"};
+  }
   if (names.empty()) return {.status = C::TRUE, .reason = "Enforced"};
   return {.status = C::FALSE,
           .reason = "ControllersMissing",
