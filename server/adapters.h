@@ -59,6 +59,8 @@ struct Adapters {
   using Scored = std::function<void(absl::StatusOr<v1::ObserveScore>)>;
   std::function<void(const v1::Pool& pool, Scored done)> score;
   ReadSamples read_samples;  // Of the store.
+  // Whether this daemon may act on the world now; null: always. Each call to a seam asks first.
+  std::function<bool()> may_act;
 };
 
 }  // namespace shadow

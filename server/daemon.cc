@@ -334,7 +334,7 @@ void TellStart(const Config& config, const std::optional<InheritedSocket>& inher
 
 }  // namespace
 
-absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
+absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, MayAct may_act) {
   const rlim_t open_files = RaiseOpenFiles();
   const auto inherited = TakeInheritedSocket();
   if (!inherited.ok()) return inherited.status();
@@ -350,6 +350,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config) {
   SimulationWorker simulations;
   auto adapters = MakeAdapters(config, open_files, *contents, **store, room, simulations, clock);
   if (!adapters.ok()) return adapters.status();
+  adapters->may_act = std::move(may_act);
   absl::Status status = CheckStart(config, *adapters, **store, *contents, clock);
   if (status.ok()) status = CheckOthers(*adapters, *contents, config.end_unknown, clock);
   if (!status.ok()) return status;

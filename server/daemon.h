@@ -20,6 +20,7 @@ class SimulationWorker;
 class Store;
 
 using ConfigReader = std::function<absl::StatusOr<Config>()>;
+using MayAct = std::function<bool()>;  // As Adapters has it.
 
 // Takes the state, recovers, serves until one of SIGTERM and SIGINT comes, and ends in order.
 // SIGHUP reads the configuration again: a bad one is refused as a whole, and of a good one counts
@@ -31,7 +32,7 @@ using ConfigReader = std::function<absl::StatusOr<Config>()>;
 // better by trying again. kDataLoss: it is damaged. kResourceExhausted: there is no room to open
 // the store, or no descriptor. Other errors: it could not start, or its store failed (start it
 // again: it recovers).
-absl::Status RunDaemon(const Config& config, const ConfigReader& read_config);
+absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, MayAct may_act);
 
 // Part of RunDaemon; a test walks all kinds of adapters. References outlive what is returned.
 // `open_files`: what instances start with. An error: the default provider cannot be made.

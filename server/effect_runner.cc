@@ -2,6 +2,7 @@
 
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -37,6 +38,14 @@ LogFields SubjectOf(const Effect& effect) {
   LogFields fields = FieldsOf(name);
   fields.request_id = effect.request_id;
   return fields;
+}
+
+// It fails no instance.
+EffectResult NotActing(const Effect& effect) {
+  EffectResult result;
+  result.id = effect.id;
+  result.status = absl::AbortedError("this daemon has lost its Lease, and does not act any more");
+  return result;
 }
 
 }  // namespace
@@ -132,6 +141,7 @@ void EffectRunner::Call(Lanes& lanes, Lanes::Job job, Effect effect, Seams seams
   job.run = [this, effect = std::move(effect), seams,
              owner = std::move(owner)](const std::stop_token& stop) {
     NoteBegun(effect.id);
+    if (!MayAct()) return NotActing(effect);
     return CarryOut(effect, seams, stop);
   };
   lanes.Submit(std::move(job));
@@ -155,6 +165,11 @@ void EffectRunner::CallProvider(Effect effect) {
   job.effect = std::move(effect);
   job.run_together = [this, seams](std::span<const Effect> effects) {
     for (const Effect& one : effects) NoteBegun(one.id);
+    if (!MayAct()) {
+      std::vector<EffectResult> refused;
+      for (const Effect& one : effects) refused.push_back(NotActing(one));
+      return refused;
+    }
     return CarryOutTogether(effects, *seams.provider);
   };
   calls_.Submit(std::move(job));

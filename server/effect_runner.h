@@ -87,6 +87,7 @@ class EffectRunner {
   // nullptr: it cannot be made, and the effect has its result.
   Provider* ProviderOf(const Effect& effect);
   absl::Duration TimeLimit(const Effect& effect) const;
+  bool MayAct() const { return !adapters_.may_act || adapters_.may_act(); }
   // For the log, while it has such lines.
   void Note(const Effect& effect);
   void NoteBegun(uint64_t id);

@@ -13,6 +13,7 @@
 #include "server/config.h"
 #include "server/core/clock.h"
 #include "server/daemon.h"
+#include "server/lease/under_lease.h"
 #include "server/log/journal_sink.h"
 #include "server/memory.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
@@ -146,6 +147,11 @@ int main(int argc, char** argv) {
   if (!flags.restore.empty()) return Ended(Restore(flags.restore, config->state_dir));
   BlockSignals();
   StartLog(config->log_level, clock);
+  const shadow::ConfigReader read_config = [&] {
+    return ConfigOf(flags, config_flag->count() > 0);
+  };
   return Ended(
-      shadow::RunDaemon(*config, [&] { return ConfigOf(flags, config_flag->count() > 0); }));
+      shadow::RunUnderLease(config->kubernetes_lease, clock, [&](std::function<bool()> may_act) {
+        return shadow::RunDaemon(*config, read_config, std::move(may_act));
+      }));
 }

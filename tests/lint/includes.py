@@ -60,6 +60,12 @@ TABLE = [
         [ANY],
     ),
     (r"server/api/", [r"server/api/.+", _CORE, _THREADS, r"storage/.+", MESSAGES, STUBS], [ANY]),
+    # Around daemon.cc: whether it may run.
+    (
+        r"server/lease/",
+        [r"server/(lease|log|providers/kubernetes/lease)/.+", _CORE, MESSAGES],
+        [ANY],
+    ),
     (r"server/daemon\.cc", [r"(server|storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"server/", [rf"(?!{_ADAPTER})server/.+", r"(storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"client/", [r"client/.+", MESSAGES, STUBS], [ANY]),

@@ -57,6 +57,7 @@ class Runner {
       source->Push("pools/web", absl::UnixEpoch(), ++sources_made_);
       return source;
     };
+    adapters_.may_act = [this] { return may_act_.load(); };
     runner_ = std::make_unique<EffectRunner>(
         adapters_, clock_, Options{.provider_calls_max = 2, .call_time_limit = kCallTimeLimit},
         [this](EffectResult result) {
@@ -114,6 +115,9 @@ class Runner {
     return results_.at(id).status;
   }
 
+  // Before effects that it is meant for.
+  void SetMayAct(bool may_act) { may_act_ = may_act; }
+
   EffectRunner& runner() { return *runner_; }
   FakeProber& prober() { return *prober_; }
   FakeProvider& provider() { return *provider_; }
@@ -127,6 +131,7 @@ class Runner {
   Adapters adapters_;
   FakeProber* prober_ = nullptr;
   FakeProvider* provider_ = nullptr;
+  std::atomic<bool> may_act_ = true;
   uint64_t last_id_ = 0;
   int sources_made_ = 0;
   std::mutex mutex_;
@@ -345,6 +350,22 @@ TEST_CASE("the end waits for no probe") {
   CHECK(clock.Now().mono - before < absl::Seconds(2));
   world.Submit(Effect::Kind::kWarmUp, "web", kHealthy);
   CHECK(world.prober().WarmUps(kHealthy) == 0);
+}
+
+TEST_CASE("who may not act any more calls nobody, and no instance fails by it") {
+  for (const int operations_per_call : {1, 8}) {
+    Runner runner;
+    runner.SetOperationsPerCall(operations_per_call);
+    runner.SetMayAct(false);
+    const uint64_t refused = runner.Submit(Effect::Kind::kCreate, "web", "", "i1");
+    CHECK(absl::IsAborted(runner.StatusOf(refused)));
+    CHECK(absl::IsAborted(
+        runner.StatusOf(runner.Submit(Effect::Kind::kAwaitReady, "web", "127.0.0.1:20000", "i1"))));
+    CHECK(runner.provider().List()->empty());
+    runner.SetMayAct(true);
+    CHECK(runner.StatusOf(runner.Submit(Effect::Kind::kCreate, "web", "", "i1")).ok());
+    CHECK(runner.provider().List()->size() == 1);
+  }
 }
 
 }  // namespace
