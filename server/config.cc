@@ -2,6 +2,7 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,9 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "server/api/tcp/tcp_address.h"
 #include "server/core/error.h"
+#include "server/core/spec/field_checker.h"
+#include "server/core/spec/kinds.h"
+#include "server/core/text.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -30,6 +34,7 @@ constexpr int64_t kFewestEventsMax = 1000;
 constexpr int64_t kMostEventsMax = 1'000'000'000;
 constexpr int64_t kLogBytesMin = 4096;
 constexpr int64_t kLogBytesMax = int64_t{1} << 30;
+constexpr size_t kLeaseNameMaxBytes = 253;
 constexpr absl::Duration kLeaseMin = absl::Seconds(3);
 constexpr absl::Duration kLeaseMax = absl::Hours(1);
 constexpr absl::Duration kRenewDeadlineMin = absl::Seconds(1);
@@ -132,10 +137,38 @@ absl::Status ResolveTcp(const v1::DaemonConfig& file, Config& config) {
   return ParseTcpAddress(config.tcp_address).status();
 }
 
+// It becomes a part of a URL.
+bool IsLeaseName(std::string_view name) {
+  return name.size() <= kLeaseNameMaxBytes && name.front() != '.' && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return IsLower(c) || IsDigit(c) || c == '-' || c == '.'; });
+}
+
+// Where it is, by the rules of a provider.
+absl::Status CheckLeasePlace(const v1::KubernetesLease& lease) {
+  v1::Provider place;
+  place.mutable_kubernetes()->set_namespace_(lease.namespace_());
+  place.mutable_kubernetes()->set_api_server(lease.api_server());
+  place.mutable_kubernetes()->set_token_file(lease.token_file());
+  place.mutable_kubernetes()->set_ca_file(lease.ca_file());
+  FieldChecker check;
+  KindOf(place).compile("lease", place, check);
+  if (check.ok()) return absl::OkStatus();
+  const std::string field = ErrorField(check.status());  // "lease.kubernetes.api_server"
+  const std::string text(check.status().message());      // "FIELD: what"
+  return FieldError(absl::StrCat("kubernetes_lease", field.substr(field.rfind('.'))),
+                    text.substr(field.size() + std::string_view(": ").size()));
+}
+
 absl::Status ResolveLease(const v1::DaemonConfig& file, Config& config) {
   if (!file.has_kubernetes_lease()) return absl::OkStatus();
   v1::KubernetesLease lease = file.kubernetes_lease();
   if (lease.name().empty()) lease.set_name("shadowd");
+  if (!IsLeaseName(lease.name())) {
+    return FieldError("kubernetes_lease.name",
+                      absl::StrCat(Quoted(lease.name()), " is not the name of a Lease"));
+  }
+  if (absl::Status place = CheckLeasePlace(lease); !place.ok()) return place;
   const absl::Duration duration =
       lease.has_duration() ? FromProto(lease.duration()) : absl::Seconds(15);
   if (duration < kLeaseMin || duration > kLeaseMax ||

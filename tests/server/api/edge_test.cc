@@ -1,4 +1,5 @@
 // What happens at the edge: errors on the wire, roles, pages, the configuration file.
+#include <google/protobuf/text_format.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -193,6 +194,25 @@ TEST_CASE("a Lease is kept for 15 s, and its holder stops acting 5 s earlier") {
   CHECK(resolved->kubernetes_lease->duration().seconds() == 15);
   CHECK(resolved->kubernetes_lease->renew_deadline().seconds() == 10);
   CHECK_FALSE(ResolveConfig({})->kubernetes_lease.has_value());
+}
+
+TEST_CASE("a Lease at no place that can be is refused by name") {
+  const std::pair<std::string, std::string> cases[] = {
+      {"name: \"../pods\"", "kubernetes_lease.name"},
+      {"api_server: \"http://10.0.0.1:80\" namespace: \"a\" token_file: \"/t\"",
+       "kubernetes_lease.api_server"},
+      {"api_server: \"https://10.0.0.1\" token_file: \"/t\"", "kubernetes_lease.namespace"},
+      {"api_server: \"https://10.0.0.1\" namespace: \"a\"", "kubernetes_lease.token_file"},
+      {"ca_file: \"ca.crt\"", "kubernetes_lease.ca_file"},
+      {"api_server: \"https://10.0.0.1\" namespace: \"a\" token_file: \"/t\"", ""},
+  };
+  for (const auto& [text, field] : cases) {
+    v1::DaemonConfig config;
+    REQUIRE(
+        google::protobuf::TextFormat::ParseFromString("kubernetes_lease {" + text + "}", &config));
+    INFO(text);
+    CHECK(ErrorField(ResolveConfig(config).status()) == field);
+  }
 }
 
 TEST_CASE("durations of a Lease that leave no time between them are refused by name") {
