@@ -52,7 +52,13 @@ TABLE = [
         [ANY],
     ),
     (r"server/providers/", [r"server/(providers|units|holder)/.+", _CORE, MESSAGES], [ANY]),
-    (r"server/balancers/", [r"server/balancers/.+", _CORE, MESSAGES], [ANY]),
+    # A Service goes by the labels of pods.
+    (
+        r"server/balancers/",
+        [r"server/balancers/.+", r"server/providers/kubernetes/(cluster|pod_names)\.h", _CORE,
+         MESSAGES],
+        [ANY],
+    ),
     # HAProxy is read over the same runtime socket that it is steered by.
     (
         r"server/usage/",
@@ -66,7 +72,7 @@ TABLE = [
         [r"server/(lease|log|providers/kubernetes/lease)/.+", _CORE, MESSAGES],
         [ANY],
     ),
-    (r"server/daemon\.cc", [r"(server|storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
+    (r"server/(daemon|adapters)\.cc", [r"(server|storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"server/", [rf"(?!{_ADAPTER})server/.+", r"(storage|forecast)/.+", MESSAGES, STUBS], [ANY]),
     (r"client/", [r"client/.+", MESSAGES, STUBS], [ANY]),
     (r"tests/", [ANY], [ANY]),
