@@ -1,6 +1,6 @@
 // What the daemon reaches the world through: providers, the prober, and what makes balancers and
-// usage sources. MakeAdapters (server/daemon.cc) fills it once. EffectRunner calls it and owns the
-// adapters of each pool; recovery and DnaChecks call providers too.
+// usage sources. MakeAdapters (server/adapters.cc) fills it once. EffectRunner calls it and owns
+// the adapters of each pool; recovery and DnaChecks call providers too.
 #pragma once
 
 #include <functional>

@@ -15,20 +15,14 @@
 #include "absl/strings/str_cat.h"
 #include "server/api/activation/inherited_socket.h"
 #include "server/api/api_server.h"
-#include "server/balancers/haproxy_balancer.h"
 #include "server/control_thread.h"
-#include "server/evaluation.h"
 #include "server/log/log.h"
 #include "server/notify.h"
-#include "server/providers/http_prober.h"
 #include "server/providers/look/instance_callers.h"
-#include "server/providers/process_provider.h"
 #include "server/providers/process_record.h"
 #include "server/providers/process_table.h"
-#include "server/providers/systemd/open_systemd.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
-#include "server/usage/haproxy_usage.h"
 #include "server/workers/step_workers.h"
 #include "spdlog/spdlog.h"
 #include "storage/room/room.h"
@@ -55,58 +49,6 @@ rlim_t RaiseOpenFiles() {
   setrlimit(RLIMIT_NOFILE, &files);
   return before;
 }
-
-}  // namespace
-
-absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
-                                      const v1::StoreContents& contents, Store& store, Room& room,
-                                      SimulationWorker& simulations, Clock& clock) {
-  Adapters adapters;
-  adapters.providers = std::make_unique<Providers>(
-      [options = ProcessProvider::Options{.state_dir = config.state_dir,
-                                          .store_id = contents.store_id(),
-                                          .epoch = contents.epoch(),
-                                          .log_max_bytes = config.instance_log_max_bytes,
-                                          .open_files_soft = open_files,
-                                          .make_room = [&room] { return room.ReleaseIfFull(); },
-                                          .clock = clock}](
-          const v1::Provider& spec) -> absl::StatusOr<std::unique_ptr<Provider>> {
-        if (spec.has_process()) return ProcessProvider::Open(options);
-        if (spec.has_systemd()) {
-          return OpenSystemdProvider({.state_dir = options.state_dir,
-                                      .store_id = options.store_id,
-                                      .epoch = options.epoch,
-                                      .log_max_bytes = options.log_max_bytes,
-                                      .clock = options.clock},
-                                     spec.systemd());
-        }
-        return absl::UnimplementedError("this kind of provider is not known");
-      });
-  if (const auto made = adapters.providers->Get(*DefaultProvider()); !made.ok()) {
-    return made.status();
-  }
-  adapters.prober = std::make_unique<HttpProber>(clock);
-  adapters.make_balancer = [&clock](const v1::Pool& pool) -> std::unique_ptr<Balancer> {
-    const v1::Balancer& spec = pool.balancer();
-    if (spec.has_haproxy()) return std::make_unique<HaproxyBalancer>(spec.haproxy(), clock);
-    return nullptr;
-  };
-  adapters.make_usage_source =
-      [&clock](const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
-    if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
-    return nullptr;  // Pushed.
-  };
-  adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {
-    ScoreInBackground(store, simulations, clock, pool, done);
-  };
-  adapters.read_samples = [&store](const std::string& pool, absl::Time after, absl::Time until,
-                                   absl::Duration coarsest, int64_t limit) {
-    return store.ReadSamples(pool, after, until, coarsest, limit);
-  };
-  return adapters;
-}
-
-namespace {
 
 Store::Options StoreOptions(const Config& config, Room& room, Clock& clock) {
   return {.sample_retention = config.sample_retention,

@@ -1,5 +1,5 @@
 // The kinds of provider, balancer and usage source that a pool may name, one row each: all that the
-// core knows of a kind. CompilePool reads the rows; MakeAdapters (server/daemon.cc) makes the
+// core knows of a kind. CompilePool reads the rows; MakeAdapters (server/adapters.cc) makes the
 // adapters themselves, which do I/O. Pure, any thread.
 #pragma once
 
