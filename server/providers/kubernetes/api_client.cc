@@ -42,12 +42,15 @@ long WholeMilliseconds(absl::Duration duration) {
   return static_cast<long>(std::max<int64_t>(1, absl::ToInt64Milliseconds(duration)));
 }
 
-// A peer that is gone without a word is found by the kernel.
+// A peer that is gone without a word is found by the kernel. What was not sent when a call is given
+// up, or when the process ends, is never sent: a daemon that has lost its Lease must not act later.
 int WatchPeer(void* /*context*/, curl_socket_t fd, curlsocktype /*purpose*/) {
   const int tries = kKeepAliveTries;
   const unsigned unacked = kUnackedMilliseconds;
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+  const linger none{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked, sizeof(unacked));
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
   return CURL_SOCKOPT_OK;
 }
 
