@@ -78,13 +78,15 @@ absl::StatusOr<std::unique_ptr<DemoWorker>> DemoWorker::Listen(const WorkerOptio
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(options.port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (inet_pton(AF_INET, options.address.c_str(), &address.sin_addr) != 1) {
+    return absl::InvalidArgumentError(absl::StrCat("address: ", options.address, " is no IPv4"));
+  }
   socklen_t length = sizeof(address);
   if (bind(worker->listen_fd_, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
       listen(worker->listen_fd_, kBacklog) != 0 ||
       getsockname(worker->listen_fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("listen on 127.0.0.1:", options.port, ": ", std::strerror(errno)));
+    return absl::UnavailableError(absl::StrCat("listen on ", options.address, ":", options.port,
+                                               ": ", std::strerror(errno)));
   }
   worker->port_ = ntohs(address.sin_port);
   worker->SetListening(true);

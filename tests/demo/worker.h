@@ -45,7 +45,8 @@ struct WorkerFaults {
 };
 
 struct WorkerOptions {
-  int port = 0;          // 0: any free one.
+  std::string address = "127.0.0.1";  // IPv4.
+  int port = 0;                       // 0: any free one.
   double capacity = 50;  // Requests per second.
   absl::Duration service_time = absl::Milliseconds(40);
   int queue_max = 64;  // Requests that wait for a slot.
@@ -57,8 +58,7 @@ struct WorkerOptions {
 // One thread: that of Run. `clock` must outlive it.
 class DemoWorker {
  public:
-  // Listens on 127.0.0.1. kInvalidArgument: an option out of range. kUnavailable: the port is
-  // taken.
+  // Listens. kInvalidArgument: an option out of range. kUnavailable: the port is taken.
   static absl::StatusOr<std::unique_ptr<DemoWorker>> Listen(const WorkerOptions& options,
                                                             const Clock& clock);
   ~DemoWorker();

@@ -59,7 +59,7 @@ int Serve(WorkerOptions options, absl::Duration startup, const std::string& body
     std::cerr << "shadow-demo-worker: " << worker.status().message() << "\n";
     return 1;
   }
-  std::cout << "listening on 127.0.0.1:" << (*worker)->port() << std::endl;
+  std::cout << "listening on " << options.address << ":" << (*worker)->port() << std::endl;
   return (*worker)->Run(stop_fd);
 }
 
@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   WorkerOptions options;
   absl::Duration startup;
   std::string body_file;
+  app.add_option("--address", options.address, "IPv4 address to listen on")->envname("POD_IP");
   app.add_option("--port", options.port, "TCP port; 0: any free one")->envname("PORT");
   shadow::demo::AddDuration(app, "--startup", startup, "Time before it listens, e.g. 3s");
   app.add_option("--capacity", options.capacity, "Requests/s that it can carry");
