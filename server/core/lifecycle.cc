@@ -148,7 +148,10 @@ bool Holds(Guard guard, const InstanceFacts& facts) {
     case Guard::kServeDirect:
       return serve && !facts.has_balancer;
     case Guard::kRest:
-      return facts.want == v1::InstanceRecord::WANT_SUSPENDED;
+      return facts.want == v1::InstanceRecord::WANT_SUSPENDED ||
+             facts.want == v1::InstanceRecord::WANT_CORDONED;
+    case Guard::kCordoned:
+      return facts.want == v1::InstanceRecord::WANT_CORDONED;
     case Guard::kGone:
       return facts.want == v1::InstanceRecord::WANT_GONE;
     case Guard::kBalanced:
