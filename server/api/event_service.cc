@@ -270,15 +270,16 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* con
 }
 
 absl::Status WatcherSlots::Take(const std::string& caller, bool limited) {
+  const std::string what(limits_.what);
   const std::lock_guard lock(mutex_);
-  if (taken_ >= kWatchersMax) {
-    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
-                       absl::StrCat(kWatchersMax, " watchers are there already"));
+  if (taken_ >= limits_.all) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, limits_.reason,
+                       absl::StrCat(limits_.all, " ", what, " are there already"));
   }
   int& of_caller = by_caller_[caller];
-  if (limited && of_caller >= kWatchersMaxOfCaller) {
-    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
-                       absl::StrCat(caller, " has ", kWatchersMaxOfCaller, " watchers already"));
+  if (limited && of_caller >= limits_.of_caller) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, limits_.reason,
+                       absl::StrCat(caller, " has ", limits_.of_caller, " ", what, " already"));
   }
   ++taken_;
   ++of_caller;

@@ -134,8 +134,8 @@ class Provider {
   // Every instance that carries this store's tag, also after a crash; complete or an error.
   virtual absl::StatusOr<std::vector<Observation>> List() = 0;
 
-  // Also of an instance that has ended, of which its id and its pool may be all that is known.
-  // kNotFound: nothing is kept of it. kUnimplemented: this provider cannot read it, and who can.
+  // Called on any thread, beside other calls; waits for nobody. Of one that has ended, its id, pool
+  // and shadow may be all that is known. kNotFound: not kept. kUnimplemented: who else can read it.
   virtual absl::StatusOr<LogPiece> ReadLog(const InstanceSpec& instance, const LogRequest& request);
 
   // Apply of one operation.
