@@ -65,6 +65,7 @@ class ControlThread {
 
   // Of the providers that the loop calls; stopped with the other calls into the world.
   DnaChecks& dna_checks() { return dna_checks_; }
+  Providers& providers() { return providers_; }  // Thread-safe.
 
   void PostRoom(DiskRoom room) { mailbox_.PostEvent(std::move(room)); }
   void PostInstancesMax(int value) { mailbox_.PostEvent(InstancesMax{value}); }

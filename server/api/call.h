@@ -16,6 +16,7 @@
 #include "server/api/access/authorize.h"
 #include "server/api/status_map.h"
 #include "server/core/error.h"
+#include "server/core/time_proto.h"
 #include "server/workers/dna_checks.h"
 
 namespace shadow {
@@ -139,6 +140,33 @@ class PageFill {
   const int size_;
   int items_ = 0;
   size_t bytes_ = 0;
+};
+
+// What a list asks for by its start_time and end_time.
+class TimeRange {
+ public:
+  // Rows of the store that one page looks through for those in the range; then it ends, perhaps
+  // empty, with a token (AIP-158).
+  static constexpr int kRowsMax = 10'000;
+
+  template <typename Request>
+  explicit TimeRange(const Request& request) {
+    if (request.has_start_time()) start_ = FromProto(request.start_time());
+    if (request.has_end_time()) end_ = FromProto(request.end_time());
+  }
+
+  bool limited() const { return start_ > absl::InfinitePast() || end_ < absl::InfiniteFuture(); }
+  bool Has(const google::protobuf::Timestamp& time) const {
+    return FromProto(time) >= start_ && FromProto(time) < end_;
+  }
+  std::string scope() const {  // Of tokens.
+    return limited() ? absl::StrCat(" ", absl::FormatTime(start_), " ", absl::FormatTime(end_))
+                     : std::string();
+  }
+
+ private:
+  absl::Time start_ = absl::InfinitePast();
+  absl::Time end_ = absl::InfiniteFuture();
 };
 
 // Tokens are the key of the last element, in hex: opaque, and checked. `scope`: the method and what

@@ -2,6 +2,42 @@
 #include "server/api/supported.h"
 
 namespace shadow {
+namespace {
+
+// A page goes on after the last revision of the one before, in the order in which they were added.
+absl::Status ListRevisions(const DnaMap& dnas, const v1::ListDnasRequest& request,
+                           v1::ListDnasResponse& response) {
+  const auto name = ParseDnaName(request.dna(), "dna");
+  if (!name.ok()) return name.status();
+  if (!name->revision.empty()) return FieldError("dna", "names a revision; wanted dnas/{dna}");
+  const auto newest = dnas.find(request.dna());
+  if (newest == dnas.end()) {
+    return ReasonError(absl::StatusCode::kNotFound, "DNA_NOT_FOUND",
+                       absl::StrCat(request.dna(), " does not exist"));
+  }
+  const std::string scope = absl::StrCat("ListDnas ", request.dna());
+  const auto size = PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  const auto after = FromToken(scope, request.page_token());
+  if (!after.ok()) return after.status();
+  const auto& revisions = newest->second.revisions();
+  auto next = std::find(revisions.begin(), revisions.end(), *after);
+  next = next == revisions.end() ? revisions.begin() : next + 1;
+  PageFill fill(*size);
+  for (; next != revisions.end(); ++next) {
+    const auto found = dnas.find(absl::StrCat(request.dna(), "@", *next));
+    if (found == dnas.end()) continue;
+    if (fill.full()) {
+      response.set_next_page_token(ToToken(scope, response.dnas().rbegin()->revision()));
+      break;
+    }
+    *response.add_dnas() = found->second;
+    fill.Add(found->second.ByteSizeLong());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 DnaServiceImpl::Reactor* DnaServiceImpl::CreateDna(Context* context,
                                                    const v1::CreateDnaRequest* request,
@@ -29,8 +65,9 @@ DnaServiceImpl::Reactor* DnaServiceImpl::GetDna(Context* context, const v1::GetD
 DnaServiceImpl::Reactor* DnaServiceImpl::ListDnas(Context* context,
                                                   const v1::ListDnasRequest* request,
                                                   v1::ListDnasResponse* response) {
-  return Reply(context, api_, "ListDnas", [&] {
+  return Reply(context, api_, "ListDnas", [&]() -> absl::Status {
     const auto snapshot = api_.control.snapshot();
+    if (!request->dna().empty()) return ListRevisions(*snapshot->dnas, *request, *response);
     const auto next = ListPage(
         *snapshot->dnas, {"ListDnas", request->page_size(), request->page_token()},
         [](const std::string& key, const v1::Dna&) { return key.find('@') == std::string::npos; },

@@ -214,7 +214,8 @@ absl::Status CheckWatch(const ApiContext& api, const v1::WatchRequest& request) 
 }
 
 std::string ScopeOf(const v1::ListEventsRequest& request) {
-  return absl::StrCat("ListEvents ", request.since_revision(), " ", request.name_prefix());
+  return absl::StrCat("ListEvents ", request.since_revision(), " ", request.name_prefix(),
+                      TimeRange(request).scope());
 }
 
 absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
@@ -227,6 +228,28 @@ absl::StatusOr<int64_t> EventsAfter(const v1::ListEventsRequest& request) {
   return FieldError("page_token", "is not a next_page_token of this request");
 }
 
+absl::Status FillEvents(Store& store, const v1::ListEventsRequest& request, int64_t after, int size,
+                        v1::ListEventsResponse& response) {
+  const TimeRange range(request);
+  PageFill fill(size);
+  for (int rows = 0;;) {
+    const auto events = store.ReadEvents(after, request.name_prefix(), {size + 1, kPageBytesMax});
+    if (!events.ok()) return events.status();
+    for (const v1::Event& event : *events) {
+      if (fill.full() || rows == TimeRange::kRowsMax) {
+        response.set_next_page_token(ToToken(ScopeOf(request), absl::StrCat(after)));
+        return absl::OkStatus();
+      }
+      ++rows;
+      after = event.revision();
+      if (!range.Has(event.time())) continue;
+      *response.add_events() = event;
+      fill.Add(event.ByteSizeLong());
+    }
+    if (events->empty() || !range.limited()) return absl::OkStatus();
+  }
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
@@ -237,20 +260,7 @@ grpc::ServerUnaryReactor* EventServiceImpl::ListEvents(Context* context,
     if (!size.ok()) return size.status();
     const auto after = EventsAfter(*request);
     if (!after.ok()) return after.status();
-    const auto events =
-        api_.store.ReadEvents(*after, request->name_prefix(), {*size + 1, kPageBytesMax});
-    if (!events.ok()) return events.status();
-    PageFill fill(*size);
-    for (const v1::Event& event : *events) {
-      if (fill.full()) {
-        response->set_next_page_token(
-            ToToken(ScopeOf(*request), absl::StrCat(response->events().rbegin()->revision())));
-        break;
-      }
-      *response->add_events() = event;
-      fill.Add(event.ByteSizeLong());
-    }
-    return absl::OkStatus();
+    return FillEvents(api_.store, *request, *after, *size, *response);
   });
 }
 
@@ -270,15 +280,16 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* EventServiceImpl::Watch(Context* con
 }
 
 absl::Status WatcherSlots::Take(const std::string& caller, bool limited) {
+  const std::string what(limits_.what);
   const std::lock_guard lock(mutex_);
-  if (taken_ >= kWatchersMax) {
-    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
-                       absl::StrCat(kWatchersMax, " watchers are there already"));
+  if (taken_ >= limits_.all) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, limits_.reason,
+                       absl::StrCat(limits_.all, " ", what, " are there already"));
   }
   int& of_caller = by_caller_[caller];
-  if (limited && of_caller >= kWatchersMaxOfCaller) {
-    return ReasonError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS",
-                       absl::StrCat(caller, " has ", kWatchersMaxOfCaller, " watchers already"));
+  if (limited && of_caller >= limits_.of_caller) {
+    return ReasonError(absl::StatusCode::kResourceExhausted, limits_.reason,
+                       absl::StrCat(caller, " has ", limits_.of_caller, " ", what, " already"));
   }
   ++taken_;
   ++of_caller;

@@ -49,7 +49,7 @@ absl::Status RoleServer::Start(bool reflection) {
     interceptors.push_back(MakeAnswerInterceptors(limits_.unread_answers, access_));
   }
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &usage_,
+  grpc::Service* const services[] = {&dnas_,   &pools_,       &shadows_, &instances_,    &usage_,
                                      &events_, &simulations_, &backups_, &server_status_};
   for (grpc::Service* service : services) builder.RegisterService(service);
   server_ = builder.BuildAndStart();

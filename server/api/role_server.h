@@ -41,6 +41,7 @@ class RoleServer {
   DnaServiceImpl dnas_{api_};
   PoolServiceImpl pools_{api_};
   ShadowPoolServiceImpl shadows_{api_};
+  InstanceServiceImpl instances_{api_, limits_};
   UsageServiceImpl usage_{api_};
   EventServiceImpl events_{api_, limits_};
   SimulationServiceImpl simulations_{api_};

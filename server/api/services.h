@@ -13,6 +13,7 @@
 #include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
+#include "shadow/v1/instance_service.grpc.pb.h"
 #include "shadow/v1/pool_service.grpc.pb.h"
 #include "shadow/v1/server_service.grpc.pb.h"
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
@@ -21,17 +22,28 @@
 
 namespace shadow {
 
-// How many watch, so that it stays few. Thread-safe.
+// How many watch, or read logs, so that it stays few. Thread-safe.
 class WatcherSlots {
  public:
   static constexpr int kWatchersMax = 512;         // Of all limited callers, and of all others.
   static constexpr int kWatchersMaxOfCaller = 64;  // Of each limited one.
+  static constexpr int kLogReadersMax = 32;        // The same of logs.
+  static constexpr int kLogReadersMaxOfCaller = 8;
+
+  struct Limits {
+    int all;
+    int of_caller;
+    std::string_view reason;  // Of the error.
+    std::string_view what;    // "watchers"
+  };
+  explicit WatcherSlots(const Limits& limits) : limits_(limits) {}
 
   // kResourceExhausted: a limit, which the message names. Give back what was taken.
   absl::Status Take(const std::string& caller, bool limited);
   void GiveBack(const std::string& caller);
 
  private:
+  const Limits limits_;
   std::mutex mutex_;
   int taken_ = 0;
   std::map<std::string, int> by_caller_;
@@ -39,7 +51,14 @@ class WatcherSlots {
 
 // What all limited callers share, or all others, whichever server they call. Outlives the services.
 struct RoleLimits {
-  WatcherSlots watchers;
+  WatcherSlots watchers{{.all = WatcherSlots::kWatchersMax,
+                         .of_caller = WatcherSlots::kWatchersMaxOfCaller,
+                         .reason = "TOO_MANY_WATCHERS",
+                         .what = "watchers"}};
+  WatcherSlots log_readers{{.all = WatcherSlots::kLogReadersMax,
+                            .of_caller = WatcherSlots::kLogReadersMaxOfCaller,
+                            .reason = "TOO_MANY_LOG_READERS",
+                            .what = "readers of logs"}};
   UnreadAnswers unread_answers;                // Of limited callers.
   std::atomic<bool> backup_under_way = false;  // One at a time.
 };
@@ -93,6 +112,24 @@ class ShadowPoolServiceImpl final : public v1::ShadowPoolService::CallbackServic
 
  private:
   ApiContext& api_;
+};
+
+class InstanceServiceImpl final : public v1::InstanceService::CallbackService {
+ public:
+  InstanceServiceImpl(ApiContext& api, RoleLimits& limits)
+      : api_(api), slots_(limits.log_readers) {}
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+  Reactor* GetInstance(Context*, const v1::GetInstanceRequest*, v1::Instance*) override;
+  Reactor* RestartInstance(Context*, const v1::RestartInstanceRequest*, v1::Instance*) override;
+  Reactor* CordonInstance(Context*, const v1::CordonInstanceRequest*, v1::Instance*) override;
+  Reactor* UncordonInstance(Context*, const v1::UncordonInstanceRequest*, v1::Instance*) override;
+  grpc::ServerWriteReactor<v1::InstanceLogChunk>* StreamInstanceLog(
+      Context*, const v1::StreamInstanceLogRequest*) override;
+
+ private:
+  ApiContext& api_;
+  WatcherSlots& slots_;
 };
 
 // ReportUsage is raw: gRPC's own parser would take a message that it cannot parse for the end.

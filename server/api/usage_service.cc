@@ -101,7 +101,7 @@ absl::StatusOr<std::vector<v1::Sample>> ReadHistory(const ApiContext& api,
 }
 
 std::string ScopeOf(const v1::ListDecisionsRequest& request) {
-  return absl::StrCat("ListDecisions ", request.pool());
+  return absl::StrCat("ListDecisions ", request.pool(), TimeRange(request).scope());
 }
 
 absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) {
@@ -111,6 +111,28 @@ absl::StatusOr<int64_t> DecisionBefore(const v1::ListDecisionsRequest& request) 
   int64_t before = 0;
   if (absl::SimpleAtoi(*key, &before) && before > 0) return before;
   return FieldError("page_token", "is not a next_page_token of this request");
+}
+
+absl::Status FillDecisions(Store& store, const v1::ListDecisionsRequest& request, int64_t before,
+                           int size, v1::ListDecisionsResponse& response) {
+  const TimeRange range(request);
+  PageFill fill(size);
+  for (int rows = 0;;) {
+    const auto decisions = store.ReadDecisions(request.pool(), before, {size + 1, kPageBytesMax});
+    if (!decisions.ok()) return decisions.status();
+    for (const v1::Decision& decision : *decisions) {
+      if (fill.full() || rows == TimeRange::kRowsMax) {
+        response.set_next_page_token(ToToken(ScopeOf(request), absl::StrCat(before)));
+        return absl::OkStatus();
+      }
+      ++rows;
+      before = decision.id();
+      if (!range.Has(decision.time())) continue;
+      *response.add_decisions() = decision;
+      fill.Add(decision.ByteSizeLong());
+    }
+    if (decisions->empty() || !range.limited()) return absl::OkStatus();
+  }
 }
 
 }  // namespace
@@ -171,20 +193,7 @@ UsageServiceImpl::Reactor* UsageServiceImpl::ListDecisions(Context* context,
     if (!size.ok()) return size.status();
     const auto before = DecisionBefore(*request);
     if (!before.ok()) return before.status();
-    const auto decisions =
-        api_.store.ReadDecisions(request->pool(), *before, {*size + 1, kPageBytesMax});
-    if (!decisions.ok()) return decisions.status();
-    PageFill fill(*size);
-    for (const v1::Decision& decision : *decisions) {
-      if (fill.full()) {
-        response->set_next_page_token(
-            ToToken(ScopeOf(*request), absl::StrCat(response->decisions().rbegin()->id())));
-        break;
-      }
-      *response->add_decisions() = decision;
-      fill.Add(decision.ByteSizeLong());
-    }
-    return absl::OkStatus();
+    return FillDecisions(api_.store, *request, *before, *size, *response);
   });
 }
 

@@ -34,6 +34,11 @@ absl::Status PoolNotFound(std::string_view name) {
                      absl::StrCat(Absl(name), " does not exist"));
 }
 
+absl::Status InstanceNotFound(std::string_view name) {
+  return ReasonError(absl::StatusCode::kNotFound, "INSTANCE_NOT_FOUND",
+                     absl::StrCat(Absl(name), " does not exist"));
+}
+
 bool IsPassing(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
 }

@@ -20,6 +20,9 @@ absl::Status ReasonError(absl::StatusCode code, std::string_view reason, std::st
 // kNotFound: there is no pool of this name.
 absl::Status PoolNotFound(std::string_view name);
 
+// kNotFound: there is no instance of this name, or no longer.
+absl::Status InstanceNotFound(std::string_view name);
+
 // Whether a look at something that a DNA names has failed for want of the host's memory or
 // descriptors, which says nothing of it. A bad disk (EIO) is a fact of it.
 bool IsPassing(const absl::Status& status);

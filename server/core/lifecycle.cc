@@ -19,6 +19,7 @@ constexpr Transition kTable[] = {
     {I::CREATING, E::kRecovered, G::kAlways, I::CREATING, T::kCreate},
 
     {I::VERIFYING, E::kVerified, G::kServe, I::WARMING, T::kWarmUp},
+    {I::VERIFYING, E::kVerified, G::kCordoned, I::DRAINING, T::kNone},
     {I::VERIFYING, E::kVerified, G::kRest, I::SUSPENDING, T::kSuspend},
     {I::VERIFYING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
     {I::VERIFYING, E::kWantGone, G::kAlways, I::DELETING, T::kDestroy},
@@ -41,6 +42,7 @@ constexpr Transition kTable[] = {
     // Only after a crash in WARMING can the balancer know a resuming one.
     {I::RESUMING, E::kResumed, G::kBalanced, I::DRAINING, T::kDrain},
     {I::RESUMING, E::kResumed, G::kChecked, I::WARMING, T::kWarmUp},
+    {I::RESUMING, E::kResumed, G::kCordoned, I::DRAINING, T::kNone},
     {I::RESUMING, E::kResumed, G::kRest, I::SUSPENDING, T::kSuspend},
     {I::RESUMING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
     {I::RESUMING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
@@ -61,6 +63,8 @@ constexpr Transition kTable[] = {
     {I::WARMING, E::kLost, G::kAlways, I::WARMING, T::kAdd},
     {I::WARMING, E::kWantSuspended, G::kBalanced, I::DRAINING, T::kDrain},
     {I::WARMING, E::kWantSuspended, G::kAlways, I::SUSPENDING, T::kSuspend},
+    {I::WARMING, E::kWantCordoned, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::WARMING, E::kWantCordoned, G::kAlways, I::DRAINING, T::kNone},
     {I::WARMING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
     {I::WARMING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
     {I::WARMING, E::kWantGone, G::kBalanced, I::DRAINING, T::kDrain},
@@ -74,6 +78,8 @@ constexpr Transition kTable[] = {
     {I::ACTIVE, E::kResumed, G::kAlways, I::ACTIVE, T::kNone},
     {I::ACTIVE, E::kWantSuspended, G::kBalanced, I::DRAINING, T::kDrain},
     {I::ACTIVE, E::kWantSuspended, G::kAlways, I::SUSPENDING, T::kSuspend},
+    {I::ACTIVE, E::kWantCordoned, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::ACTIVE, E::kWantCordoned, G::kAlways, I::DRAINING, T::kNone},
     {I::ACTIVE, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
     {I::ACTIVE, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
     {I::ACTIVE, E::kWantGone, G::kBalanced, I::DRAINING, T::kDrain},
@@ -85,10 +91,15 @@ constexpr Transition kTable[] = {
     {I::DRAINING, E::kDrainBegun, G::kAlways, I::DRAINING, T::kAwaitDrained},
     {I::DRAINING, E::kWantActive, G::kAlways, I::ACTIVE, T::kFullWeight},
     {I::DRAINING, E::kDrained, G::kAlways, I::DRAINING, T::kRemove},
+    // One that is cordoned runs on. When it no longer is, SetWant has it removed once more.
     {I::DRAINING, E::kRemoved, G::kServe, I::WARMING, T::kWarmUp},
+    {I::DRAINING, E::kRemoved, G::kCordoned, I::DRAINING, T::kNone},
     {I::DRAINING, E::kRemoved, G::kRest, I::SUSPENDING, T::kSuspend},
     {I::DRAINING, E::kRemoved, G::kGone, I::DELETING, T::kDestroy},
-    {I::DRAINING, E::kFailed, G::kAlways, I::FAILED, T::kRemove},
+    {I::DRAINING, E::kFailed, G::kBalanced, I::FAILED, T::kRemove},
+    {I::DRAINING, E::kFailed, G::kAlways, I::FAILED, T::kDestroy},
+    {I::DRAINING, E::kRecovered, G::kBalanced, I::DRAINING, T::kDrain},
+    {I::DRAINING, E::kRecovered, G::kCordoned, I::DRAINING, T::kNone},
     {I::DRAINING, E::kRecovered, G::kAlways, I::DRAINING, T::kDrain},
 
     {I::FAILED, E::kRemoved, G::kAlways, I::FAILED, T::kDestroy},
@@ -148,7 +159,10 @@ bool Holds(Guard guard, const InstanceFacts& facts) {
     case Guard::kServeDirect:
       return serve && !facts.has_balancer;
     case Guard::kRest:
-      return facts.want == v1::InstanceRecord::WANT_SUSPENDED;
+      return facts.want == v1::InstanceRecord::WANT_SUSPENDED ||
+             facts.want == v1::InstanceRecord::WANT_CORDONED;
+    case Guard::kCordoned:
+      return facts.want == v1::InstanceRecord::WANT_CORDONED;
     case Guard::kGone:
       return facts.want == v1::InstanceRecord::WANT_GONE;
     case Guard::kBalanced:

@@ -6,6 +6,7 @@
 //                    +--- BASE, or already wanted --------------------+
 //   SUSPENDED -> RESUMING -> WARMING -> SUSPENDING: the check of one that rests, without traffic
 //   any but DELETING -> FAILED;  any -> DELETING -> gone;  a DRAINING one that is wanted -> ACTIVE
+//   A cordoned one that ran stays DRAINING, without a task, once the balancer has forgotten it.
 #pragma once
 
 #include <optional>
@@ -40,6 +41,7 @@ enum class InstanceEvent {
   kWantActive,
   kWantSuspended,
   kWantGone,
+  kWantCordoned,
   kCheckDue,   // It has been suspended for so long that it must be checked.
   kRecovered,  // The daemon started: nothing is known to be in flight.
 };
@@ -76,7 +78,8 @@ enum class Guard {
   kServe,          // Wanted active.
   kServeBalanced,  // Wanted active, and there is a balancer.
   kServeDirect,    // Wanted active, no balancer.
-  kRest,           // Wanted suspended.
+  kRest,           // Wanted suspended; or cordoned, and it does not serve yet.
+  kCordoned,       // Wanted without traffic, for a person to look at.
   kGone,           // Wanted gone.
   kBalanced,       // The balancer may know it.
   kChecked,        // It runs only to be checked.

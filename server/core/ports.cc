@@ -7,4 +7,9 @@ absl::Status Provider::ApplyOne(InstanceOp::Kind kind, const InstanceSpec& insta
   return Apply({&operation, 1}).front();
 }
 
+absl::StatusOr<LogPiece> Provider::ReadLog(const InstanceSpec& /*instance*/,
+                                           const LogRequest& /*request*/) {
+  return absl::UnimplementedError("its provider keeps no output that the daemon can read");
+}
+
 }  // namespace shadow

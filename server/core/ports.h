@@ -56,6 +56,22 @@ inline bool IsDead(const Observation& seen) {
   return seen.life == Life::kExited || seen.life == Life::kAbsent;
 }
 
+// Which part of what an instance has written to its standard output and error.
+struct LogRequest {
+  bool previous = false;  // Of the instance of its base or shadow pool that ended last.
+  // `next_offset` of the piece before. Unset: the last `bytes_max`.
+  std::optional<int64_t> offset = std::nullopt;
+  size_t bytes_max = 0;
+};
+
+struct LogPiece {
+  std::string id;    // Of the instance that wrote it.
+  std::string data;  // Empty: nothing more now.
+  int64_t next_offset = 0;
+  bool gap = false;    // Something between `offset` and `data` is missing.
+  bool ended = false;  // It has ended: nothing comes after `data` but what is left of it.
+};
+
 // One operation on one instance.
 struct InstanceOp {
   enum class Kind {
@@ -118,6 +134,10 @@ class Provider {
 
   // Every instance that carries this store's tag, also after a crash; complete or an error.
   virtual absl::StatusOr<std::vector<Observation>> List() = 0;
+
+  // Called on any thread, beside other calls; waits for nobody. Of one that has ended, its id, pool
+  // and shadow may be all that is known. kNotFound: not kept. kUnimplemented: who else can read it.
+  virtual absl::StatusOr<LogPiece> ReadLog(const InstanceSpec& instance, const LogRequest& request);
 
   // Apply of one operation.
   absl::Status ApplyOne(InstanceOp::Kind kind, const InstanceSpec& instance);

@@ -51,6 +51,10 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
   for (const MemberView& member : members) {
     if (member.state == I::FAILED && member.expired) want(member, R::WANT_GONE);
     if (Nearness(member.state) == 0 || member.want == R::WANT_GONE) continue;
+    if (member.cordoned) {
+      want(member, member.outdated ? R::WANT_GONE : R::WANT_CORDONED);
+      continue;
+    }
     (member.outdated ? outdated : current).push_back(&member);
     if (!member.outdated && member.state == I::ACTIVE) ++serving;
   }

@@ -16,8 +16,9 @@ struct MemberView {
   InstanceState state = v1::Instance::STATE_UNSPECIFIED;
   v1::InstanceRecord::Want want = v1::InstanceRecord::WANT_UNSPECIFIED;
   int64_t order = 0;      // Ascending with its creation.
-  bool outdated = false;  // Of another DNA revision than the group's.
-  bool expired = false;   // FAILED for long enough to be forgotten.
+  bool outdated = false;  // Of another DNA revision than the group's, or to be restarted.
+  bool cordoned = false;
+  bool expired = false;  // FAILED for long enough to be forgotten.
 };
 
 struct GroupTarget {
@@ -34,8 +35,8 @@ struct Reconciliation {
 };
 
 // Members nearest to serving are kept and made to serve first, older before newer. An outdated
-// member serves on until a current one has taken its place, or it has to yield. FAILED members
-// count for nothing.
+// member serves on until a current one has taken its place, or it has to yield. FAILED and cordoned
+// members count for nothing; a cordoned one stays as it is unless it is outdated.
 Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView>& members);
 
 }  // namespace shadow

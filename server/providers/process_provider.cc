@@ -55,6 +55,7 @@ ProcessProvider::ProcessProvider(const Options& options, RecordDirectory records
                                  std::string holder_program)
     : options_(options),
       records_(std::move(records)),
+      kept_logs_(records_.path()),
       holder_program_(std::move(holder_program)),
       ports_([this] { return records_.Ports(); }, options.store_id),
       facts_([this](const auto& dna, const auto& record, const auto& stop) {
@@ -292,8 +293,20 @@ absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
   const auto leader = ReadLeader(record);
   if (!leader.ok()) return leader.status();
   ReapIfOurs(*leader);
-  if (absl::Status removed = records_.Remove(record.id); !removed.ok()) return removed;
+  const InstanceSpec ended{.id = record.id,
+                           .name = record.name,
+                           .pool = record.pool,
+                           .shadow = record.shadow,
+                           .dna = nullptr};
+  absl::Status removed = kept_logs_.Keep(ended, records_.LogPath(record.id));
+  removed.Update(records_.Remove(record.id));
+  if (!removed.ok()) return removed;
   return true;
+}
+
+absl::StatusOr<LogPiece> ProcessProvider::ReadLog(const InstanceSpec& instance,
+                                                  const LogRequest& request) {
+  return ReadPresentOrKept(records_.LogPath(instance.id), kept_logs_, instance, request);
 }
 
 void ProcessProvider::CapLog(const ProcessRecord& record) {

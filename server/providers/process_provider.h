@@ -5,6 +5,7 @@
 //                          instance's program runs and until nothing of it is left.
 //   DIR/instances/ID.log   its standard output and error.
 //   DIR/instances/ID.exit  how it ended.
+//   DIR/instances/*.ended  the logs of the last ones that have ended (logs/kept_logs.h).
 //
 // Nothing is known only in memory: a new object on the same directory takes every instance over,
 // and instances outlive the daemon. `kill -9` of the daemon at any instant leaves an instance with
@@ -37,6 +38,7 @@
 #include "server/core/clock.h"
 #include "server/core/ports.h"
 #include "server/providers/facts/process_facts.h"
+#include "server/providers/logs/kept_logs.h"
 #include "server/providers/look/exit_watch.h"
 #include "server/providers/process_ports.h"
 #include "server/providers/process_record.h"
@@ -81,6 +83,8 @@ class ProcessProvider final : public Provider {
   absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
                                                     Part part) override;
   absl::StatusOr<std::vector<Observation>> List() override;
+  absl::StatusOr<LogPiece> ReadLog(const InstanceSpec& instance,
+                                   const LogRequest& request) override;
 
  private:
   enum class Stop { kGraceful, kForce };
@@ -105,6 +109,7 @@ class ProcessProvider final : public Provider {
 
   const Options options_;
   const RecordDirectory records_;
+  const KeptLogs kept_logs_;
   const std::string holder_program_;
   FreePorts ports_;
   std::mutex log_mutex_;  // One truncation at a time.

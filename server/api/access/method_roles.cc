@@ -20,6 +20,7 @@ constexpr MethodRole kMethodRoles[] = {
     Needs("GetShadowPool", Role::kViewer),
     Needs("ListShadowPools", Role::kViewer),
     Needs("ListInstances", Role::kViewer),
+    Needs("GetInstance", Role::kViewer),
     Needs("GetForecast", Role::kViewer),
     Needs("ListDecisions", Role::kViewer),
     Needs("ListEvents", Role::kViewer),
@@ -36,6 +37,12 @@ constexpr MethodRole kMethodRoles[] = {
     Needs("UpdateShadowPool", Role::kOperator),
     Needs("ActivateShadowPool", Role::kOperator),
     Needs("ReleaseHold", Role::kOperator),
+    // Which of its instances serve.
+    Needs("RestartInstance", Role::kOperator),
+    Needs("CordonInstance", Role::kOperator),
+    Needs("UncordonInstance", Role::kOperator),
+    // Only reads; but what a program writes may hold secrets.
+    Needs("StreamInstanceLog", Role::kOperator),
     // Only looks, and says what it would do, with validate_only.
     {"AnalyzePoolUsage", Role::kOperator, Role::kViewer},
 

@@ -273,7 +273,7 @@ class Adopter {
 
   void Count(const I& instance) {
     const Place place = PlaceOf(instance.name());
-    if (!Counts(instance.state())) return;
+    if (!Counts(instance.state()) || instance.cordoned()) return;
     if (place.shadow.empty()) {
       ++bases_[place.pool];
       return;

@@ -174,11 +174,11 @@ int OldServingMax(const PoolEntry& pool) {
   return std::max(left, Spares(pool) ? 0 : 1);
 }
 
-bool BaseYieldsSlot(const PoolEntry& pool) {
+bool YieldsSlot(const PoolEntry& pool, const std::string& shadow) {
   if (!SlotsKnown(pool) || !Spares(pool)) return false;
   const auto held = std::count_if(pool.members.begin(), pool.members.end(),
                                   [](const auto& entry) { return HoldsSlot(entry.second); });
-  const SlotUse use = SlotUseOf(pool, true);
+  const SlotUse use = SlotUseOf(pool, shadow.empty());
   return use.waits && !use.enters && held >= *pool.balancing.view->slots;
 }
 

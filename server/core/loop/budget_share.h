@@ -31,8 +31,9 @@ void SetDeleting(World& world, PoolEntry& pool, ShadowEntry& shadow, bool deleti
 // of the pool serves.
 int OldServingMax(const PoolEntry& pool);
 
-// The same for the base: one of its instances of an older revision must give its slot away.
-bool BaseYieldsSlot(const PoolEntry& pool);
+// The same for the base, or the present shadow: one of its instances that is of an older revision
+// or to be restarted must give its slot away. `shadow`: short; empty: the base.
+bool YieldsSlot(const PoolEntry& pool, const std::string& shadow);
 
 // Shows what the host allows the pool: slots of its balancer, and what instances_max leaves to it.
 void ShowLimits(const World& world, PoolEntry& pool);

@@ -47,6 +47,7 @@ void DeriveShadow(const PoolEntry& pool, ShadowEntry& entry) {
   int failed = 0;
   int moving = 0;
   for (const auto& [id, member] : pool.members) {
+    if (member.record.instance().cordoned()) continue;
     if (!member.shadow.empty() && shadow.name().ends_with("/" + member.shadow)) {
       const I::State state = member.record.instance().state();
       failed += state == I::FAILED;
@@ -73,11 +74,13 @@ void DerivePool(PoolEntry& pool) {
   int serving = 0;
   bool moving = false;
   for (const auto& [id, member] : pool.members) {
-    if (!member.shadow.empty()) continue;
     const I& instance = member.record.instance();
+    if (!member.shadow.empty() || instance.cordoned()) continue;
     serving += instance.state() == I::ACTIVE;
-    moving |= instance.state() == I::ACTIVE ? instance.dna_revision() != proto.dna_revision()
-                                            : instance.state() != I::FAILED;
+    const bool replaced =
+        instance.restarting() ||
+        (instance.dna_revision() != proto.dna_revision() && !proto.rollout_paused());
+    moving |= instance.state() == I::ACTIVE ? replaced : instance.state() != I::FAILED;
   }
   proto.set_serving_base_instances(serving);
   proto.set_reconciling(proto.state() == v1::Pool::DELETING || moving ||

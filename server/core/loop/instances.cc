@@ -149,6 +149,7 @@ void Learn(Changes& changes, PoolEntry& pool, Member& member, E event, T finishe
     case E::kWantActive:
     case E::kWantSuspended:
     case E::kWantGone:
+    case E::kWantCordoned:
     case E::kCheckDue:
     case E::kRecovered:
       break;
@@ -162,6 +163,11 @@ void OnEntry(Changes& changes, PoolEntry& pool, Member& member) {
   if (instance.state() == I::FAILED) CountFailure(changes, pool, member);
   if (instance.state() == I::FAILED || instance.state() == I::SUSPENDED) {
     member.record.clear_checking();
+  }
+  if (instance.state() == I::FAILED) {  // It is replaced, whatever else was wanted of it.
+    instance.clear_cordoned();
+    instance.clear_restarting();
+    if (member.record.want() == R::WANT_CORDONED) member.record.set_want(R::WANT_SUSPENDED);
   }
   const bool active = instance.state() == I::ACTIVE;
   // Without a balancer it has its whole share while it is ACTIVE.
@@ -194,6 +200,12 @@ void Issue(Changes& changes, const PoolEntry& pool, Member& member, Effect::Kind
   effect.address = instance.address();
   member.effect = changes.Run(std::move(effect));
   member.effect_stale = false;
+}
+
+// That it is now wanted so; not to serve.
+E EventOf(R::Want want) {
+  if (want == R::WANT_GONE) return E::kWantGone;
+  return want == R::WANT_CORDONED ? E::kWantCordoned : E::kWantSuspended;
 }
 
 // It is wanted while it is checked, and goes on from where it is. That measures no activation.
@@ -310,6 +322,8 @@ void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
   changes.Keep(pool, member);
   const bool checked = member.record.checking();
   member.record.clear_checking();
+  // One that was cordoned goes on as if the balancer had forgotten it just now.
+  const bool held = instance.state() == I::DRAINING && !member.record.balanced();
   if (want == R::WANT_ACTIVE) {
     *instance.mutable_need_time() = ToProto(changes.now().wall);
     instance.clear_first_serve_time();
@@ -320,9 +334,9 @@ void SetWant(Changes& changes, PoolEntry& pool, Member& member, R::Want want) {
     if (checked) LeaveCheck(changes, pool, member);
     // What is verified again is warm already.
     const bool warm = checked && member.task == T::kVerify;
-    Apply(changes, pool, member, warm ? E::kWarmedUp : E::kWantActive);
+    Apply(changes, pool, member, held ? E::kRemoved : warm ? E::kWarmedUp : E::kWantActive);
   } else {
-    Apply(changes, pool, member, want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended);
+    Apply(changes, pool, member, held ? E::kRemoved : EventOf(want));
   }
 }
 

@@ -58,8 +58,9 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
   const bool carries = current == nullptr ? decision.target_instances() == 0
                                           : !current->record.shadow().reconciling();
   // Where there is room for no instance more, those that are missing wait for the old ones' end.
+  const bool paused = pool.spec->pool.rollout_paused() && decision.target_instances() > 0;
   const bool taken_over =
-      carries && (MissingOf(current) == 0 || world.instances >= world.instances_max);
+      !paused && carries && (MissingOf(current) == 0 || world.instances >= world.instances_max);
   int serving_max = OldServingMax(pool);
   // Without a look at the balancer nobody knows whose slots are free.
   const bool slots_known = !pool.spec->has_balancer || pool.balancing.view.has_value();
@@ -75,9 +76,9 @@ void ActOnOld(Changes& changes, PoolEntry& pool, const D& decision) {
     const int wanted = carries ? 0 : std::max(serves, std::min(size, decision.target_active()));
     const int serving = std::min(wanted, serving_max);
     serving_max -= serving;
-    const int kept = KeptOfOld(current, decision, size, serving);
+    const int kept = paused ? size : KeptOfOld(current, decision, size, serving);
     // Those that serve although the present revision carries the load go last.
-    const int active = carries ? std::min(serves, kept) : serving;
+    const int active = carries && !paused ? std::min(serves, kept) : serving;
     if (taken_over && decision.kind() == D::SIZE) {
       SetDeleting(changes.world(), pool, shadow, true);
       changes.Put(pool, shadow, v1::Event::UPDATED, "replaced by a newer DNA revision");

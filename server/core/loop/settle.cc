@@ -31,11 +31,15 @@ std::vector<MemberView> ViewGroup(const PoolEntry& pool, const std::string& shad
     if (member.shadow != shadow) continue;
     if (views.empty()) views.reserve(pool.members.size());
     const I& instance = member.record.instance();
+    // A cordoned one of another revision stays to be looked at.
+    const bool replaced = instance.dna_revision() != dna_revision && !instance.cordoned() &&
+                          !pool.spec->pool.rollout_paused();
     MemberView view{.id = id,
                     .state = instance.state(),
                     .want = member.record.want(),
                     .order = InstanceNumber(id),
-                    .outdated = instance.dna_revision() != dna_revision};
+                    .outdated = replaced || instance.restarting(),
+                    .cordoned = instance.cordoned()};
     if (view.state == I::FAILED && member.task == InstanceTask::kNone) {
       view.expired = now - FromProto(instance.state_time()) > kFailedRetention;
       failed.emplace_back(view.order, views.size());
@@ -72,11 +76,12 @@ void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group) {
                            .active = group.active,
                            .creates_max = CreatesMax(changes.world(), pool.spec->pool.policy(),
                                                      group.backoff, views, changes.now().mono),
-                           .yields = group.shadow.empty() && BaseYieldsSlot(pool) ? 1 : 0};
+                           .yields = YieldsSlot(pool, group.shadow) ? 1 : 0};
   Reconciliation result = Reconcile(target, views);
   if (group.instances == 0) {  // Also the failed ones go, and nobody waits for them.
+    const bool deleting = pool.record.pool().state() == v1::Pool::DELETING;
     for (const MemberView& view : views) {
-      if (view.state == I::FAILED && view.want != R::WANT_GONE) {
+      if ((view.state == I::FAILED || (view.cordoned && deleting)) && view.want != R::WANT_GONE) {
         result.wants.emplace_back(view.id, R::WANT_GONE);
       }
     }
@@ -85,7 +90,7 @@ void SettleGroup(Changes& changes, PoolEntry& pool, const Group& group) {
   if (result.creates == 0) return;
   const auto live = std::count_if(views.begin(), views.end(), [](const MemberView& view) {
     return view.state != I::FAILED && view.state != I::DELETING && view.want != R::WANT_GONE &&
-           !view.outdated;
+           !view.outdated && !view.cordoned;
   });
   for (int i = 0; i < result.creates; ++i) {
     CreateMember(changes, pool, group.shadow, static_cast<int>(live) + i < group.active);

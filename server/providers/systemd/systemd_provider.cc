@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/providers/logs/kept_logs.h"
 #include "server/providers/look/process_look.h"
 #include "server/providers/process_dna.h"
 #include "server/providers/process_log.h"
@@ -120,7 +121,7 @@ absl::Status SystemdProvider::Create(const InstanceSpec& instance) {
                                               .port = *port,
                                               .log_path = log_path});
   // What was asked for in vain may have been done all the same; a list would show it.
-  if (!started.ok() && !absl::IsUnavailable(started)) Drop(instance.id);
+  if (!started.ok() && !absl::IsUnavailable(started)) Drop(instance);
   return started;
 }
 
@@ -144,7 +145,7 @@ absl::Status SystemdProvider::Destroy(const InstanceSpec& instance, bool force) 
   const auto unit = units_->Get(instance.id);
   if (!unit.ok()) return unit.status();
   if (!unit->has_value()) {
-    Drop(instance.id);
+    Drop(instance);
     return absl::OkStatus();
   }
   {
@@ -167,7 +168,7 @@ absl::StatusOr<Observation> SystemdProvider::Inspect(const InstanceSpec& instanc
     unit = std::nullopt;
   }
   if (!unit->has_value()) {
-    if (Stopping(instance.id)) Drop(instance.id);
+    if (Stopping(instance.id)) Drop(instance);
     Observation nothing;
     nothing.id = instance.id;
     return nothing;
@@ -266,11 +267,24 @@ absl::StatusOr<std::vector<Observation>> SystemdProvider::List() {
   return all;
 }
 
-void SystemdProvider::Drop(const std::string& id) {
-  if (const std::string log = LogPath(id); !log.empty()) unlink(log.c_str());
+void SystemdProvider::Drop(const InstanceSpec& instance) {
+  if (const std::string log = LogPath(instance.id); !log.empty()) {
+    KeptLogs(options_.log_dir).Keep(instance, log).IgnoreError();
+  }
   const std::lock_guard lock(mutex_);
-  known_.erase(id);
-  if (listing_ > 0) dropped_.insert(id);
+  known_.erase(instance.id);
+  if (listing_ > 0) dropped_.insert(instance.id);
+}
+
+absl::StatusOr<LogPiece> SystemdProvider::ReadLog(const InstanceSpec& instance,
+                                                  const LogRequest& request) {
+  if (!options_.log_dir.empty()) {
+    return ReadPresentOrKept(LogPath(instance.id), KeptLogs(options_.log_dir), instance, request);
+  }
+  const std::string fields = request.previous ? absl::StrCat("SHADOW_POOL=", instance.pool)
+                                              : absl::StrCat("SHADOW_INSTANCE=", instance.id);
+  return absl::UnimplementedError(
+      absl::StrCat("units of the system write to the journal: journalctl ", fields));
 }
 
 bool SystemdProvider::Stopping(const std::string& id) const {

@@ -6,6 +6,7 @@
 //                      system's has the journal. Cut to its last half by a look that finds it
 //                      larger than `log_max_bytes`.
 //   DIR/units/ID.env   its secrets, while it starts.
+//   DIR/units/*.ended  the logs of the last ones that have ended (logs/kept_logs.h).
 //
 // What an instance is stands in its unit's name and description: a new object takes every instance
 // over, and instances outlive the daemon.
@@ -63,6 +64,9 @@ class SystemdProvider final : public Provider {
   absl::StatusOr<std::optional<Differences>> Verify(const InstanceSpec& instance,
                                                     Part part) override;
   absl::StatusOr<std::vector<Observation>> List() override;
+  // kUnimplemented: the journal has them.
+  absl::StatusOr<LogPiece> ReadLog(const InstanceSpec& instance,
+                                   const LogRequest& request) override;
 
  private:
   // What is remembered of an instance; lost with the object, and then done without.
@@ -81,8 +85,8 @@ class SystemdProvider final : public Provider {
   Observation Observe(const UnitView& unit, bool stopping);
   // How it ended, with its last words.
   std::string WithOutput(const UnitView& unit) const;
-  // Removes all that is known of it.
-  void Drop(const std::string& id);
+  // Removes all that is known of it but its last words.
+  void Drop(const InstanceSpec& instance);
   bool Stopping(const std::string& id) const;
   std::string LogPath(const std::string& id) const;
   // Of all instances that there are.

@@ -36,7 +36,7 @@ std::vector<const google::protobuf::MethodDescriptor*> AllMethods() {
       for (int i = 0; i < service->method_count(); ++i) methods.push_back(service->method(i));
     }
   }
-  REQUIRE(methods.size() >= 29);
+  REQUIRE(methods.size() >= 34);
   return methods;
 }
 

@@ -24,6 +24,7 @@ std::optional<std::map<std::string, AtRest>> CountAtRest(const PoolEntry& pool) 
   for (const auto& [id, member] : pool.members) {
     const I::State state = member.record.instance().state();
     if (state == I::FAILED || state == I::DELETING) continue;
+    if (member.record.instance().cordoned()) continue;  // It is nobody's.
     const bool rests = state == I::SUSPENDED || state == I::ACTIVE;
     if (!rests || member.task != InstanceTask::kNone) return std::nullopt;
     AtRest& group = groups[member.shadow];
@@ -39,9 +40,12 @@ bool IsSpare(const PoolEntry& pool) {
   if ((*groups)[""].active < pool.spec->pool.managed_instances()) return false;
   int serving = 0;
   for (const auto& [id, shadow] : pool.shadows) {
-    if (shadow.record.deleting()) return false;
     const v1::ShadowPool& target = shadow.record.shadow();
     const AtRest& group = (*groups)[id];
+    if (shadow.record.deleting()) {
+      if (group.suspended + group.active > 0) return false;
+      continue;  // Only cordoned ones are left of it.
+    }
     if (group.suspended + group.active != target.target_instances() ||
         group.active != ActiveCount(target.target_instances(), target.target_activation_level())) {
       return false;
@@ -68,6 +72,7 @@ Member* Oldest(PoolEntry& pool) {
   Member* oldest = nullptr;
   for (auto& [id, member] : pool.members) {
     if (member.shadow.empty() || member.record.instance().state() != I::SUSPENDED) continue;
+    if (member.record.want() != v1::InstanceRecord::WANT_SUSPENDED) continue;  // It is cordoned.
     if (oldest == nullptr || LastCheck(member) < LastCheck(*oldest)) oldest = &member;
   }
   return oldest;

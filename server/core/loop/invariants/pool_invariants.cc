@@ -20,7 +20,7 @@ struct StateCounts {
 StateCounts CountStates(const PoolEntry& pool, const std::string& shadow) {
   StateCounts counts;
   for (const auto& [id, member] : pool.members) {
-    if (member.shadow != shadow) continue;
+    if (member.shadow != shadow || member.record.instance().cordoned()) continue;
     const I::State state = member.record.instance().state();
     counts.serving += state == I::ACTIVE;
     counts.suspended += Rests(member);
@@ -40,6 +40,8 @@ void CheckMember(const PoolEntry& pool, const Member& member) {
   CHECK(member.shadow.empty() || pool.shadows.contains(member.shadow));
   CHECK(TaskFits(member.record.instance().state(), member.task));
   CHECK(!member.record.checking() || IsChecked(member));
+  CHECK(member.record.want() != v1::InstanceRecord::WANT_CORDONED ||
+        member.record.instance().cordoned());
   CHECK(member.effect.has_value() || !member.effect_stale);
   CHECK(!member.effect.has_value() || member.effect_stale || RowOf(member.task).effect.has_value());
 }

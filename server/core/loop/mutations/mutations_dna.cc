@@ -32,7 +32,7 @@ absl::StatusOr<std::string> DnaId(std::string_view name, std::string_view field)
 // Pools that follow the newest revision take it over; their instances are replaced by Settle.
 void FollowNewest(Changes& changes, const std::string& dna_name, const std::string& revision) {
   for (auto& [id, pool] : changes.world().pools) {
-    if (pool.record.pool().dna() != dna_name) continue;
+    if (pool.record.pool().dna() != dna_name || pool.spec->pool.rollout_paused()) continue;
     pool.record.mutable_pool()->set_dna_revision(revision);
     changes.Put(pool, v1::Event::UPDATED, absl::StrCat("takes over ", revision));
   }
@@ -121,6 +121,8 @@ Answer Execute(Changes& changes, const v1::DeleteDnaRequest& request) {
     const std::string prefix = newest.name() + "@";
     const bool used =
         named == newest.name() || named.starts_with(prefix) ||
+        // While its rollout is paused it may be of another DNA than it names.
+        pool.record.pool().dna_revision().starts_with(prefix) ||
         std::any_of(pool.members.begin(), pool.members.end(),
                     [&](const auto& entry) {
                       return entry.second.record.instance().dna_revision().starts_with(prefix);

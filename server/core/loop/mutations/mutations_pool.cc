@@ -99,6 +99,11 @@ void ForgetAnswers(PoolEntry& pool, const v1::Pool& before, const v1::Pool& afte
   pool.demand.usage_read = absl::OkStatus();
 }
 
+std::string UpdateMessage(const v1::Pool& before, const v1::Pool& after) {
+  if (before.rollout_paused() == after.rollout_paused()) return "updated";
+  return after.rollout_paused() ? "updated; its rollout is paused" : "updated; its rollout goes on";
+}
+
 void SetSpec(Changes& changes, PoolEntry& pool, CompiledPool compiled,
              const std::string& dna_revision) {
   v1::Pool& proto = *pool.record.mutable_pool();
@@ -224,21 +229,23 @@ Answer Execute(Changes& changes, const v1::UpdatePoolRequest& request) {
   if (!allowed.ok()) return allowed;
   const absl::Status free = CheckBalancerFree(world, pool.id, compiled->pool);
   if (!free.ok()) return free;
-  const auto dna = ResolveDna(world, compiled->pool.dna());
+  auto dna = ResolveDna(world, compiled->pool.dna());
   if (!dna.ok()) return dna.status();
   if (MessageDifferencer::Equals(compiled->pool, pool.spec->pool)) return AnswerWith(current);
+  if (compiled->pool.rollout_paused()) dna = current.dna_revision();
   if (request.validate_only()) {
     v1::Pool preview = compiled->pool;
     KeepOutput(current, preview);
     preview.set_dna_revision(*dna);
     return AnswerWith(std::move(preview));
   }
+  const std::string message = UpdateMessage(pool.spec->pool, compiled->pool);
   SetSpec(changes, pool, *std::move(compiled), *dna);
   OpenForecasts(pool);     // Calendar, base or target may be others.
   SaveNow(changes, pool);  // What was saved for those begins again elsewhere.
   pool.timers.next_activation = changes.now().mono;
   ScheduleScore(pool, changes.now());
-  changes.Put(pool, v1::Event::UPDATED, "updated");
+  changes.Put(pool, v1::Event::UPDATED, message);
   return AnswerWith(pool.record.pool());
 }
 

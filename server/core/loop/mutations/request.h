@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
 #include "shadow/v1/dna_service.pb.h"
+#include "shadow/v1/instance_service.pb.h"
 #include "shadow/v1/pool_service.pb.h"
 #include "shadow/v1/shadow_pool_service.pb.h"
 #include "shadow/v1/usage_service.pb.h"
@@ -18,6 +19,7 @@ using Request =
                  v1::CreatePoolRequest, v1::UpdatePoolRequest, v1::DeletePoolRequest,
                  v1::CreateShadowPoolRequest, v1::UpdateShadowPoolRequest,
                  v1::ActivateShadowPoolRequest, v1::DeleteShadowPoolRequest, v1::ReleaseHoldRequest,
+                 v1::RestartInstanceRequest, v1::CordonInstanceRequest, v1::UncordonInstanceRequest,
                  v1::ReportUsageRequest, v1::ReportUsageBatchRequest, v1::AnalyzePoolUsageRequest,
                  v1::GetForecastRequest>;
 

@@ -56,7 +56,7 @@ ConditionNow BaseCondition(const PoolEntry& pool) {
   int serving = 0;
   const Member* failed = nullptr;
   for (const auto& [id, member] : pool.members) {
-    if (!member.shadow.empty()) continue;
+    if (!member.shadow.empty() || member.record.instance().cordoned()) continue;
     const I::State state = member.record.instance().state();
     serving += state == I::ACTIVE ? 1 : 0;
     if (state == I::FAILED) failed = &member;  // By id: the newest is the last.

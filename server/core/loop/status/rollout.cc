@@ -23,6 +23,7 @@ RevisionCounts CountRevisions(const PoolEntry& pool) {
   RevisionCounts count;
   for (const auto& [id, member] : pool.members) {
     const I& instance = member.record.instance();
+    if (instance.cordoned()) continue;
     const bool failed = instance.state() == I::FAILED;
     if (instance.dna_revision() == revision) {
       count.updated += !failed;
@@ -89,7 +90,8 @@ std::optional<std::string> RolloutText(const PoolEntry& pool) {
   if (rollout.complete() || rollout.revision().empty()) return std::nullopt;
   const RevisionCounts count = CountRevisions(pool);
   return absl::StrCat(count.updated, " of ", count.updated + count.others, " instances run ",
-                      rollout.revision(), WaitingText(pool));
+                      rollout.revision(), WaitingText(pool),
+                      pool.spec->pool.rollout_paused() ? "; the rollout is paused" : "");
 }
 
 }  // namespace shadow
