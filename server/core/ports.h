@@ -37,6 +37,14 @@ struct InstanceSpec {
 
 enum class Life { kAbsent, kStarting, kRunning, kSuspended, kStopping, kExited };
 
+// The memory of a suspended instance, before and after it was reclaimed.
+struct ReclaimedMemory {
+  int64_t before_bytes = 0;
+  int64_t after_bytes = 0;
+  bool swap = false;  // There was swap: what no file holds could be reclaimed.
+  bool operator==(const ReclaimedMemory&) const = default;
+};
+
 struct Observation {
   std::string id;
   // Of the store that has made it (StoreContents); empty: it does not say, or it is absent.
@@ -49,6 +57,8 @@ struct Observation {
   // are not enforced. "resize": a cluster that cannot resize pods, so that a suspended one keeps its
   // CPU. Unset: the provider does not say.
   std::optional<std::vector<std::string>> missing_controllers = {};
+  // kSuspended. Unset: not yet, not known any more, or the provider does not reclaim memory.
+  std::optional<ReclaimedMemory> reclaimed = {};
 };
 
 // It has ended, or nothing of it is left.

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/core/ports.h"
 #include "shadow/v1/dna.pb.h"
 
 namespace shadow {
@@ -47,6 +48,7 @@ struct UnitView {
   // Of "cpu", "memory" and "pids", those that the manager was not given: limits that need them are
   // accepted and not enforced.
   std::vector<std::string> missing_controllers;
+  std::optional<ReclaimedMemory> reclaimed;  // As Observation::reclaimed.
 };
 
 // Of one store. Thread-safe as Provider (server/core/ports.h): one call at a time for one unit.

@@ -50,6 +50,7 @@ struct Member {
   std::optional<absl::Duration> needed_at;
   std::optional<absl::Duration> warm_at;
   std::optional<absl::Duration> unhealthy_since;  // At the balancer, while ACTIVE.
+  std::optional<ReclaimedMemory> reclaimed;       // As its provider last listed it.
 };
 
 // It waits to be woken. One that is checked does so too.

@@ -190,6 +190,7 @@ Observation SystemdProvider::Observe(const UnitView& unit, bool stopping) {
   seen.address = absl::StrCat("127.0.0.1:", unit.port);
   seen.handle = absl::StrCat("pid ", unit.main_pid);
   seen.missing_controllers = unit.missing_controllers;
+  if (seen.life == Life::kSuspended) seen.reclaimed = unit.reclaimed;
   if (seen.life == Life::kExited) seen.exit_reason = WithOutput(unit);
   if (const std::string log = LogPath(unit.id); !log.empty()) {
     // A log that cannot be cut is no reason to know nothing of the instance; the next look tries

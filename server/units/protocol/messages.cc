@@ -62,8 +62,24 @@ v1::UnitView ViewMessage(const UnitView& view) {
   for (const std::string& controller : view.missing_controllers) {
     message.add_missing_controllers(controller);
   }
+  if (view.reclaimed.has_value()) {
+    message.mutable_reclaimed()->set_before_bytes(view.reclaimed->before_bytes);
+    message.mutable_reclaimed()->set_after_bytes(view.reclaimed->after_bytes);
+    message.mutable_reclaimed()->set_swap(view.reclaimed->swap);
+  }
   return message;
 }
+
+namespace {
+
+std::optional<ReclaimedMemory> ReclaimedOf(const v1::UnitView& message) {
+  if (!message.has_reclaimed()) return std::nullopt;
+  return ReclaimedMemory{.before_bytes = message.reclaimed().before_bytes(),
+                         .after_bytes = message.reclaimed().after_bytes(),
+                         .swap = message.reclaimed().swap()};
+}
+
+}  // namespace
 
 UnitView ViewOf(const v1::UnitView& message) {
   return {.id = message.id(),
@@ -82,7 +98,8 @@ UnitView ViewOf(const v1::UnitView& message) {
           .exec_main_status = message.exec_main_status(),
           .control_group = message.control_group(),
           .missing_controllers = {message.missing_controllers().begin(),
-                                  message.missing_controllers().end()}};
+                                  message.missing_controllers().end()},
+          .reclaimed = ReclaimedOf(message)};
 }
 
 v1::UnitsReply StatusReply(const absl::Status& status) {

@@ -117,12 +117,15 @@ TEST_CASE("a view has the same meaning on both sides, and a list as many replies
   view.exec_main_status = 9;
   view.control_group = std::string(1000, 'x');
   view.missing_controllers = {"cpu", "memory"};
+  view.reclaimed = {.before_bytes = 200, .after_bytes = 10, .swap = true};
   const UnitView same = ViewOf(ViewMessage(view));
   CHECK(same.sub_state == view.sub_state);
   CHECK(same.result == view.result);
   CHECK(same.exec_main_code == 2);
   CHECK(same.exec_main_status == 9);
   CHECK(same.missing_controllers == view.missing_controllers);
+  CHECK(same.reclaimed == view.reclaimed);
+  CHECK_FALSE(ViewOf(ViewMessage(UnitView())).reclaimed.has_value());
   const auto replies = ListReplies(std::vector<UnitView>(1000, view));
   CHECK(replies.size() > 1);
   int units = 0;
