@@ -15,8 +15,8 @@ FUNCTION_LINES_MAX = 60
 TOP_LEVEL = {
     ".ci", ".clang-format", ".clang-tidy", ".editorconfig", ".gitattributes", ".gitignore",
     "ARCHITECTURE.md", "CHANGELOG.md", "CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md",
-    "LICENSE", "README.md", "SECURITY.md", "client", "forecast", "proto", "quickstart", "server",
-    "storage", "systemd", "tests",
+    "LICENSE", "OPERATIONS.md", "README.md", "SECURITY.md", "client", "forecast", "proto",
+    "quickstart", "server", "storage", "systemd", "tests",
 }
 CLOCK_FILES = {"server/core/clock.h", "server/core/clock.cc"}
 SLEEPING_TEST_FILE = "tests/fakes/poll.h"
