@@ -49,6 +49,9 @@ PoolHealth PoolHealthOf(const v1::Pool& pool) {
   if (pool.state() == v1::Pool::DELETING) return {"warn", "It is being deleted"};
   if (pool.reconciling()) health = {"warn", "Changes are under way"};
   for (const v1::Condition& condition : pool.conditions()) {
+    if (condition.reason() == "NoSampleYet" && health.word == "good") {
+      health = {"idle", "No usage has been reported yet"};
+    }
     if (condition.status() != v1::Condition::FALSE || IsHarmless(condition)) continue;
     // Without usage nothing is scaled: the cause is told, not what follows from it.
     if (condition.reason() == "UsageStale") continue;

@@ -35,12 +35,17 @@ std::string ChangeMessage(const Snapshot& before, const Snapshot& after, absl::T
     if (names.size() == kFeedNamesMax) all = true;
     if (!all) names.push_back(LastId(name));
   };
-  for (const auto& [name, pool] : after.pools) {
-    const auto old = before.pools.find(name);
-    if (old == before.pools.end() || old->second != pool) note(name);
-  }
-  for (const auto& [name, pool] : before.pools) {
-    if (!after.pools.contains(name)) note(name);
+  // Both ascend: each stream does this for each change, perhaps of 10,000 pools.
+  auto old = before.pools.begin();
+  auto now_is = after.pools.begin();
+  const auto old_end = before.pools.end();
+  const auto now_end = after.pools.end();
+  while (!all && (old != old_end || now_is != now_end)) {
+    const bool gone = now_is == now_end || (old != old_end && old->first < now_is->first);
+    const bool came = !gone && (old == old_end || now_is->first < old->first);
+    if (gone || came || old->second != now_is->second) note(gone ? old->first : now_is->first);
+    if (!came) ++old;
+    if (!gone) ++now_is;
   }
   if (all) names.clear();
   return StreamMessage("change", {{"now", FeedSeconds(now)},

@@ -42,10 +42,11 @@ void AddInstance(PoolSnapshot& pool, const std::string& name, v1::Instance::Stat
 
 // Two of the base serve, and one of three shadows.
 PoolSnapshot FeedPoolSnapshot() {
-  PoolSnapshot pool{.pool = FeedPool(), .shadows = {}, .instances = {}};
+  PoolSnapshot pool;
+  pool.pool = FeedPool();
   v1::ShadowPool& shadow = pool.shadows["pools/web/shadowPools/r1"];
   shadow.set_target_instances(3);
-  shadow.set_target_activation_level(34);
+  shadow.set_target_activation_level(33);
   shadow.set_serving_instances(1);
   AddInstance(pool, "pools/web/instances/i9", v1::Instance::ACTIVE);
   AddInstance(pool, "pools/web/instances/i10", v1::Instance::ACTIVE);
@@ -129,10 +130,20 @@ TEST_CASE("the feed calls a pool bad for what a person must look at and names it
   CHECK(brief["why"] == (row.health == "good" ? "All is as wanted" : row.type + ": words"));
 }
 
+TEST_CASE("the feed says of a pool without data that nothing was reported yet") {
+  PoolSnapshot pool = FeedPoolSnapshot();
+  AddCondition(pool, "UsageFresh", "NoSampleYet", "");
+  pool.pool.mutable_conditions(0)->set_status(v1::Condition::UNKNOWN);
+  CHECK(OnlyBrief(pool)["health"] == "idle");
+  CHECK(OnlyBrief(pool)["why"] == "No usage has been reported yet");
+  AddCondition(pool, "ProviderReachable", "Unavailable", "away");
+  CHECK(OnlyBrief(pool)["health"] == "bad");
+}
+
 TEST_CASE("the feed's pool has its capacity, and its instances by role and age") {
   const json pool = json::parse(PoolJson(FeedPoolSnapshot()));
   CHECK(pool["active_capacity"] == 150);
-  CHECK(pool["shadow_level"] == 34);
+  CHECK(pool["shadow_level"] == 33);
   CHECK(pool["instances_total"] == 5);
   std::string ids;
   for (const json& instance : pool["instances"]) ids += instance["id"].get<std::string>() + " ";
@@ -231,7 +242,7 @@ TEST_CASE("a change names the pools that came, went or differ, and no others") {
   REQUIRE(message.ends_with("\n\n"));
   const json change = json::parse(message.substr(begin.size()));
   CHECK(change["revision"] == 7);
-  CHECK(change["pools"] == json{"b", "d", "c"});
+  CHECK(change["pools"] == json{"b", "c", "d"});
   CHECK(change["all"] == false);
 }
 
