@@ -59,6 +59,8 @@ class Daemon:
             self.port = free.getsockname()[1]
         with open(self.path("body.txt"), "w", encoding="ascii") as file:
             file.write("hello")
+        with open(self.path("config"), "w", encoding="ascii") as file:
+            file.write(f'http_listen: "127.0.0.1:{self.port}"\n')
         self.start()
 
     def path(self, name):
@@ -72,7 +74,7 @@ class Daemon:
         with open(self.path("log"), "ab") as log:
             self._process = subprocess.Popen(
                 [os.path.join(self.bin_dir, "shadowd"), "--state-dir", self.path("state"),
-                 "--listen", f"unix:{self.path('s')}", "--listen-http", f"127.0.0.1:{self.port}"],
+                 "--listen", f"unix:{self.path('s')}", "--config", self.path("config")],
                 stdout=log, stderr=log)
         self.wait_for(lambda: self.control("status", check=False).returncode == 0, "shadowd")
 
