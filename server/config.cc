@@ -16,6 +16,7 @@
 #include "server/api/tcp/tcp_address.h"
 #include "server/core/error.h"
 #include "server/core/time_proto.h"
+#include "server/web/http_address.h"
 
 namespace shadow {
 namespace {
@@ -154,6 +155,10 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   if (!grants.ok()) return grants.status();
   config.grants = *std::move(grants);
   if (absl::Status tcp = ResolveTcp(file, config); !tcp.ok()) return tcp;
+  config.http_listen = file.http_listen();
+  if (!config.http_listen.empty()) {
+    if (absl::Status http = ParseHttpAddress(config.http_listen).status(); !http.ok()) return http;
+  }
   if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
     return retentions;
   }
@@ -176,6 +181,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& fresh)
   const std::pair<const char*, bool> differs[] = {
       {"listen", running.socket_path != fresh.socket_path},
       {"listen_tcp", running.tcp_address != fresh.tcp_address},
+      {"http_listen", running.http_listen != fresh.http_listen},
       {"state_dir", running.state_dir != fresh.state_dir},
       {"effect_workers", running.effect_workers != fresh.effect_workers},
       {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},
