@@ -21,6 +21,7 @@
 #include "server/core/spec/kinds.h"
 #include "server/core/text.h"
 #include "server/core/time_proto.h"
+#include "server/web/http_address.h"
 
 namespace shadow {
 namespace {
@@ -218,6 +219,10 @@ absl::StatusOr<Config> ResolveConfig(const v1::DaemonConfig& file) {
   config.grants = *std::move(grants);
   if (absl::Status tcp = ResolveTcp(file, config); !tcp.ok()) return tcp;
   if (absl::Status lease = ResolveLease(file, config); !lease.ok()) return lease;
+  config.http_listen = file.http_listen();
+  if (!config.http_listen.empty()) {
+    if (absl::Status http = ParseHttpAddress(config.http_listen).status(); !http.ok()) return http;
+  }
   if (absl::Status retentions = ResolveRetentions(file, config); !retentions.ok()) {
     return retentions;
   }
@@ -250,6 +255,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& fresh)
   const std::pair<const char*, bool> differs[] = {
       {"listen", running.socket_path != fresh.socket_path},
       {"listen_tcp", running.tcp_address != fresh.tcp_address},
+      {"http_listen", running.http_listen != fresh.http_listen},
       {"state_dir", running.state_dir != fresh.state_dir},
       {"effect_workers", running.effect_workers != fresh.effect_workers},
       {"instance_log_max_bytes", running.instance_log_max_bytes != fresh.instance_log_max_bytes},

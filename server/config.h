@@ -20,6 +20,7 @@ struct Config {
   Grants grants;
   std::string tcp_address;  // Of `listen_tcp`; empty: none.
   TlsFiles tls;
+  std::string http_listen;  // ParseHttpAddress; empty: no HTTP.
   absl::Duration sample_retention;
   absl::Duration rollup_5m_retention;
   absl::Duration rollup_1h_retention;

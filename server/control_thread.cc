@@ -89,6 +89,12 @@ ControlThread::TickTimes ControlThread::tick_times() const {
   return tick_times_;
 }
 
+ControlThread::Queues ControlThread::queues() const {
+  const auto waiting = mailbox_.waiting();
+  const std::lock_guard lock(mutex_);
+  return {.requests = waiting.commands, .results = waiting.events, .commits = commits_};
+}
+
 absl::Status ControlThread::CheckProgress(absl::Duration patience) const {
   const bool retries = !store_.Stalled().ok();
   const absl::Duration begun_before = clock_.Now().mono - patience;
@@ -125,7 +131,10 @@ void ControlThread::Run() {
       Carry(loop_.Tick(begin), nullptr);
       const absl::Duration took = clock_.Now().mono - begin.mono;
       const std::lock_guard lock(mutex_);
-      tick_times_ = {.last = took, .longest = std::max(tick_times_.longest, took)};
+      tick_times_ = {.last = took,
+                     .longest = std::max(tick_times_.longest, took),
+                     .total = tick_times_.total + took,
+                     .ticks = tick_times_.ticks + 1};
     }
     if (contents.closed) break;
   }

@@ -85,8 +85,19 @@ class ControlThread {
   struct TickTimes {
     absl::Duration last;
     absl::Duration longest;  // Since the start.
+    absl::Duration total;    // Of all since the start.
+    int64_t ticks = 0;       // Since the start.
   };
   TickTimes tick_times() const;
+
+  // For metrics.
+  struct Queues {
+    size_t requests = 0;  // That no input has taken yet.
+    size_t results = 0;   // Of calls, and other inputs.
+    int commits = 0;      // Not yet durable.
+  };
+  Queues queues() const;
+  const CallCounts& call_counts() const { return runner_.counts(); }
 
  private:
   // Of one request; whoever comes first answers it.

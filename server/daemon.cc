@@ -23,6 +23,7 @@
 #include "server/providers/process_table.h"
 #include "server/recovery.h"
 #include "server/room_watch.h"
+#include "server/web/web_server.h"
 #include "server/workers/step_workers.h"
 #include "spdlog/spdlog.h"
 #include "storage/room/room.h"
@@ -314,6 +315,13 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, Ma
                  clock.Now().wall, config.state_dir};
   auto server = StartApi(api, config, contents->store_id(), *inherited);
   if (!server.ok()) return server.status();
+  auto web = WebServer::Start(config.http_listen, {.control = control,
+                                                   .store = **store,
+                                                   .hub = hub,
+                                                   .clock = clock,
+                                                   .start_time = api.start_time,
+                                                   .version = SHADOWD_VERSION});
+  if (!web.ok()) return web.status();
   TellStart(config, *inherited, contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });
   ServiceNotifier notifier({.check = [&control] { return control.CheckProgress(kStuckPatience); },
@@ -332,6 +340,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, Ma
     const RoomWatch watch(room, **store, control, clock);
     KeepHouse(house);
   }
+  web->reset();
   EndServing(house);
   simulations.Shutdown();  // What it scores is posted to `control`.
   EndControl(control, ending);

@@ -69,8 +69,9 @@ void EffectRunner::Stop() {
 }
 
 void EffectRunner::Note(const Effect& effect) {
-  if (!Logs(LogLevel::kDebug)) return;
-  UnderWay noted{.kind = effect.kind, .fields = SubjectOf(effect), .begun = clock_.Now().mono};
+  UnderWay noted{.kind = effect.kind,
+                 .fields = Logs(LogLevel::kDebug) ? SubjectOf(effect) : LogFields{},
+                 .begun = clock_.Now().mono};
   const std::lock_guard lock(mutex_);
   under_way_.insert_or_assign(effect.id, std::move(noted));
 }
@@ -89,10 +90,13 @@ void EffectRunner::Done(EffectResult result) {
   }
   if (!noted.empty()) {
     const UnderWay& effect = noted.mapped();
-    Log(LogLevel::kDebug, effect.fields,
-        absl::StrCat(std::string(KindName(effect.kind)), " took ",
-                     absl::FormatDuration(clock_.Now().mono - effect.begun), ": ",
-                     result.status.ToString()));
+    const absl::Duration took = clock_.Now().mono - effect.begun;
+    counts_.Add(effect.kind, took, result.status.ok());
+    if (Logs(LogLevel::kDebug)) {
+      Log(LogLevel::kDebug, effect.fields,
+          absl::StrCat(std::string(KindName(effect.kind)), " took ", absl::FormatDuration(took),
+                       ": ", result.status.ToString()));
+    }
   }
   done_(std::move(result));
 }

@@ -12,6 +12,7 @@
 #include "server/core/effects/carry_out.h"
 #include "server/log/log.h"
 #include "server/workers/background_workers.h"
+#include "server/workers/call_counts.h"
 #include "server/workers/lanes.h"
 
 namespace shadow {
@@ -58,6 +59,8 @@ class EffectRunner {
   // this is destroyed.
   void Stop();
 
+  const CallCounts& counts() const { return counts_; }
+
  private:
   // The balancer and the usage source of one pool; kept while their specs stay the same, as they
   // hold counters.
@@ -66,10 +69,10 @@ class EffectRunner {
     std::shared_ptr<Balancer> balancer;
     std::shared_ptr<UsageSource> usage;  // Null: samples are pushed. A spec has one other at most.
   };
-  // The log line that an effect gets with its result.
+  // What becomes of an effect with its result: a count, and a log line.
   struct UnderWay {
     EffectKind kind;
-    LogFields fields;
+    LogFields fields;      // Empty where no line is wanted.
     absl::Duration begun;  // Monotonic: its call, or before that Submit.
   };
 
@@ -88,10 +91,9 @@ class EffectRunner {
   Provider* ProviderOf(const Effect& effect);
   absl::Duration TimeLimit(const Effect& effect) const;
   bool MayAct() const { return !adapters_.may_act || adapters_.may_act(); }
-  // For the log, while it has such lines.
   void Note(const Effect& effect);
   void NoteBegun(uint64_t id);
-  // Logs the effect and passes its result on.
+  // Counts and logs the effect, and passes its result on.
   void Done(EffectResult result);
   PoolAdapters AdaptersOf(const Effect& effect);
 
@@ -99,6 +101,7 @@ class EffectRunner {
   Clock& clock_;
   const Options options_;
   const std::function<void(EffectResult)> done_;
+  CallCounts counts_;
   std::mutex mutex_;
   std::map<std::string, PoolAdapters> pools_;  // By pool name.
   std::map<uint64_t, UnderWay> under_way_;     // By effect; those that were noted.

@@ -71,6 +71,11 @@ void EventHub::Close() {
   for (const auto& [id, wake] : wakes_) wake();
 }
 
+size_t EventHub::watchers() const {
+  const std::lock_guard lock(wakes_mutex_);
+  return wakes_.size();
+}
+
 bool EventHub::closed() const {
   const std::lock_guard lock(mutex_);
   return closed_;

@@ -61,6 +61,7 @@ class EventHub {
   int64_t Subscribe(std::function<void()> wake);
   // After it returns `wake` is not running and never will be.
   void Unsubscribe(int64_t id);
+  size_t watchers() const;
 
  private:
   mutable std::mutex mutex_;
@@ -69,7 +70,7 @@ class EventHub {
   int64_t dropped_revision_;  // Of the newest event that is not here any more.
   bool closed_ = false;
 
-  std::mutex wakes_mutex_;
+  mutable std::mutex wakes_mutex_;
   std::map<int64_t, std::function<void()>> wakes_;
   int64_t next_wake_ = 0;
 };

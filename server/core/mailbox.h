@@ -48,6 +48,15 @@ class Mailbox {
     filled_.notify_one();
   }
 
+  struct Waiting {
+    size_t commands = 0;
+    size_t events = 0;
+  };
+  Waiting waiting() const {
+    const std::lock_guard lock(mutex_);
+    return {.commands = commands_.size(), .events = events_.size()};
+  }
+
   // No more commands; the reader sees `closed`.
   void Close() {
     {
@@ -73,7 +82,7 @@ class Mailbox {
  private:
   const size_t commands_max_;
   Clock& clock_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::vector<Event> events_;
   std::vector<Command> commands_;

@@ -45,6 +45,7 @@ std::shared_ptr<const DnaMap> DnasOf(const World& world) {
 std::shared_ptr<const PoolSnapshot> SnapshotOf(const PoolEntry& pool) {
   auto snapshot = std::make_shared<PoolSnapshot>();
   snapshot->pool = pool.record.pool();
+  snapshot->figures = pool.figures;
   for (const auto& [id, shadow] : pool.shadows) {
     snapshot->shadows[shadow.record.shadow().name()] = shadow.record.shadow();
   }

@@ -11,6 +11,7 @@
 #include "server/core/loop/learning/backfill.h"
 #include "server/core/loop/learning/fits.h"
 #include "server/core/loop/room/low_room.h"
+#include "server/core/loop/status/count_figures.h"
 #include "server/core/time_proto.h"
 
 namespace shadow {
@@ -163,8 +164,10 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
 }
 
 bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
-  return Close(pool, until,
-               [&](absl::Time start) { return now - start <= kLiveSteps * pool.spec->step; });
+  const auto live = [&](absl::Time start) { return now - start <= kLiveSteps * pool.spec->step; };
+  if (!Close(pool, until, live)) return false;
+  if (live(pool.demand.closed_step.start)) NoteStep(pool, pool.demand.closed_step.Mean());
+  return true;
 }
 
 void CloseReplayed(PoolEntry& pool, absl::Time until) {

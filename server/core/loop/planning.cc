@@ -8,6 +8,7 @@
 #include "server/core/leads/pool_leads.h"
 #include "server/core/loop/budget_share.h"
 #include "server/core/loop/demand.h"
+#include "server/core/loop/status/count_figures.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/spec/bounds.h"
@@ -308,6 +309,7 @@ const D& DecideAndAct(Changes& changes, PoolEntry& pool, D::Kind kind, bool alwa
   if (decision.acted()) Act(changes, pool, decision);
   if (differs || always_record) changes.Record(pool, decision, differs);
   // What the planner remembers is on disk before what follows from it.
+  NoteDecision(pool, decision, differs || always_record);
   if (KeepClaim(pool) || wants_changed || rise_turned || differs) changes.Keep(pool);
   return pool.planning.last_decisions[kind] = std::move(decision);
 }

@@ -22,6 +22,7 @@
 #include "server/core/effects/effect.h"
 #include "server/core/lifecycle.h"
 #include "server/core/loop/room/disk_room.h"
+#include "server/core/loop/status/pool_figures.h"
 #include "server/core/rise_detector.h"
 #include "server/core/spec.h"
 #include "shadow/v1/record.pb.h"
@@ -191,6 +192,7 @@ struct PoolEntry {
   PoolLearning learning;
   PoolBalancing balancing;
   PoolTimers timers;
+  std::shared_ptr<PoolFigures> figures = std::make_shared<PoolFigures>();
 };
 
 struct DnaEntry {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/core/loop/status/pool_figures.h"
 #include "server/core/loop/status/shared_map.h"
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/pool.pb.h"
@@ -17,6 +18,7 @@ struct PoolSnapshot {
   v1::Pool pool;
   std::map<std::string, v1::ShadowPool> shadows;  // By full name.
   std::map<std::string, v1::Instance> instances;  // By full name.
+  std::shared_ptr<const PoolFigures> figures;     // They go on changing; nullptr in tests alone.
 };
 
 using DnaMap = std::map<std::string, v1::Dna>;  // By "dnas/x" (the newest) and "dnas/x@revision".
