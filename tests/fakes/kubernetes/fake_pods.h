@@ -80,6 +80,10 @@ class FakePods {
   void Erase(const std::string& name) {
     Locked([&] { Remove(name); });
   }
+  // By another pod of this name; no watch is told.
+  void Replace(const std::string& name) {
+    Locked([&] { pods_.at(name)["metadata"]["uid"] = "another"; });
+  }
   void SetReady(const std::string& name, bool ready) {
     Change(name, [ready](Json& pod) {
       pod["status"]["conditions"] = {{{"type", "Ready"}, {"status", ready ? "True" : "False"}}};
@@ -229,7 +233,7 @@ class FakePods {
 
   Answer Patch(Json& pod, const Json& patch) {
     if (patch["metadata"].contains("uid") && patch["metadata"]["uid"] != pod["metadata"]["uid"]) {
-      return Refusal(409, "Conflict", "Precondition failed: UID in precondition");
+      return Refusal(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
     }
     pod.merge_patch(patch);
     Tell("MODIFIED", pod);

@@ -221,6 +221,17 @@ TEST_CASE("pods of another store or provider are not seen, nor ended") {
   CHECK(world.pods().Pods().size() == 1);
 }
 
+TEST_CASE("another pod that has the name of one is neither changed nor ended") {
+  KubernetesWorld world;
+  const InstanceSpec instance = Running(world);
+  const auto version = [&] { return world.pods().Pods()[0]["metadata"]["resourceVersion"]; };
+  world.pods().Replace(world.NameOf("a1"));  // Before a watch has told.
+  const Json before = version();
+  CHECK(absl::IsNotFound(Suspend(world.provider(), instance)));
+  CHECK_FALSE(Destroy(world.provider(), instance).ok());
+  CHECK(version() == before);
+}
+
 TEST_CASE("a list comes in pages") {
   KubernetesWorld world;
   constexpr int kPods = 600;
