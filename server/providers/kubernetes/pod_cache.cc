@@ -14,7 +14,7 @@ namespace {
 constexpr int kPageItems = 250;
 constexpr int kWatchSeconds = 300;  // Then the server ends it, and it goes on.
 constexpr absl::Duration kWatchPatience = absl::Seconds(kWatchSeconds + 30);
-constexpr absl::Duration kListTimeout = absl::Seconds(20);
+constexpr absl::Duration kListTimeout = absl::Seconds(5);
 constexpr absl::Duration kPingTimeout = absl::Milliseconds(1500);
 constexpr absl::Duration kLasting = absl::Seconds(1);  // A watch that did had begun well.
 constexpr absl::Duration kRetryMin = absl::Milliseconds(100);
