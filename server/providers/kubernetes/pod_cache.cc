@@ -119,8 +119,8 @@ absl::Status PodCache::ListAll(const std::stop_token& stop) {
       return absl::UnavailableError("the API server answers no list of pods");
     }
     for (const Json& item : *items) {
-      auto pod = ReadPod(item);
-      if (pod.ok()) fresh[pod->id] = std::make_shared<const PodView>(*std::move(pod));
+      const auto pod = ReadPod(item);
+      if (pod.ok()) fresh[pod->id] = std::make_shared<const PodView>(*pod);
     }
     next = TextBelow(*page, {"metadata", "continue"});
     if (fresh.size() > kPodsMax)
@@ -217,7 +217,7 @@ void PodCache::Note(const Json& object) {
   if (pod->version <= version_) return;
   const auto known = pods_.find(pod->id);
   if (known != pods_.end() && known->second->version >= pod->version) return;
-  pods_[pod->id] = std::make_shared<const PodView>(*std::move(pod));
+  pods_[pod->id] = std::make_shared<const PodView>(*pod);
   changed_.notify_all();
 }
 

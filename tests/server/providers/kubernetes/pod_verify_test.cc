@@ -78,7 +78,7 @@ TEST_CASE("each change of an admitted pod is a difference in its field") {
        [](Admitted& a) { a.Container()["resources"]["limits"].erase("memory"); }},
       {"security", [](Admitted& a) { a.Container()["securityContext"]["privileged"] = true; }},
       {"security", [](Admitted& a) { a.Container()["securityContext"]["runAsUser"] = 0; }},
-      {"security",
+      {"security.capabilities",
        [](Admitted& a) {
          a.Container()["securityContext"]["capabilities"]["add"] = {"SYS_ADMIN"};
        }},

@@ -139,7 +139,7 @@ TEST_CASE("a webhook that changes a pod makes it differ from its DNA") {
   const InstanceSpec instance = Running(world);
   const auto found = Verified(world.provider(), instance);
   REQUIRE(found.has_value());
-  REQUIRE(found->size() == 2);  // The node has the other image too.
+  REQUIRE(found->size() == 1);
   CHECK(absl::StrContains((*found)[0], "dna.operating_system.image"));
 }
 
