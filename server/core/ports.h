@@ -54,7 +54,7 @@ struct Observation {
   std::string handle;       // "pid 4711"
   std::string exit_reason;  // kExited: for people, e.g. "exit status 3; last output: ...".
   // Controllers of the kernel that are missing where it runs, e.g. "memory": limits that need them
-  // are not enforced. "resize": a cluster that cannot resize pods, so that a suspended one keeps its
+  // are not enforced. "resize": a cluster that cannot resize pods, so a suspended one keeps its
   // CPU. Unset: the provider does not say.
   std::optional<std::vector<std::string>> missing_controllers = {};
   // kSuspended. Unset: not yet, not known any more, or the provider does not reclaim memory.

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -33,6 +33,8 @@ bool WaitUntold(absl::Duration pause) {
 
 // Not by a signal to KeepHouse: an orderly end makes calls.
 [[noreturn]] void EndAtOnce(const std::string& why) {
+  // A handler, because the first process of a container ignores signals without one.
+  std::signal(SIGALRM, [](int) { _exit(kExitLost); });
   alarm(kLastWordsSeconds);
   Log(spdlog::level::critical, {}, absl::StrCat(why, "; shadowd ends at once"));
   spdlog::default_logger()->flush();

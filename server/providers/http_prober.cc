@@ -19,7 +19,6 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 namespace shadow {
 namespace {
@@ -184,23 +183,50 @@ int AwaitConnected(int fd, absl::Duration timeout, const std::stop_token& stop) 
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+struct Remote {
+  sockaddr_storage address{};
+  socklen_t bytes = 0;
+};
+
+// Of "10.0.0.7:80" or "[fd00::7]:80".
+std::optional<Remote> ParseRemote(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port == 0 || port > 65535) {
+    return std::nullopt;
+  }
+  std::string host = address.substr(0, colon);
+  Remote remote;
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+    auto& six = reinterpret_cast<sockaddr_in6&>(remote.address);
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(static_cast<uint16_t>(port));
+    remote.bytes = sizeof(six);
+    if (inet_pton(AF_INET6, host.c_str(), &six.sin6_addr) != 1) return std::nullopt;
+    return remote;
+  }
+  auto& four = reinterpret_cast<sockaddr_in&>(remote.address);
+  four.sin_family = AF_INET;
+  four.sin_port = htons(static_cast<uint16_t>(port));
+  remote.bytes = sizeof(four);
+  if (inet_pton(AF_INET, host.c_str(), &four.sin_addr) != 1) return std::nullopt;
+  return remote;
+}
+
 absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
                       const std::stop_token& stop) {
-  const std::pair<std::string, std::string> parts =
-      absl::StrSplit(address, absl::MaxSplits(':', 1));
-  sockaddr_in remote{};
-  remote.sin_family = AF_INET;
-  uint32_t port = 0;
-  if (inet_pton(AF_INET, parts.first.c_str(), &remote.sin_addr) != 1 ||
-      !absl::SimpleAtoi(parts.second, &port) || port == 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not IPv4:PORT"));
+  const auto remote = ParseRemote(address);
+  if (!remote.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not IP:PORT"));
   }
-  remote.sin_port = htons(static_cast<uint16_t>(port));
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const auto* const to = reinterpret_cast<const sockaddr*>(&remote->address);
+  const int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return NoSocket(errno);
   const absl::Cleanup close_fd = [fd] { close(fd); };
   int error = 0;
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof(remote)) != 0) error = errno;
+  if (connect(fd, to, remote->bytes) != 0) error = errno;
   if (error == EINPROGRESS) error = AwaitConnected(fd, timeout, stop);
   if (error == 0) return absl::OkStatus();
   if (stop.stop_requested()) return Stopped();

@@ -179,7 +179,8 @@ absl::Status KubernetesProvider::SetState(const PodView& pod, const char* state,
                             .body = PodPatch(pod, {{"labels", {{kStateLabel, state}}}}),
                             .content_type = kMergePatch});
   if (answer.ok()) cluster_->pods().Note(*answer);
-  return answer.status();
+  // Another pod has its name: its uid is another one, which an API server takes for a change.
+  return absl::IsInvalidArgument(answer.status()) ? PodGone(pod.id) : answer.status();
 }
 
 std::optional<int64_t> KubernetesProvider::SuspendedCpu(const v1::Dna& dna) const {

@@ -14,7 +14,7 @@ namespace {
 constexpr int kPageItems = 250;
 constexpr int kWatchSeconds = 300;  // Then the server ends it, and it goes on.
 constexpr absl::Duration kWatchPatience = absl::Seconds(kWatchSeconds + 30);
-constexpr absl::Duration kListTimeout = absl::Seconds(20);
+constexpr absl::Duration kListTimeout = absl::Seconds(5);
 constexpr absl::Duration kPingTimeout = absl::Milliseconds(1500);
 constexpr absl::Duration kLasting = absl::Seconds(1);  // A watch that did had begun well.
 constexpr absl::Duration kRetryMin = absl::Milliseconds(100);
@@ -119,8 +119,8 @@ absl::Status PodCache::ListAll(const std::stop_token& stop) {
       return absl::UnavailableError("the API server answers no list of pods");
     }
     for (const Json& item : *items) {
-      auto pod = ReadPod(item);
-      if (pod.ok()) fresh[pod->id] = std::make_shared<const PodView>(*std::move(pod));
+      const auto pod = ReadPod(item);
+      if (pod.ok()) fresh[pod->id] = std::make_shared<const PodView>(*pod);
     }
     next = TextBelow(*page, {"metadata", "continue"});
     if (fresh.size() > kPodsMax)
@@ -217,7 +217,7 @@ void PodCache::Note(const Json& object) {
   if (pod->version <= version_) return;
   const auto known = pods_.find(pod->id);
   if (known != pods_.end() && known->second->version >= pod->version) return;
-  pods_[pod->id] = std::make_shared<const PodView>(*std::move(pod));
+  pods_[pod->id] = std::make_shared<const PodView>(*pod);
   changed_.notify_all();
 }
 

@@ -65,7 +65,7 @@ class Comparison {
     Compare("process.working_directory", "workingDir");
     CompareEnvironment();
     CompareResources();
-    Part("security", "securityContext");
+    CompareSecurity();
     CompareProbe();
     CompareVolumes();
     ComparePod();
@@ -133,6 +133,17 @@ class Comparison {
              !found.contains("valueFrom");
     }
     return found.contains("valueFrom") && Holds(wanted["valueFrom"], &found["valueFrom"]);
+  }
+
+  void CompareSecurity() {
+    Part("security", "securityContext");
+    const Json wanted = wanted_["securityContext"]["capabilities"].value("add", Json::array());
+    const Json* const more = Below(*ours_, {"securityContext", "capabilities", "add"});
+    if (wanted.empty() && !Same(wanted, more)) Add("security.capabilities", "none", more);
+    const Json* const user = Below(*ours_, {"securityContext", "runAsUser"});
+    if (dna_.security().user().empty() && user != nullptr && !expectation_.templated) {
+      Add("security.user", "that of the image", user);
+    }
   }
 
   void CompareResources() {

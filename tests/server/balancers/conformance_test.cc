@@ -3,10 +3,13 @@
 #include <tuple>
 
 #include "server/balancers/haproxy_balancer.h"
+#include "server/balancers/service_balancer.h"
 #include "tests/fakes/fake_balancer.h"
 #include "tests/fakes/haproxy_process.h"
 #include "tests/fakes/http_origin.h"
+#include "tests/fakes/poll.h"
 #include "tests/server/balancers/balancer_conformance.h"
+#include "tests/server/providers/kubernetes_world.h"
 
 namespace shadow {
 namespace {
@@ -56,8 +59,53 @@ struct HaproxyWorld {
   HaproxyBalancer balancer{Spec(), clock};
 };
 
+// A Service has room for all. That it forgets nobody, and how it hangs, is tested by itself.
+struct ServiceWorld {
+  ServiceWorld() {
+    for (const char* id : {"a1", "a2", "a3"}) {
+      const InstanceSpec instance = TestInstance(id, PodDna());
+      REQUIRE(cluster.provider().ApplyOne(InstanceOp::Kind::kCreate, instance).ok());
+      std::string address;
+      REQUIRE(PollUntil(kPatience, [&] {
+        const auto seen = cluster.provider().Inspect(instance);
+        if (seen.ok()) address = seen->address;
+        return !address.empty();
+      }));
+      addresses.push_back(address);
+    }
+  }
+  BalancerCase Case() {
+    return {.balancer = balancer,
+            .addresses = addresses,
+            .bounded = false,
+            .set_healthy = [this](const std::string&, bool ready) { SetReady(ready); },
+            .restart = {},
+            .hang = {}};
+  }
+  // The first one, as far as the watch has told.
+  void SetReady(bool ready) {
+    cluster.pods().SetReady(cluster.NameOf("a1"), ready);
+    REQUIRE(PollUntil(kPatience, [&] {
+      const auto pod = cluster.cluster()->pods().Find("a1");
+      return pod.ok() && *pod != nullptr && (*pod)->ready == ready;
+    }));
+  }
+
+  KubernetesWorld cluster;
+  std::vector<std::string> addresses;
+  ServiceBalancer balancer{cluster.cluster(), "web", ServiceLabel()};
+
+ private:
+  static v1::ServiceBalancer ServiceLabel() {
+    v1::ServiceBalancer spec;
+    spec.set_label("shadow.dev/role");
+    spec.set_value("active");
+    return spec;
+  }
+};
+
 // A new balancer is one more here.
-using Worlds = std::tuple<FakeWorld, HaproxyWorld>;
+using Worlds = std::tuple<FakeWorld, HaproxyWorld, ServiceWorld>;
 
 TEMPLATE_LIST_TEST_CASE("a balancer keeps the contract", "", Worlds) {
   TestType world;

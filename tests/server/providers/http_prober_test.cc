@@ -7,11 +7,36 @@
 #include <vector>
 
 #include "server/core/clock.h"
+#include "tests/fakes/loopback_socket.h"
+#include "tests/fakes/test_dna.h"
 #include "tests/server/providers/no_descriptors.h"
 #include "tests/server/providers/small_server.h"
 
 namespace shadow {
 namespace {
+
+TEST_CASE("a TCP check asks IPv4 and IPv6 addresses, and nothing else") {
+  const SystemClock clock;
+  HttpProber prober(clock);
+  const TestSocket six(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 own{};
+  own.sin6_family = AF_INET6;
+  own.sin6_addr = in6addr_loopback;
+  socklen_t bytes = sizeof(own);
+  if (bind(six.fd(), reinterpret_cast<const sockaddr*>(&own), bytes) == 0) {  // The host has it.
+    REQUIRE(listen(six.fd(), 1) == 0);
+    REQUIRE(getsockname(six.fd(), reinterpret_cast<sockaddr*>(&own), &bytes) == 0);
+    const std::string port = std::to_string(ntohs(own.sin6_port));
+    CHECK(prober.Check(TestDna(), "[::1]:" + port, {}).ok());
+  }
+  const TestSocket four = ListenOnLoopback(0);
+  CHECK(prober.Check(TestDna(), "127.0.0.1:" + std::to_string(LocalPort(four)), {}).ok());
+  for (const char* address : {"", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "host:80",
+                              "::1:80", "[::1]", "[127.0.0.1]:80", "127.0.0.1:8x"}) {
+    INFO(address);
+    CHECK(absl::IsInvalidArgument(prober.Check(TestDna(), address, {})));
+  }
+}
 
 TEST_CASE("an HTTP check passes on the statuses that it wants") {
   struct Row {

@@ -63,6 +63,13 @@ inline std::string ReadText(const std::string& path) {
   return text.str();
 }
 
+// `dna`, with fields that a host enforces.
+inline CompiledDna WithLimits(CompiledDna dna) {
+  dna.dna.mutable_security()->set_no_new_privileges(true);
+  dna.dna.mutable_resources()->set_open_files_max(64);
+  return dna;
+}
+
 // The process provider on a store of its own. At its end nothing of that store is left.
 class ProcessWorld {
  public:
@@ -108,6 +115,7 @@ class ProcessWorld {
   }
 
   static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
+  static CompiledDna LimitedDna() { return WithLimits(Dna()); }
 
   // Does not end when it is asked to, once AwaitStubborn has returned.
   static CompiledDna StubbornDna() {
@@ -177,6 +185,7 @@ class FakeWorld {
   }
   std::string Epoch() const { return "store/" + std::to_string(epoch); }
   static CompiledDna Dna() { return TestDna(); }
+  static CompiledDna LimitedDna() { return WithLimits(Dna()); }
   CompiledDna StubbornDna() {
     provider_.Set([](FakeProvider::Knobs& knobs) { knobs.stop_inspections = -1; });
     return Dna();

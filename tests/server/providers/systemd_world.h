@@ -26,6 +26,7 @@ class SystemdWorld {
   Provider& provider() { return *provider_; }
 
   static CompiledDna Dna() { return TestDna({"/bin/sleep", "1000"}); }
+  static CompiledDna LimitedDna() { return WithLimits(Dna()); }
 
   static CompiledDna ScarceDna() {
     CompiledDna dna = Dna();
