@@ -51,6 +51,7 @@ constexpr GroupText kGroups[] = {
     {"shadow", "Shadow pools, by hand"},
     {"usage", "Demand"},
     {"context", "Daemons by name, in ~/.config/shadowctl.yaml"},
+    {"haproxy", "A HAProxy on this host"},
     {"describe", "Everything about one resource"},
     {kCompletionGroup, "Scripts that complete commands and flags in a shell"},
 };
@@ -59,7 +60,8 @@ std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
        {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        SimulateCommands(), DescribeCommands(), ServerCommands(), ContextCommands()}) {
+        SimulateCommands(), DescribeCommands(), ServerCommands(), ContextCommands(),
+        HaproxyCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
@@ -159,6 +161,15 @@ void AddTargetOptions(CLI::App& app, const Command& command, Arguments& argument
     app.add_option("--instances", arguments.instances, "How many it is to have")
         ->check(Whole<std::int32_t>())
         ->required();
+  }
+  if (takes(kTakesStateDump)) {
+    app.add_option("--socket", arguments.socket, "Its `stats socket`, of any level")
+        ->required()
+        ->type_name("PATH");
+    app.add_option("--file", arguments.state_file,
+                   "Its `server-state-file`; replaced as a whole, or not at all")
+        ->required()
+        ->type_name("FILE");
   }
   if (takes(kTakesHold)) {
     app.add_option("--hold", arguments.hold,
@@ -276,7 +287,10 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   app->callback([chosen, &command] { *chosen = &command; });
 }
 
-bool CallsDaemon(const Command& command) { return std::string_view(command.group) != "context"; }
+bool CallsDaemon(const Command& command) {
+  const std::string_view group = command.group;
+  return group != "context" && group != "haproxy";
+}
 
 // A global flag that means nothing to the command is a mistake, not something to ignore.
 absl::Status CheckGlobalFlags(const Command& command, const Arguments& arguments) {

@@ -59,6 +59,8 @@ struct Arguments {
   std::string step;     // Duration.
   std::string lead;     // Duration.
   std::string last;     // Duration.
+  std::string socket;   // HAProxy's, a path.
+  std::string state_file;
 };
 
 // ParseDurationText and ParseTimeText with `flag` in the error: "--hold: ...".

@@ -37,6 +37,8 @@ enum Takes : std::uint32_t {
   // Of what is printed:
   kTakesFormats = 1U << 18U,  // -o wide, yaml, jsonpath=...
   kTakesNames = 1U << 19U,    // -o name
+  // Of HAProxy:
+  kTakesStateDump = 1U << 20U,  // --socket PATH --file FILE, both required.
 };
 
 inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
@@ -63,5 +65,6 @@ std::span<const Command> SimulateCommands();  // simulate, pool evaluate
 std::span<const Command> DescribeCommands();
 std::span<const Command> ServerCommands();   // apply, backup, events, status
 std::span<const Command> ContextCommands();  // They call no daemon.
+std::span<const Command> HaproxyCommands();  // Nor do these.
 
 }  // namespace shadow

@@ -2,6 +2,7 @@
 #include <array>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -65,14 +66,21 @@ void Balance(v1::Forecast& forecast) {
   history.DeleteSubrange(0, old);
 }
 
-std::string PictureOf(const v1::Forecast& forecast, const v1::Pool& pool, Output format,
-                      const Console& console) {
-  if (format == Output::kSvg) return ForecastSvg(forecast, pool.name(), pool.demand_unit());
+std::string PictureOf(const v1::Forecast& forecast, const v1::Pool& pool, const PoolLines& lines,
+                      Output format, const Console& console) {
+  const PictureClock clock = ClockOf(pool);
+  if (format == Output::kSvg) {
+    return ForecastSvg(
+        forecast,
+        {.pool = pool.name(), .unit = pool.demand_unit(), .clock = clock, .lines = lines});
+  }
   return PlotForecast(forecast, {.title = TitleText(pool.name(), pool.demand_unit()),
                                  .columns = console.columns,
                                  .rows = kPlotRows,
                                  .blocks = console.out_is_terminal && console.utf8,
-                                 .colour = console.colour});
+                                 .colour = console.colour,
+                                 .clock = clock,
+                                 .lines = lines});
 }
 
 absl::StatusOr<std::string> TextOf(Session& session, Output format) {
@@ -84,12 +92,20 @@ absl::StatusOr<std::string> TextOf(Session& session, Output format) {
   if (format == Output::kCsv) return ForecastCsv(*forecast);
   if (format == Output::kJson) return JsonText(*forecast) + "\n";
   if (!session.arguments().history_steps) Balance(*forecast);
-  v1::GetPoolRequest pool_request;  // For the unit of demand.
+  v1::GetPoolRequest pool_request;  // For the unit of demand, the clock and the lines.
   pool_request.set_name(request->pool());
   const absl::StatusOr<v1::Pool> pool =
       session.Call(session.pools(), &v1::PoolService::Stub::GetPool, pool_request);
   if (!pool.ok()) return pool.status();
-  return PictureOf(*forecast, *pool, format, session.console());
+  v1::ListShadowPoolsRequest shadows_request;
+  shadows_request.set_parent(request->pool());
+  const auto shadows =
+      session.CallPages(session.shadows(), &v1::ShadowPoolService::Stub::ListShadowPools,
+                        shadows_request, &v1::ListShadowPoolsResponse::mutable_shadow_pools, 0);
+  if (!shadows.ok()) return shadows.status();
+  const std::vector<v1::ShadowPool> list(shadows->shadow_pools().begin(),
+                                         shadows->shadow_pools().end());
+  return PictureOf(*forecast, *pool, LinesOf(*pool, list), format, session.console());
 }
 
 absl::Status SaveTo(const std::string& path, const std::string& text) {

@@ -98,12 +98,19 @@ absl::StatusOr<v1::SimulateRequest> RequestOf(Session& session) {
   return request;
 }
 
-PlotOptions PlotOptionsOf(const Console& console, const std::string& title) {
-  return {.title = title,
-          .columns = console.columns,
-          .rows = kPlotRows,
-          .blocks = console.out_is_terminal && console.utf8,
-          .colour = console.colour};
+// An empty line and the picture of `outcome`; nothing without points.
+std::string PictureOf(Session& session, const std::string& pool, const v1::Outcome& outcome) {
+  if (outcome.points().empty()) return "";
+  v1::GetPoolRequest request;  // For its clock; in UTC where that cannot be had.
+  request.set_name(pool);
+  const auto found = session.Call(session.pools(), &v1::PoolService::Stub::GetPool, request);
+  const Console& console = session.console();
+  return "\n" + PlotReplay(outcome, {.title = outcome.label(),
+                                     .columns = console.columns,
+                                     .rows = kPlotRows,
+                                     .blocks = console.out_is_terminal && console.utf8,
+                                     .colour = console.colour,
+                                     .clock = found.ok() ? ClockOf(*found) : PictureClock()});
 }
 
 absl::Status Simulate(Session& session) {
@@ -114,9 +121,8 @@ absl::Status Simulate(Session& session) {
   if (!response.ok()) return response.status();
   std::string text = SimulationText(*response, request->pool(), session.console().colour) +
                      RecommendationText(*response);
-  if (response->variants_size() > 0 && response->variants(0).points_size() > 0) {
-    const v1::Outcome& first = response->variants(0);
-    text += "\n" + PlotReplay(first, PlotOptionsOf(session.console(), first.label()));
+  if (response->variants_size() > 0 && !session.json()) {
+    text += PictureOf(session, request->pool(), response->variants(0));
   }
   session.Print(*response, text);
   return absl::OkStatus();
@@ -132,11 +138,13 @@ absl::Status Evaluate(Session& session) {
     *request.mutable_last() = ToProto(*last);
   }
   AddPrices(arguments, request);
-  if (!session.json()) request.set_plot_points(0);
+  if (!session.json()) request.set_plot_points(ReplayPlotPoints(session.console().columns));
   const auto response = session.CallWithin(std::max(session.call_timeout(), kReplayTimeout),
                                            session.simulations(), &Stub::EvaluatePool, request);
   if (!response.ok()) return response.status();
-  session.Print(*response, EvaluationText(*response, request.pool(), session.console().colour));
+  std::string text = EvaluationText(*response, request.pool(), session.console().colour);
+  if (!session.json()) text += PictureOf(session, request.pool(), response->automatic());
+  session.Print(*response, text);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -33,9 +34,60 @@ std::optional<Band> BandOf(const v1::Forecast::Point& point, int median) {
   return finite ? std::optional<Band>(band) : std::nullopt;
 }
 
+// Between the two quantiles that enclose `level`, in proportion.
+std::optional<double> AtLevel(const v1::Forecast& forecast, const v1::Forecast::Point& point,
+                              double level) {
+  const auto& quantiles = forecast.quantiles();
+  const auto& values = point.values();
+  for (int i = 0; i + 1 < std::min(quantiles.size(), values.size()); ++i) {
+    if (level < quantiles[i] || level > quantiles[i + 1]) continue;
+    const double width = quantiles[i + 1] - quantiles[i];
+    const double share = width > 0 ? (level - quantiles[i]) / width : 1;
+    const double value = values[i] + share * (values[i + 1] - values[i]);
+    return std::isfinite(value) ? std::optional<double>(value) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-Chart ChartOf(const v1::Forecast& forecast) {
+PictureClock ClockOf(const v1::Pool& pool) {
+  PictureClock clock;
+  if (pool.time_zone().empty() || !absl::LoadTimeZone(pool.time_zone(), &clock.zone)) return {};
+  clock.name = pool.time_zone();
+  return clock;
+}
+
+PoolLines LinesOf(const v1::Pool& pool, std::span<const v1::ShadowPool> shadows) {
+  PoolLines lines;
+  const double capacity = pool.instance_capacity();
+  if (std::isfinite(capacity) && capacity > 0) {
+    std::int64_t ready = pool.serving_base_instances();
+    for (const v1::ShadowPool& shadow : shadows) {
+      ready += shadow.serving_instances() + shadow.suspended_instances();
+    }
+    lines.base = capacity * pool.managed_instances();
+    lines.ready = capacity * static_cast<double>(ready);
+  }
+  const double level = pool.policy().service_level();
+  if (level > 0 && level < 1) lines.service_level = level;
+  return lines;
+}
+
+std::string BaseText(const PoolLines& lines) {
+  return lines.base ? absl::StrCat("base ", NumberText(*lines.base)) : "";
+}
+
+std::string ReadyText(const PoolLines& lines) {
+  return lines.ready ? absl::StrCat("ready now ", NumberText(*lines.ready)) : "";
+}
+
+std::string LevelText(const PoolLines& lines) {
+  if (!lines.service_level) return "";
+  return absl::StrCat("service level ", NumberText(100 * *lines.service_level), "%");
+}
+
+Chart ChartOf(const v1::Forecast& forecast, std::optional<double> service_level) {
   Chart chart;
   chart.step = FromProto(forecast.step());
   if (forecast.points().empty() || chart.step <= absl::ZeroDuration()) return chart;
@@ -59,14 +111,16 @@ Chart ChartOf(const v1::Forecast& forecast) {
   }
   const int median = MedianColumn(forecast);
   for (std::size_t i = 0; i < points; ++i) {
-    chart.slots[chart.history_slots + i].band =
-        BandOf(forecast.points(static_cast<int>(i)), median);
+    const v1::Forecast::Point& point = forecast.points(static_cast<int>(i));
+    Slot& slot = chart.slots[chart.history_slots + i];
+    slot.band = BandOf(point, median);
+    if (service_level) slot.at_level = AtLevel(forecast, point, *service_level);
   }
   return chart;
 }
 
-double AxisTop(std::span<const Slot> slots) {
-  double highest = 0;
+double AxisTop(std::span<const Slot> slots, const PoolLines& lines) {
+  double highest = std::max(lines.base.value_or(0), lines.ready.value_or(0));
   for (const Slot& slot : slots) {
     if (slot.history) highest = std::max(highest, *slot.history);
     if (slot.band) highest = std::max(highest, slot.band->high);

@@ -25,11 +25,18 @@ constexpr double kTimeTicksMax = 8;
 // Of the trust below the plot, by its baselines.
 constexpr double kTrustTop = kBottom + 66;
 constexpr double kLineHeight = 16;
+constexpr double kLegendHeight = 22;
 constexpr double kMarginBottom = 14;
 constexpr std::size_t kLineBytesMax = 120;  // Within the picture in any usual font.
+constexpr std::size_t kTitleBytesMax = 80;
+constexpr std::size_t kUnitBytesMax = 60;
+constexpr std::size_t kDemandBytesMax = 10;  // Of a number left of the plot.
 constexpr char kHistoryStyle[] = " fill=\"none\" stroke=\"#444\"";
 constexpr char kMedianStyle[] = " fill=\"none\" stroke=\"#06c\" stroke-width=\"2\"";
 constexpr char kBandStyle[] = " fill=\"#06c\" fill-opacity=\"0.2\"";
+constexpr char kBaseStyle[] = " fill=\"none\" stroke=\"#888\" stroke-dasharray=\"8 3\"";
+constexpr char kReadyStyle[] = " fill=\"none\" stroke=\"#082\" stroke-width=\"2\"";
+constexpr char kLevelStyle[] = " fill=\"none\" stroke=\"#a3a\" stroke-dasharray=\"3 2\"";
 
 // Text or an attribute of a document. Printable text holds no control characters; what else XML 1.0
 // forbids are the last two code points of the first plane.
@@ -56,7 +63,7 @@ std::string TextAt(double x, double y, std::string_view attributes, std::string_
 }
 
 // Broken at spaces into lines of at most kLineBytesMax, but for a word that is longer.
-std::vector<std::string_view> LinesOf(std::string_view text) {
+std::vector<std::string_view> TextLines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (text.size() > kLineBytesMax) {
     std::size_t space = text.rfind(' ', kLineBytesMax);
@@ -75,6 +82,17 @@ std::string PathOf(std::string_view style, std::string_view data) {
                       absl::string_view(data.data(), data.size()), "\"/>\n");
 }
 
+// Printable, and at most about `bytes_max` long: whole characters, "..." for the others.
+std::string Cut(std::string_view text, std::size_t bytes_max) {
+  std::string printable = PrintableText(text);
+  if (printable.size() <= bytes_max) return printable;
+  constexpr unsigned kKindBits = 0xC0U;
+  constexpr unsigned kFollows = 0x80U;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(printable[end]) & kKindBits) == kFollows) --end;
+  return printable.substr(0, end) + "...";
+}
+
 // From steps and demand to pixels.
 struct Scale {
   double top = 1;    // Demand.
@@ -85,6 +103,8 @@ struct Scale {
 };
 
 std::optional<double> HistoryOf(const Slot& slot) { return slot.history; }
+
+std::optional<double> LevelOf(const Slot& slot) { return slot.at_level; }
 
 std::optional<double> MedianOf(const Slot& slot) {
   return slot.band ? std::optional<double>(slot.band->median) : std::nullopt;
@@ -128,16 +148,24 @@ std::string BandArea(const Chart& chart, const Scale& scale) {
   return data;
 }
 
+// A number that is too long for the margin is squeezed into it.
+std::string_view NumberAttributes(const std::string& number) {
+  return number.size() <= kDemandBytesMax
+             ? " text-anchor=\"end\""
+             : " text-anchor=\"end\" textLength=\"68\" lengthAdjust=\"spacingAndGlyphs\"";
+}
+
 std::string DemandAxis(const Scale& scale, std::string_view unit) {
-  std::string axis = TextAt(kLeft, kTop - 12, "",
-                            unit.empty() ? "demand" : absl::StrCat("demand, ", std::string(unit)));
+  std::string axis =
+      TextAt(kLeft, kTop - 12, "",
+             unit.empty() ? "demand" : absl::StrCat("demand, ", Cut(unit, kUnitBytesMax)));
   for (int i = 0; i <= kDemandTicks; ++i) {
     const double demand = scale.top * i / kDemandTicks;
     const double y = kBottom - (kBottom - kTop) * i / kDemandTicks;
     absl::StrAppend(&axis,
                     PathOf(i == 0 ? " stroke=\"#444\"" : " stroke=\"#ddd\"",
                            absl::StrCat("M", kLeft, " ", Pixels(y), "H", kRight)),
-                    TextAt(kLeft - 8, y + 4, " text-anchor=\"end\"", AxisText(demand)));
+                    TextAt(kLeft - 8, y + 4, NumberAttributes(AxisText(demand)), AxisText(demand)));
   }
   return axis;
 }
@@ -157,21 +185,27 @@ absl::Duration TickOf(absl::Duration span) {
   return span / kTimeTicksMax;
 }
 
-std::string TimeAxis(const Chart& chart, const Scale& scale) {
+std::string TimeAxis(const Chart& chart, const Scale& scale, const PictureClock& clock) {
   const absl::Time end = chart.TimeOf(chart.slots.size());
   const absl::Duration tick = TickOf(end - chart.first);
-  const char* format = tick < absl::Minutes(1)  ? "%H:%M:%SZ"
-                       : tick < absl::Hours(24) ? "%m-%d %H:%MZ"
+  const bool utc = clock.name == "UTC";
+  const char* format = tick < absl::Minutes(1)  ? utc ? "%H:%M:%SZ" : "%H:%M:%S"
+                       : tick < absl::Hours(24) ? utc ? "%m-%d %H:%MZ" : "%m-%d %H:%M"
                                                 : "%Y-%m-%d";
-  std::string axis =
-      TextAt(kLeft, kBottom + 44, "",
-             absl::StrCat("time, UTC: ", TimeText(chart.first), " to ", TimeText(end)));
-  absl::Time at = absl::UnixEpoch() + absl::Ceil(chart.first - absl::UnixEpoch(), tick);
+  const auto text = [&clock, utc](absl::Time time) {
+    return utc ? TimeText(time) : absl::FormatTime("%Y-%m-%dT%H:%M:%S%Ez", time, clock.zone);
+  };
+  std::string axis = TextAt(kLeft, kBottom + 44, "",
+                            absl::StrCat("time, ", PrintableText(clock.name), ": ",
+                                         text(chart.first), " to ", text(end)));
+  // Round by the clock, as it is set where the picture begins.
+  const absl::Time origin = absl::UnixEpoch() - absl::Seconds(clock.zone.At(chart.first).offset);
+  absl::Time at = origin + absl::Ceil(chart.first - origin, tick);
   for (; at <= end; at += tick) {
     const std::string x = scale.X(absl::FDivDuration(at - chart.first, chart.step));
     absl::StrAppend(&axis, PathOf(" stroke=\"#444\"", absl::StrCat("M", x, " ", kBottom, "v5")),
                     "<text x=\"", x, "\" y=\"", kBottom + 20, "\" text-anchor=\"middle\">",
-                    absl::FormatTime(format, at, absl::UTCTimeZone()), "</text>\n");
+                    absl::FormatTime(format, at, clock.zone), "</text>\n");
   }
   return axis;
 }
@@ -192,37 +226,76 @@ std::string Legend(const v1::Forecast& forecast) {
   return legend;
 }
 
+// The lines of the pool within the plot, and below the axis what they are; empty without any.
+std::string LinesOfPool(const Chart& chart, const Scale& scale, const PoolLines& lines) {
+  constexpr double kY = kBottom + 66;
+  constexpr double kApart = 180;
+  const std::string now = scale.X(static_cast<double>(chart.history_slots));
+  const auto level_line = [&](const std::string& from, const std::optional<double>& value) {
+    return value ? absl::StrCat("M", from, " ", scale.Y(*value), "H", kRight) : "";
+  };
+  const struct {
+    const char* style;
+    std::string data;
+    std::string text;
+  } drawn[] = {{kBaseStyle, level_line(Pixels(kLeft), lines.base), BaseText(lines)},
+               {kReadyStyle, level_line(now, lines.ready), ReadyText(lines)},
+               {kLevelStyle, StepLine(chart, scale, LevelOf), LevelText(lines)}};
+  std::string svg;
+  double x = kLeft;
+  for (const auto& line : drawn) {
+    if (line.data.empty()) continue;
+    absl::StrAppend(&svg, PathOf(line.style, line.data),
+                    PathOf(line.style, absl::StrCat("M", x, " ", kY - 4, "h20")),
+                    TextAt(x + 26, kY, "", line.text));
+    x += kApart;
+  }
+  return svg;
+}
+
+// A dashed line where history ends, and its word on the side that has room.
+std::string Now(const Chart& chart, const Scale& scale) {
+  constexpr double kRoom = 40;
+  const double x =
+      kLeft + (kRight - kLeft) * static_cast<double>(chart.history_slots) / scale.slots;
+  const bool right = x + kRoom < kRight;
+  return PathOf(" stroke=\"#444\" stroke-dasharray=\"4\"",
+                absl::StrCat("M", Pixels(x), " ", kTop, "V", kBottom)) +
+         TextAt(right ? x + 4 : x - 4, kTop + 12, right ? "" : " text-anchor=\"end\"", "now");
+}
+
 }  // namespace
 
-std::string ForecastSvg(const v1::Forecast& forecast, std::string_view pool,
-                        std::string_view unit) {
-  const Chart chart = ChartOf(forecast);
+std::string ForecastSvg(const v1::Forecast& forecast, const SvgOptions& options) {
+  const Chart chart = ChartOf(forecast, options.lines.service_level);
   const std::string trust_text = TrustText(forecast);
-  const std::vector<std::string_view> trust = LinesOf(trust_text);
+  const std::vector<std::string_view> trust = TextLines(trust_text);
+  const Scale scale = {.top = AxisTop(chart.slots, options.lines),
+                       .slots = static_cast<double>(chart.slots.size())};
+  const std::string lines = chart.slots.empty() ? "" : LinesOfPool(chart, scale, options.lines);
+  const double trust_top = kTrustTop + (lines.empty() ? 0 : kLegendHeight);
   const std::string height =
-      Pixels(kTrustTop + kLineHeight * static_cast<double>(trust.size() - 1) + kMarginBottom);
+      Pixels(trust_top + kLineHeight * static_cast<double>(trust.size() - 1) + kMarginBottom);
   std::string svg = absl::StrCat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"", height,
       "\" viewBox=\"0 0 960 ", height, "\" font-family=\"sans-serif\" font-size=\"12\">\n<title>",
-      Escaped(TitleText(pool, unit)), "</title>\n<rect width=\"960\" height=\"", height,
-      "\" fill=\"#fff\"/>\n", TextAt(kLeft, 28, " font-size=\"16\"", pool));
+      Escaped(TitleText(options.pool, options.unit)), "</title>\n<rect width=\"960\" height=\"",
+      height, "\" fill=\"#fff\"/>\n",
+      TextAt(kLeft, 28, " font-size=\"16\"", Cut(options.pool, kTitleBytesMax)));
   if (chart.slots.empty()) {
     svg += TextAt(kLeft, kTop, "", "no forecast");
   } else {
-    const Scale scale = {.top = AxisTop(chart.slots),
-                         .slots = static_cast<double>(chart.slots.size())};
-    const std::string now = scale.X(static_cast<double>(chart.history_slots));
-    svg += DemandAxis(scale, unit);
-    svg += TimeAxis(chart, scale);
+    svg += DemandAxis(scale, options.unit);
+    svg += TimeAxis(chart, scale, options.clock);
     svg += PathOf(kBandStyle, BandArea(chart, scale));
+    svg += lines;
     svg += PathOf(kHistoryStyle, StepLine(chart, scale, HistoryOf));
     svg += PathOf(kMedianStyle, StepLine(chart, scale, MedianOf));
-    svg += PathOf(" stroke=\"#444\" stroke-dasharray=\"4\"",
-                  absl::StrCat("M", now, " ", kTop, "V", kBottom));
+    svg += Now(chart, scale);
     svg += Legend(forecast);
   }
   for (std::size_t i = 0; i < trust.size(); ++i) {
-    svg += TextAt(kLeft, kTrustTop + kLineHeight * static_cast<double>(i), "", trust[i]);
+    svg += TextAt(kLeft, trust_top + kLineHeight * static_cast<double>(i), "", trust[i]);
   }
   return svg + "</svg>\n";
 }

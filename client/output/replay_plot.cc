@@ -73,9 +73,9 @@ Mark MarkOf(const Point& point, int row, double unit, const Marks& marks) {
 
 std::string Painted(const Mark& mark, bool colour) { return Painted(std::span(&mark, 1), colour); }
 
-std::string TimeAxis(const std::vector<Point>& columns) {
-  const auto label = [](const Point& point) {
-    return absl::FormatTime("%m-%d %H:%M", FromProto(point.time()), absl::UTCTimeZone());
+std::string TimeAxis(const std::vector<Point>& columns, const PictureClock& clock) {
+  const auto label = [&clock](const Point& point) {
+    return absl::FormatTime("%m-%d %H:%M", FromProto(point.time()), clock.zone);
   };
   std::string axis = label(columns.front());
   const std::string end = label(columns.back());
@@ -110,12 +110,16 @@ std::string PlotReplay(const v1::Outcome& outcome, const PlotOptions& options) {
     picture += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   picture += std::string(margin - 1, ' ') + "0 " + std::string(marks.frame.corner);
-  for (std::size_t i = 0; i < columns.size(); ++i) picture += marks.frame.floor;
-  absl::StrAppend(&picture, "\n", std::string(margin + 2, ' '), TimeAxis(columns), "\n",
-                  std::string(marks.frame.bar[8]), " demand  ",
+  for (const Point& point : columns) {
+    const Mark floor = {marks.frame.floor, ""};
+    picture += Painted(Spare(point) < 0 ? marks.missed : floor, options.colour);
+  }
+  absl::StrAppend(&picture, "\n", std::string(margin + 2, ' '), TimeAxis(columns, options.clock),
+                  "\n", std::string(marks.frame.bar[8]), " demand  ",
                   Painted(marks.active, options.colour), " serves beyond it  ",
                   Painted(marks.ready, options.colour), " ready beyond it  ",
-                  Painted(marks.missed, options.colour), " missing  times in UTC\n");
+                  Painted(marks.missed, options.colour), " missing  times in ",
+                  PrintableText(options.clock.name), "\n");
   return picture;
 }
 

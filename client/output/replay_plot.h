@@ -10,7 +10,8 @@ namespace shadow {
 
 // The points of `outcome`, one a column, from zero up: demand as bars, above it what served and
 // what was ready; demand that nothing was ready for stands out. Of points that share a column, the
-// one with the least to spare. Times in UTC. Every line is ended; empty without points.
+// one with the least to spare; `!` below the axis marks each column with a miss. Every line is
+// ended; empty without points.
 std::string PlotReplay(const v1::Outcome& outcome, const PlotOptions& options);
 
 // The columns of such a picture that `columns` leave for points.

@@ -58,11 +58,11 @@ TEST_CASE("a forecast is plotted with its unit and as much history as there is f
   const Ran ran = Run(daemon, {"forecast", "web", "--horizon", "6h"});
   CHECK(ran.exit_code == 0);
   CHECK_THAT(ran.out, Catch::StartsWith("pools/web, requests/s\n40 |\n   |   ...\n") &&
-                          Catch::Contains("\n 0 +------\n"));
+                          Catch::Contains("\n 0 +---^--\n"));
   CHECK(daemon.state.get_forecast.horizon().seconds() == 6 * 3600);
   CHECK(daemon.state.get_forecast.history_steps() == 2016);
   CHECK_THAT(Run(daemon, {"forecast", "web", "--history", "4"}).out,
-             Catch::Contains("\n 0 +-------\n"));
+             Catch::Contains("\n 0 +----^--\n"));
   CHECK(daemon.state.get_forecast.history_steps() == 4);
   Run(daemon, {"forecast", "web", "--history", "0"});
   CHECK(daemon.state.get_forecast.history_steps() == 0);

@@ -48,7 +48,7 @@ std::string XmlFault(std::string_view text) {
 
 TEST_CASE("a forecast is drawn as SVG") {
   // 8 slots of 103.75 pixels from 80 to 910; 276 pixels are 40, so that 10 lies at 340 - 69 = 271.
-  const std::string svg = ForecastSvg(SomeForecast(), "pools/web", "requests/s");
+  const std::string svg = ForecastSvg(SomeForecast(), {.pool = "pools/web", .unit = "requests/s"});
   CHECK(XmlFault(svg) == "");
   const std::string head =
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"420\""
@@ -78,6 +78,7 @@ TEST_CASE("a forecast is drawn as SVG") {
       "<path fill=\"none\" stroke=\"#06c\" stroke-width=\"2\""
       " d=\"M495 236.5H598.8V236.5H702.5V236.5H806.3V236.5H910\"/>\n"
       "<path stroke=\"#444\" stroke-dasharray=\"4\" d=\"M495 64V340\"/>\n"
+      "<text x=\"499\" y=\"76\">now</text>\n"
       "<path fill=\"none\" stroke=\"#444\" d=\"M610 48h20\"/>\n"
       "<text x=\"636\" y=\"52\">history</text>\n"
       "<path fill=\"none\" stroke=\"#06c\" stroke-width=\"2\" d=\"M700 48h20\"/>\n"
@@ -90,11 +91,49 @@ TEST_CASE("a forecast is drawn as SVG") {
   CHECK(svg.substr(svg.size() - curves.size()) == curves);
 }
 
+TEST_CASE("the lines of the pool are drawn beside the forecast, each with its word") {
+  v1::Pool pool;
+  pool.set_time_zone("America/New_York");  // Five hours behind UTC at the time of SomeForecast.
+  const PoolLines lines = {.base = 10, .ready = 20, .service_level = 0.95};
+  const std::string svg =
+      ForecastSvg(SomeForecast(), {.pool = "pools/web", .clock = ClockOf(pool), .lines = lines});
+  CHECK(XmlFault(svg) == "");
+  // 10 lies at 271, 20 at 202, and the quantile at 0.95, 35, at 98.5. The forecast begins at 495.
+  CHECK_THAT(svg, Catch::Contains(" d=\"M80 271H910\"/>") && Catch::Contains(">base 10</text>"));
+  CHECK_THAT(svg,
+             Catch::Contains(" d=\"M495 202H910\"/>") && Catch::Contains(">ready now 20</text>"));
+  CHECK_THAT(svg, Catch::Contains("\"3 2\" d=\"M495 98.5H598.8") &&
+                      Catch::Contains(">service level 95%</text>"));
+  CHECK_THAT(svg, Catch::Contains("height=\"442\"") && Catch::Contains("y=\"428\">trust: "));
+  CHECK_THAT(svg, Catch::Contains(">time, America/New_York: 1969-12-31T19:00:00-05:00 to ") &&
+                      Catch::Contains(">12-31 19:00</text>"));
+  const std::string high = ForecastSvg(SomeForecast(), {.pool = "", .lines = {.ready = 900}});
+  CHECK_THAT(high, Catch::Contains(">1000</text>"));  // The axis reaches above every line.
+}
+
+TEST_CASE("text that is long stays within the picture") {
+  const std::string name(300, 'n');
+  v1::Forecast forecast = SomeForecast();
+  forecast.mutable_points(0)->set_values(2, 123456789012);
+  const std::string svg = ForecastSvg(forecast, {.pool = name, .unit = name});
+  CHECK_THAT(svg, Catch::Contains(">" + std::string(80, 'n') + "...</text>") &&
+                      Catch::Contains(">demand, " + std::string(60, 'n') + "...</text>") &&
+                      Catch::Contains("textLength=\"68\""));
+  forecast.mutable_points()->DeleteSubrange(1, 3);
+  for (int i = 0; i < 40; ++i) {
+    v1::Sample& sample = *forecast.add_history();
+    sample.mutable_time()->set_seconds(240 - 60 * (40 - i));
+    sample.set_value(1);
+  }
+  CHECK_THAT(ForecastSvg(forecast, {.pool = "pools/web"}),
+             Catch::Contains(" text-anchor=\"end\">now</text>"));
+}
+
 TEST_CASE("a missing step of the forecast parts median and band") {
   v1::Forecast forecast = SomeForecast();
   forecast.clear_history();
   forecast.mutable_points(1)->clear_values();  // 4 slots of 207.5 pixels.
-  const std::string svg = ForecastSvg(forecast, "pools/web", "");
+  const std::string svg = ForecastSvg(forecast, {.pool = "pools/web", .unit = ""});
   CHECK_THAT(svg, Catch::Contains(" d=\"M80 305.5V98.5H287.5V305.5H80Z"
                                   "M495 305.5V98.5H702.5V98.5H910V305.5H702.5V305.5H495Z\"/>") &&
                       Catch::Contains(" d=\"M80 236.5H287.5M495 236.5H702.5V236.5H910\"/>") &&
@@ -121,7 +160,7 @@ TEST_CASE("the marks of time are round and at most nine") {
       point.mutable_time()->set_seconds(i * row.step_seconds);
       point.add_values(1);
     }
-    const std::string svg = ForecastSvg(forecast, "pools/web", "");
+    const std::string svg = ForecastSvg(forecast, {.pool = "pools/web", .unit = ""});
     const std::size_t first = svg.find(row.first);
     INFO(svg);
     REQUIRE(first != std::string::npos);
@@ -140,7 +179,7 @@ TEST_CASE("a long reason has lines of its own, and the picture room for them") {
   std::string reason;
   for (int i = 100; i < 170; ++i) absl::StrAppend(&reason, i > 100 ? " " : "", i);
   forecast.set_trust_reason(reason);
-  const std::string svg = ForecastSvg(forecast, "pools/web", "");
+  const std::string svg = ForecastSvg(forecast, {.pool = "pools/web", .unit = ""});
   CHECK_THAT(svg, Catch::Matchers::Contains("height=\"452\" viewBox=\"0 0 960 452\""));
   CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"406\">trust: TRUSTED: 100 101"));
   CHECK_THAT(svg, Catch::Matchers::Contains("<text x=\"80\" y=\"422\">12"));
@@ -148,7 +187,7 @@ TEST_CASE("a long reason has lines of its own, and the picture room for them") {
   CHECK_THAT(svg, Catch::Matchers::Contains(" 169</text>\n</svg>"));
   // A word longer than a line.
   forecast.set_trust_reason(absl::StrCat(std::string(500, 'x'), " after"));
-  CHECK_THAT(ForecastSvg(forecast, "pools/web", ""),
+  CHECK_THAT(ForecastSvg(forecast, {.pool = "pools/web", .unit = ""}),
              Catch::Matchers::Contains("x</text>\n<text x=\"80\" y=\"438\">after</text>\n</svg>"));
 }
 
@@ -157,7 +196,7 @@ TEST_CASE("text of the host is escaped, whatever it holds") {
   forecast.set_trust_reason("]]>\x01\xFF\xEF\xBF\xBF<!--");
   for (const bool empty : {false, true}) {
     if (empty) forecast.clear_points();
-    const std::string svg = ForecastSvg(forecast, "<script>\"'", "a&b");
+    const std::string svg = ForecastSvg(forecast, {.pool = "<script>\"'", .unit = "a&b"});
     INFO(svg);
     CHECK(XmlFault(svg) == "");
     CHECK_THAT(svg, Catch::Contains("<title>&lt;script&gt;&quot;&#39;, a&amp;b</title>") &&

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,9 +22,9 @@ TEST_CASE("a forecast is plotted in ASCII") {
         "   |    ....\n"
         "20 | #  oooo\n"
         "   |## _....\n"
-        " 0 +--------\n"
+        " 0 +----^---\n"
         "    01-01 00:00\n"
-        "# history  o median  . 5% to 95%  times in UTC\n"
+        "# history  o median  . 5% to 95%  ^ now  times in UTC\n"
         "trust: TOO_LITTLE_DATA: 3 steps\n");
 }
 
@@ -34,10 +36,55 @@ TEST_CASE("a forecast is plotted in blocks") {
         "   │    ░░░░\n"
         "20 │ █  ▓▓▓▓\n"
         "   │██ ▁░░░░\n"
-        " 0 └────────\n"
+        " 0 └────^───\n"
         "    01-01 00:00\n"
-        "█ history  ▓ median  ░ 5% to 95%  times in UTC\n"
+        "█ history  ▓ median  ░ 5% to 95%  ^ now  times in UTC\n"
         "trust: TOO_LITTLE_DATA: 3 steps\n");
+}
+
+TEST_CASE("a plot has the lines of the pool, and says whose clock it goes by") {
+  v1::Pool pool;
+  pool.set_time_zone("Europe/Berlin");
+  pool.set_managed_instances(2);
+  pool.set_instance_capacity(6);
+  pool.set_serving_base_instances(1);
+  pool.mutable_policy()->set_service_level(0.95);
+  v1::ShadowPool shadow;
+  shadow.set_suspended_instances(2);
+  shadow.set_serving_instances(1);
+  // The base is 2 x 6 = 12, ready are (1 + 2 + 1) x 6 = 24, and the quantile at 0.95 is 35.
+  const PlotOptions options = {.title = "pools/web",
+                               .columns = 40,
+                               .rows = 4,
+                               .clock = ClockOf(pool),
+                               .lines = LinesOf(pool, std::span(&shadow, 1))};
+  CHECK(PlotForecast(SomeForecast(), options) ==
+        "pools/web\n"
+        "40 |    ~~~~\n"
+        "   |    ====\n"
+        "20 |-#--oooo\n"
+        "   |## _....\n"
+        " 0 +----^---\n"
+        "    01-01 01:00\n"
+        "# history  o median  . 5% to 95%  ^ now  times in Europe/Berlin\n"
+        "- base 12  = ready now 24  ~ service level 95%\n"
+        "trust: TOO_LITTLE_DATA: 3 steps\n");
+  pool.set_time_zone("Nowhere/Never");
+  CHECK(ClockOf(pool).name == "UTC");
+}
+
+TEST_CASE("a service level lies between the quantiles around it, or nowhere") {
+  const struct {
+    double level;
+    std::optional<double> demand;
+  } table[] = {{0.5, 15}, {0.725, 25}, {0.95, 35}, {0.99, std::nullopt}, {0.01, std::nullopt}};
+  for (const auto& row : table) {
+    const Chart chart = ChartOf(SomeForecast(), row.level);
+    REQUIRE(chart.slots.size() == 8);
+    CHECK_FALSE(chart.slots[0].at_level);
+    REQUIRE(chart.slots[4].at_level.has_value() == row.demand.has_value());
+    if (row.demand) CHECK(*chart.slots[4].at_level == Approx(*row.demand));
+  }
 }
 
 TEST_CASE("colours tell the median from the band and end with the line") {
@@ -46,9 +93,9 @@ TEST_CASE("colours tell the median from the band and end with the line") {
         "pools/web\n"
         "40 |    \x1b[36m....\x1b[0m\n"
         "20 |## _\x1b[33moooo\x1b[0m\n"
-        " 0 +--------\n"
+        " 0 +----^---\n"
         "    01-01 00:00\n"
-        "# history  \x1b[33mo\x1b[0m median  \x1b[36m.\x1b[0m 5% to 95%  times in UTC\n"
+        "# history  \x1b[33mo\x1b[0m median  \x1b[36m.\x1b[0m 5% to 95%  ^ now  times in UTC\n"
         "trust: TOO_LITTLE_DATA: 3 steps\n");
 }
 

@@ -316,7 +316,7 @@ TEST_CASE("a replay's picture shows demand, what serves, what is ready and what 
         "   |.o!\n"
         "20 |o##\n"
         "   |###\n"
-        " 0 +---\n"
+        " 0 +--!\n"
         "    05-01 00:00\n"
         "# demand  o serves beyond it  . ready beyond it  ! missing  times in UTC\n");
   CHECK(PlotReplay(v1::Outcome(), {}).empty());

@@ -106,32 +106,6 @@ TEST_CASE("a report that cannot be written is an error before anything is run") 
              Catch::Contains("cannot write " + (surroundings / "none/report.json")));
 }
 
-TEST_CASE("what a demonstration that is kept says to try works, and its script ends it") {
-  const SystemClock clock;
-  const Surroundings surroundings;
-  Interrupt interrupt;
-  const auto output = RunToEnd(surroundings.Command({"--keep", "--steps", "4"}),
-                               surroundings / "log", kRunTimeout, clock, interrupt);
-  INFO(output.status().message());
-  REQUIRE(output.ok());
-  std::istringstream lines(output->substr(output->find("To try:")));
-  std::string script = "set -e\n";
-  std::string last;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("  /")) last = line;
-    if (!line.starts_with("  ") || line.starts_with("  /")) continue;
-    if (line.find("--watch") == std::string::npos) script += line + "\n";
-  }
-  const auto tried =
-      RunToEnd({"sh", "-c", script}, surroundings / "tried", kRunTimeout, clock, interrupt);
-  CHECK(RunToEnd({"sh", "-c", last}, surroundings / "stop", kRunTimeout, clock, interrupt).ok());
-  INFO(script << tried.status().message());
-  CHECK(tried.ok());
-  CHECK(script.find("shadow activate web --level 50") != std::string::npos);
-  CHECK(surroundings.ProcessesLeft() == 0);
-  CHECK_FALSE(surroundings.FilesLeft());
-}
-
 TEST_CASE("an interrupted demonstration leaves nothing behind") {
   const Surroundings surroundings;
   auto demonstration = Program::Start(surroundings.Command({}), surroundings / "log");

@@ -317,6 +317,7 @@ exec $$worker --body $2/base.txt $3
     HaproxyProcess::Options options;
     options.slots = 12;
     options.keeps_state = options_.haproxy_keeps_state;
+    options.shadowctl = SHADOW_BIN_DIR "/shadowctl";
     options.more = "  http-check send meth GET uri /healthz\n";
     return options;
   }

@@ -24,6 +24,7 @@
 #include "server/core/clock.h"
 #include "tests/fakes/loopback_socket.h"
 #include "tests/fakes/poll.h"
+#include "tests/fakes/program_run.h"
 
 namespace shadow {
 
@@ -41,6 +42,7 @@ class HaproxyProcess {
     std::string base_server = "";  // "127.0.0.1:8080": a server `base1` of weight 100, not a slot.
     std::string more = "";         // Appended to the configuration.
     bool keeps_state = false;      // Over a reload: what `show servers state` said just before it.
+    std::string shadowctl = "";    // Its path: `haproxy dump` writes that. Empty: done here.
   };
 
   static constexpr absl::Duration kStartTimeout = absl::Seconds(10);
@@ -123,7 +125,7 @@ class HaproxyProcess {
     // Not SIGUSR2: a master that has only just started may miss it (seen on 2.6.12), while one that
     // answers on its own socket carries `reload` out. It hangs up on that without a reply.
     WaitUntilUp([this] { return !AskMaster("show proc;quit\n").empty(); });
-    if (options_.keeps_state) std::ofstream(StatePath()) << Command({"show servers state"}).at(0);
+    if (options_.keeps_state) DumpState();
     AskMaster("reload\n");
     WaitUntilUp(reloaded);
   }
@@ -169,6 +171,16 @@ class HaproxyProcess {
   }
 
  private:
+  void DumpState() const {
+    if (options_.shadowctl.empty()) {
+      std::ofstream(StatePath()) << Command({"show servers state"}).at(0);
+      return;
+    }
+    const ProgramResult dumped = RunProgram(
+        {options_.shadowctl, "haproxy", "dump", "--socket", socket_path(), "--file", StatePath()});
+    if (dumped.exit_code != 0) throw std::runtime_error("haproxy dump: " + dumped.err);
+  }
+
   std::string MasterPath() const { return directory_ + "/master.sock"; }
   std::string StatePath() const { return directory_ + "/servers.state"; }
   std::string LogPath() const { return directory_ + "/haproxy.log"; }

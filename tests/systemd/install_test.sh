@@ -25,7 +25,7 @@ man="$root/usr/share/man"
 units="$root/usr/libexec/shadowd/shadowd-units"
 policy="$root/etc/shadowd/units.textproto"
 for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} "$units" "$policy" \
-  "${unit%.service}.socket" "$root/usr/share/doc/shadowd/examples/units-only.conf" \
+  "${unit%.service}.socket" "$root"/usr/share/doc/shadowd/examples/{units-only,haproxy-state}.conf \
   "$root"/usr/lib/systemd/system/shadowd-units.{service,socket} \
   "$man"/man{8/shadowd.8,8/shadowd-units.8,1/shadowctl.1,5/shadowd.textproto.5} \
   "$root/usr/share/bash-completion/completions/shadowctl"; do

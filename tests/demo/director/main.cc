@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/demo/director/replay.h"
 
 namespace shadow::demo {
@@ -24,9 +26,14 @@ namespace {
 constexpr double kPeak = 320;  // Requests/s: (320 - 2 x 40) / 40 = 6 instances above the base.
 constexpr int kWorkerPortMin = 21000;
 constexpr int kWorkerPortsApart = 500;
+constexpr int kKeptLoadSteps = 3600;
+
+// In the walk of README.md, where the link to the kept demonstration lies.
+constexpr char kLinkInWalk[] = "build/demo";
 
 struct Flags {
   bool keep = false;
+  std::string link;  // Absolute.
   std::string report_file;
   int steps_max = INT_MAX;
   uint64_t seed = 1;
@@ -74,6 +81,34 @@ std::string OwnDirectory() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
 }
 
+// The commands of the first block of code in README.md, but for its first line, which has begun
+// this. `directory`: of the demonstration, or a link to it. Empty: there is no README.md any more.
+std::string WalkOf(const std::string& readme, const std::string& directory) {
+  std::ifstream file(readme);
+  std::string walk;
+  bool inside = false;
+  bool begun = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line == "```" && begun) break;
+    if (begun) absl::StrAppend(&walk, "  ", line, "\n");
+    if (inside && line.starts_with("./quickstart")) begun = true;
+    if (line.starts_with("```")) inside = !inside;
+  }
+  return absl::StrReplaceAll(walk, {{kLinkInWalk, directory}});
+}
+
+// kFailedPrecondition: at `path` is something else than a link that leads nowhere; that is removed.
+absl::Status ClearLink(const std::string& path) {
+  std::error_code error;
+  const bool is_link = std::filesystem::is_symlink(path, error);
+  if (std::filesystem::exists(path, error)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is there already", is_link ? absl::StrCat("; to end it: ", path, "/stop") : ""));
+  }
+  if (is_link) std::filesystem::remove(path, error);
+  return absl::OkStatus();
+}
+
 class Demonstration {
  public:
   Demonstration(const Flags& flags, Interrupt& interrupt)
@@ -90,10 +125,17 @@ class Demonstration {
     if (!flags_.report_file.empty()) {
       if (absl::Status status = CheckWritable(flags_.report_file); !status.ok()) return status;
     }
-    const absl::StatusOr<ReplayResult> with_shadow = Replay(*plan, true);
-    if (!with_shadow.ok()) return with_shadow.status();
-    const absl::StatusOr<ReplayResult> without_shadow = Replay(*plan, false);
-    if (!without_shadow.ok()) return without_shadow.status();
+    if (flags_.keep && !flags_.link.empty()) {
+      if (absl::Status status = ClearLink(flags_.link); !status.ok()) return status;
+    }
+    // What is kept comes last, so that its demand goes on without a gap.
+    const bool first = !flags_.keep;
+    const absl::StatusOr<ReplayResult> one = Replay(*plan, first);
+    if (!one.ok()) return one.status();
+    const absl::StatusOr<ReplayResult> other = Replay(*plan, !first);
+    if (!other.ok()) return other.status();
+    const absl::StatusOr<ReplayResult>& with_shadow = first ? one : other;
+    const absl::StatusOr<ReplayResult>& without_shadow = first ? other : one;
     view_.Say(absl::StrCat("\n", ComparisonTable(*with_shadow, *without_shadow)));
     if (!flags_.report_file.empty()) {
       absl::Status status =
@@ -126,8 +168,9 @@ class Demonstration {
         status.ok() ? RunReplay(plan, title, *stack, view_, clock_, interrupt_)
                     : absl::StatusOr<ReplayResult>(status);
     if (result.ok() && predictive && flags_.keep) {
+      status = stack->BeginLoad(RatesAfter(plan, kKeptLoadSteps), plan.step);
       kept_ = std::move(stack);
-      return result;
+      return status.ok() ? result : absl::StatusOr<ReplayResult>(status);
     }
     if (!result.ok() && !absl::IsCancelled(result.status())) {
       result = absl::Status(
@@ -143,25 +186,16 @@ class Demonstration {
   }
 
   absl::Status Keep() {
-    if (absl::Status held = kept_->HoldShadow(); !held.ok()) return held;
-    const absl::StatusOr<std::string> script = kept_->Keep(directory_.path());
-    if (!script.ok()) return script.status();
+    const std::string& link = flags_.link;
+    if (absl::Status kept = kept_->Keep(directory_.path(), link); !kept.ok()) return kept;
     directory_.Keep();
-    const Setup& setup = kept_->setup();
-    view_.Say(absl::StrCat(
-        "It is still up, with a shadow pool that is held for an hour; HAProxy "
-        "listens on 127.0.0.1:",
-        setup.http_port, ". To try:\n\n  export SHADOWD_ADDRESS=", setup.Address(),
-        "\n  export PATH=$PATH:", bin_directory_,
-        "\n  shadowctl status\n  shadowctl pool get web\n"
-        "  shadowctl shadow get web\n  shadowctl forecast web\n"
-        "  shadowctl decisions web\n  shadowctl why web\n"
-        "  shadowctl shadow activate web --level 50 --wait\n"
-        "  shadowctl shadow instances web\n"
-        "  shadowctl shadow activate web --level 0 --wait\n"
-        "  shadowctl shadow release web\n"
-        "  shadowctl events --watch\n  curl http://127.0.0.1:",
-        setup.http_port, "/\n\nTo stop it and remove its directory:\n\n  ", *script, "\n"));
+    if (!link.empty()) {
+      std::error_code error;
+      std::filesystem::create_directory_symlink(directory_.path(), link, error);
+      if (error) return absl::UnavailableError(absl::StrCat(link, ": ", error.message()));
+    }
+    view_.Say(absl::StrCat("It is still up, under load for an hour. To try it, and to end it:\n\n",
+                           WalkOf(SHADOW_DEMO_README, link.empty() ? directory_.path() : link)));
     return absl::OkStatus();
   }
 
@@ -179,7 +213,10 @@ int Main(int argc, char** argv) {
       "Replays a day of real demand in about a minute, with shadow pools and without, on real "
       "processes behind a real HAProxy, and compares the two"};
   Flags flags;
-  app.add_flag("--keep", flags.keep, "Leave the daemon of the first replay up, to try shadowctl");
+  app.add_flag("--keep", flags.keep,
+               "Leave the replay with shadows up, under load, to try shadowctl");
+  app.add_option("--link", flags.link, "With --keep: make this a link to its directory")
+      ->type_name("PATH");
   app.add_option("--report", flags.report_file, "Write the comparison to this file, as JSON");
   app.add_option("--steps", flags.steps_max, "Replay at most so many steps of a second")
       ->check(CLI::PositiveNumber);
@@ -191,6 +228,7 @@ int Main(int argc, char** argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   Interrupt interrupt;
+  if (!flags.link.empty()) flags.link = std::filesystem::absolute(flags.link).string();
   const absl::Status status = Demonstration(flags, interrupt).Run();
   if (absl::IsCancelled(status)) return 130;
   if (status.ok()) return 0;

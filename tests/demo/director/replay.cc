@@ -63,6 +63,14 @@ absl::StatusOr<ReplayPlan> PlanReplay(const std::string& trace, double peak, int
       .history = {curve->begin(), first}, .rates = {first, first + steps}, .peak = peak};
 }
 
+std::vector<double> RatesAfter(const ReplayPlan& plan, int steps) {
+  const size_t period = std::min(size_t{2} * kStepsPerWeek, plan.history.size());
+  size_t row = plan.history.size() + plan.rates.size();
+  std::vector<double> rates;
+  for (int step = 0; step < steps; ++step) rates.push_back(plan.history[row++ % period]);
+  return rates;
+}
+
 absl::StatusOr<ReplayResult> RunReplay(const ReplayPlan& plan, const std::string& title,
                                        Stack& stack, View& view, Clock& clock,
                                        Interrupt& interrupt) {

@@ -27,6 +27,10 @@ struct ReplayPlan {
 // steps; everything before is history. Errors are those of ReadCurve; kInvalidArgument: too short.
 absl::StatusOr<ReplayPlan> PlanReplay(const std::string& trace, double peak, int steps_max);
 
+// What follows the replay: the same two weeks again and again, at the hour at which it ends.
+// `steps`: how many rates. Requires history.
+std::vector<double> RatesAfter(const ReplayPlan& plan, int steps);
+
 // Runs `plan` against a started stack. kCancelled: interrupted.
 absl::StatusOr<ReplayResult> RunReplay(const ReplayPlan& plan, const std::string& title,
                                        Stack& stack, View& view, Clock& clock,

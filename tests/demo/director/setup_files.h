@@ -32,6 +32,7 @@ struct Setup {
   std::string WebFile() const { return directory + "/web.yaml"; }
   std::string PageFile() const { return directory + "/page.txt"; }
   std::string HistoryFile() const { return directory + "/history.csv"; }
+  std::string LoadFile() const { return directory + "/load.csv"; }
   // In every worker's environment: tells whose it is, whatever happens to the daemon.
   std::string WorkerTag() const { return "SHADOW_DEMO_DIRECTORY=" + directory; }
 };

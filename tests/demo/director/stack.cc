@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/substitute.h"
 #include "tests/demo/curve.h"
 
@@ -24,8 +25,9 @@ constexpr char kHaproxyProgram[] = "/usr/sbin/haproxy";
 constexpr size_t kLogTailBytes = 1500;
 
 constexpr char kStopScript[] = R"script(#!/bin/sh
-# Ends the demonstration that was left up, and removes its directory.
+# Ends the demonstration that was left up, and removes its directory and the link to it.
 ctl="$0 --address $1"
+kill $5 2> /dev/null
 for shadow in $$($$ctl -o json shadow list web | grep -o 'pools/web/shadowPools/[a-z0-9]*"'); do
   $$ctl shadow delete "$${shadow%?}" --wait
 done
@@ -34,8 +36,15 @@ kill $2 $3
 for process in $2 $3; do
   while kill -0 $$process 2> /dev/null; do sleep 0.1; done
 done
+if [ -n "$6" ] && [ "$$(readlink "$6")" = "$4" ]; then rm "$6"; fi
 rm -rf "$4"
 )script";
+
+constexpr char kEnvironment[] = R"(# What a shell needs to try the demonstration.
+export SHADOWD_ADDRESS=$0
+export DEMO_URL=http://127.0.0.1:$1/
+export PATH="$2:$$PATH"
+)";
 
 void Pause(absl::Duration time) {
   poll(nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(time)));
@@ -45,6 +54,7 @@ void Pause(absl::Duration time) {
 
 Stack::Stack(Setup setup, std::string bin_directory, const Clock& clock, Interrupt& interrupt)
     : setup_(std::move(setup)),
+      bin_directory_(bin_directory),
       shadowd_(bin_directory + "/shadowd"),
       shadowctl_(bin_directory + "/shadowctl"),
       clock_(clock),
@@ -53,6 +63,7 @@ Stack::Stack(Setup setup, std::string bin_directory, const Clock& clock, Interru
 
 Stack::~Stack() {
   if (kept_) return;
+  load_.reset();
   daemon_.reset();
   haproxy_.reset();
   KillProcessesWithEnvironment(setup_.WorkerTag(), kEndTimeout, clock_);
@@ -171,6 +182,7 @@ absl::Status Stack::DeletePool() {
 
 absl::Status Stack::Stop() {
   absl::Status result;
+  load_.reset();
   if (daemon_ != nullptr && daemon_->Running()) result.Update(DeletePool());
   if (daemon_ != nullptr) result.Update(daemon_->Stop(kEndTimeout, clock_));
   // HAProxy ends at once on SIGTERM; with -db that is its exit status 143 or its signal.
@@ -195,34 +207,52 @@ std::string Stack::Diagnosis() {
   return text;
 }
 
-absl::Status Stack::HoldShadow() {
-  // The loop may be about to make one, or to delete the one there is.
-  return WaitFor("holding a shadow pool", kBaseTimeout, true, [&] {
-    const auto shadow = [&](std::vector<std::string> arguments) {
-      arguments.insert(arguments.begin(), "shadow");
-      arguments.insert(arguments.end(), {"--hold", "1h", "--wait"});
-      return Control(arguments);
-    };
-    absl::Status status = shadow({"create", "web", "--increase", absl::StrCat(kKeptIncrease)});
-    if (status.ok() || absl::IsCancelled(status)) return status;
-    status = shadow({"resize", "web", "--instances", absl::StrCat(kKeptInstances)});
-    if (status.ok()) status = shadow({"activate", "web", "--level", "0"});
-    if (status.ok() || absl::IsCancelled(status)) return status;
-    return absl::UnavailableError(status.message());
+absl::Status Stack::BeginLoad(const std::vector<double>& rates, absl::Duration step) {
+  absl::StatusOr<std::string> web = WebYaml(setup_, true);
+  if (!web.ok()) return web.status();
+  if (absl::StrReplaceAll(
+          {{"min_shadow_instances: 0", absl::StrCat("min_shadow_instances: ", kKeptInstances)}},
+          &*web) == 0) {
+    return absl::FailedPreconditionError("web.yaml has no \"min_shadow_instances: 0\"");
+  }
+  absl::Status status = WriteText(setup_.WebFile(), *web);
+  if (status.ok()) status = WriteHistory(setup_.LoadFile(), rates, clock_.Now().wall, step);
+  if (!status.ok()) return status;
+  auto load =
+      Program::Start({bin_directory_ + "/shadow-demo-load", "--port",
+                      absl::StrCat(setup_.http_port), "--curve", setup_.LoadFile(), "--step",
+                      absl::FormatDuration(step), "--report", setup_.directory + "/load.json"},
+                     setup_.directory + "/load.log");
+  if (!load.ok()) return load.status();
+  load_ = *std::move(load);
+  if (status = Control({"apply", "-f", setup_.WebFile()}); !status.ok()) return status;
+  return WaitFor("creating the shadow pool", kBaseTimeout, true, [&] {
+    const auto shadows = api_->ListShadowPools();
+    if (!shadows.ok()) return shadows.status();
+    for (const v1::ShadowPool& shadow : *shadows) {
+      const int ready = shadow.suspended_instances() + shadow.serving_instances();
+      if (shadow.state() != v1::ShadowPool::DELETING && ready >= kKeptInstances) {
+        return absl::OkStatus();
+      }
+    }
+    return absl::UnavailableError("the shadow pool is not complete");
   });
 }
 
-absl::StatusOr<std::string> Stack::Keep(const std::string& directory) {
+absl::Status Stack::Keep(const std::string& directory, const std::string& link) {
   const std::string script = directory + "/stop";
   absl::Status status =
       WriteText(script, absl::Substitute(kStopScript, shadowctl_, setup_.Address(), daemon_->pid(),
-                                         haproxy_->pid(), directory));
+                                         haproxy_->pid(), directory, load_->pid(), link));
+  status.Update(WriteText(directory + "/env", absl::Substitute(kEnvironment, setup_.Address(),
+                                                               setup_.http_port, bin_directory_)));
   if (!status.ok()) return status;
   chmod(script.c_str(), 0700);
   daemon_->Release();
   haproxy_->Release();
+  load_->Release();
   kept_ = true;
-  return script;
+  return absl::OkStatus();
 }
 
 }  // namespace shadow::demo

@@ -18,9 +18,8 @@ namespace shadow::demo {
 // Main thread. `clock` and `interrupt` must outlive it. kCancelled everywhere: interrupted.
 class Stack {
  public:
+  // The least number of shadow instances of one that is kept.
   static constexpr int kKeptInstances = 4;
-  // Without any demand, (240 - 2 x 40) / 40 = 4 instances above the base.
-  static constexpr int kKeptIncrease = 240;
 
   // `bin_directory` holds shadowd and shadowctl.
   Stack(Setup setup, std::string bin_directory, const Clock& clock, Interrupt& interrupt);
@@ -46,13 +45,13 @@ class Stack {
   // Which of the daemons ended by itself, with the end of its log; empty: none.
   std::string Diagnosis();
 
-  // Makes a shadow pool of kKeptInstances or more that is suspended and that the loop leaves alone
-  // for an hour.
-  absl::Status HoldShadow();
+  // Sends `rates`, in requests/s, one a step, from now on, and keeps a shadow pool whatever the
+  // demand is. Returns once it is there.
+  absl::Status BeginLoad(const std::vector<double>& rates, absl::Duration step);
 
-  // Leaves it running and writes a script into `directory` that ends it and removes the directory;
-  // returns the script's path.
-  absl::StatusOr<std::string> Keep(const std::string& directory);
+  // Leaves it running, and writes two files into `directory`: `stop`, a script that ends it and
+  // removes the directory and the link `link` to it (empty: there is none), and `env`, for a shell.
+  absl::Status Keep(const std::string& directory, const std::string& link);
 
   Api& api() { return *api_; }
   const Setup& setup() const { return setup_; }
@@ -68,6 +67,7 @@ class Stack {
   absl::Status DeletePool();
 
   const Setup setup_;
+  const std::string bin_directory_;
   const std::string shadowd_;
   const std::string shadowctl_;
   const Clock& clock_;
@@ -75,6 +75,7 @@ class Stack {
   std::unique_ptr<Api> api_;
   std::unique_ptr<Program> haproxy_;
   std::unique_ptr<Program> daemon_;
+  std::unique_ptr<Program> load_;
   bool kept_ = false;
 };
 
