@@ -178,6 +178,8 @@ const BalancerKind kBalancers[] = {
 const UsageKind kUsageSources[] = {
     {v1::UsageSource::kPushed, false, NothingToCompile<v1::UsageSource>},
     {v1::UsageSource::kHaproxy, true, CompileHaproxyUsage},
+    {v1::UsageSource::kPrometheus, false, NothingToCompile<v1::UsageSource>},
+    {v1::UsageSource::kCgroup, false, NothingToCompile<v1::UsageSource>},
 };
 
 template <typename Rows, typename Spec>
