@@ -59,13 +59,13 @@ TEST_CASE("a wrong usage source is refused by its name") {
   }
 }
 
-TEST_CASE("two haproxy sources of a pool are refused: one names all") {
+TEST_CASE("two sources of a pool that are read are refused: one names all") {
   const absl::Status status = CompileUsage(
       "usage_sources { haproxy { socket_path: '/s' frontend: 'http' } } "
       "usage_sources { haproxy { socket_path: '/s' frontend: 'https' } }");
   CHECK(ErrorField(status) == "pool.usage_sources[1]");
-  CHECK_THAT(std::string(status.message()), Catch::Contains("second haproxy source"));
-  CHECK_THAT(std::string(status.message()), Catch::Contains("name all frontends and backends"));
+  CHECK_THAT(std::string(status.message()), Catch::Contains("second source that is read"));
+  CHECK_THAT(std::string(status.message()), Catch::Contains("may add up frontends"));
 }
 
 }  // namespace
