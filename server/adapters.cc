@@ -1,6 +1,8 @@
 // Also MakeAdapters (daemon.h): the one place that names concrete adapters.
 #include "server/adapters.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
@@ -8,13 +10,17 @@
 #include "server/balancers/service_balancer.h"
 #include "server/config.h"
 #include "server/core/names.h"
+#include "server/core/time_proto.h"
 #include "server/daemon.h"
 #include "server/evaluation.h"
 #include "server/providers/http_prober.h"
 #include "server/providers/kubernetes/kubernetes_provider.h"
 #include "server/providers/process_provider.h"
 #include "server/providers/systemd/open_systemd.h"
+#include "server/usage/cgroup_usage.h"
 #include "server/usage/haproxy_usage.h"
+#include "server/usage/pool_slice.h"
+#include "server/usage/prometheus_usage.h"
 #include "storage/room/room.h"
 #include "storage/store.h"
 
@@ -89,8 +95,17 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
     return nullptr;
   };
   adapters.make_usage_source =
-      [&clock](const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
+      [&clock](const v1::Pool& pool, const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
     if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
+    if (spec.has_prometheus()) {
+      return std::make_unique<PrometheusUsage>(spec.prometheus(), FromProto(pool.step()), clock);
+    }
+    if (spec.has_cgroup()) {
+      const std::string& path = spec.cgroup().path();
+      return std::make_unique<CgroupUsage>(
+          spec.cgroup().metric(),
+          path.empty() ? PoolSliceDirectory(pool, OwnCgroup(), geteuid()) : path, clock);
+    }
     return nullptr;  // Pushed.
   };
   adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {

@@ -51,8 +51,9 @@ struct Adapters {
   std::unique_ptr<Prober> prober;
   // For one pool, compiled; the caller owns it. nullptr: pools of this kind have no balancer.
   std::function<std::unique_ptr<Balancer>(const v1::Pool&)> make_balancer;
-  // The same. nullptr: this kind is not polled.
-  std::function<std::unique_ptr<UsageSource>(const v1::UsageSource&)> make_usage_source;
+  // One of the pool's sources; the same. nullptr: this kind is not polled.
+  std::function<std::unique_ptr<UsageSource>(const v1::Pool&, const v1::UsageSource&)>
+      make_usage_source;
   // Scores `pool`, which is shown with its leads, and calls `done` with what came of it, on another
   // thread or at once. Returns at once. kFailedPrecondition: too little history. kCancelled: it
   // gave way to other work.

@@ -256,7 +256,8 @@ EffectRunner::PoolAdapters EffectRunner::AdaptersOf(const Effect& effect) {
   entry.balancer = adapters_.make_balancer(effect.pool->pool);
   entry.usage = nullptr;
   for (const v1::UsageSource& source : effect.pool->pool.usage_sources()) {
-    if (auto made = adapters_.make_usage_source(source)) entry.usage = std::move(made);
+    if (auto made = adapters_.make_usage_source(effect.pool->pool, source))
+      entry.usage = std::move(made);
   }
   return entry;
 }

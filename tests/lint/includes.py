@@ -59,10 +59,12 @@ TABLE = [
          MESSAGES],
         [ANY],
     ),
-    # HAProxy is read over the same runtime socket that it is steered by.
+    # HAProxy is read over the same runtime socket that it is steered by, and a pool's slice has the
+    # name that its units give it.
     (
         r"server/usage/",
-        [r"server/usage/.+", r"server/balancers/haproxy_(socket|replies)\.h", _CORE, MESSAGES],
+        [r"server/usage/.+", r"server/balancers/haproxy_(socket|replies)\.h",
+         r"server/units/unit_name\.h", _CORE, MESSAGES],
         [ANY],
     ),
     (r"server/api/", [r"server/api/.+", _CORE, _THREADS, r"storage/.+", MESSAGES, STUBS], [ANY]),

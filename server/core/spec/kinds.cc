@@ -8,6 +8,7 @@
 #include "server/core/check.h"
 #include "server/core/error.h"
 #include "server/core/spec/cluster_kinds.h"
+#include "server/core/spec/usage_kinds.h"
 #include "server/core/text.h"
 
 namespace shadow {
@@ -178,6 +179,8 @@ const BalancerKind kBalancers[] = {
 const UsageKind kUsageSources[] = {
     {v1::UsageSource::kPushed, false, NothingToCompile<v1::UsageSource>},
     {v1::UsageSource::kHaproxy, true, CompileHaproxyUsage},
+    {v1::UsageSource::kPrometheus, true, CompilePrometheusUsage},
+    {v1::UsageSource::kCgroup, true, CompileCgroupUsage},
 };
 
 template <typename Rows, typename Spec>

@@ -66,16 +66,21 @@ void CompileUsageSources(CompiledPool& compiled, FieldChecker& check) {
     const std::string field = absl::StrCat(kField, "[", i, "]");
     v1::UsageSource& source = *pool.mutable_usage_sources(i);
     if (source.kind_case() == v1::UsageSource::KIND_NOT_SET) {
-      check.Fail(field, "has neither pushed nor haproxy");
+      check.Fail(field, "has neither pushed, haproxy, prometheus nor cgroup");
       return;
     }
     const UsageKind& kind = KindOf(source);
     if (kind.polled && std::exchange(compiled.polls_usage, true)) {
-      check.Fail(field,
-                 "is a second haproxy source; name all frontends and backends in one, which adds "
-                 "them up");
+      check.Fail(
+          field,
+          "is a second source that is read; wanted one, which may add up frontends, backends "
+          "or series");
     }
     kind.compile(field, source, check);
+    if (source.has_cgroup() && source.cgroup().path().empty() && !pool.provider().has_systemd()) {
+      check.Fail(absl::StrCat(field, ".cgroup.path"),
+                 "is missing; the default is the slice of a pool whose provider is systemd");
+    }
   }
 }
 

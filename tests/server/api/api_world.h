@@ -88,7 +88,7 @@ class ApiWorld {
     adapters.providers = ProvidersOf(std::move(provider));
     adapters.prober = std::make_unique<FakeProber>();
     adapters.make_balancer = [](const v1::Pool&) { return nullptr; };
-    adapters.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
+    adapters.make_usage_source = [](const v1::Pool&, const v1::UsageSource&) { return nullptr; };
     return adapters;
   }
 

@@ -142,7 +142,7 @@ class HeldDaemon {
     adapters_.providers = ProvidersOf(std::move(provider));
     adapters_.prober = std::make_unique<FakeProber>();
     adapters_.make_balancer = [](const v1::Pool&) { return nullptr; };
-    adapters_.make_usage_source = [this](const v1::UsageSource&) {
+    adapters_.make_usage_source = [this](const v1::Pool&, const v1::UsageSource&) {
       ++usage_sources_made;
       return std::make_unique<FakeUsageSource>();
     };

@@ -52,7 +52,7 @@ class Runner {
     provider_ = provider.get();
     adapters_.providers = ProvidersOf(std::move(provider));
     adapters_.make_balancer = [](const v1::Pool&) { return nullptr; };
-    adapters_.make_usage_source = [this](const v1::UsageSource&) {
+    adapters_.make_usage_source = [this](const v1::Pool&, const v1::UsageSource&) {
       auto source = std::make_unique<FakeUsageSource>();
       source->Push("pools/web", absl::UnixEpoch(), ++sources_made_);
       return source;

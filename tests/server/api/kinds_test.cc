@@ -45,7 +45,7 @@ TEST_CASE("every kind that a pool may name is made by the daemon") {
   }
   for (const v1::UsageSource& spec : AllKinds<v1::UsageSource>()) {
     INFO(spec.ShortDebugString());
-    CHECK((adapters->make_usage_source(spec) != nullptr) == KindOf(spec).polled);
+    CHECK((adapters->make_usage_source(v1::Pool(), spec) != nullptr) == KindOf(spec).polled);
   }
 }
 

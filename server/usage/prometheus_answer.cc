@@ -1,0 +1,113 @@
+#include "server/usage/prometheus_answer.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/core/spec/field_checker.h"
+
+namespace shadow {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kUnixSecondsMax = 253'402'300'799;  // The end of the year 9999.
+
+absl::Status NotUnderstood() {
+  return absl::UnavailableError("the answer is not one of Prometheus' HTTP API");
+}
+
+// The member of an object; a null where there is none.
+const json& Member(const json& object, const char* name) {
+  static const json kNone;
+  if (!object.is_object()) return kNone;
+  const auto found = object.find(name);
+  return found == object.end() ? kNone : *found;
+}
+
+std::string Text(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
+
+// [1435781451.781, "1"]
+std::optional<std::pair<absl::Time, double>> ParsePoint(const json& point) {
+  if (!point.is_array() || point.size() != 2 || !point[0].is_number() || !point[1].is_string()) {
+    return std::nullopt;
+  }
+  const double seconds = point[0].get<double>();
+  double value = 0;
+  if (!(seconds >= 0 && seconds <= kUnixSecondsMax) ||
+      !absl::SimpleAtod(point[1].get_ref<const std::string&>(), &value)) {
+    return std::nullopt;
+  }
+  // To the millisecond, which is what Prometheus has.
+  return std::pair(absl::FromUnixMillis(std::llround(seconds * 1000)), value);
+}
+
+absl::StatusOr<PrometheusSeries> ParseSeries(const json& object, bool matrix) {
+  PrometheusSeries series;
+  series.labels = Member(object, "metric").dump(-1, ' ', true, json::error_handler_t::replace);
+  if (object.is_object() && (object.contains("histogram") || object.contains("histograms"))) {
+    return absl::FailedPreconditionError("the result is a histogram; wanted a number");
+  }
+  const json& points = Member(object, matrix ? "values" : "value");
+  if (!matrix) {
+    const auto point = ParsePoint(points);
+    if (!point) return NotUnderstood();
+    series.points.push_back(*point);
+    return series;
+  }
+  if (!points.is_array()) return NotUnderstood();
+  for (const json& value : points) {
+    const auto point = ParsePoint(value);
+    if (!point || (!series.points.empty() && point->first <= series.points.back().first)) {
+      return NotUnderstood();
+    }
+    series.points.push_back(*point);
+  }
+  return series;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_view text) {
+  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (Text(Member(answer, "status")) != "success") return NotUnderstood();
+  const json& warnings = Member(answer, "warnings");
+  if (warnings.is_array() && !warnings.empty()) {
+    return absl::UnavailableError(
+        absl::StrCat("the server warns that its answer is not whole: ", Quoted(Text(warnings[0]))));
+  }
+  const json& data = Member(answer, "data");
+  const std::string type = Text(Member(data, "resultType"));
+  const json& result = Member(data, "result");
+  std::vector<PrometheusSeries> all;
+  if (type == "scalar") {
+    const auto point = ParsePoint(result);
+    if (!point) return NotUnderstood();
+    all.push_back({.labels = "{}", .points = {*point}});
+    return all;
+  }
+  if (type != "vector" && type != "matrix") {
+    return type.empty() ? NotUnderstood()
+                        : absl::FailedPreconditionError(absl::StrCat(
+                              "the result is a ", Quoted(type), "; wanted a number or a vector"));
+  }
+  if (!result.is_array()) return NotUnderstood();
+  if (result.size() > kPrometheusSeriesMax) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the result has ", result.size(), " series; at most ", kPrometheusSeriesMax, " are taken"));
+  }
+  for (const json& object : result) {
+    auto series = ParseSeries(object, type == "matrix");
+    if (!series.ok()) return series.status();
+    all.push_back(*std::move(series));
+  }
+  return all;
+}
+
+std::string PrometheusError(std::string_view text) {
+  return Text(Member(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
+}
+
+}  // namespace shadow
