@@ -105,6 +105,7 @@ class Browser:
         self._socket = WebSocket(port, tab["webSocketDebuggerUrl"].split(str(port), 1)[1])
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # As a window in front.
 
     def __enter__(self):
         return self
