@@ -75,7 +75,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [os.path.join(self.bin_dir, "shadowd"), "--state-dir", self.path("state"),
                  "--listen", f"unix:{self.path('s')}", "--config", self.path("config")],
-                stdout=log, stderr=log)
+                stdout=log, stderr=log, preexec_fn=browser.die_with_parent)
         self.wait_for(lambda: self.control("status", check=False).returncode == 0, "shadowd")
 
     def kill(self):
@@ -84,9 +84,9 @@ class Daemon:
 
     def close(self):
         """Ends all instances, then the daemon."""
-        self.control("shadow", "delete", self.shadow(), "--wait", check=False)
-        self.control("pool", "delete", "web", check=False)
         try:
+            self.control("shadow", "delete", self.shadow(), "--wait")
+            self.control("pool", "delete", "web")
             self.wait_for(lambda: not self.instances(), "the end of all instances")
         finally:
             self._process.terminate()
