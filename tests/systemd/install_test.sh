@@ -28,6 +28,7 @@ for file in "$unit" "$config" "$user" "$holder" "$root"/usr/bin/shadow{d,ctl} "$
   "${unit%.service}.socket" "$root"/usr/share/doc/shadowd/examples/{units-only,haproxy-state}.conf \
   "$root"/usr/lib/systemd/system/shadowd-units.{service,socket} \
   "$man"/man{8/shadowd.8,8/shadowd-units.8,1/shadowctl.1,5/shadowd.textproto.5} \
+  "$root"/usr/share/shadowd/monitoring/shadowd-{alerts.yml,board.json,scrape.yml} \
   "$root/usr/share/bash-completion/completions/shadowctl"; do
   [[ -s "$file" ]] || fail "not installed: $file"
 done

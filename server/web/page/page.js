@@ -34,6 +34,7 @@ function show() {
   document.title = id === null ? 'shadowd' : `${id} · shadowd`;
   view = id === null ? overview() : poolView(id);
   main.replaceChildren(view.node);
+  if (hello) view.refresh();  // Otherwise once the daemon greets.
   window.scrollTo(0, 0);
 }
 

@@ -75,7 +75,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [os.path.join(self.bin_dir, "shadowd"), "--state-dir", self.path("state"),
                  "--listen", f"unix:{self.path('s')}", "--config", self.path("config")],
-                stdout=log, stderr=log)
+                stdout=log, stderr=log, preexec_fn=browser.die_with_parent)
         self.wait_for(lambda: self.control("status", check=False).returncode == 0, "shadowd")
 
     def kill(self):
@@ -84,9 +84,9 @@ class Daemon:
 
     def close(self):
         """Ends all instances, then the daemon."""
-        self.control("shadow", "delete", self.shadow(), "--wait", check=False)
-        self.control("pool", "delete", "web", check=False)
         try:
+            self.control("shadow", "delete", self.shadow(), "--wait")
+            self.control("pool", "delete", "web")
             self.wait_for(lambda: not self.instances(), "the end of all instances")
         finally:
             self._process.terminate()
@@ -148,10 +148,6 @@ def prepare(daemon):
     daemon.control("shadow", "create", "web", "--increase", "150", "--wait")
 
 
-def texts(selector):
-    return f"[...document.querySelectorAll('{selector}')].map(n => n.textContent)"
-
-
 def shows_fifty_pools(daemon, tab):
     tab.open(daemon.url)
     tab.wait(f"document.querySelectorAll('.card').length === {POOLS}", PATIENCE_S)
@@ -166,10 +162,10 @@ def shows_a_pool_with_its_past_and_its_coming_day(daemon, tab):
     for layer in ("path.band", "path.forecast", "path.needed", "path.ready", "path.active",
                   "line.now"):
         assert tab.evaluate(f"document.querySelector('.plot {layer}') !== null"), layer
-    assert tab.evaluate("document.querySelectorAll('.tile').length") == len(daemon.instances())
+    tab.wait(f"document.querySelectorAll('.tile').length === {len(daemon.instances())}", PATIENCE_S)
     tab.wait("document.querySelector('.caption').textContent.includes('Europe/Berlin')", PATIENCE_S)
-    assert tab.evaluate("document.querySelector('.hold').textContent.includes('holds until')")
-    assert tab.evaluate("document.querySelectorAll('.list time').length > 3")
+    tab.wait("document.querySelector('.hold').textContent.includes('holds until')", PATIENCE_S)
+    tab.wait("document.querySelectorAll('.list time').length > 3", PATIENCE_S)
 
 
 def shows_a_wake_within_a_second(daemon, tab):
@@ -219,18 +215,17 @@ def shows_a_pool_without_data(daemon, tab):
 
 
 def fits_two_widths_in_light_and_dark(daemon, tab, output):
-    for width in (1280, 360):
-        for dark in (False, True):
-            tab.size(width, 900, dark)
-            for name, fragment, ready in (("pools", "", ".spark-line[d]"),
-                                          ("pool", "#/pools/web", "path.demand"),
-                                          ("quiet", "#/pools/quiet", "line.now")):
-                tab.open("about:blank")
-                tab.open(daemon.url + fragment)
-                tab.wait(f"document.querySelector('{ready}')", PATIENCE_S)
-                assert tab.evaluate("document.documentElement.scrollWidth") == width, (name, width)
-                mode = "dark" if dark else "light"
-                tab.screenshot(os.path.join(output, f"{name}-{width}-{mode}.png"))
+    for width, dark in ((1280, False), (1280, True), (360, False)):
+        tab.size(width, 900, dark)
+        for name, fragment, ready in (("pools", "", ".spark-line[d]"),
+                                      ("pool", "#/pools/web", "path.demand"),
+                                      ("quiet", "#/pools/quiet", "line.now")):
+            tab.open("about:blank")
+            tab.open(daemon.url + fragment)
+            tab.wait(f"document.querySelector('{ready}')", PATIENCE_S)
+            assert tab.evaluate("document.documentElement.scrollWidth") == width, (name, width)
+            mode = "dark" if dark else "light"
+            tab.screenshot(os.path.join(output, f"{name}-{width}-{mode}.png"))
 
 
 def main(bin_dir, output):
