@@ -18,7 +18,7 @@
 namespace shadow {
 namespace {
 
-constexpr size_t kIdleMax = 8;
+constexpr size_t kIdleConnectionsMax = 8;
 constexpr size_t kTokenMaxBytes = 64 << 10;
 constexpr absl::Duration kTokenAge = absl::Minutes(1);  // A kubelet rotates it long before its end.
 constexpr absl::Duration kConnectTimeout = absl::Seconds(1);
@@ -71,7 +71,7 @@ size_t AddToBody(char* data, size_t size, size_t count, void* context) {
 }
 
 // Bodies by the line.
-struct Lines {
+struct StreamLines {
   CURL* curl = nullptr;
   const std::function<bool(std::string_view)>* line = nullptr;
   const std::stop_token* stop = nullptr;
@@ -81,8 +81,8 @@ struct Lines {
   bool ended = false;  // By `line`.
 };
 
-size_t AddToLines(char* data, size_t size, size_t count, void* context) {
-  Lines& lines = *static_cast<Lines*>(context);
+size_t AddToStream(char* data, size_t size, size_t count, void* context) {
+  StreamLines& lines = *static_cast<StreamLines*>(context);
   lines.rest.append(data, size * count);
   long status = 0;
   curl_easy_getinfo(lines.curl, CURLINFO_RESPONSE_CODE, &status);
@@ -102,8 +102,8 @@ size_t AddToLines(char* data, size_t size, size_t count, void* context) {
 }
 
 // Called while data flows and about once a second otherwise.
-int EndLines(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<const Lines*>(context)->stop->stop_requested() ? 1 : 0;
+int EndStream(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const StreamLines*>(context)->stop->stop_requested() ? 1 : 0;
 }
 
 }  // namespace
@@ -220,7 +220,7 @@ std::unique_ptr<ApiClient::Connection> ApiClient::Take() {
 
 void ApiClient::Return(std::unique_ptr<Connection> connection) {
   const std::lock_guard lock(mutex_);
-  if (idle_.size() < kIdleMax) idle_.push_back(std::move(connection));
+  if (idle_.size() < kIdleConnectionsMax) idle_.push_back(std::move(connection));
 }
 
 absl::StatusOr<std::string> ApiClient::Token(bool fresh) {
@@ -228,7 +228,7 @@ absl::StatusOr<std::string> ApiClient::Token(bool fresh) {
   const absl::Duration now = clock_.Now().mono;
   const std::lock_guard lock(mutex_);
   if (!fresh && token_read_.has_value() && now - *token_read_ < kTokenAge) return token_;
-  auto read = ReadSmallFile(place_.token_file, kTokenMaxBytes);
+  auto read = ReadAccountFile(place_.token_file, kTokenMaxBytes);
   // One that is being replaced: the old one is good for some time yet.
   if (!read.ok()) return token_.empty() ? read : absl::StatusOr<std::string>(token_);
   if (!std::all_of(read->begin(), read->end(), [](char c) { return c > ' ' && c <= '~'; })) {
@@ -304,11 +304,11 @@ absl::Status ApiClient::Stream(const std::string& path, absl::Duration longest,
     Connection connection;
     absl::Status prepared = connection.Prepare(place_, path, *token, longest);
     if (!prepared.ok()) return prepared;
-    Lines lines{.curl = connection.curl(), .line = &line, .stop = &stop};
-    connection.Set(CURLOPT_WRITEFUNCTION, &AddToLines);
+    StreamLines lines{.curl = connection.curl(), .line = &line, .stop = &stop};
+    connection.Set(CURLOPT_WRITEFUNCTION, &AddToStream);
     connection.Set(CURLOPT_WRITEDATA, &lines);
     connection.Set(CURLOPT_NOPROGRESS, 0L);
-    connection.Set(CURLOPT_XFERINFOFUNCTION, &EndLines);
+    connection.Set(CURLOPT_XFERINFOFUNCTION, &EndStream);
     connection.Set(CURLOPT_XFERINFODATA, &lines);
     const CURLcode code = connection.Run();
     if (lines.ended || stop.stop_requested()) return absl::CancelledError("it was ended");

@@ -9,7 +9,7 @@
 namespace shadow {
 namespace {
 
-constexpr size_t kMessageMaxBytes = 300;
+constexpr size_t kErrorMaxBytes = 300;
 
 std::string TextOf(const nlohmann::json& object, const char* key) {
   if (!object.is_object()) return "";
@@ -17,7 +17,8 @@ std::string TextOf(const nlohmann::json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-absl::StatusCode CodeOf(long http_status, const std::string& reason, const std::string& message) {
+absl::StatusCode CodeOfAnswer(long http_status, const std::string& reason,
+                              const std::string& message) {
   switch (http_status) {
     case 400:
     case 413:
@@ -60,8 +61,8 @@ absl::Status ErrorOfAnswer(long http_status, std::string_view body) {
   const std::string reason = TextOf(object, "reason");
   const std::string message = TextOf(object, "message");
   const std::string said = Printable(
-      message.empty() ? std::string_view("it does not say why") : message, kMessageMaxBytes);
-  return {CodeOf(http_status, reason, message),
+      message.empty() ? std::string_view("it does not say why") : message, kErrorMaxBytes);
+  return {CodeOfAnswer(http_status, reason, message),
           Absl(absl::StrCat("the API server answers ", http_status, ": ", said))};
 }
 

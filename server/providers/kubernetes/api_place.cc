@@ -36,7 +36,7 @@ std::optional<std::string> EnvironmentVariable(const std::string& name) {
   return value;
 }
 
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes) {
+absl::StatusOr<std::string> ReadAccountFile(const std::string& path, size_t max_bytes) {
   std::ifstream file(path, std::ios::binary);
   std::string text(max_bytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -70,7 +70,7 @@ absl::StatusOr<ApiPlace> FindApiPlace(const v1::KubernetesProvider& spec,
     if (place.ca_file.empty()) place.ca_file = account_dir + "/ca.crt";
   }
   if (place.space.empty()) {
-    auto own = ReadSmallFile(account_dir + "/namespace", kNamespaceMaxBytes);
+    auto own = ReadAccountFile(account_dir + "/namespace", kNamespaceMaxBytes);
     if (!own.ok()) return NoCluster(std::string(own.status().message()));
     place.space = *std::move(own);
   }

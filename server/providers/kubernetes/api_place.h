@@ -33,6 +33,6 @@ std::optional<std::string> EnvironmentVariable(const std::string& name);
 
 // The first `max_bytes` of a small file at most, without white space around. kUnavailable: it
 // cannot be read, is larger, or is empty.
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes);
+absl::StatusOr<std::string> ReadAccountFile(const std::string& path, size_t max_bytes);
 
 }  // namespace shadow

@@ -56,11 +56,11 @@ void CheckSystem(const v1::Dna& dna, Refusals& check) {
                "is set; a pod is not looked into, and its image_digest says what is installed");
 }
 
-bool IsBelow(const std::string& path, const std::string& top) {
+bool IsAtOrBelow(const std::string& path, const std::string& top) {
   return path == top || top == "/" || (path.starts_with(top) && path[top.size()] == '/');
 }
 
-void CheckPaths(const v1::Dna& dna, Refusals& check) {
+void CheckPodPaths(const v1::Dna& dna, Refusals& check) {
   const v1::Security& security = dna.security();
   const bool strict = security.protect_system() == v1::Security::STRICT;
   check.Cannot(security.protect_system() == v1::Security::USR ||
@@ -72,12 +72,13 @@ void CheckPaths(const v1::Dna& dna, Refusals& check) {
     check.Cannot(!strict, field, "is set; a pod has its root read-only by STRICT, or not at all");
     for (const v1::DataSet& data : dna.data_sets()) {
       const std::string& at = data.mount_path().empty() ? data.source() : data.mount_path();
-      check.Cannot(!data.read_only() && (IsBelow(path, at) || IsBelow(at, path)), field,
+      check.Cannot(!data.read_only() && (IsAtOrBelow(path, at) || IsAtOrBelow(at, path)), field,
                    absl::StrCat("overlaps the writable data set ", data.name()));
     }
-    check.Cannot(security.private_tmp() && (IsBelow(path, "/tmp") || IsBelow(path, "/var/tmp") ||
-                                            IsBelow("/tmp", path) || IsBelow("/var/tmp", path)),
-                 field, "overlaps a private /tmp or /var/tmp, which can be written");
+    check.Cannot(
+        security.private_tmp() && (IsAtOrBelow(path, "/tmp") || IsAtOrBelow(path, "/var/tmp") ||
+                                   IsAtOrBelow("/tmp", path) || IsAtOrBelow("/var/tmp", path)),
+        field, "overlaps a private /tmp or /var/tmp, which can be written");
   }
   for (int i = 0; i < dna.data_sets_size(); ++i) {
     const v1::DataSet& data = dna.data_sets(i);
@@ -109,7 +110,7 @@ void CheckUser(const v1::Security& security, Refusals& check) {
   }
 }
 
-void CheckSecurity(const v1::Security& security, Refusals& check) {
+void CheckPodSecurity(const v1::Security& security, Refusals& check) {
   CheckUser(security, check);
   check.Cannot(security.dynamic_user(), "dna.security.dynamic_user",
                "is set; a cluster makes no users");
@@ -169,8 +170,8 @@ void CheckProcess(const v1::Process& process, Refusals& check) {
 absl::Status CheckPodDna(const v1::Dna& dna) {
   Refusals check;
   CheckSystem(dna, check);
-  CheckPaths(dna, check);
-  CheckSecurity(dna.security(), check);
+  CheckPodPaths(dna, check);
+  CheckPodSecurity(dna.security(), check);
   CheckResources(dna.resources(), check);
   CheckNetwork(dna.network(), check);
   CheckProcess(dna.process(), check);

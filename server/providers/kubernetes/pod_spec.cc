@@ -12,8 +12,6 @@
 namespace shadow {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr int kDefaultPort = 20000;  // The first of those that an instance of a host gets.
 constexpr int kGraceDefaultSeconds = 10;
 constexpr int kProbeFailures = 3;

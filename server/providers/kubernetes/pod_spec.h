@@ -13,6 +13,8 @@
 
 namespace shadow {
 
+using Json = nlohmann::json;
+
 // OK: every field can be enforced. Otherwise a FieldError for the first that cannot:
 // kFailedPrecondition, or kInvalidArgument of a value that has no meaning.
 absl::Status CheckPodDna(const v1::Dna& dna);
@@ -32,17 +34,17 @@ inline constexpr char kCheckName[] = "shadow-check-data";
 // The pod of `instance`, whose DNA CheckPodDna has found good. `from`: the pod template of a
 // Deployment, whose first container becomes that of the DNA; null: none. kFailedPrecondition: it
 // has no container.
-absl::StatusOr<nlohmann::json> MakePod(const InstanceSpec& instance, const PodOrigin& origin,
-                                       const nlohmann::json* from);
+absl::StatusOr<Json> MakePod(const InstanceSpec& instance, const PodOrigin& origin,
+                             const Json* from);
 
 // The container of the DNA alone: what MakePod asks for, without its name.
-nlohmann::json MakeContainer(const InstanceSpec& instance);
+Json MakeContainer(const InstanceSpec& instance);
 
 // Of a DNA: what its pod's `spec` has beside containers, and the volumes of its data sets.
-nlohmann::json MakePodSpec(const v1::Dna& dna);
+Json MakePodSpec(const v1::Dna& dna);
 
 // The init container for the digests of data sets; null: there are none.
-nlohmann::json MakeDataCheck(const v1::Dna& dna);
+Json MakeDataCheck(const v1::Dna& dna);
 
 int PodPort(const v1::Dna& dna);
 

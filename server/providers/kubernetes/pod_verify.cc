@@ -14,11 +14,9 @@
 namespace shadow {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr size_t kShownMaxBytes = 100;
 
-std::string Shown(const Json* value) {
+std::string ShownJson(const Json* value) {
   if (value == nullptr || value->is_null()) return "nothing";
   return Printable(value->dump(-1, ' ', false, Json::error_handler_t::replace), kShownMaxBytes);
 }
@@ -41,9 +39,9 @@ bool Holds(const Json& wanted, const Json* found) {
   return true;
 }
 
-class Comparison {
+class PodComparison {
  public:
-  Comparison(const InstanceSpec& instance, const Json& pod, const PodExpectation& expectation)
+  PodComparison(const InstanceSpec& instance, const Json& pod, const PodExpectation& expectation)
       : instance_(instance),
         dna_(instance.dna->dna),
         pod_(pod),
@@ -75,15 +73,15 @@ class Comparison {
  private:
   void Add(const std::string& field, const std::string& wanted, const Json* found) {
     found_.push_back(absl::StrCat("dna.", field, ": wanted ", Printable(wanted, kShownMaxBytes),
-                                  ", found ", Shown(found)));
+                                  ", found ", ShownJson(found)));
   }
   const Json* At(const char* key) const { return Below(*ours_, {key}); }
 
   void Compare(const std::string& field, const char* key) {
-    if (!Same(wanted_[key], At(key))) Add(field, Shown(&wanted_[key]), At(key));
+    if (!Same(wanted_[key], At(key))) Add(field, ShownJson(&wanted_[key]), At(key));
   }
   void Part(const std::string& field, const char* key) {
-    if (!Holds(wanted_[key], At(key))) Add(field, Shown(&wanted_[key]), At(key));
+    if (!Holds(wanted_[key], At(key))) Add(field, ShownJson(&wanted_[key]), At(key));
   }
   void Absent(const std::string& field, const char* key) {
     const Json* const found = At(key);
@@ -189,9 +187,9 @@ class Comparison {
       const bool writable = !mount.contains("readOnly") && found != nullptr &&
                             !Same(false, Below(*found, {"readOnly"}));
       if (!Holds(mount, found) || writable) {
-        Add(at, Shown(&mount), found);
+        Add(at, ShownJson(&mount), found);
       } else if (!Holds(*NamedIn(spec["volumes"], name), volume)) {
-        Add(at, Shown(NamedIn(spec["volumes"], name)), volume);
+        Add(at, ShownJson(NamedIn(spec["volumes"], name)), volume);
       }
     }
   }
@@ -201,7 +199,7 @@ class Comparison {
     const Json* const spec = Below(pod_, {"spec"});
     const auto part = [&](const std::string& field, const char* key) {
       const Json* const found = Below(*spec, {key});
-      if (!Holds(wanted[key], found)) Add(field, Shown(&wanted[key]), found);
+      if (!Holds(wanted[key], found)) Add(field, ShownJson(&wanted[key]), found);
     };
     part("process.stop_timeout", "terminationGracePeriodSeconds");
     part("process", "restartPolicy");
@@ -233,7 +231,7 @@ class Comparison {
 
 Provider::Differences PodDifferences(const InstanceSpec& instance, const Json& pod,
                                      const PodExpectation& expectation) {
-  return Comparison(instance, pod, expectation).Run();
+  return PodComparison(instance, pod, expectation).Run();
 }
 
 }  // namespace shadow

@@ -10,6 +10,8 @@
 
 namespace shadow {
 
+using Json = nlohmann::json;
+
 struct PodExpectation {
   // It was made over a template, whose variables and annotations it has too.
   bool templated = false;
@@ -19,7 +21,7 @@ struct PodExpectation {
 
 // One sentence each (Provider::Differences). Other containers, volumes and mounts of others, e.g. a
 // mesh's, are no difference.
-Provider::Differences PodDifferences(const InstanceSpec& instance, const nlohmann::json& pod,
+Provider::Differences PodDifferences(const InstanceSpec& instance, const Json& pod,
                                      const PodExpectation& expectation);
 
 }  // namespace shadow

@@ -15,10 +15,8 @@
 namespace shadow {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr size_t kReasonMaxBytes = 300;
-constexpr int kPortMax = 65535;
+constexpr int kPodPortMax = 65535;
 
 const Json* Condition(const Json& status, const std::string& type) {
   const Json* const all = Below(status, {"conditions"});
@@ -40,7 +38,7 @@ std::optional<int64_t> CpuOf(const Json* container) {
 }
 
 // The first of `statuses` that has ended badly, or that has ended at all.
-std::string EndOf(const Json* statuses) {
+std::string EndOfContainers(const Json* statuses) {
   if (statuses == nullptr || !statuses->is_array()) return "";
   std::string any;
   for (const Json& one : *statuses) {
@@ -69,11 +67,11 @@ std::string ExitReason(const Json& status, const std::string& container) {
     const Json* const statuses = Below(status, {"containerStatuses"});
     const Json* const ours = statuses == nullptr ? nullptr : NamedIn(*statuses, container);
     if (ours != nullptr && Below(*ours, {"state", "terminated"}) != nullptr) {
-      said = EndOf(statuses->is_array() ? statuses : nullptr);
+      said = EndOfContainers(statuses->is_array() ? statuses : nullptr);
     }
   }
   if (said.empty() || said.starts_with("exit status 0")) {
-    const std::string before = EndOf(Below(status, {"initContainerStatuses"}));
+    const std::string before = EndOfContainers(Below(status, {"initContainerStatuses"}));
     if (!before.empty() && !before.starts_with("exit status 0")) said = "init container: " + before;
   }
   return Printable(said.empty() ? std::string_view("its pod has ended") : std::string_view(said),
@@ -96,9 +94,10 @@ Life LifeOfPod(const PodView& pod, const std::string& phase) {
   return pod.suspended ? Life::kSuspended : Life::kRunning;
 }
 
-std::string AddressOf(const std::string& ip, const std::string& port) {
+std::string PodAddress(const std::string& ip, const std::string& port) {
   int number = 0;
-  if (ip.empty() || !absl::SimpleAtoi(port, &number) || number < 1 || number > kPortMax) return "";
+  if (ip.empty() || !absl::SimpleAtoi(port, &number) || number < 1 || number > kPodPortMax)
+    return "";
   const bool known = std::all_of(ip.begin(), ip.end(), [](char c) {
     return IsDigit(c) || (c >= 'a' && c <= 'f') || c == '.' || c == ':';
   });
@@ -154,8 +153,8 @@ absl::StatusOr<PodView> ReadPod(const Json& pod) {
   view.container = TextBelow(pod, {"metadata", "annotations", kContainerAnnotation});
   view.deleting = !TextBelow(pod, {"metadata", "deletionTimestamp"}).empty();
   view.node = Printable(TextBelow(pod, {"spec", "nodeName"}), kReasonMaxBytes);
-  view.address = AddressOf(TextBelow(pod, {"status", "podIP"}),
-                           TextBelow(pod, {"metadata", "annotations", kPortAnnotation}));
+  view.address = PodAddress(TextBelow(pod, {"status", "podIP"}),
+                            TextBelow(pod, {"metadata", "annotations", kPortAnnotation}));
   if (const Json* const containers = Below(pod, {"spec", "containers"})) {
     view.wanted_cpu_millis = CpuOf(NamedIn(*containers, view.container));
   }

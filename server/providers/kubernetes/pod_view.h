@@ -12,6 +12,8 @@
 
 namespace shadow {
 
+using Json = nlohmann::json;
+
 struct PodView {
   std::string name;
   std::string uid;
@@ -36,16 +38,16 @@ struct PodView {
 };
 
 // kInvalidArgument: it is no pod, or none of ours.
-absl::StatusOr<PodView> ReadPod(const nlohmann::json& pod);
+absl::StatusOr<PodView> ReadPod(const Json& pod);
 
 Observation ObservationOf(const PodView& pod);
 
 // The container `name` of `list` (containers, containerStatuses, ...); null: there is none.
-const nlohmann::json* NamedIn(const nlohmann::json& list, const std::string& name);
+const Json* NamedIn(const Json& list, const std::string& name);
 
 // Below `object` by `path`, e.g. {"metadata", "name"}; null: there is none.
-const nlohmann::json* Below(const nlohmann::json& object, std::initializer_list<const char*> path);
+const Json* Below(const Json& object, std::initializer_list<const char*> path);
 // The same, of a string; empty: there is none.
-std::string TextBelow(const nlohmann::json& object, std::initializer_list<const char*> path);
+std::string TextBelow(const Json& object, std::initializer_list<const char*> path);
 
 }  // namespace shadow
