@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -194,6 +195,24 @@ absl::Status CommitAndWait(Store& store, const v1::WriteBatch& batch) {
   return durable.get_future().get();
 }
 
+// kDataLoss: there are some. `advice`: what can be done but to put their store back.
+absl::Status ForeignLive(const std::vector<Observation>& foreign, const v1::StoreContents& contents,
+                         std::string_view advice) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(kNamed, foreign.size()); ++i) {
+    named.push_back(Named(foreign[i], contents));
+  }
+  return absl::DataLossError(absl::StrCat(
+      foreign.size(),
+      " instances live that another store has made, or a newer one than this (epoch ",
+      contents.epoch(), ", last revision ", contents.last_revision(),
+      "): ", absl::StrJoin(named, ", "), foreign.size() > kNamed ? ", ..." : "",
+      ". Their state.db was lost, or replaced by an older copy or by that of another store. "
+      "Nothing was touched. Put theirs back, ",
+      advice));
+}
+
 }  // namespace
 
 absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& contents,
@@ -201,20 +220,9 @@ absl::Status CheckNoneForeign(Provider& provider, const v1::StoreContents& conte
   const auto foreign = Find(provider, ForeignTo(contents));
   if (!foreign.ok()) return foreign.status();
   if (foreign->empty()) return CheckNotLost(contents, kept);
-  constexpr size_t kNamed = 5;
-  std::vector<std::string> named;
-  for (size_t i = 0; i < std::min(kNamed, foreign->size()); ++i) {
-    named.push_back(Named((*foreign)[i], contents));
-  }
-  return absl::DataLossError(absl::StrCat(
-      foreign->size(),
-      " instances live that another store has made, or a newer one than this (epoch ",
-      contents.epoch(), ", last revision ", contents.last_revision(),
-      "): ", absl::StrJoin(named, ", "), foreign->size() > kNamed ? ", ..." : "",
-      ". Their state.db was lost, or replaced by an older copy or by that of another store. "
-      "Nothing "
-      "was touched. Put theirs back, take these instances into the pools of this one with "
-      "--recover=adopt, or end them with --recover=end"));
+  return ForeignLive(*foreign, contents,
+                     "take these instances into the pools of this one with --recover=adopt, or end "
+                     "them with --recover=end");
 }
 
 absl::Status EndForeign(Provider& provider, const v1::StoreContents& contents, Clock& clock) {
@@ -229,8 +237,17 @@ absl::Status CheckOthers(Adapters& adapters, const v1::StoreContents& contents, 
     if (!asked.insert(spec->key).second) continue;
     const absl::StatusOr<Provider*> provider = adapters.providers->Get(*spec);
     if (!provider.ok()) continue;
-    const absl::Status checked =
-        end ? EndForeign(**provider, contents, clock) : CheckNoneForeign(**provider, contents, {});
+    absl::Status checked;
+    if (end) {
+      checked = EndForeign(**provider, contents, clock);
+    } else if (const auto foreign = Find(**provider, ForeignTo(contents)); !foreign.ok()) {
+      checked = foreign.status();
+    } else if (!foreign->empty()) {
+      checked =
+          ForeignLive(*foreign, contents,
+                      absl::StrCat("or end them with --recover=end. They are of the provider ",
+                                   spec->key, "; --recover=adopt takes none of it"));
+    }
     if (!checked.ok() && !absl::IsUnavailable(checked)) return checked;
   }
   return absl::OkStatus();

@@ -41,7 +41,7 @@ enum class Life { kAbsent, kStarting, kRunning, kSuspended, kStopping, kExited }
 struct ReclaimedMemory {
   int64_t before_bytes = 0;
   int64_t after_bytes = 0;
-  bool swap = false;  // There was swap: what no file holds could be reclaimed.
+  bool swap = false;  // Swap had room, so what no file holds could be reclaimed.
   bool operator==(const ReclaimedMemory&) const = default;
 };
 

@@ -248,6 +248,7 @@ absl::Status SdBusUnits::Stop(const std::string& id, bool force) {
 }
 
 absl::Status SdBusUnits::Forget(const std::string& id) {
+  reclaimer_.End(id);
   unlink(SecretsPath(id).c_str());
   return OnBus([&](sd_bus* bus) -> absl::Status {
     const absl::Status status = OkIfGone(CallOfUnit(bus, "ResetFailedUnit", Name(id)));
@@ -264,7 +265,10 @@ absl::StatusOr<std::vector<UnitView>> SdBusUnits::Look(sd_bus* bus, const std::s
   if (!views.ok()) return views;
   const std::lock_guard lock(mutex_);
   if (!missing_controllers_.has_value()) missing_controllers_ = MissingControllers(bus);
-  for (UnitView& view : *views) view.missing_controllers = *missing_controllers_;
+  for (UnitView& view : *views) {
+    view.missing_controllers = *missing_controllers_;
+    view.reclaimed = reclaimer_.Reclaimed(view.id);
+  }
   return views;
 }
 

@@ -55,6 +55,11 @@ absl::Status CheckSystemWay(const v1::Dna& dna) {
     return Refuse("dna.operating_system.image",
                   "a unit's image is the absolute path of a file or block device");
   }
+  if (!os.image().empty() && os.root_hash().empty()) {
+    return Refuse("dna.operating_system.image_digest",
+                  "the digest of an image is not compared with the file; set root_hash, by which "
+                  "dm-verity verifies all that is read of it");
+  }
   if (dna.security().user().empty() && !dna.security().dynamic_user()) {
     return Refuse("dna.security.user",
                   "the system's service manager would run it as root; name a user, or set "
@@ -67,7 +72,7 @@ absl::Status CheckSystemWay(const v1::Dna& dna) {
   if (!HasRoot(dna)) return absl::OkStatus();
   if (!os.id().empty() || !os.version_id().empty()) {
     return Refuse(os.id().empty() ? "dna.operating_system.version_id" : "dna.operating_system.id",
-                  "what another root holds is not verified; name its digest or root_hash");
+                  "what another root holds is not verified; an image by its root_hash is");
   }
   if (!dna.software().empty()) {
     return Refuse("dna.software", "commands are not run in another root to verify it");

@@ -27,6 +27,8 @@
 //   UnitSpec.log_path empty               journal, LogExtraFields SHADOW_POOL,
 //                                         SHADOW_INSTANCE                       yes    yes
 //
+// Nothing compares an image with its image_digest: an image needs a root_hash.
+//
 // In the user way what changes the instance's view of the file system takes a user namespace
 // (PrivateUsers), and a filter of system calls takes NoNewPrivileges.
 #pragma once

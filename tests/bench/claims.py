@@ -14,11 +14,13 @@ claims.txt, by line; `#` begins a comment:
 
   run NAME loss|time: COMMAND
   claim FIGURE +- TOLERANCE: PATTERN
+  claim <= FIGURE: PATTERN
   quote DOCUMENT: TEXT
 
 A run's claims follow it, a claim's quotes follow that. COMMAND is run in the top folder by bash,
 with BUILD_DIR/bin first on its PATH. PATTERN is a regular expression; its `{}` is the figure in the
-command's output. TOLERANCE is absolute, or a share of the figure if it ends in `%`. TEXT must stand
+command's output. TOLERANCE is absolute, or a share of the figure if it ends in `%`. `<=`: a
+promise; no less than what was measured, and --update leaves it as it is. TEXT must stand
 in DOCUMENT (white space folded), its `{}` being the figure as the ledger writes it. A `loss` does
 not depend on the machine: CI recomputes it. A `time` does: it is measured by hand on a quiet one.
 """
@@ -40,9 +42,17 @@ class Claim:
     def __init__(self, line, figure, tolerance, pattern):
         self.line = line  # Of the ledger, from 0.
         self.figure = figure  # As written.
-        self.tolerance = tolerance
+        self.tolerance = tolerance  # Empty: no more than `figure`.
         self.pattern = pattern
         self.quotes = []  # (document, text)
+
+    def form(self):
+        return f"{self.figure} +- {self.tolerance}" if self.tolerance else f"<= {self.figure}"
+
+    def holds(self, measured):
+        if not self.tolerance:
+            return float(measured) <= float(self.figure)
+        return abs(float(measured) - float(self.figure)) <= self.allowed()
 
     def allowed(self):
         if self.tolerance.endswith("%"):
@@ -80,12 +90,15 @@ def parse(lines):
                     raise ValueError(kind)
                 runs.append(Run(name, kind, tail))
             elif word == "claim":
-                figure, tolerance = head.split(" +- ")
+                if head.startswith("<= "):
+                    figure, tolerance = head[3:].strip(), ""
+                else:
+                    figure, tolerance = head.split(" +- ")
+                    float(tolerance.strip().rstrip("%"))
                 float(figure)
                 if tail.count("{}") != 1:
                     raise ValueError("one {} is wanted")
                 runs[-1].claims.append(Claim(number, figure, tolerance.strip(), tail))
-                runs[-1].claims[-1].allowed()
             elif word == "quote":
                 runs[-1].claims[-1].quotes.append((head, tail))
             else:
@@ -128,7 +141,7 @@ def compare(run, output):
     rows = []
     for claim in run.claims:
         measured = claim.measured(output)
-        moved = measured is None or abs(float(measured) - float(claim.figure)) > claim.allowed()
+        moved = measured is None or not claim.holds(measured)
         rows.append((claim, measured, moved))
     return rows
 
@@ -136,13 +149,13 @@ def compare(run, output):
 def report(run, rows):
     for claim, measured, moved in rows:
         verdict = "MOVED" if moved else "holds"
-        print(f"{verdict}  {run.name}: {claim.figure} +- {claim.tolerance}, "
+        print(f"{verdict}  {run.name}: {claim.form()}, "
               f"measured {measured or 'nothing'}: {claim.pattern}")
 
 
 def update(lines, rows):
     for claim, measured, _ in rows:
-        if measured is not None:
+        if measured is not None and claim.tolerance:
             lines[claim.line] = lines[claim.line].replace(claim.figure, measured, 1)
 
 
@@ -180,20 +193,23 @@ def check_quotes():
 
 def self_test():
     ledger = ["run demo loss: true", "  claim 0.50 +- 0.01: rel {}", "  quote A.md: is {} today",
-              "  claim 20 +- 10%: took {} ms"]
+              "  claim 20 +- 10%: took {} ms", "  claim <= 30: took {} ms"]
     run = parse(ledger)[0]
     moved = [row[2] for row in compare(run, "rel 0.505, took 25 ms")]
     gone = [row[1] for row in compare(run, "nothing")]
     lines = list(ledger)
     update(lines, compare(run, "rel 0.61, took 21 ms"))
     results = [
-        moved == [False, True],
-        gone == [None, None],
+        moved == [False, True, False],
+        gone == [None, None, None],
+        [row[2] for row in compare(run, "took 31 ms")] == [True, True, True],
         stale_quotes([run], lambda _: "it is\n0.50 today") == [],
         len(stale_quotes([run], lambda _: "it is 0.51 today")) == 1,
         lines[1] == "  claim 0.61 +- 0.01: rel {}" and lines[3].startswith("  claim 21 +- 10%"),
+        lines[4] == ledger[4],
     ]
-    for bad in (["claim 1 +- 1: {}"], ["run a b: true"], ["run a loss: x", "claim 1 +- 1: none"]):
+    for bad in (["claim 1 +- 1: {}"], ["run a loss: x", "claim 1 +- : {}"], ["run a b: true"],
+                ["run a loss: x", "claim 1 +- 1: none"]):
         try:
             parse(bad)
             results.append(False)

@@ -20,6 +20,9 @@ std::vector<Row> MeasureNeighbours(const Amount& amount);
 std::vector<Row> MeasureIdle(const Amount& amount);
 std::vector<Row> MeasureCalls(DaemonProcess& daemon, const Amount& amount);
 
+// GetPool of a daemon with 10,000 pools; it takes minutes to make them.
+std::vector<Row> MeasureCallsOfMany(const Amount& amount);
+
 // From the start of a daemon with 1,000 pools to the SIZE decision of the last of them.
 std::vector<Row> MeasureRestart(const Amount& amount);
 

@@ -1,4 +1,5 @@
-// bench_daemon: what the daemon promises, measured on this machine. Needs haproxy. About 2 minutes.
+// bench_daemon: what the daemon promises, measured on this machine. Needs haproxy. Takes minutes,
+// most of them for the calls with 10,000 pools.
 #include <exception>
 #include <iostream>
 #include <string>
@@ -21,6 +22,7 @@ const std::vector<Bench>& Benches() {
   static const std::vector<Bench> kBenches = {{"activation", shadow::bench::MeasureActivation},
                                               {"neighbours", shadow::bench::MeasureNeighbours},
                                               {"idle", shadow::bench::MeasureIdle},
+                                              {"calls", shadow::bench::MeasureCallsOfMany},
                                               {"restart", shadow::bench::MeasureRestart},
                                               {"samples", shadow::bench::MeasureSamples},
                                               {"usage", shadow::bench::MeasureUsage}};
@@ -34,9 +36,12 @@ int main(int argc, char** argv) {
   bool smoke = false;
   std::string only;
   app.add_flag("--smoke", smoke, "Measure next to nothing: does it run?");
-  app.add_option("--only", only,
-                 "activation, neighbours, idle (with the calls), restart, samples or usage")
-      ->check(CLI::IsMember({"activation", "neighbours", "idle", "restart", "samples", "usage"}));
+  app.add_option(
+         "--only", only,
+         "activation, neighbours, idle (with calls of 10 pools), calls (of 10,000), restart, "
+         "samples or usage")
+      ->check(CLI::IsMember(
+          {"activation", "neighbours", "idle", "calls", "restart", "samples", "usage"}));
   CLI11_PARSE(app, argc, argv);
   const Amount amount = smoke ? Amount::Smoke() : Amount();
   std::vector<Row> rows;

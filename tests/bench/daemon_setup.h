@@ -18,8 +18,9 @@ struct Amount {
   int calls = 5000;
   int messages = 20;  // Of kMessageSamples each, per stream.
   absl::Duration idle = absl::Seconds(20);
-  int pools = 1000;  // Of the restarts and of the samples.
-  int days = 35;     // Of the samples.
+  int pools = 1000;        // Of the restarts and of the samples.
+  int pools_max = 10'000;  // As many as a daemon takes.
+  int days = 35;           // Of the samples.
   int restarts = 5;
 
   static Amount Smoke() {
@@ -29,6 +30,7 @@ struct Amount {
             .messages = 1,
             .idle = absl::Milliseconds(200),
             .pools = 3,
+            .pools_max = 5,
             .days = 2,  // Less cannot be evaluated.
             .restarts = 1};
   }

@@ -45,6 +45,7 @@ class FakeProvider final : public Provider {
     int max_instances = 1000;  // Create fails with kResourceExhausted above it.
     std::string epoch = {};    // Of the store: what is made names it.
     std::optional<std::vector<std::string>> missing_controllers = {};  // Of all instances.
+    std::optional<ReclaimedMemory> reclaimed = {};                     // Of each suspended one.
     // In what an instance differs from its DNA; unset: in nothing.
     std::function<Differences(const InstanceSpec&, Part)> differences;
     // A DNA field that this host cannot enforce; empty: all can.
@@ -207,7 +208,8 @@ class FakeProvider final : public Provider {
             .address = "127.0.0.1:" + std::to_string(20000 + entry.number),
             .handle = "fake " + std::to_string(entry.number),
             .exit_reason = entry.life == Life::kExited ? entry.exit_reason : "",
-            .missing_controllers = knobs_.missing_controllers};
+            .missing_controllers = knobs_.missing_controllers,
+            .reclaimed = entry.life == Life::kSuspended ? knobs_.reclaimed : std::nullopt};
   }
 
   void Start(const InstanceSpec& instance) {

@@ -24,7 +24,8 @@ struct UnitsInMemory {
   std::function<void(std::string_view id)> on_change;
   bool stubborn = false;  // Units do not end when they are asked to.
   std::vector<std::string> missing_controllers;
-  absl::Status down;              // What each call comes to, unless it is OK.
+  std::optional<ReclaimedMemory> reclaimed;  // Of each that is frozen.
+  absl::Status down;                         // What each call comes to, unless it is OK.
   std::function<void()> on_list;  // Called with what a list has seen still to be returned.
 
   // As if the unit had ended by itself: with an exit status (code 1), or by a signal (code 2).
@@ -161,6 +162,7 @@ class FakeUnits final : public Units {
     const auto unit = Running(id);
     if (!unit.ok()) return unit.status();
     (*unit)->freezer_state = state;
+    (*unit)->reclaimed = state == "frozen" ? manager_->reclaimed : std::nullopt;
     return absl::OkStatus();
   }
 

@@ -190,6 +190,9 @@ void CompareWithList(Changes& changes, const std::string& provider, absl::Durati
       const auto found = seen.find(id);
       const Observation* observation = found == seen.end() ? nullptr : found->second;
       if (found != seen.end()) seen.erase(found);
+      if (pool.spec->provider->key == provider) {
+        member.reclaimed = observation == nullptr ? std::nullopt : observation->reclaimed;
+      }
       if (pool.spec->provider->key == provider && Settled(member, asked)) {
         CheckLife(changes, pool, member, observation);
       }

@@ -201,8 +201,7 @@ Observation SystemdProvider::Observe(const UnitView& unit, bool stopping) {
 }
 
 std::string SystemdProvider::WithOutput(const UnitView& unit) const {
-  const std::string reason = EndReason(unit);
-  if (options_.log_dir.empty()) return reason;
+  std::string reason = EndReason(unit);
   ProcessRecord record;
   std::shared_ptr<const CompiledDna> dna;
   {
@@ -213,6 +212,13 @@ std::string SystemdProvider::WithOutput(const UnitView& unit) const {
       record.create_time_unix_ns = absl::ToUnixNanos(known->second.start_time);
     }
   }
+  // A start that takes longer than Units::Start waits for it fails here.
+  const absl::Status start = dna == nullptr ? absl::OkStatus() : StartFailure(unit, dna->dna);
+  if (!start.ok()) {
+    absl::StrAppend(&reason,
+                    ", which systemd gives a program that it cannot start: ", start.message());
+  }
+  if (options_.log_dir.empty()) return reason;
   record.has_secrets = dna == nullptr || !dna->dna.security().secrets().empty();
   return shadow::WithLastOutput(reason, record, LogPath(unit.id), dna.get());
 }

@@ -50,6 +50,7 @@ TEST_CASE("a start is refused where another provider has instances that the stor
   const absl::Status refused = world.Check(/*end=*/false);
   CHECK(absl::IsDataLoss(refused));
   CHECK_THAT(std::string(refused.message()), Catch::Contains("i7"));
+  CHECK_THAT(std::string(refused.message()), Catch::Contains("--recover=adopt takes none of it"));
   CHECK(world.units->Lives().contains("i7"));
 
   CHECK(world.Check(/*end=*/true).ok());

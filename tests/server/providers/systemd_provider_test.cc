@@ -159,6 +159,30 @@ TEST_CASE("missing controllers are told of each instance") {
   CHECK(all->front().missing_controllers == std::vector<std::string>{"cpu"});
 }
 
+TEST_CASE("a start that fails late names the field of the DNA") {
+  FakeUnitsWorld world;
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(Create(world.provider(), instance).ok());
+  world.manager().Exit("a1", 1, 203);
+  const Observation seen = Look(world.provider(), instance);
+  CHECK(seen.life == Life::kExited);
+  CHECK(seen.exit_reason.starts_with("exit status 203, which systemd gives"));
+  CHECK(seen.exit_reason.find("dna.process.argv") != std::string::npos);
+}
+
+TEST_CASE("what a suspended unit gave back is told while it is suspended") {
+  FakeUnitsWorld world;
+  const ReclaimedMemory reclaimed{.before_bytes = 200, .after_bytes = 10, .swap = true};
+  world.manager().reclaimed = reclaimed;
+  const InstanceSpec instance = TestInstance("a1", world.Dna());
+  REQUIRE(Create(world.provider(), instance).ok());
+  CHECK_FALSE(Look(world.provider(), instance).reclaimed.has_value());
+  REQUIRE(Suspend(world.provider(), instance).ok());
+  CHECK(Look(world.provider(), instance).reclaimed == reclaimed);
+  REQUIRE(Resume(world.provider(), instance).ok());
+  CHECK_FALSE(Look(world.provider(), instance).reclaimed.has_value());
+}
+
 TEST_CASE("the directory of units is ours alone") {
   const TemporaryDirectory directory;
   const auto made = UnitDirectory(directory.path());

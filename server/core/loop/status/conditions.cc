@@ -203,6 +203,30 @@ ConditionNow LimitsCondition(const std::vector<std::string>& missing,
                                   names)};
 }
 
+constexpr int64_t kMiB = 1 << 20;
+
+// Unset: no suspended instance's provider has told of it.
+std::optional<ConditionNow> MemoryCondition(const PoolEntry& pool) {
+  ReclaimedMemory all{.before_bytes = 0, .after_bytes = 0, .swap = true};
+  int instances = 0;
+  for (const auto& [id, member] : pool.members) {
+    if (!Rests(member) || !member.reclaimed.has_value()) continue;
+    ++instances;
+    all.before_bytes += member.reclaimed->before_bytes;
+    all.after_bytes += member.reclaimed->after_bytes;
+    all.swap &= member.reclaimed->swap;
+  }
+  if (instances == 0) return std::nullopt;
+  const int64_t freed_bytes = std::max<int64_t>(0, all.before_bytes - all.after_bytes);
+  std::string message = absl::StrCat(instances, " suspended instances gave back ",
+                                     freed_bytes / kMiB, " of ", all.before_bytes / kMiB, " MiB");
+  if (all.swap || freed_bytes >= all.before_bytes / 2) {
+    return ConditionNow{.status = C::TRUE, .reason = "Reclaimed", .message = std::move(message)};
+  }
+  absl::StrAppend(&message, ": swap has no room, so only memory that files hold is reclaimed");
+  return ConditionNow{.status = C::FALSE, .reason = "NoSwap", .message = std::move(message)};
+}
+
 ConditionNow BalancerCondition(const PoolEntry& pool) {
   if (!pool.balancing.view_read.ok()) return Failure(pool.balancing.view_read);
   if (!pool.balancing.view.has_value()) return NotYet("NotAskedYet");
@@ -313,6 +337,11 @@ void UpdateConditions(Changes& changes, PoolEntry& pool) {
   if (provider != changes.world().providers.end()) {
     conditions.Set("ProviderReachable", ProviderCondition(provider->second), false);
     SetLimits(changes.world(), pool, provider->second, conditions);
+  }
+  if (const auto memory = MemoryCondition(pool); memory.has_value()) {
+    conditions.Set("MemoryReclaimed", *memory, true);
+  } else if (pool.shadows.empty()) {  // Otherwise what was last known stays.
+    conditions.Remove("MemoryReclaimed");
   }
   if (pool.spec->has_balancer) {
     conditions.Set("BalancerReachable", BalancerCondition(pool), true);

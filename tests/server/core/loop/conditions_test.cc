@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,32 @@ TEST_CASE("limits of the DNA that cannot be enforced are said") {
   miss(std::nullopt);
   CHECK(simulation.RunUntil([&] { return OfPool(simulation, "LimitsEnforced").type().empty(); },
                             absl::Minutes(5)));
+}
+
+TEST_CASE("the memory that suspended instances gave back is said, and that swap has no room") {
+  constexpr int64_t kMiB = 1 << 20;
+  Simulation simulation;
+  const auto give_back = [&simulation](const ReclaimedMemory& each) {
+    simulation.provider.Set([&](FakeProvider::Knobs& knobs) { knobs.reclaimed = each; });
+  };
+  MakePool(simulation, 1);
+  REQUIRE(simulation.Call(CreateShadow(150)).ok());  // Two instances.
+  simulation.Run(absl::Minutes(5));
+  CHECK(OfPool(simulation, "MemoryReclaimed").type().empty());  // The provider says nothing of it.
+
+  give_back({.before_bytes = 200 * kMiB, .after_bytes = 150 * kMiB, .swap = false});
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "MemoryReclaimed", C::FALSE, "NoSwap"); }, absl::Minutes(5)));
+  CHECK(OfPool(simulation, "MemoryReclaimed")
+            .message()
+            .starts_with("2 suspended instances gave back 100 of 400 MiB: "));
+  CHECK(Told(simulation, "MemoryReclaimed").size() == 1);
+
+  give_back({.before_bytes = 200 * kMiB, .after_bytes = 10 * kMiB, .swap = true});
+  REQUIRE(simulation.RunUntil(
+      [&] { return Says(simulation, "MemoryReclaimed", C::TRUE, "Reclaimed"); }, absl::Minutes(5)));
+  CHECK(OfPool(simulation, "MemoryReclaimed").message() ==
+        "2 suspended instances gave back 380 of 400 MiB");
 }
 
 TEST_CASE("a provider that does not answer is said, and keeps nobody from being ready") {

@@ -43,7 +43,8 @@ TEST_CASE("the policy grants what it lists") {
       DataSet(R"(source: "/srv/data/models/v1" read_only: true mount_path: "/mnt/data/m")"),
       DataSet(R"(source: "/srv/scratch/one")"),
       R"(operating_system { root_directory: "/srv/roots/debian" })",
-      "operating_system { image: \"/srv/images/a.raw\" image_digest: \"sha256:" + kSha + "\" }",
+      "operating_system { image: \"/srv/images/a.raw\" image_digest: \"sha256:" + kSha +
+          "\" root_hash: \"" + kSha + "\" }",
       R"(security { capabilities: "CAP_NET_BIND_SERVICE" })",
       R"(security { secrets { environment_variable: "TOKEN"
                               source_file: "/etc/shadowd/credentials/token" } })",
