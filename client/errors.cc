@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/text.h"
+#include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
 namespace shadow {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/core/error.h"
 

@@ -5,7 +5,7 @@
 #include "absl/time/clock.h"
 #include "storage/sqlite.h"
 #include "tests/bench/daemon_benches.h"
-#include "tests/bench/learned_state.h"
+#include "tests/bench/learned/learned_state.h"
 
 namespace shadow::bench {
 namespace {

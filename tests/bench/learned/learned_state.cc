@@ -1,4 +1,4 @@
-#include "tests/bench/learned_state.h"
+#include "tests/bench/learned/learned_state.h"
 
 #include <cmath>
 #include <deque>
