@@ -37,6 +37,7 @@ enum Takes : std::uint32_t {
   // Of what is printed:
   kTakesFormats = 1U << 18U,  // -o wide, yaml, jsonpath=...
   kTakesNames = 1U << 19U,    // -o name
+  kTakesImport = 1U << 20U,   // --time-column, --value-column, --time-zone, --scale, --overlap
 };
 
 inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
