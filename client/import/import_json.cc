@@ -52,6 +52,8 @@ absl::StatusOr<json> ParseText(std::string_view text) {
   } catch (const json::parse_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(PlaceOfByte(text, error.byte), ": it is not JSON"));
+  } catch (const json::exception&) {  // Of a number that no double holds.
+    return absl::InvalidArgumentError("it holds a number that is too large");
   }
 }
 

@@ -17,6 +17,7 @@ constexpr double kMicrosMin = 1e14;
 constexpr double kNanosMin = 1e17;
 constexpr double kSecondsMin = 1e8;
 constexpr double kNanosMax = 9e18;
+constexpr int kYearMax = 9999;
 
 constexpr const char* kForms[] = {"%Y-%m-%d %H:%M:%E*S",
                                   "%Y-%m-%dT%H:%M:%E*S",
@@ -86,6 +87,7 @@ absl::StatusOr<ImportedTime> ParseImportedTime(std::string_view text, absl::Time
     std::string error;
     if (!absl::ParseTime(form, View(text), absl::UTCTimeZone(), &in_utc, &error)) continue;
     const absl::CivilSecond civil = absl::ToCivilSecond(in_utc, absl::UTCTimeZone());
+    if (civil.year() < 1 || civil.year() > kYearMax) return NoTime(text);
     const absl::Duration rest = in_utc - absl::FromCivil(civil, absl::UTCTimeZone());
     const absl::TimeZone::TimeInfo info = zone.At(civil);
     if (info.kind == absl::TimeZone::TimeInfo::SKIPPED) {
