@@ -142,7 +142,9 @@ void AddGlobalFlags(CLI::App& root, Arguments& arguments) {
 void AddTargetOptions(CLI::App& app, const Command& command, Arguments& arguments) {
   const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
   if (takes(kTakesFile)) {
-    app.add_option("-f,--file", arguments.file, "YAML or JSON file, `-`: standard input")
+    app.add_option("-f,--file", arguments.file,
+                   takes(kTakesImport) ? "What was exported, `-`: standard input"
+                                       : "YAML or JSON file, `-`: standard input")
         ->required()
         ->type_name("FILE");
   }
@@ -179,6 +181,28 @@ void AddTargetOptions(CLI::App& app, const Command& command, Arguments& argument
 }
 
 // Which demand, decisions or events, and how much of them.
+void AddImportOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+  if ((command.takes & kTakesImport) == 0) return;
+  app.add_option("--time-column", arguments.time_column,
+                 "Name or number of the column with the times; default: the one that has them")
+      ->type_name("COLUMN");
+  app.add_option("--value-column", arguments.value_column,
+                 "Name or number of the column with the values, of a series in JSON, or of a "
+                 "statistic; default: the only one")
+      ->type_name("COLUMN");
+  app.add_option("--time-zone", arguments.time_zone,
+                 "Of times that say no zone, e.g. Europe/Berlin")
+      ->type_name("ZONE");
+  app.add_option("--scale", arguments.scale,
+                 "Multiplies each value: 0.00333333 makes requests per 5 minutes requests/s")
+      ->check(Number());
+  app.add_option("--overlap", arguments.overlap,
+                 "Also takes history from before the pool's oldest sample; samples between that "
+                 "and its newest are left out (skip) or refused (fail)")
+      ->check(CLI::IsMember({"skip", "fail"}))
+      ->type_name("skip|fail");
+}
+
 void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments) {
   const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
   if (takes(kTakesSamples)) {
@@ -280,6 +304,7 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   app->fallthrough();
   AddPositional(*app, command, arguments);
   AddTargetOptions(*app, command, arguments);
+  AddImportOptions(*app, command, arguments);
   AddRangeOptions(*app, command, arguments);
   AddReplayOptions(*app, command, arguments);
   app->footer(absl::StrCat("Example: shadowctl ", command.example,

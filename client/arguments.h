@@ -44,6 +44,10 @@ struct Arguments {
   std::string hold;  // Duration.
   std::string csv;
   std::string overlap;  // "skip" or "fail".
+  std::string time_column;
+  std::string value_column;
+  std::string time_zone;  // IANA name.
+  std::optional<double> scale;
   std::optional<double> value;
   std::string time;
   std::string horizon;  // Duration.

@@ -39,6 +39,7 @@ enum Takes : std::uint32_t {
   kTakesNames = 1U << 19U,    // -o name
   // Of HAProxy:
   kTakesStateDump = 1U << 20U,  // --socket PATH --file FILE, both required.
+  kTakesImport = 1U << 21U,   // --time-column, --value-column, --time-zone, --scale, --overlap
 };
 
 inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;

@@ -104,7 +104,7 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
       const std::string& path = spec.cgroup().path();
       return std::make_unique<CgroupUsage>(
           spec.cgroup().metric(),
-          path.empty() ? PoolSliceDirectory(pool, OwnCgroup(), geteuid()) : path, clock);
+          path.empty() ? PoolSliceDirectory(pool, DaemonCgroup(), geteuid()) : path, clock);
     }
     return nullptr;  // Pushed.
   };

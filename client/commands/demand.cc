@@ -1,7 +1,8 @@
-// shadowctl usage push, decisions, why, pool analyze: demand in, verdicts out.
+// shadowctl usage push, usage import, decisions, why, pool analyze: demand in, verdicts out.
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "client/commands/documents.h"
 #include "client/errors.h"
 #include "client/formats/table_of.h"
+#include "client/import/import.h"
 #include "client/input/samples_csv.h"
 #include "client/names.h"
 #include "client/output/columns.h"
@@ -40,10 +42,11 @@ absl::StatusOr<v1::ReportUsageBatchResponse> SendBatch(Session& session,
   return response;
 }
 
+// `told`: of the file; lines.
 void PrintAccepted(Session& session, const std::string& pool,
-                   const v1::ReportUsageBatchResponse& response) {
+                   const v1::ReportUsageBatchResponse& response, const std::string& told = "") {
   const std::int64_t samples = response.accepted_samples();
-  session.Print(response, absl::StrCat(pool, ": ", CountText(samples, "sample"), " accepted",
+  session.Print(response, absl::StrCat(told, pool, ": ", CountText(samples, "sample"), " accepted",
                                        DryRunNote(session), "\n"));
 }
 
@@ -70,31 +73,67 @@ absl::Status PushValue(Session& session, const std::string& pool) {
   return absl::OkStatus();
 }
 
-struct CsvFile {
+struct SampleFile {
   std::string name;  // For messages.
-  CsvSamples csv;
+  std::string flag;  // That named it.
+  Imported content;
 };
 
-absl::StatusOr<CsvFile> ReadCsv(Session& session) {
+std::string FileName(const std::string& path) {
+  return path == "-" ? "standard input" : PrintableText(path);
+}
+
+absl::StatusOr<SampleFile> ReadCsv(Session& session) {
   const std::string& path = session.arguments().csv;
   const absl::StatusOr<std::string> text =
       ReadInput(path, session.console().in, kCsvBytesMax, "--csv");
   if (!text.ok()) return text.status();
-  CsvFile file{.name = path == "-" ? "standard input" : PrintableText(path), .csv = {}};
+  SampleFile file{.name = FileName(path), .flag = "--csv", .content = {}};
   absl::StatusOr<CsvSamples> csv = ParseSamplesCsv(*text, file.name);
   if (!csv.ok()) return csv.status();
-  file.csv = *std::move(csv);
+  file.content.samples = std::move(csv->samples);
+  file.content.places = std::move(csv->lines);
+  file.content.zoneless_place = csv->zoneless_line;
   return file;
 }
 
-absl::Status AtLine(const CsvFile& file, std::size_t sample, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(file.name, ": line ", file.csv.lines[sample],
-                                                  ": ", std::string(status.message())));
+absl::StatusOr<SampleFile> ReadImport(Session& session) {
+  const Arguments& arguments = session.arguments();
+  ImportOptions options{.time_column = arguments.time_column,
+                        .value_column = arguments.value_column,
+                        .time_zone = std::nullopt,
+                        .scale = arguments.scale.value_or(1)};
+  if (!(options.scale > 0)) return BadField("--scale", "wanted a number above 0");
+  if (!arguments.time_zone.empty()) {
+    absl::TimeZone zone;
+    if (!absl::LoadTimeZone(arguments.time_zone, &zone)) {
+      return BadField("--time-zone", "wanted an IANA name such as Europe/Berlin");
+    }
+    options.time_zone = zone;
+  }
+  const absl::StatusOr<std::string> text =
+      ReadInput(arguments.file, session.console().in, kCsvBytesMax, "--file");
+  if (!text.ok()) return text.status();
+  SampleFile file{.name = FileName(arguments.file), .flag = "--file", .content = {}};
+  absl::StatusOr<Imported> imported = ImportSamples(*text, file.name, options);
+  if (!imported.ok()) return imported.status();
+  file.content = *std::move(imported);
+  return file;
 }
 
-// The error of a batch that began with the file's sample `first`: with the line, where it is about
-// one, and with what was taken before: the samples that `taken` says, none if it is empty.
-absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Status& status,
+std::string PlaceText(const SampleFile& file, std::size_t place) {
+  return absl::StrCat(file.content.place, " ", place);
+}
+
+absl::Status AtPlace(const SampleFile& file, std::size_t sample, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(file.name, ": ", PlaceText(file, file.content.places[sample]),
+                                   ": ", std::string(status.message())));
+}
+
+// The error of a batch that began with the file's sample `first`: with the place, where it is
+// about one, and with what was taken before: the samples that `taken` says, none if it is empty.
+absl::Status BatchError(const SampleFile& file, std::size_t first, const absl::Status& status,
                         const std::string& taken) {
   constexpr std::string_view kSamples = "samples[";
   const std::string field = FieldOf(status);
@@ -102,8 +141,8 @@ absl::Status BatchError(const CsvFile& file, std::size_t first, const absl::Stat
   absl::Status error = status;
   if (field.starts_with(kSamples) &&
       absl::SimpleAtoi(field.substr(kSamples.size(), field.find(']') - kSamples.size()), &index) &&
-      first + index < file.csv.lines.size()) {
-    error = AtLine(file, first + index, status);
+      first + index < file.content.places.size()) {
+    error = AtPlace(file, first + index, status);
   }
   if (taken.empty()) return error;
   return absl::Status(error.code(),
@@ -127,39 +166,38 @@ std::vector<std::size_t> BatchStarts(std::size_t samples, bool history) {
 
 // What several batches would find out only after the first ones were taken: everything else is in
 // the file itself, which was read as a whole.
-absl::Status CheckNotAhead(Session& session, const std::string& pool, const CsvFile& file) {
+absl::Status CheckNotAhead(Session& session, const std::string& pool, const SampleFile& file) {
   v1::GetPoolRequest request;
   request.set_name(pool);
   const auto found = session.Call(session.pools(), &v1::PoolService::Stub::GetPool, request);
   if (!found.ok()) return found.status();
   const absl::Time limit = session.console().now() + FromProto(found->step());
-  const auto& samples = file.csv.samples;  // They ascend.
+  const auto& samples = file.content.samples;  // They ascend.
   const auto ahead = std::find_if(samples.begin(), samples.end(), [&](const v1::Sample& sample) {
     return FromProto(sample.time()) > limit;
   });
   if (ahead == samples.end()) return absl::OkStatus();
-  return AtLine(
+  return AtPlace(
       file, static_cast<std::size_t>(ahead - samples.begin()),
       absl::InvalidArgumentError(absl::StrCat("its time, ", TimeText(FromProto(ahead->time())),
                                               ", is more than a step in the future")));
 }
 
 // Up to kSamplesPerBatch all or nothing; more in batches, once the whole file is found good.
-absl::Status PushCsv(Session& session, const std::string& pool) {
-  const absl::StatusOr<CsvFile> file = ReadCsv(session);
-  if (!file.ok()) return file.status();
-  if (file->csv.zoneless_line != 0) {
+absl::Status SendFile(Session& session, const std::string& pool, const SampleFile& file) {
+  const Imported& content = file.content;
+  if (content.zoneless_place != 0) {
     const absl::Status right = CheckZonelessTime(
-        session, pool, absl::StrCat(file->name, ": line ", file->csv.zoneless_line));
+        session, pool, absl::StrCat(file.name, ": ", PlaceText(file, content.zoneless_place)));
     if (!right.ok()) return right;
   }
-  const std::vector<v1::Sample>& samples = file->csv.samples;
+  const std::vector<v1::Sample>& samples = content.samples;
   if (samples.size() > kSamplesPerBatch) {
     if (session.arguments().dry_run || !session.arguments().request_id.empty()) {
-      return BadField("--csv", absl::StrCat("with --dry-run or --request-id at most ",
-                                            kSamplesPerBatch, " samples"));
+      return BadField(file.flag, absl::StrCat("with --dry-run or --request-id at most ",
+                                              kSamplesPerBatch, " samples"));
     }
-    if (absl::Status checked = CheckNotAhead(session, pool, *file); !checked.ok()) return checked;
+    if (absl::Status checked = CheckNotAhead(session, pool, file); !checked.ok()) return checked;
   }
   const bool history = !session.arguments().overlap.empty();
   v1::ReportUsageBatchResponse all;
@@ -172,14 +210,26 @@ absl::Status PushCsv(Session& session, const std::string& pool) {
     for (std::size_t i = at; i < end; ++i) *request.add_samples() = samples[i];
     session.Prepare(request);
     const auto response = SendBatch(session, request);
-    if (!response.ok()) return BatchError(*file, at, response.status(), taken);
+    if (!response.ok()) return BatchError(file, at, response.status(), taken);
     all.set_accepted_samples(all.accepted_samples() + response->accepted_samples());
-    taken = history ? absl::StrCat("those from line ", file->csv.lines[at], " on")
-                    : absl::StrCat("the ", end, " samples before line ",
-                                   file->csv.lines[std::min(end, samples.size() - 1)]);
+    taken = history
+                ? absl::StrCat("those from ", PlaceText(file, content.places[at]), " on")
+                : absl::StrCat("the ", end, " samples before ",
+                               PlaceText(file, content.places[std::min(end, samples.size() - 1)]));
   }
-  PrintAccepted(session, pool, all);
+  PrintAccepted(session, pool, all, content.told);
   return absl::OkStatus();
+}
+
+absl::Status PushCsv(Session& session, const std::string& pool) {
+  const absl::StatusOr<SampleFile> file = ReadCsv(session);
+  return file.ok() ? SendFile(session, pool, *file) : file.status();
+}
+
+absl::Status Import(Session& session) {
+  const absl::StatusOr<SampleFile> file = ReadImport(session);
+  if (!file.ok()) return file.status();
+  return SendFile(session, FullPoolName(session.arguments().name), *file);
 }
 
 absl::Status Push(Session& session) {
@@ -241,10 +291,14 @@ absl::Status Analyze(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 4> kCommands = {{
+constexpr std::array<Command, 5> kCommands = {{
     {"usage", "push", "POOL",
      "Report demand: samples of a CSV file (timestamp,value), or one value",
      "usage push web --csv demand.csv", kTakesSamples | kTakesDryRun | kTakesRequestId, Push},
+    {"usage", "import", "POOL",
+     "Report past demand from an export of Prometheus, CloudWatch, Grafana, or any CSV file",
+     "usage import web -f export.csv --dry-run",
+     kTakesFile | kTakesImport | kTakesDryRun | kTakesRequestId, Import},
     {"pool", "analyze", "POOL", "Read the usage, forecast and decide now, and say what and why",
      "pool analyze web --dry-run", kTakesDryRun, Analyze},
     {"", "decisions", "POOL", "List the latest decisions, newest first", "decisions web --limit 50",

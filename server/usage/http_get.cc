@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kSecretMaxBytes = 64 << 10;
 constexpr long kRedirectsMax = 3;
-constexpr absl::Duration kConnectTimeout = absl::Seconds(1);
+constexpr absl::Duration kGetConnectTimeout = absl::Seconds(1);
 
 struct EndCurl {
   void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
@@ -88,7 +88,7 @@ size_t Take(char* data, size_t size, size_t count, void* context) {
   return size * count;
 }
 
-long Milliseconds(absl::Duration duration) {
+long TimeoutMillis(absl::Duration duration) {
   return static_cast<long>(std::max<int64_t>(1, absl::ToInt64Milliseconds(duration)));
 }
 
@@ -103,7 +103,7 @@ void SignIn(CURL* curl, const Secrets& secrets) {
   }
 }
 
-void Prepare(CURL* curl, const HttpGet& get, curl_slist* headers) {
+void PrepareGet(CURL* curl, const HttpGet& get, curl_slist* headers) {
   const char* const protocols = get.url.starts_with("https://") ? "https" : "http,https";
   curl_easy_setopt(curl, CURLOPT_URL, get.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -113,8 +113,8 @@ void Prepare(CURL* curl, const HttpGet& get, curl_slist* headers) {
   curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                   Milliseconds(std::min(get.timeout, kConnectTimeout)));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, Milliseconds(get.timeout));
+                   TimeoutMillis(std::min(get.timeout, kGetConnectTimeout)));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TimeoutMillis(get.timeout));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   if (!get.credentials.ca_file.empty()) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, get.credentials.ca_file.c_str());
@@ -142,7 +142,7 @@ absl::StatusOr<HttpAnswer> GetHttp(const HttpGet& get) {
   if (curl == nullptr || headers == nullptr) {
     return absl::ResourceExhaustedError("libcurl has no memory");
   }
-  Prepare(curl.get(), get, headers.get());
+  PrepareGet(curl.get(), get, headers.get());
   SignIn(curl.get(), *secrets);
   Taken taken{.bytes = {}, .max_bytes = get.answer_max_bytes};
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &Take);

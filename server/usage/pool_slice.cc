@@ -45,7 +45,7 @@ std::string PoolSliceDirectory(const v1::Pool& pool, std::string_view own_cgroup
   return absl::StrCat(Absl(kRoot), manager, Nested(PoolSlice(slice, LastId(pool.name()))));
 }
 
-std::string OwnCgroup() {
+std::string DaemonCgroup() {
   constexpr std::string_view kUnified = "0::";
   std::ifstream file("/proc/self/cgroup");
   std::string line;

@@ -15,6 +15,6 @@ namespace shadow {
 std::string PoolSliceDirectory(const v1::Pool& pool, std::string_view own_cgroup, unsigned uid);
 
 // Of this process, of its line in /proc/self/cgroup; empty: there is none of v2.
-std::string OwnCgroup();
+std::string DaemonCgroup();
 
 }  // namespace shadow

@@ -27,7 +27,7 @@ const json& Member(const json& object, const char* name) {
   return found == object.end() ? kNone : *found;
 }
 
-std::string Text(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
+std::string TextOf(const json& value) { return value.is_string() ? value.get<std::string>() : ""; }
 
 // [1435781451.781, "1"]
 std::optional<std::pair<absl::Time, double>> ParsePoint(const json& point) {
@@ -72,14 +72,14 @@ absl::StatusOr<PrometheusSeries> ParseSeries(const json& object, bool matrix) {
 
 absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_view text) {
   const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (Text(Member(answer, "status")) != "success") return NotUnderstood();
+  if (TextOf(Member(answer, "status")) != "success") return NotUnderstood();
   const json& warnings = Member(answer, "warnings");
   if (warnings.is_array() && !warnings.empty()) {
-    return absl::UnavailableError(
-        absl::StrCat("the server warns that its answer is not whole: ", Quoted(Text(warnings[0]))));
+    return absl::UnavailableError(absl::StrCat("the server warns that its answer is not whole: ",
+                                               Quoted(TextOf(warnings[0]))));
   }
   const json& data = Member(answer, "data");
-  const std::string type = Text(Member(data, "resultType"));
+  const std::string type = TextOf(Member(data, "resultType"));
   const json& result = Member(data, "result");
   std::vector<PrometheusSeries> all;
   if (type == "scalar") {
@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_
 }
 
 std::string PrometheusError(std::string_view text) {
-  return Text(Member(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
+  return TextOf(Member(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
 }
 
 }  // namespace shadow

@@ -26,7 +26,7 @@ v1::Sample SampleAt(absl::Time time, double value) {
 }
 
 // As in a query of a URL.
-std::string Escaped(std::string_view text) {
+std::string UrlEscaped(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
     if (IsAlnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
@@ -159,7 +159,7 @@ absl::StatusOr<UsageReading> PrometheusUsage::ReadQuery(absl::Time since) {
 }
 
 absl::StatusOr<std::optional<double>> PrometheusUsage::AskNow(absl::Duration deadline) const {
-  const auto series = Ask(absl::StrCat("query?query=", Escaped(spec_.query())), deadline);
+  const auto series = Ask(absl::StrCat("query?query=", UrlEscaped(spec_.query())), deadline);
   if (!series.ok()) return series.status();
   if (absl::Status status = CheckCount(spec_.sum(), series->size()); !status.ok()) return status;
   if (series->empty()) return std::nullopt;
@@ -200,7 +200,7 @@ bool PrometheusUsage::NoteAsked(const Hole& hole, bool answered) {
 absl::StatusOr<std::vector<v1::Sample>> PrometheusUsage::AskPast(const Hole& hole,
                                                                  absl::Duration deadline) const {
   const auto series = Ask(
-      absl::StrCat("query_range?query=", Escaped(spec_.query()), "&start=", UnixText(hole.begin),
+      absl::StrCat("query_range?query=", UrlEscaped(spec_.query()), "&start=", UnixText(hole.begin),
                    "&end=", UnixText(hole.end), "&step=", absl::ToDoubleSeconds(step_)),
       deadline);
   if (!series.ok()) return series.status();

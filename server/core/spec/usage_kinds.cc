@@ -13,7 +13,7 @@ namespace {
 
 using v1::PrometheusUsage;
 
-constexpr size_t kUrlMaxBytes = 2048;
+constexpr size_t kSourceUrlMaxBytes = 2048;
 constexpr size_t kQueryMaxBytes = 4096;
 constexpr size_t kFileMaxBytes = 4096;
 constexpr size_t kNameMaxBytes = 200;    // Of a metric or a label.
@@ -51,7 +51,7 @@ bool IsThisHost(std::string_view authority) {
 }
 
 void CheckUrl(const std::string& field, const PrometheusUsage& spec, FieldChecker& check) {
-  check.Word(field, spec.url(), kUrlMaxBytes);
+  check.Word(field, spec.url(), kSourceUrlMaxBytes);
   if (!check.ok()) return;
   const Url url = SplitUrl(spec.url());
   // Never the URL itself, which may hold a password.
