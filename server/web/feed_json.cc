@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
 #include "server/core/names.h"
 #include "server/core/planner.h"
 #include "server/core/time_proto.h"
@@ -154,14 +156,17 @@ std::vector<const v1::Instance*> OrderedInstances(const PoolSnapshot& pool) {
   return ordered;
 }
 
-std::string ProviderName(const v1::Pool& pool) {
-  return pool.provider().has_systemd() ? "systemd" : "process";
+// Which one of its kinds a provider or a balancer is, e.g. "haproxy"; empty: it does not say.
+std::string KindName(const google::protobuf::Message& message) {
+  const auto* kinds = message.GetDescriptor()->FindOneofByName("kind");
+  const auto* kind = message.GetReflection()->GetOneofFieldDescriptor(message, kinds);
+  return kind == nullptr ? "" : kind->name();
 }
 
 void AddPolicy(const v1::Pool& pool, FeedJson& json) {
   const v1::Policy& policy = pool.policy();
-  json["provider"] = ProviderName(pool);
-  json["balancer"] = pool.balancer().has_haproxy() ? "haproxy" : "none";
+  json["provider"] = KindName(pool.provider());
+  json["balancer"] = KindName(pool.balancer());
   json["step_s"] = absl::ToDoubleSeconds(FromProto(pool.step()));
   json["service_level"] = ServiceLevelOf(pool);
   json["sizing"] = v1::Policy::Sizing_Name(policy.sizing());

@@ -172,8 +172,8 @@ function aboutOf(pool) {
   const bounds = `${pool.min_shadow} to ${pool.max_shadow} shadows`;
   const level = pool.service_level > 0 ? `service level ${percent(pool.service_level)}`
     : 'by costs';
-  return [lower(pool.provider), `balancer ${lower(pool.balancer)}`, `step ${span(pool.step_s)}`,
-    level, bounds, lower(pool.sizing)].join(' · ');
+  return [pool.provider || 'process', `balancer ${pool.balancer || 'none'}`,
+    `step ${span(pool.step_s)}`, level, bounds, lower(pool.sizing)].join(' · ');
 }
 
 function panels(graph) {
