@@ -35,9 +35,7 @@ absl::Status Gone(const std::string& id) {
 }
 
 Observation Absent(const std::string& id) {
-  Observation nothing;
-  nothing.id = id;
-  return nothing;
+  return {.id = id, .epoch = {}, .address = {}, .handle = {}, .exit_reason = {}};
 }
 
 }  // namespace
@@ -293,12 +291,7 @@ absl::StatusOr<bool> ProcessProvider::RemoveIfGone(ProcessRecord& record) {
   const auto leader = ReadLeader(record);
   if (!leader.ok()) return leader.status();
   ReapIfOurs(*leader);
-  const InstanceSpec ended{.id = record.id,
-                           .name = record.name,
-                           .pool = record.pool,
-                           .shadow = record.shadow,
-                           .dna = nullptr};
-  absl::Status removed = kept_logs_.Keep(ended, records_.LogPath(record.id));
+  absl::Status removed = kept_logs_.Keep(EndedSpec(record), records_.LogPath(record.id));
   removed.Update(records_.Remove(record.id));
   if (!removed.ok()) return removed;
   return true;
@@ -309,19 +302,11 @@ absl::StatusOr<LogPiece> ProcessProvider::ReadLog(const InstanceSpec& instance,
   return ReadPresentOrKept(records_.LogPath(instance.id), kept_logs_, instance, request);
 }
 
-void ProcessProvider::CapLog(const ProcessRecord& record) {
-  if (record.holder.has_value()) return;
-  const std::lock_guard lock(log_mutex_);
-  // A log that cannot be cut is no reason to know nothing of the instance; the next look tries
-  // again.
-  shadow::CapLog(records_.LogPath(record.id), options_.log_max_bytes).IgnoreError();
-}
-
 absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instance) {
   auto record = Find(instance.id);
   if (absl::IsNotFound(record.status())) return Absent(instance.id);
   if (!record.ok()) return record.status();
-  CapLog(*record);
+  CapLogOf(*record, records_.LogPath(record->id), options_.log_max_bytes);
   std::vector<ProcessStat> table;
   if (record->suspended) {
     auto read = ReadProcessTable();
@@ -375,7 +360,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
   if (!uids.ok()) return uids.status();
   auto found = FindTagged(*table, options_.store_id, *uids);
   if (!found.ok()) return found.status();
-  std::map<std::string, ProcessRecord>& tagged = *found;
+  auto& tagged = *found;
   const ProcessTree tree(*table);
   std::vector<Observation> all;
   for (const std::string& id : *ids) {
@@ -384,7 +369,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
     if (!record.ok()) return record.status();
     if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
     tagged.erase(id);
-    CapLog(*record);
+    CapLogOf(*record, records_.LogPath(id), options_.log_max_bytes);
     auto seen = ObserveInstance(*record, records_.ExitPath(id), tree, options_.clock);
     if (!seen.ok()) return seen.status();
     if (seen->life == Life::kExited) {

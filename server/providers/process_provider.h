@@ -27,7 +27,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -105,14 +104,12 @@ class ProcessProvider final : public Provider {
   // Removes the record and its files if nothing of it is left, the holder included. True: done.
   absl::StatusOr<bool> RemoveIfGone(ProcessRecord& record);
   absl::Status StopGracefully(const InstanceSpec& instance, ProcessRecord& record);
-  void CapLog(const ProcessRecord& record);
 
   const Options options_;
   const RecordDirectory records_;
   const KeptLogs kept_logs_;
   const std::string holder_program_;
   FreePorts ports_;
-  std::mutex log_mutex_;  // One truncation at a time.
   FactsCollector facts_;
   std::optional<ExitWatch> exit_watch_;
 };

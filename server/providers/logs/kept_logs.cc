@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/names.h"
 #include "server/providers/logs/log_piece.h"
+#include "server/providers/process_log.h"
 
 namespace shadow {
 namespace {
@@ -115,6 +116,18 @@ absl::StatusOr<LogPiece> ReadPresentOrKept(const std::string& log_path, const Ke
   if (absl::IsNotFound(piece.status())) return kept.Read(instance, request);
   if (piece.ok()) piece->id = instance.id;
   return piece;
+}
+
+void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes) {
+  if (!record.holder.has_value()) CapLog(path, max_bytes).IgnoreError();
+}
+
+InstanceSpec EndedSpec(const ProcessRecord& record) {
+  return {.id = record.id,
+          .name = record.name,
+          .pool = record.pool,
+          .shadow = record.shadow,
+          .dna = nullptr};
 }
 
 }  // namespace shadow

@@ -5,6 +5,7 @@
 // So it can still be read why one has failed, after nothing else is left of it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/core/ports.h"
+#include "server/providers/process_record.h"
 
 namespace shadow {
 
@@ -39,5 +41,12 @@ class KeptLogs {
 // As Provider::ReadLog, of an instance whose log is at `log_path` while it is there.
 absl::StatusOr<LogPiece> ReadPresentOrKept(const std::string& log_path, const KeptLogs& kept,
                                            const InstanceSpec& instance, const LogRequest& request);
+
+// CapLog, if it has no holder that does so. One that cannot be cut is no reason to know nothing of
+// the instance: the next look tries again.
+void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes);
+
+// As Keep takes it: without its DNA.
+InstanceSpec EndedSpec(const ProcessRecord& record);
 
 }  // namespace shadow
