@@ -210,7 +210,7 @@ absl::Status ForeignLive(const std::vector<Observation>& foreign, const v1::Stor
       "): ", absl::StrJoin(named, ", "), foreign.size() > kNamed ? ", ..." : "",
       ". Their state.db was lost, or replaced by an older copy or by that of another store. "
       "Nothing was touched. Put theirs back, ",
-      advice));
+      std::string(advice)));
 }
 
 }  // namespace
