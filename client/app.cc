@@ -49,6 +49,8 @@ constexpr GroupText kGroups[] = {
     {"dna", "Definitions of instances"},
     {"pool", "Pools of instances of one service"},
     {"shadow", "Shadow pools, by hand"},
+    {"instance", "Single instances, by hand"},
+    {"rollout", "A pool's way to another DNA revision"},
     {"usage", "Demand"},
     {"context", "Daemons by name, in ~/.config/shadowctl.yaml"},
     {"describe", "Everything about one resource"},
@@ -58,8 +60,9 @@ constexpr GroupText kGroups[] = {
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::span<const Command> part :
-       {DnaCommands(), PoolCommands(), ShadowCommands(), DemandCommands(), ForecastCommands(),
-        SimulateCommands(), DescribeCommands(), ServerCommands(), ContextCommands()}) {
+       {DnaCommands(), PoolCommands(), ShadowCommands(), InstanceCommands(), RolloutCommands(),
+        TopCommands(), DemandCommands(), ForecastCommands(), SimulateCommands(), DescribeCommands(),
+        ServerCommands(), ContextCommands()}) {
     commands.insert(commands.end(), part.begin(), part.end());
   }
   return commands;
@@ -212,6 +215,24 @@ void AddRangeOptions(CLI::App& app, const Command& command, Arguments& arguments
   }
 }
 
+// Which log, and which revision.
+void AddInstanceOptions(CLI::App& app, const Command& command, Arguments& arguments) {
+  if ((command.takes & kTakesLog) != 0) {
+    app.add_flag("-f,--follow", arguments.follow, "Go on with what is written from now on");
+    app.add_flag("--previous", arguments.previous,
+                 "Of the instance of the same base or shadow pool that ended last");
+    app.add_option("--tail", arguments.tail, "Only so many of the last lines")
+        ->check(Whole<std::int32_t>())
+        ->type_name("LINES");
+  }
+  if ((command.takes & kTakesRevision) != 0) {
+    app.add_option("--to-revision", arguments.to_revision,
+                   "Of the pool's DNA, as `rollout history` lists it; default: the one before")
+        ->check(Utf8())
+        ->type_name("REVISION");
+  }
+}
+
 // What is to be replayed, and how it is priced.
 void AddReplayOptions(CLI::App& app, const Command& command, Arguments& arguments) {
   const auto takes = [&](std::uint32_t what) { return (command.takes & what) != 0; };
@@ -271,6 +292,7 @@ void AddCommand(CLI::App& root, const Command& command, Arguments& arguments,
   AddTargetOptions(*app, command, arguments);
   AddRangeOptions(*app, command, arguments);
   AddReplayOptions(*app, command, arguments);
+  AddInstanceOptions(*app, command, arguments);
   app->footer(absl::StrCat("Example: shadowctl ", command.example,
                            "\nThe global flags (`shadowctl --help`) may stand here too."));
   app->callback([chosen, &command] { *chosen = &command; });

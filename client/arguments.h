@@ -59,6 +59,10 @@ struct Arguments {
   std::string step;     // Duration.
   std::string lead;     // Duration.
   std::string last;     // Duration.
+  bool follow = false;
+  bool previous = false;
+  std::optional<std::int32_t> tail;  // Lines.
+  std::string to_revision;           // Of a DNA.
 };
 
 // ParseDurationText and ParseTimeText with `flag` in the error: "--hold: ...".

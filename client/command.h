@@ -35,8 +35,10 @@ enum Takes : std::uint32_t {
   kTakesPrices = 1U << 16U,  // --idle-cost X --shortage-cost Y
   kTakesLast = 1U << 17U,    // --last D
   // Of what is printed:
-  kTakesFormats = 1U << 18U,  // -o wide, yaml, jsonpath=...
-  kTakesNames = 1U << 19U,    // -o name
+  kTakesFormats = 1U << 18U,   // -o wide, yaml, jsonpath=...
+  kTakesNames = 1U << 19U,     // -o name
+  kTakesLog = 1U << 20U,       // -f, --previous, --tail N
+  kTakesRevision = 1U << 21U,  // --to-revision R
 };
 
 inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
@@ -57,6 +59,9 @@ struct Command {
 std::span<const Command> DnaCommands();
 std::span<const Command> PoolCommands();
 std::span<const Command> ShadowCommands();
+std::span<const Command> InstanceCommands();  // logs, instance
+std::span<const Command> RolloutCommands();
+std::span<const Command> TopCommands();
 std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
 std::span<const Command> ForecastCommands();
 std::span<const Command> SimulateCommands();  // simulate, pool evaluate
