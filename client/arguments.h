@@ -65,6 +65,10 @@ struct Arguments {
   std::string last;     // Duration.
   std::string socket;   // HAProxy's, a path.
   std::string state_file;
+  bool follow = false;
+  bool previous = false;
+  std::optional<std::int32_t> tail;  // Lines.
+  std::string to_revision;           // Of a DNA.
 };
 
 // ParseDurationText and ParseTimeText with `flag` in the error: "--hold: ...".

@@ -39,7 +39,9 @@ enum Takes : std::uint32_t {
   kTakesNames = 1U << 19U,    // -o name
   // Of HAProxy:
   kTakesStateDump = 1U << 20U,  // --socket PATH --file FILE, both required.
-  kTakesImport = 1U << 21U,   // --time-column, --value-column, --time-zone, --scale, --overlap
+  kTakesImport = 1U << 21U,     // --time-column, --value-column, --time-zone, --scale, --overlap
+  kTakesLog = 1U << 22U,        // -f, --previous, --tail N
+  kTakesRevision = 1U << 23U,   // --to-revision R
 };
 
 inline constexpr std::uint32_t kTakesShown = kTakesFormats | kTakesNames;
@@ -60,6 +62,9 @@ struct Command {
 std::span<const Command> DnaCommands();
 std::span<const Command> PoolCommands();
 std::span<const Command> ShadowCommands();
+std::span<const Command> InstanceCommands();  // logs, instance
+std::span<const Command> RolloutCommands();
+std::span<const Command> TopCommands();
 std::span<const Command> DemandCommands();  // usage, decisions, why, pool analyze
 std::span<const Command> ForecastCommands();
 std::span<const Command> SimulateCommands();  // simulate, pool evaluate

@@ -52,6 +52,7 @@ Session::Session(Console& console, Arguments arguments, Endpoint endpoint)
   dnas_ = v1::DnaService::NewStub(channel);
   pools_ = v1::PoolService::NewStub(channel);
   shadows_ = v1::ShadowPoolService::NewStub(channel);
+  instances_ = v1::InstanceService::NewStub(channel);
   usage_ = v1::UsageService::NewStub(channel);
   events_ = v1::EventService::NewStub(channel);
   simulations_ = v1::SimulationService::NewStub(channel);

@@ -18,6 +18,7 @@
 #include "shadow/v1/backup_service.grpc.pb.h"
 #include "shadow/v1/dna_service.grpc.pb.h"
 #include "shadow/v1/event_service.grpc.pb.h"
+#include "shadow/v1/instance_service.grpc.pb.h"
 #include "shadow/v1/pool_service.grpc.pb.h"
 #include "shadow/v1/server_service.grpc.pb.h"
 #include "shadow/v1/shadow_pool_service.grpc.pb.h"
@@ -48,6 +49,7 @@ class Session {
   v1::DnaService::Stub& dnas() { return *dnas_; }
   v1::PoolService::Stub& pools() { return *pools_; }
   v1::ShadowPoolService::Stub& shadows() { return *shadows_; }
+  v1::InstanceService::Stub& instances() { return *instances_; }
   v1::UsageService::Stub& usage() { return *usage_; }
   v1::EventService::Stub& events() { return *events_; }
   v1::SimulationService::Stub& simulations() { return *simulations_; }
@@ -137,6 +139,7 @@ class Session {
   std::unique_ptr<v1::DnaService::Stub> dnas_;
   std::unique_ptr<v1::PoolService::Stub> pools_;
   std::unique_ptr<v1::ShadowPoolService::Stub> shadows_;
+  std::unique_ptr<v1::InstanceService::Stub> instances_;
   std::unique_ptr<v1::UsageService::Stub> usage_;
   std::unique_ptr<v1::EventService::Stub> events_;
   std::unique_ptr<v1::SimulationService::Stub> simulations_;

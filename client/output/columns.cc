@@ -136,7 +136,18 @@ constexpr std::array<Column<v1::ShadowPool>, 11> kShadowColumns = {{
      [](const v1::ShadowPool& shadow, absl::Time) { return shadow.failure_reason(); }},
 }};
 
-constexpr std::array<Column<v1::Instance>, 9> kInstanceColumns = {{
+// What a person has asked for comes before what it says of itself.
+std::string InstanceReason(const v1::Instance& instance) {
+  const char* by_hand = instance.cordoned()     ? "cordoned"
+                        : instance.restarting() ? "restarting"
+                                                : "";
+  if (*by_hand == '\0' || instance.reason().empty()) {
+    return absl::StrCat(by_hand, instance.reason());
+  }
+  return absl::StrCat(by_hand, ": ", instance.reason());
+}
+
+constexpr std::array<Column<v1::Instance>, 10> kInstanceColumns = {{
     {"NAME", Cells::kText,
      [](const v1::Instance& instance, absl::Time) { return ShortName(instance.name()); }},
     {"ROLE", Cells::kText,
@@ -162,8 +173,13 @@ constexpr std::array<Column<v1::Instance>, 9> kInstanceColumns = {{
     {"DNA", Cells::kText,
      [](const v1::Instance& instance, absl::Time) { return ShortName(instance.dna_revision()); },
      ColumnIn::kWide},
+    {"CHECKED", Cells::kText,
+     [](const v1::Instance& instance, absl::Time now) {
+       return Age(instance.check_time(), instance.has_check_time(), now);
+     },
+     ColumnIn::kWide},
     {"REASON", Cells::kText,
-     [](const v1::Instance& instance, absl::Time) { return instance.reason(); }},
+     [](const v1::Instance& instance, absl::Time) { return InstanceReason(instance); }},
 }};
 
 constexpr std::array<Column<v1::Decision>, 9> kDecisionColumns = {{

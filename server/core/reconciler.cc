@@ -48,6 +48,7 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
   std::vector<const MemberView*> outdated;
   current.reserve(members.size());
   int serving = 0;
+  int ready = 0;  // To serve, or to be woken.
   for (const MemberView& member : members) {
     if (member.state == I::FAILED && member.expired) want(member, R::WANT_GONE);
     if (Nearness(member.state) == 0 || member.want == R::WANT_GONE) continue;
@@ -56,7 +57,9 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
       continue;
     }
     (member.outdated ? outdated : current).push_back(&member);
-    if (!member.outdated && member.state == I::ACTIVE) ++serving;
+    if (member.outdated) continue;
+    serving += member.state == I::ACTIVE;
+    ready += member.state == I::ACTIVE || member.state == I::SUSPENDED;
   }
   std::sort(current.begin(), current.end(), Nearer);
   std::sort(outdated.begin(), outdated.end(), Nearer);
@@ -70,9 +73,13 @@ Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView
     }
   }
   const int stand_ins = std::max(0, target.active - serving - target.yields);
+  int places = std::max(0, target.instances - ready);  // That no current one has taken yet.
   for (size_t i = 0; i < outdated.size(); ++i) {
-    const bool stays = static_cast<int>(i) < stand_ins && outdated[i]->state == I::ACTIVE;
-    want(*outdated[i], stays ? R::WANT_ACTIVE : R::WANT_GONE);
+    const InstanceState state = outdated[i]->state;
+    const bool serves = static_cast<int>(i) < stand_ins && state == I::ACTIVE;
+    const bool rests = state == I::SUSPENDED && places > 0;
+    places -= serves || rests;
+    want(*outdated[i], serves ? R::WANT_ACTIVE : rests ? R::WANT_SUSPENDED : R::WANT_GONE);
   }
   result.creates = std::clamp(target.instances - static_cast<int>(current.size()), 0,
                               std::max(0, target.creates_max));

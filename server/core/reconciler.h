@@ -35,8 +35,9 @@ struct Reconciliation {
 };
 
 // Members nearest to serving are kept and made to serve first, older before newer. An outdated
-// member serves on until a current one has taken its place, or it has to yield. FAILED and cordoned
-// members count for nothing; a cordoned one stays as it is unless it is outdated.
+// member serves on until a current one has taken its place, or it has to yield, and a suspended one
+// rests until then. FAILED and cordoned members count for nothing; a cordoned one stays as it is
+// unless it is outdated.
 Reconciliation Reconcile(const GroupTarget& target, const std::vector<MemberView>& members);
 
 }  // namespace shadow

@@ -94,8 +94,8 @@ TEST_CASE("each method is refused below its role, by name, and carried out from 
     const auto channel = tls.Connect(role);
     for (const MethodRole& row : MethodRoles()) {
       const google::protobuf::MethodDescriptor* method = nullptr;
-      for (const char* service :
-           {"Dna", "Pool", "ShadowPool", "Usage", "Event", "Simulation", "Backup", "Server"}) {
+      for (const char* service : {"Dna", "Pool", "ShadowPool", "Instance", "Usage", "Event",
+                                  "Simulation", "Backup", "Server"}) {
         const auto* found = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
             absl::StrCat("shadow.v1.", service, "Service.", std::string(row.method)));
         if (found != nullptr) method = found;

@@ -18,7 +18,8 @@ using T = InstanceTask;
 const std::vector<I::State> kStates = {I::CREATING, I::VERIFYING, I::SUSPENDING, I::SUSPENDED,
                                        I::RESUMING, I::WARMING,   I::ACTIVE,     I::DRAINING,
                                        I::FAILED,   I::DELETING};
-const std::vector<R::Want> kWants = {R::WANT_SUSPENDED, R::WANT_ACTIVE, R::WANT_GONE};
+const std::vector<R::Want> kWants = {R::WANT_SUSPENDED, R::WANT_ACTIVE, R::WANT_CORDONED,
+                                     R::WANT_GONE};
 
 std::vector<InstanceFacts> AllFacts() {
   std::vector<InstanceFacts> all;
@@ -42,7 +43,7 @@ std::string_view EventName(InstanceEvent event) {
       "created",    "ready",         "verified",    "suspended", "resumed",     "warmed up",
       "weight set", "canary passed", "drain begun", "drained",   "removed",     "destroyed",
       "lost",       "running",       "stopped",     "failed",    "want active", "want suspended",
-      "want gone",  "check due",     "recovered"};
+      "want gone",  "want cordoned", "check due",   "recovered"};
   static_assert(std::size(kNames) == static_cast<size_t>(E::kRecovered) + 1);
   return kNames[static_cast<size_t>(event)];
 }
@@ -70,8 +71,10 @@ struct Walker {
     if (facts.want == R::WANT_GONE || facts.want == want) return;  // Who is going is never called.
     facts.want = want;
     const bool warm = std::exchange(facts.checking, false) && task == T::kVerify;
-    Apply(want == R::WANT_ACTIVE ? (warm ? E::kWarmedUp : E::kWantActive)
-                                 : (want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended));
+    if (state == I::DRAINING && !facts.balanced) return Apply(E::kRemoved);
+    if (want == R::WANT_ACTIVE) return Apply(warm ? E::kWarmedUp : E::kWantActive);
+    if (want == R::WANT_CORDONED) return Apply(E::kWantCordoned);
+    Apply(want == R::WANT_GONE ? E::kWantGone : E::kWantSuspended);
   }
 
   void Check() {
@@ -93,6 +96,7 @@ struct Walker {
     if (task == T::kForget) return facts.want == R::WANT_GONE;
     if (task != T::kNone) return false;
     if (state == I::FAILED) return facts.want != R::WANT_GONE;
+    if (facts.want == R::WANT_CORDONED && state == I::DRAINING) return !facts.balanced;
     return state == (facts.want == R::WANT_ACTIVE ? I::ACTIVE : I::SUSPENDED);
   }
 };
@@ -211,6 +215,29 @@ TEST_CASE("an instance that is wanted while it is checked is warmed up once") {
   CHECK(walker.task == T::kAdd);
 }
 
+TEST_CASE("a cordoned instance that served runs on, and one that rested stays suspended") {
+  for (const bool balanced : {false, true}) {
+    Walker serving{
+        .facts = {.want = R::WANT_ACTIVE, .has_balancer = balanced, .balanced = balanced},
+        .state = I::ACTIVE,
+        .task = T::kNone};
+    serving.Want(R::WANT_CORDONED);
+    while (serving.task != T::kNone) serving.Apply(Success(serving.task));
+    CHECK(serving.state == I::DRAINING);
+    CHECK_FALSE(serving.facts.balanced);
+    serving.Apply(E::kRecovered);
+    CHECK(serving.task == T::kNone);
+    serving.Want(R::WANT_ACTIVE);
+    CHECK(serving.state == I::WARMING);
+  }
+  Walker resting{.facts = {.want = R::WANT_SUSPENDED, .has_balancer = true},
+                 .state = I::SUSPENDED,
+                 .task = T::kNone};
+  resting.Want(R::WANT_CORDONED);
+  CHECK(resting.state == I::SUSPENDED);
+  CHECK(resting.task == T::kNone);
+}
+
 TEST_CASE("only a verified instance is ever warmed up or added to the balancer") {
   for (const Transition& row : LifecycleTable()) {
     if (row.from != I::CREATING && row.from != I::VERIFYING) continue;
@@ -258,7 +285,7 @@ TEST_CASE("after any events an instance that is left alone comes to rest as it i
     for (size_t events = pick(40); events > 0 && walker.task != T::kForget; --events) {
       const size_t what = pick(8);
       if (what == 0) {
-        walker.Want(pick(8) == 0 ? R::WANT_GONE : kWants[pick(2)]);
+        walker.Want(pick(8) == 0 ? R::WANT_GONE : kWants[pick(3)]);
       } else if (what == 1) {
         const std::vector<E> mishaps = walker.Mishaps();
         walker.Apply(mishaps[pick(mishaps.size())]);

@@ -46,6 +46,31 @@ TEST_CASE("a surplus goes from those farthest from serving, newest first") {
   CHECK(wants == std::map<std::string, R::Want>{{"i2", R::WANT_GONE}, {"i3", R::WANT_GONE}});
 }
 
+TEST_CASE("a cordoned member counts for nothing and stays, unless it is to be restarted") {
+  std::vector<MemberView> members = {View(1, I::ACTIVE, R::WANT_ACTIVE),
+                                     View(2, I::ACTIVE, R::WANT_ACTIVE)};
+  members[0].cordoned = true;
+  const GroupTarget target{.instances = 2, .active = 2, .creates_max = 9};
+  Reconciliation result = Reconcile(target, members);
+  CHECK(result.creates == 1);
+  CHECK(Wants(result) == std::map<std::string, R::Want>{{"i1", R::WANT_CORDONED}});
+  CHECK(Wants(Reconcile({}, members)) ==
+        std::map<std::string, R::Want>{{"i1", R::WANT_CORDONED}, {"i2", R::WANT_GONE}});
+  members[0].outdated = true;
+  CHECK(Wants(Reconcile(target, members)) == std::map<std::string, R::Want>{{"i1", R::WANT_GONE}});
+}
+
+TEST_CASE("an outdated suspended member rests until a current one is ready in its place") {
+  std::vector<MemberView> members = {View(1, I::SUSPENDED, R::WANT_SUSPENDED),
+                                     View(2, I::SUSPENDED, R::WANT_SUSPENDED),
+                                     View(3, I::VERIFYING, R::WANT_SUSPENDED)};
+  members[0].outdated = true;
+  const GroupTarget target{.instances = 2, .active = 0, .creates_max = 9};
+  CHECK(Reconcile(target, members).wants.empty());
+  members[2].state = I::SUSPENDED;
+  CHECK(Wants(Reconcile(target, members)) == std::map<std::string, R::Want>{{"i1", R::WANT_GONE}});
+}
+
 TEST_CASE("an outdated member that is to yield goes before a current one has taken its place") {
   std::vector<MemberView> members = {
       View(1, I::ACTIVE, R::WANT_ACTIVE), View(2, I::ACTIVE, R::WANT_ACTIVE),
