@@ -23,12 +23,14 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-// One family after another, in the order in which they are asked for.
+// One family after another, in the order in which they are asked for. Each is text before the next
+// begins, because as messages all of them would take ten times as much memory.
 class Families {
  public:
   // Metrics that follow are of this family.
   void Begin(const char* name, const char* help, MetricType type) {
-    families_.push_back({.name = name, .help = help, .type = type, .metric = {}});
+    Flush();
+    family_ = {{.name = name, .help = help, .type = type, .metric = {}}};
   }
   void Add(Labels labels, double value) {
     ClientMetric metric;
@@ -36,18 +38,27 @@ class Families {
     // The serializer takes the one that the type names.
     metric.gauge.value = value;
     metric.counter.value = value;
-    families_.back().metric.push_back(std::move(metric));
+    family_.back().metric.push_back(std::move(metric));
   }
   // Unless it is unknown, which is no metric at all.
   void AddKnown(Labels labels, double value) {
     if (!std::isnan(value)) Add(std::move(labels), value);
   }
-  void Add(ClientMetric metric) { families_.back().metric.push_back(std::move(metric)); }
+  void Add(ClientMetric metric) { family_.back().metric.push_back(std::move(metric)); }
 
-  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
+  std::string Text() {
+    Flush();
+    return std::move(text_);
+  }
 
  private:
-  std::vector<MetricFamily> families_;
+  void Flush() {
+    text_ += prometheus::TextSerializer().Serialize(family_);
+    family_.clear();
+  }
+
+  std::vector<MetricFamily> family_;  // One, or none before the first.
+  std::string text_;
 };
 
 std::string Lower(std::string text) {

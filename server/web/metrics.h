@@ -21,7 +21,8 @@ struct MetricsInput {
   absl::Time start_time;  // Of the daemon.
 };
 
-// Names, types and units: server/web/README.md. Counters begin anew with the daemon.
+// Names follow the conventions of Prometheus: base units, "_total" for what only grows. Counters
+// begin anew with the daemon. Of 10,000 pools it is some 20 MB, and takes long.
 std::string MetricsText(const MetricsInput& input);
 
 }  // namespace shadow

@@ -11,11 +11,22 @@ namespace {
 
 // As the watchdog has it: longer than any input or write takes.
 constexpr absl::Duration kUnhealthyAfter = absl::Minutes(1);
+constexpr absl::Duration kMetricsAge = absl::Seconds(1);
+
+HttpResponse TextResponse(int status, FeedBody text) {
+  return {.status = status, .body = std::move(text), .headers = {{"Cache-Control", "no-store"}}};
+}
 
 HttpResponse TextResponse(int status, std::string text) {
-  return {.status = status,
-          .body = std::make_shared<const std::string>(std::move(text)),
-          .headers = {{"Cache-Control", "no-store"}}};
+  return TextResponse(status, std::make_shared<const std::string>(std::move(text)));
+}
+
+HttpResponse MetricsResponse(const absl::StatusOr<FeedBody>& text) {
+  if (!text.ok())
+    return TextResponse(503, absl::StrCat(std::string(text.status().message()), "\n"));
+  HttpResponse response = TextResponse(200, *text);
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  return response;
 }
 
 }  // namespace
@@ -47,26 +58,34 @@ HttpRoutes WebServer::Routes() {
       done((this->*answer)());
     };
   };
-  add("/metrics", &WebServer::Metrics);
   add("/healthz", &WebServer::Health);
   add("/readyz", &WebServer::Readiness);
+  routes.handlers["/metrics"] = [this](const HttpRequest& /*request*/,
+                                       std::function<void(HttpResponse)> done) {
+    const auto make = [this](FeedDone made) {
+      worker_.poster()(
+          [this, made = std::move(made)] { made(std::make_shared<const std::string>(Metrics())); });
+    };
+    made_->Get({.name = "metrics", .source = nullptr, .ttl = kMetricsAge},
+               sources_.clock.Now().mono, make,
+               [done = std::move(done)](const absl::StatusOr<FeedBody>& text) {
+                 done(MetricsResponse(text));
+               });
+  };
   page_.AddTo(routes);
   return routes;
 }
 
-HttpResponse WebServer::Metrics() const {
+std::string WebServer::Metrics() const {
   const std::shared_ptr<const Snapshot> snapshot = sources_.control.snapshot();
-  HttpResponse response =
-      TextResponse(200, MetricsText({.snapshot = *snapshot,
-                                     .calls = sources_.control.call_counts(),
-                                     .ticks = sources_.control.tick_times(),
-                                     .queues = sources_.control.queues(),
-                                     .store_stalled = !sources_.store.Stalled().ok(),
-                                     .watchers = sources_.hub.watchers(),
-                                     .version = sources_.version,
-                                     .start_time = sources_.start_time}));
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  return response;
+  return MetricsText({.snapshot = *snapshot,
+                      .calls = sources_.control.call_counts(),
+                      .ticks = sources_.control.tick_times(),
+                      .queues = sources_.control.queues(),
+                      .store_stalled = !sources_.store.Stalled().ok(),
+                      .watchers = sources_.hub.watchers(),
+                      .version = sources_.version,
+                      .start_time = sources_.start_time});
 }
 
 HttpResponse WebServer::Health() const {

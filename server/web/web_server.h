@@ -8,6 +8,8 @@
 #include "absl/time/time.h"
 #include "server/control_thread.h"
 #include "server/event_hub.h"
+#include "server/web/feed_cache.h"
+#include "server/web/feed_worker.h"
 #include "server/web/http.h"
 #include "server/web/live_page.h"
 #include "storage/store.h"
@@ -38,12 +40,17 @@ class WebServer {
 
  private:
   HttpRoutes Routes();
-  HttpResponse Metrics() const;
+  // On the worker's thread.
+  std::string Metrics() const;
   HttpResponse Health() const;
   HttpResponse Readiness() const;
 
   const Sources sources_;
   LivePage page_;
+  // The text of /metrics is made on a thread of its own, once a second at most, for all who ask:
+  // of many pools it takes longer than the server's thread has time for.
+  const std::shared_ptr<FeedCache> made_ = std::make_shared<FeedCache>();
+  FeedWorker worker_;
   std::unique_ptr<HttpServer> server_;  // Last: it calls what is above.
 };
 
