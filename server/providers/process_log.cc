@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -91,8 +90,6 @@ absl::StatusOr<int> OpenLog(const std::string& path) {
 }
 
 absl::Status CapLog(const std::string& path, int64_t max_bytes) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) return absl::OkStatus();
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));

@@ -306,7 +306,7 @@ absl::StatusOr<Observation> ProcessProvider::Inspect(const InstanceSpec& instanc
   auto record = Find(instance.id);
   if (absl::IsNotFound(record.status())) return Absent(instance.id);
   if (!record.ok()) return record.status();
-  CapLogOf(*record, records_.LogPath(record->id), options_.log_max_bytes);
+  CapLogOf(*record, records_.LogPath(record->id), options_.log_max_bytes, log_mutex_);
   std::vector<ProcessStat> table;
   if (record->suspended) {
     auto read = ReadProcessTable();
@@ -369,7 +369,7 @@ absl::StatusOr<std::vector<Observation>> ProcessProvider::List() {
     if (!record.ok()) return record.status();
     if (record->leader.pid == 0 && tagged.contains(id)) record = tagged.at(id);
     tagged.erase(id);
-    CapLogOf(*record, records_.LogPath(id), options_.log_max_bytes);
+    CapLogOf(*record, records_.LogPath(id), options_.log_max_bytes, log_mutex_);
     auto seen = ObserveInstance(*record, records_.ExitPath(id), tree, options_.clock);
     if (!seen.ok()) return seen.status();
     if (seen->life == Life::kExited) {

@@ -27,6 +27,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -110,6 +111,7 @@ class ProcessProvider final : public Provider {
   const KeptLogs kept_logs_;
   const std::string holder_program_;
   FreePorts ports_;
+  std::mutex log_mutex_;  // One truncation at a time.
   FactsCollector facts_;
   std::optional<ExitWatch> exit_watch_;
 };

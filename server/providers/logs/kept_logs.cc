@@ -118,8 +118,11 @@ absl::StatusOr<LogPiece> ReadPresentOrKept(const std::string& log_path, const Ke
   return piece;
 }
 
-void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes) {
-  if (!record.holder.has_value()) CapLog(path, max_bytes).IgnoreError();
+void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes,
+              std::mutex& mutex) {
+  if (record.holder.has_value()) return;
+  const std::lock_guard lock(mutex);
+  CapLog(path, max_bytes).IgnoreError();
 }
 
 InstanceSpec EndedSpec(const ProcessRecord& record) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,8 +44,9 @@ absl::StatusOr<LogPiece> ReadPresentOrKept(const std::string& log_path, const Ke
                                            const InstanceSpec& instance, const LogRequest& request);
 
 // CapLog, if it has no holder that does so. One that cannot be cut is no reason to know nothing of
-// the instance: the next look tries again.
-void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes);
+// the instance: the next look tries again. One at a time, by `mutex`.
+void CapLogOf(const ProcessRecord& record, const std::string& path, int64_t max_bytes,
+              std::mutex& mutex);
 
 // As Keep takes it: without its DNA.
 InstanceSpec EndedSpec(const ProcessRecord& record);

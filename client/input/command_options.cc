@@ -1,4 +1,4 @@
-#include "client/command_options.h"
+#include "client/input/command_options.h"
 
 #include <cstdint>
 #include <limits>
