@@ -110,8 +110,8 @@ class FeedWorld {
     Adapters adapters;
     adapters.providers = ProvidersOf(std::make_unique<FakeProvider>());
     adapters.prober = std::make_unique<FakeProber>();
-    adapters.make_balancer = [](const v1::Balancer&) { return nullptr; };
-    adapters.make_usage_source = [](const v1::UsageSource&) { return nullptr; };
+    adapters.make_balancer = [](const v1::Pool&) { return nullptr; };
+    adapters.make_usage_source = [](const v1::Pool&, const v1::UsageSource&) { return nullptr; };
     return adapters;
   }
 
