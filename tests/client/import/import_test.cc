@@ -1,6 +1,8 @@
 // What other systems export, read as samples of demand. The files are made, as their names say.
 #include "client/import/import.h"
 
+#include <grpcpp/support/status_code_enum.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
