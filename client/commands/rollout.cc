@@ -58,7 +58,8 @@ absl::StatusOr<RolloutState> StateOf(Session& session, const v1::Pool& pool) {
   for (const auto& [revision, count] : *counts) all += count;
   const auto updated = counts->find(pool.dna_revision());
   const int of_it = updated == counts->end() ? 0 : updated->second;
-  RolloutState state{.complete = of_it == all && !pool.reconciling()};
+  RolloutState state;
+  state.complete = of_it == all && !pool.reconciling();
   state.text = absl::StrCat(pool.name(), ": ", of_it, " of ", CountText(all, "instance"), " ",
                             of_it == 1 ? "runs " : "run ", pool.dna_revision(),
                             state.complete ? ""
