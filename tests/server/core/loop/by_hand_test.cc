@@ -301,6 +301,11 @@ TEST_CASE("a pool whose rollout is paused stays at its revision until it goes on
     request.mutable_update_mask()->add_paths("rollout_paused");
     return simulation.Call(request).status();
   };
+  v1::UpdatePoolRequest one_at_a_time;  // So that there is a midst.
+  *one_at_a_time.mutable_pool() = CreatePool(kBaseByHand).pool();
+  one_at_a_time.mutable_pool()->mutable_policy()->set_max_concurrent_creations(1);
+  one_at_a_time.mutable_update_mask()->add_paths("policy");
+  REQUIRE(simulation.Call(one_at_a_time).ok());
   REQUIRE(pause(true).ok());
   REQUIRE(simulation.Call(UpdateDna()).ok());
   simulation.Run(absl::Minutes(5));
