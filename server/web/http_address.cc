@@ -83,7 +83,8 @@ absl::StatusOr<HttpAddress> ParseHttpAddress(const std::string& listen) {
   if (listen.starts_with(kUnix)) return ParseUnix(listen);
   const auto [host, port_text] = SplitHost(listen);
   int port = 0;
-  if (!absl::SimpleAtoi(port_text, &port) || port < 0 || port > 65535) {
+  const bool digits = port_text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || !absl::SimpleAtoi(port_text, &port) || port > 65535) {  // That takes blanks too.
     return BadAddress(listen, "has no port");
   }
   HttpAddress parsed;

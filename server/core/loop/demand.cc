@@ -166,7 +166,11 @@ absl::Status CheckSamples(const PoolEntry& pool, const Samples& samples, absl::T
 bool CloseSteps(PoolEntry& pool, absl::Time until, absl::Time now) {
   const auto live = [&](absl::Time start) { return now - start <= kLiveSteps * pool.spec->step; };
   if (!Close(pool, until, live)) return false;
-  if (live(pool.demand.closed_step.start)) NoteStep(pool, pool.demand.closed_step.Mean());
+  const OpenStep& closed = pool.demand.closed_step;
+  // A start closes the last one anew, which counted before it if a size was decided by it.
+  const v1::PlannerState& planner = pool.record.planner();
+  const bool counted = planner.has_size_step() && closed.start <= FromProto(planner.size_step());
+  if (live(closed.start) && !counted) NoteStep(pool, closed.Mean());
   return true;
 }
 
