@@ -63,6 +63,8 @@ EXAMPLES = [
      {"tests/server/workers/lanes_test.cc": "std::thread writer;\n"}),
     ("absl-mutex", {"storage/store.cc": "absl::MutexLock lock(&mutex_);\n"},
      {"storage/store.cc": "std::mutex mutex_;\n"}),
+    ("sanitizer-macro", {"tests/e2e/life.cc": "#ifdef __SANITIZE_ADDRESS__\n"},
+     {"tests/e2e/life.cc": "#ifdef SHADOW_SANITIZED\n"}),
     ("mutable-global", {"storage/store.cc": "static int count = 0;\n"},
      {"storage/store.cc": "static int Count(int a);\nstatic constexpr int kMax = 3;\n"}),
     ("mutable-global", {"storage/store.cc": "  static std::atomic<int> count{0};\n"},

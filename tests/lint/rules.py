@@ -34,6 +34,7 @@ _TIME = re.compile(r"\b\w+_clock::now\b|\babsl::(Now|GetCurrentTimeNanos)\b"
                    r"|\b(gettimeofday|clock_gettime|timespec_get|gpr_now)\b"
                    r"|(?<![\w.>])time\s*\(\s*(nullptr|NULL|0|&\s*\w+)\s*\)")
 _ABSL_MUTEX = re.compile(r"\babsl::(Mutex|\w*MutexLock|CondVar)\b")
+_SANITIZER = re.compile(r"\b__SANITIZE_\w+|\b__has_feature\b")
 _MUTABLE_STATIC = re.compile(r"^\s*(inline\s+)?(static|thread_local)\b(?!.*\b(const|constexpr)\b)"
                              r"[^()]*(=|\{|;)")
 _MUTABLE_MARK = re.compile(r"^\s*[\w:<>,&* ]+\bg_\w+\s*(=|\{|;)")
@@ -175,6 +176,12 @@ def absl_mutex(sources):
                         lambda source: source.is_cpp)
 
 
+def sanitizer_macro(sources):
+    return _match_lines(sources, _SANITIZER,
+                        "{}: not with each compiler; tests have SHADOW_SANITIZED",
+                        lambda source: source.is_cpp)
+
+
 def mutable_global(sources):
     for pattern in (_MUTABLE_STATIC, _MUTABLE_MARK):
         yield from _match_lines(sources, pattern, "{}: state has an owner; no mutable globals",
@@ -212,6 +219,7 @@ RULES = {
     "sleeping-test": sleeping_test,
     "thread-without-tsan": thread_without_tsan,
     "absl-mutex": absl_mutex,
+    "sanitizer-macro": sanitizer_macro,
     "mutable-global": mutable_global,
     "proto-comment": proto_comment,
 }

@@ -11,7 +11,7 @@ using I = v1::Instance;
 using UnderWay = Simulation::UnderWay;
 
 // Fewer inputs where a sanitizer makes each life ten times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr int kStride = 13;
 #else
 constexpr int kStride = 3;

@@ -12,7 +12,7 @@ using I = v1::Instance;
 using S = v1::ShadowPool;
 
 // Every input; fewer where a sanitizer makes each life ten times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr int kKillStride = 7;
 #else
 constexpr int kKillStride = 1;

@@ -13,7 +13,7 @@ using S = v1::ShadowPool;
 
 constexpr absl::Duration kCalmLimit = absl::Minutes(30);  // Beyond every back-off and hold.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr unsigned kRandomSeeds = 2;
 #else
 constexpr unsigned kRandomSeeds = 4;

@@ -346,7 +346,7 @@ TEST_CASE("a reply of any shape costs a bounded time and a bounded memory") {
     const absl::Duration before = clock.Now().mono;
     CHECK_FALSE(usage.Read("pools/web", absl::InfinitePast()).ok());
     CHECK(clock.Now().mono - before < absl::Seconds(20));
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SHADOW_SANITIZED
     CHECK(PeakKib() - peak_kib < 128 << 10);
 #endif
   }

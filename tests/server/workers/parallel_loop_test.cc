@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kPools = 9;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr absl::Duration kSpan = absl::Hours(2);
 #else
 constexpr absl::Duration kSpan = absl::Hours(9);

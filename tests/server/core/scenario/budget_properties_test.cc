@@ -8,7 +8,7 @@
 namespace shadow {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr unsigned kBudgetSeeds = 1;
 #else
 constexpr unsigned kBudgetSeeds = 4;

@@ -14,7 +14,7 @@ using D = v1::Decision;
 
 constexpr absl::Duration kDay = absl::Hours(24);
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr unsigned kSeeds = 2;
 #else
 constexpr unsigned kSeeds = 6;

@@ -14,7 +14,7 @@ namespace {
 constexpr int kLooks = 1800;  // 15 hours.
 constexpr absl::Duration kInterval = absl::Seconds(30);
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SHADOW_SANITIZED
 constexpr unsigned kRestartSeeds = 1;
 #else
 constexpr unsigned kRestartSeeds = 5;
