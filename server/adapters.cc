@@ -48,6 +48,26 @@ void Providers::Tell(std::string_view id) {
   if (hear_) hear_(id);
 }
 
+namespace {
+
+// Null: its samples are pushed.
+std::unique_ptr<UsageSource> MakeUsageSource(const v1::Pool& pool, const v1::UsageSource& spec,
+                                             Clock& clock) {
+  if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
+  if (spec.has_prometheus()) {
+    return std::make_unique<PrometheusUsage>(spec.prometheus(), FromProto(pool.step()), clock);
+  }
+  if (spec.has_cgroup()) {
+    const std::string& path = spec.cgroup().path();
+    return std::make_unique<CgroupUsage>(
+        spec.cgroup().metric(),
+        path.empty() ? PoolSliceDirectory(pool, DaemonCgroup(), geteuid()) : path, clock);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
                                       const v1::StoreContents& contents, Store& store, Room& room,
                                       SimulationWorker& simulations, Clock& clock) {
@@ -94,19 +114,8 @@ absl::StatusOr<Adapters> MakeAdapters(const Config& config, uint64_t open_files,
     }
     return nullptr;
   };
-  adapters.make_usage_source =
-      [&clock](const v1::Pool& pool, const v1::UsageSource& spec) -> std::unique_ptr<UsageSource> {
-    if (spec.has_haproxy()) return std::make_unique<HaproxyUsage>(spec.haproxy(), clock);
-    if (spec.has_prometheus()) {
-      return std::make_unique<PrometheusUsage>(spec.prometheus(), FromProto(pool.step()), clock);
-    }
-    if (spec.has_cgroup()) {
-      const std::string& path = spec.cgroup().path();
-      return std::make_unique<CgroupUsage>(
-          spec.cgroup().metric(),
-          path.empty() ? PoolSliceDirectory(pool, DaemonCgroup(), geteuid()) : path, clock);
-    }
-    return nullptr;  // Pushed.
+  adapters.make_usage_source = [&clock](const v1::Pool& pool, const v1::UsageSource& spec) {
+    return MakeUsageSource(pool, spec, clock);
   };
   adapters.score = [&](const v1::Pool& pool, const Adapters::Scored& done) {
     ScoreInBackground(store, simulations, clock, pool, done);

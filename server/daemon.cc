@@ -275,6 +275,22 @@ void TellStart(const Config& config, const std::optional<InheritedSocket>& inher
                pools);
 }
 
+ControlLoop::Options LoopOptions(const Config& config, StepWorkers& workers) {
+  return {.instances_max = config.instances_max,
+          .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
+            workers.Run(count, part);
+          }};
+}
+
+absl::StatusOr<std::unique_ptr<WebServer>> StartWeb(const ApiContext& api, const Config& config) {
+  return WebServer::Start(config.http_listen, {.control = api.control,
+                                               .store = api.store,
+                                               .hub = api.hub,
+                                               .clock = api.clock,
+                                               .start_time = api.start_time,
+                                               .version = SHADOWD_VERSION});
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, MayAct may_act) {
@@ -298,11 +314,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, Ma
   if (status.ok()) status = CheckOthers(*adapters, *contents, config.end_unknown, clock);
   if (!status.ok()) return status;
   StepWorkers workers(std::thread::hardware_concurrency());
-  ControlLoop loop(
-      {.instances_max = config.instances_max,
-       .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
-         workers.Run(count, part);
-       }});
+  ControlLoop loop(LoopOptions(config, workers));
   status = Fill(loop, **store, *contents, workers, clock);
   if (!status.ok()) return status;
 
@@ -315,12 +327,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, Ma
                  clock.Now().wall, config.state_dir};
   auto server = StartApi(api, config, contents->store_id(), *inherited);
   if (!server.ok()) return server.status();
-  auto web = WebServer::Start(config.http_listen, {.control = control,
-                                                   .store = **store,
-                                                   .hub = hub,
-                                                   .clock = clock,
-                                                   .start_time = api.start_time,
-                                                   .version = SHADOWD_VERSION});
+  auto web = StartWeb(api, config);
   if (!web.ok()) return web.status();
   TellStart(config, *inherited, contents->pools_size());
   std::thread control_thread([&control] { control.Run(); });

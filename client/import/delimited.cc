@@ -30,9 +30,8 @@ absl::StatusOr<std::string> DelimitedReader::Cell() {
   std::size_t begin = 0;
   while (begin < text_.size() && text_[begin] != delimiter_ && IsBlank(text_[begin])) ++begin;
   if (begin == text_.size() || text_[begin] != '"') {
-    const std::size_t end = std::find_if(text_.begin(), text_.end(),
-                                         [this](char c) { return c == delimiter_ || c == '\n'; }) -
-                            text_.begin();
+    const char ends[] = {delimiter_, '\n'};
+    const std::size_t end = std::min(text_.find_first_of({ends, 2}), text_.size());
     std::string cell(TrimCell(text_.substr(0, end)));
     text_.remove_prefix(end);
     return cell;

@@ -95,6 +95,7 @@ absl::StatusOr<std::size_t> FindValue(const Rows& rows, const ImportColumns& col
   if (const auto known = ByKnownName(columns, kValueNames, columns.time)) return *known;
   if (numbers.empty() && width == 2) return 1 - columns.time;  // Its first cells say what is wrong.
   std::vector<std::string> names;
+  names.reserve(numbers.size());
   for (const std::size_t number : numbers) names.push_back(ColumnText(columns, number));
   return absl::InvalidArgumentError(
       numbers.empty() ? std::string("no column holds values; name one with --value-column")

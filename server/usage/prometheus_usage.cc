@@ -149,10 +149,10 @@ absl::StatusOr<UsageReading> PrometheusUsage::ReadQuery(absl::Time since) {
     auto past = AskPast(*hole, deadline);
     // Later samples would close the hole for ever.
     if (!NoteAsked(*hole, past.ok())) return past.status();
+    up_to_now = hole->last || !past.ok();
     if (past.ok()) reading.samples = *std::move(past);
     std::erase_if(reading.samples,
                   [since](const v1::Sample& sample) { return FromProto(sample.time()) <= since; });
-    up_to_now = hole->last || !past.ok();
   }
   if (up_to_now && *value && now > since) reading.samples.push_back(SampleAt(now, **value));
   return reading;

@@ -147,8 +147,10 @@ void Feed::Get(std::string_view target, FeedDone done) {
   target.remove_prefix(kPools.size());
   const size_t slash = target.find('/');
   const std::string_view id = target.substr(0, slash);
-  const bool whole = slash == std::string_view::npos;
-  GetPool(id, whole ? std::string_view() : target.substr(slash + 1), std::move(done));
+  if (slash == std::string_view::npos) return GetPool(id, "", std::move(done));
+  // An empty part would be the pool itself by a second name.
+  if (slash + 1 == target.size()) return done(FeedBody());
+  GetPool(id, target.substr(slash + 1), std::move(done));
 }
 
 void Feed::GetState(std::string_view query, FeedDone done) {

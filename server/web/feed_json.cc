@@ -152,6 +152,7 @@ std::vector<const v1::Instance*> OrderedInstances(const PoolSnapshot& pool) {
     return std::tie(a_shadow, a.first) < std::tie(b_shadow, b.first);
   });
   std::vector<const v1::Instance*> ordered;
+  ordered.reserve(keyed.size());
   for (const auto& [number, instance] : keyed) ordered.push_back(instance);
   return ordered;
 }

@@ -171,11 +171,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   template <typename Message>
   void Write(std::shared_ptr<Message> message, std::shared_ptr<const std::string> body) {
     stream_.expires_after(absl::ToChronoMilliseconds(HttpServer::kWriteTimeout));
-    http::async_write(stream_, *message,
-                      [self = shared_from_this(), message, body](error_code error, size_t) {
-                        if (error || !self->keep_alive_) return self->Close();
-                        self->Read(HttpServer::kIdleTimeout);
-                      });
+    http::async_write(
+        stream_, *message,
+        [self = shared_from_this(), message, body = std::move(body)](error_code error, size_t) {
+          if (error || !self->keep_alive_) return self->Close();
+          self->Read(HttpServer::kIdleTimeout);
+        });
   }
 
   void Answer(const HttpResponse& response) {

@@ -217,8 +217,10 @@ void AddLeads(Families& families, const Pools& pools) {
 void AddCondition(Families& families, Labels labels, const v1::Condition& condition) {
   labels.push_back({"type", condition.type()});
   labels.push_back({"reason", condition.reason()});
-  if (condition.status() == v1::Condition::TRUE) families.Add(std::move(labels), 1);
-  if (condition.status() == v1::Condition::FALSE) families.Add(std::move(labels), 0);
+  const bool holds = condition.status() == v1::Condition::TRUE;
+  if (holds || condition.status() == v1::Condition::FALSE) {
+    families.Add(std::move(labels), holds ? 1 : 0);
+  }
 }
 
 void AddConditions(Families& families, const Snapshot& snapshot) {

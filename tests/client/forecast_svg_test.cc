@@ -120,6 +120,7 @@ TEST_CASE("text that is long stays within the picture") {
                       Catch::Contains(">demand, " + std::string(60, 'n') + "...</text>") &&
                       Catch::Contains("textLength=\"68\""));
   forecast.mutable_points()->DeleteSubrange(1, 3);
+  forecast.clear_history();
   for (int i = 0; i < 40; ++i) {
     v1::Sample& sample = *forecast.add_history();
     sample.mutable_time()->set_seconds(240 - 60 * (40 - i));

@@ -81,7 +81,8 @@ TEST_CASE("what is wrong is named with its path, its line and what was wanted") 
        "pool.policy.service_levle: f.yaml line 3: unknown key \"service_levle\"; did you mean "
        "\"service_level\"?"},
       {"name: pools/web\nprovider: docker\n",
-       "pool.provider: f.yaml line 2: \"docker\" is not known; known: process, systemd"},
+       "pool.provider: f.yaml line 2: \"docker\" is not known; known: process, systemd, "
+       "kubernetes"},
       {"name: pools/web\nfoobarbaz: 1\n",
        "pool.foobarbaz: f.yaml line 2: unknown key \"foobarbaz\""},
       {"name: pools/web\nstep: 1m\nstep: 2m\n",

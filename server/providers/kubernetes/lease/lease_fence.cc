@@ -42,7 +42,7 @@ absl::Status LeaseFence::Acquire() {
 }
 
 void LeaseFence::Begin() {
-  renewer_ = std::thread([this] { Renew(); });
+  renewer_ = std::thread([this, first = clock_.Now().mono + Pause()] { Renew(first); });
   watcher_ = std::thread([this] { Watch(); });
 }
 
@@ -72,12 +72,13 @@ void LeaseFence::Extend(absl::Duration renewed) {
   holds_until_ns_ = absl::ToInt64Nanoseconds(renewed + options_.renew_deadline);
 }
 
-void LeaseFence::Renew() {
+void LeaseFence::Renew(absl::Duration next) {
   std::unique_lock lock(mutex_);
   while (!stopping_ && !lost_) {
-    const absl::Duration next = clock_.Now().mono + Pause();
     while (!stopping_ && clock_.Now().mono < next) clock_.WaitUntil(lock, wake_, next);
     if (stopping_) return;
+    // From its begin: a round that took long must not put off the next.
+    next = clock_.Now().mono + Pause();
     lock.unlock();
     const LeaseElection::Round round = election_.Next();
     if (round.standing == Standing::kHeld) Extend(round.renewed);

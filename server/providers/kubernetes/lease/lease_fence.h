@@ -55,7 +55,7 @@ class LeaseFence {
   LeaseFence(std::unique_ptr<LeaseSeat> seat, const Options& options, Clock& clock);
   absl::Status Acquire();
   void Begin();
-  void Renew();
+  void Renew(absl::Duration next);
   void Watch();
   void Stop();
   void Extend(absl::Duration renewed);
