@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The manual pages and the completion name what the programs take: nothing less, nothing else.
+"""The manual pages and the completion name what the programs take: nothing less, nothing else. The
+other documents name no command, flag or file that does not exist.
 
 man_pages.py SOURCE_DIR SHADOWD SHADOWCTL SHADOWD_UNITS
 """
@@ -11,6 +12,9 @@ import sys
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _FLAGS_OF_HELP = re.compile(r"^  (?:(-\w),)?(--[a-z-]+)", re.MULTILINE)
+_CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+_CALL = re.compile(r"\bshadowctl ((?:[^`\n|;&#]|\\\n)*)")
+_LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 _ID = "0123456789abcdef" * 2
 _COMPLETE = """
 eval "$1"; shift
@@ -112,6 +116,39 @@ def check_script(shell, script, commands):
                                found & wanted)
 
 
+def check_call(call, commands):
+    """What is wrong with the words after `shadowctl`, as a document has them."""
+    known = {words: (flags, names) for words, flags, names in commands}
+    words = ()
+    tokens = call.replace("\\\n", " ").split()
+    for token in tokens:
+        if token in known[words][1]:
+            words = (*words, token)
+        elif words and known[words][1] and re.fullmatch(r"[a-z-]+", token):
+            yield f"there is no {token} of shadowctl {' '.join(words)}"
+    if tokens and not words and not tokens[0].startswith("-"):
+        yield f"there is no shadowctl {tokens[0]}"
+    taken = known[words][0] | known[()][0]
+    yield from (f"shadowctl {' '.join(words)} takes no {token}" for token in tokens
+                if re.fullmatch(r"--[a-z-]+|-[a-zA-Z]", token) and token not in taken)
+
+
+def check_document(page, text, commands, directory=None):
+    found = [f"{page}: {fault}" for code in _CODE.findall(text) for call in _CALL.findall(code)
+             for fault in check_call(call, commands)]
+    links = _LINK.findall(text) if directory else []
+    return found + [f"{page}: {link} does not exist" for link in links
+                    if not (directory / link).exists()]
+
+
+def documents(source):
+    """The project's own; without git, whatever lies outside of the build."""
+    paths = subprocess.run(["git", "-c", "safe.directory=*", "-C", source, "ls-files", "*.md"],
+                           check=False, capture_output=True, text=True).stdout.split()
+    every = (path.relative_to(source) for path in source.rglob("*.md")) if not paths else ()
+    return paths or [str(path) for path in every if path.parts[0] != "build"]
+
+
 def self_test():
     """Each check finds what it is there for."""
     for check, good, bad, wanted in (
@@ -124,6 +161,12 @@ def self_test():
             (check_default_configuration, '# listen: "a"', "# Where to listen", {"listen"})):
         assert not check("page", good, wanted), check.__name__
         assert check("page", bad, wanted), check.__name__
+    commands = [((), {"--wait"}, {"pool"}), (("pool",), set(), {"get"}),
+                (("pool", "get"), {"-f"}, set())]
+    assert not check_document("page", "`shadowctl pool get web -f x --wait | y`", commands)
+    for bad in ("pools", "pool put web", "pool get --gone", "pool get -x"):
+        assert check_document("page", f"```\nshadowctl {bad}\n```", commands), bad
+    assert check_document("page", "[page](gone.md#a)", commands, pathlib.Path("/"))
     for shell, good in (("zsh", '"dna") echo "get" ;;'), ("fish", "case 'dna'\n  string 'get'")):
         wanted = [(("dna",), {"--help"}, {"get"})]
         assert not list(check_script(shell, good, wanted)), shell
@@ -160,6 +203,8 @@ def main():
     found += check_default_configuration(
         "systemd/units.textproto", text("systemd/units.textproto"),
         fields_of(text("proto/shadow/v1/units.proto"), "UnitsPolicy"))
+    for page in documents(source):
+        found += check_document(page, text(page), commands, (source / page).parent)
     found += check_completion(shadowctl, commands)
     for shell in ("zsh", "fish"):
         found += check_script(shell, script_of(shadowctl, shell), commands)
