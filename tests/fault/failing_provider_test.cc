@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <set>
 
 #include "server/providers/http_prober.h"
+#include "server/providers/logs/kept_logs.h"
 #include "tests/fakes/loopback_socket.h"
 #include "tests/fault/failing_calls/failing_here.h"
 #include "tests/fault/tally.h"
@@ -78,7 +80,17 @@ class ProviderRow {
 
   Provider& provider() { return world_.provider(); }
 
-  size_t FilesOfInstances() { return EntriesIn(world_.directory() / "instances"); }
+  // But for the logs that are kept of ended ones.
+  size_t FilesOfInstances() {
+    size_t files = 0;
+    size_t kept = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(world_.directory() / "instances")) {
+      ++(entry.path().extension() == ".ended" ? kept : files);
+    }
+    CHECK(kept <= KeptLogs::kOfAll);
+    return files;
+  }
 
   // False: there is no such call any more.
   bool Live(int64_t every, int64_t refusals_max) {

@@ -151,6 +151,8 @@ def prepare(daemon):
 def shows_fifty_pools(daemon, tab):
     tab.open(daemon.url)
     tab.wait(f"document.querySelectorAll('.card').length === {POOLS}", PATIENCE_S)
+    # Those on the screen are drawn, and this one is the last.
+    tab.evaluate("document.querySelector('[href=\"#/pools/web\"]').scrollIntoView()")
     tab.wait("document.querySelector('[href=\"#/pools/web\"] .spark-line').getAttribute('d')",
              PATIENCE_S)
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
