@@ -27,8 +27,7 @@ class FeedCache : public std::enable_shared_from_this<FeedCache> {
  public:
   static constexpr size_t kBytesMax = 16 << 20;
   static constexpr size_t kEntriesMax = 512;
-  static constexpr int kMakesMax =
-      16;  // Under way at one time: a few visitors, who turn pages quickly.
+  static constexpr int kMakesMax = 16;            // Under way at one time: some visitors' pages.
   static constexpr int kMakesPerSecondMax = 100;  // Begun.
   static constexpr size_t kWaitersMax = 64;       // For all answers that are being made.
 
