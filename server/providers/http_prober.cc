@@ -189,7 +189,7 @@ struct Remote {
 };
 
 // Of "10.0.0.7:80" or "[fd00::7]:80".
-std::optional<Remote> ParseRemote(const std::string& address) {
+std::optional<Remote> RemoteOf(const std::string& address) {
   const size_t colon = address.rfind(':');
   uint32_t port = 0;
   if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
@@ -217,7 +217,7 @@ std::optional<Remote> ParseRemote(const std::string& address) {
 
 absl::Status CheckTcp(const std::string& address, absl::Duration timeout,
                       const std::stop_token& stop) {
-  const auto remote = ParseRemote(address);
+  const auto remote = RemoteOf(address);
   if (!remote.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not IP:PORT"));
   }

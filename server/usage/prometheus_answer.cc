@@ -20,7 +20,7 @@ absl::Status NotUnderstood() {
 }
 
 // The member of an object; a null where there is none.
-const json& Member(const json& object, const char* name) {
+const json& MemberOf(const json& object, const char* name) {
   static const json kNone;
   if (!object.is_object()) return kNone;
   const auto found = object.find(name);
@@ -46,11 +46,11 @@ std::optional<std::pair<absl::Time, double>> ParsePoint(const json& point) {
 
 absl::StatusOr<PrometheusSeries> ParseSeries(const json& object, bool matrix) {
   PrometheusSeries series;
-  series.labels = Member(object, "metric").dump(-1, ' ', true, json::error_handler_t::replace);
+  series.labels = MemberOf(object, "metric").dump(-1, ' ', true, json::error_handler_t::replace);
   if (object.is_object() && (object.contains("histogram") || object.contains("histograms"))) {
     return absl::FailedPreconditionError("the result is a histogram; wanted a number");
   }
-  const json& points = Member(object, matrix ? "values" : "value");
+  const json& points = MemberOf(object, matrix ? "values" : "value");
   if (!matrix) {
     const auto point = ParsePoint(points);
     if (!point) return NotUnderstood();
@@ -72,15 +72,15 @@ absl::StatusOr<PrometheusSeries> ParseSeries(const json& object, bool matrix) {
 
 absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_view text) {
   const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (TextOf(Member(answer, "status")) != "success") return NotUnderstood();
-  const json& warnings = Member(answer, "warnings");
+  if (TextOf(MemberOf(answer, "status")) != "success") return NotUnderstood();
+  const json& warnings = MemberOf(answer, "warnings");
   if (warnings.is_array() && !warnings.empty()) {
     return absl::UnavailableError(absl::StrCat("the server warns that its answer is not whole: ",
                                                Quoted(TextOf(warnings[0]))));
   }
-  const json& data = Member(answer, "data");
-  const std::string type = TextOf(Member(data, "resultType"));
-  const json& result = Member(data, "result");
+  const json& data = MemberOf(answer, "data");
+  const std::string type = TextOf(MemberOf(data, "resultType"));
+  const json& result = MemberOf(data, "result");
   std::vector<PrometheusSeries> all;
   if (type == "scalar") {
     const auto point = ParsePoint(result);
@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_
 }
 
 std::string PrometheusError(std::string_view text) {
-  return TextOf(Member(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
+  return TextOf(MemberOf(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
 }
 
 }  // namespace shadow

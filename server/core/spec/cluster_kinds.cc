@@ -17,9 +17,8 @@ using v1::KubernetesProvider;
 constexpr size_t kLabelNameMaxBytes = 63;
 constexpr size_t kSubdomainMaxBytes = 253;
 constexpr size_t kUrlMaxBytes = 256;
-constexpr size_t kPathMaxBytes = 4096;
 constexpr int kDefaultSuspendedCpuMillis = 10;
-constexpr FieldChecker::Limits kCpuMillis = {.min = 1, .max = 1'000'000};
+constexpr FieldChecker::Limits kSuspendedCpuMillis = {.min = 1, .max = 1'000'000};
 constexpr std::string_view kOwnPrefix = "shadow.dev/";
 constexpr std::string_view kDefaultRoleLabel = "shadow.dev/role";
 constexpr std::string_view kDefaultRoleValue = "active";
@@ -67,7 +66,6 @@ bool IsApiServer(std::string_view url) {
 
 void CheckFile(const std::string& field, const std::string& path, FieldChecker& check) {
   if (path.empty()) return;
-  check.Text(field, path, kPathMaxBytes);
   check.Path(field, path);
 }
 
@@ -120,7 +118,7 @@ void CompileKubernetesProvider(const std::string& provider, v1::Provider& spec,
         absl::StrCat(Quoted(cluster.template_deployment()), " is not the name of a Deployment"));
   }
   check.Range(absl::StrCat(field, ".suspended_cpu_millis"), cluster.suspended_cpu_millis(),
-              kCpuMillis);
+              kSuspendedCpuMillis);
 }
 
 std::string KubernetesPlace(const v1::Provider& spec) {

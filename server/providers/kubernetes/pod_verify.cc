@@ -42,8 +42,7 @@ bool Holds(const Json& wanted, const Json* found) {
 class PodComparison {
  public:
   PodComparison(const InstanceSpec& instance, const Json& pod, const PodExpectation& expectation)
-      : instance_(instance),
-        dna_(instance.dna->dna),
+      : dna_(instance.dna->dna),
         pod_(pod),
         expectation_(expectation),
         wanted_(MakeContainer(instance)) {}
@@ -218,7 +217,6 @@ class PodComparison {
     if (!Same(check["command"], command)) Add("data_sets", "their digests compared", command);
   }
 
-  const InstanceSpec& instance_;
   const v1::Dna& dna_;
   const Json& pod_;
   const PodExpectation& expectation_;
