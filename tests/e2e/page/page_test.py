@@ -143,7 +143,8 @@ def push_two_days(daemon):
 def prepare(daemon):
     daemon.apply(DNA.format(bin_dir=daemon.bin_dir, directory=daemon.directory),
                  pool("web", "managed_instances: 1"), wait=True)
-    daemon.apply(*(pool(f"tenant-{i:02}") for i in range(POOLS - 2)), pool("quiet"))
+    # Curves are drawn of those on the screen: web comes before these.
+    daemon.apply(*(pool(f"worker-{i:02}") for i in range(POOLS - 2)), pool("quiet"))
     push_two_days(daemon)
     daemon.control("shadow", "create", "web", "--increase", "150", "--wait")
 
@@ -151,8 +152,6 @@ def prepare(daemon):
 def shows_fifty_pools(daemon, tab):
     tab.open(daemon.url)
     tab.wait(f"document.querySelectorAll('.card').length === {POOLS}", PATIENCE_S)
-    # Those on the screen are drawn, and this one is the last.
-    tab.evaluate("document.querySelector('[href=\"#/pools/web\"]').scrollIntoView()")
     tab.wait("document.querySelector('[href=\"#/pools/web\"] .spark-line').getAttribute('d')",
              PATIENCE_S)
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -173,7 +172,9 @@ def shows_a_pool_with_its_past_and_its_coming_day(daemon, tab):
 def shows_a_wake_within_a_second(daemon, tab):
     serving = "document.querySelectorAll('.tile[data-state=ACTIVE]').length"
     tab.wait(f"{serving} === 1", PATIENCE_S)
-    daemon.control("shadow", "activate", daemon.shadow(), "--level", "16", "--wait")
+    # How many there are depends on the demand of this hour; one is to wake.
+    level = 100 // (len(daemon.instances()) - 1)
+    daemon.control("shadow", "activate", daemon.shadow(), "--level", str(level), "--wait")
     waited = tab.wait(f"{serving} === 2", PATIENCE_S)
     print(f"  the page shows it {waited:.2f} s after the daemon has said so")
     assert waited < WAKE_S
