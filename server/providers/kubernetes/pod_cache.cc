@@ -36,6 +36,11 @@ std::string Escaped(std::string_view text) {
   return escaped;
 }
 
+absl::Status TooManyPods() {
+  return absl::UnavailableError(
+      absl::StrCat("there are more than ", PodCache::kPodsMax, " pods, which is the limit"));
+}
+
 int64_t VersionOf(const Json& object) {
   int64_t version = 0;
   return absl::SimpleAtoi(TextBelow(object, {"metadata", "resourceVersion"}), &version) ? version
@@ -119,12 +124,13 @@ absl::Status PodCache::ListAll(const std::stop_token& stop) {
       return absl::UnavailableError("the API server answers no list of pods");
     }
     for (const Json& item : *items) {
-      const auto pod = ReadPod(item);
-      if (pod.ok()) fresh[pod->id] = std::make_shared<const PodView>(*pod);
+      auto pod = ReadOwn(item);
+      if (!pod.ok()) continue;
+      const std::string id = pod->id;
+      fresh[id] = std::make_shared<const PodView>(*std::move(pod));
     }
     next = TextBelow(*page, {"metadata", "continue"});
-    if (fresh.size() > kPodsMax)
-      return absl::UnavailableError("there are more pods than are taken");
+    if (fresh.size() > kPodsMax) return TooManyPods();
   } while (!next.empty() && !stop.stop_requested());
   std::vector<std::string> changed;
   {
@@ -186,31 +192,53 @@ bool PodCache::OnEvent(std::string_view line, absl::Status& error) {
     version_ = std::max(version_, VersionOf(*object));
     return true;
   }
-  Put(*object, type == "DELETED");
-  return true;
+  error = Put(*object, type == "DELETED");
+  return error.ok();
 }
 
-void PodCache::Put(const Json& object, bool deleted) {
+absl::StatusOr<PodView> PodCache::ReadOwn(const Json& object) const {
   auto pod = ReadPod(object);
+  if (pod.ok() && pod->name != PodName(tag_, pod->id)) {
+    return absl::InvalidArgumentError("it is somebody's copy, or its labels are not ours");
+  }
+  return pod;
+}
+
+absl::Status PodCache::Put(const Json& object, bool deleted) {
+  auto pod = ReadOwn(object);
+  std::string id;
   {
     const std::lock_guard lock(mutex_);
     version_ = std::max(version_, VersionOf(object));
-    if (!pod.ok()) return;
-    const auto known = pods_.find(pod->id);
-    const bool stale = known != pods_.end() && known->second->version > pod->version;
-    if (deleted) {
-      // Another pod of that name is not gone with it.
-      if (known != pods_.end() && known->second->uid == pod->uid) pods_.erase(known);
-    } else if (!stale && pods_.size() < kPodsMax) {
-      pods_[pod->id] = std::make_shared<const PodView>(*pod);
+    if (pod.ok()) {
+      id = pod->id;
+      const auto known = pods_.find(id);
+      const bool stale = known != pods_.end() && known->second->version > pod->version;
+      if (deleted) {
+        // Another pod of that name is not gone with it.
+        if (known != pods_.end() && known->second->uid == pod->uid) pods_.erase(known);
+      } else if (known == pods_.end() && pods_.size() >= kPodsMax) {
+        return TooManyPods();  // Otherwise it would be absent to a look, and made again.
+      } else if (!stale) {
+        pods_[id] = std::make_shared<const PodView>(*std::move(pod));
+      }
+    } else {
+      // It may have been ours until somebody took its labels away.
+      const std::string uid = TextBelow(object, {"metadata", "uid"});
+      const auto lost = std::find_if(pods_.begin(), pods_.end(),
+                                     [&](const auto& one) { return one.second->uid == uid; });
+      if (lost == pods_.end()) return absl::OkStatus();
+      id = lost->first;
+      pods_.erase(lost);
     }
     changed_.notify_all();
   }
-  Tell(pod->id);
+  Tell(id);
+  return absl::OkStatus();
 }
 
 void PodCache::Note(const Json& object) {
-  auto pod = ReadPod(object);
+  auto pod = ReadOwn(object);
   if (!pod.ok() || pod->labels[kProviderLabel] != tag_) return;
   const std::lock_guard lock(mutex_);
   // What the watch has told already may have gone since.

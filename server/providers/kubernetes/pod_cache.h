@@ -67,7 +67,11 @@ class PodCache {
   absl::Status Watch(const std::stop_token& stop);
   // Whether the watch goes on.
   bool OnEvent(std::string_view line, absl::Status& error);
-  void Put(const Json& pod, bool deleted);
+  // As ReadPod; also kInvalidArgument: its name is not that of the instance of its labels, which
+  // whoever may make pods can copy.
+  absl::StatusOr<PodView> ReadOwn(const Json& pod) const;
+  // kUnavailable: there are too many.
+  absl::Status Put(const Json& pod, bool deleted);
   void Tell(const std::string& id);
   void Fail(const absl::Status& status);
   void Heard();  // The server has spoken.

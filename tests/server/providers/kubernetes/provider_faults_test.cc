@@ -232,6 +232,31 @@ TEST_CASE("another pod that has the name of one is neither changed nor ended") {
   CHECK(version() == before);
 }
 
+TEST_CASE("a pod with copied labels is not taken for the one whose labels they are") {
+  KubernetesWorld world;
+  const InstanceSpec instance = Running(world);
+  const std::string address = Look(world.provider(), instance).address;
+  REQUIRE(Create(world.provider(), TestInstance("b1", PodDna())).ok());
+  REQUIRE(PollUntil(kPatience, [&] { return world.provider().List()->size() == 2; }));
+  world.pods().Change(world.NameOf("b1"),
+                      [](Json& pod) { pod["metadata"]["labels"][kInstanceLabel] = "a1"; });
+  const auto sees_one = [&] {
+    return PollUntil(kPatience, [&] {
+      const auto all = world.provider().List();
+      return all.ok() && all->size() == 1 && all->front().id == "a1" &&
+             all->front().address == address;
+    });
+  };
+  CHECK(sees_one());
+  world.Reopen();
+  CHECK(sees_one());
+  REQUIRE(Destroy(world.provider(), instance).ok());
+  CHECK(PollUntil(kPatience, [&] {
+    const auto pods = world.pods().Pods();
+    return pods.size() == 1 && pods[0]["metadata"]["name"] == world.NameOf("b1");
+  }));
+}
+
 TEST_CASE("a list comes in pages") {
   KubernetesWorld world;
   constexpr int kPods = 600;
