@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/core/text.h"
 #include "server/core/time_proto.h"
+#include "server/usage/whole_file.h"
 
 namespace shadow {
 namespace {
@@ -90,10 +91,10 @@ absl::StatusOr<File> ReadFile(const std::string& directory, const char* name) {
   if (!S_ISREG(of_file.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
   }
-  File file{.cgroup = of_home.st_ino, .text = std::string(kFileMaxBytes, '\0')};
-  const ssize_t got = read(fd.get(), file.text.data(), file.text.size());
-  if (got < 0) return ErrorOfFile(path, errno);
-  file.text.resize(static_cast<size_t>(got));
+  File file{.cgroup = of_home.st_ino, .text = {}};
+  if (const int error = ReadToEnd(fd.get(), kFileMaxBytes, file.text); error != 0) {
+    return ErrorOfFile(path, error);
+  }
   return file;
 }
 

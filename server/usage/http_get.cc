@@ -16,6 +16,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "server/core/spec/field_checker.h"
+#include "server/usage/whole_file.h"
 
 namespace shadow {
 namespace {
@@ -43,15 +44,14 @@ absl::StatusOr<std::string> ReadSecret(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno)));
   struct stat status {};
-  std::string text(kSecretMaxBytes + 1, '\0');
+  std::string text;
   const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  const ssize_t got = regular ? read(fd, text.data(), text.size()) : -1;
+  const bool whole = regular && ReadToEnd(fd, kSecretMaxBytes + 1, text) == 0;
   close(fd);
-  if (got < 0) return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
-  if (static_cast<size_t>(got) > kSecretMaxBytes) {
+  if (!whole) return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
+  if (text.size() > kSecretMaxBytes) {
     return absl::UnavailableError(absl::StrCat(path, " has more than ", kSecretMaxBytes, " bytes"));
   }
-  text.resize(static_cast<size_t>(got));
   text = std::string(absl::StripAsciiWhitespace(text));
   const bool sane = std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) >= ' ' && c != '\x7f';

@@ -19,7 +19,7 @@ class FailingCalls {
  public:
   const std::string& bin_dir() const { return preloaded_.bin_dir(); }
 
-  void Begin(uint32_t calls, int error, int64_t every) {
+  void Begin(uint64_t calls, int error, int64_t every) {
     preloaded_.shared().error = error;
     preloaded_.shared().every = every;
     preloaded_.shared().calls = calls;
@@ -33,7 +33,7 @@ class FailingCalls {
 
 struct Row {
   std::string what;
-  uint32_t calls;
+  uint64_t calls;
   int error;
   int64_t every;  // Each so many-th.
   bool wakes;     // Instances are woken and suspended meanwhile.
@@ -223,7 +223,7 @@ TEST_CASE("a call that never returns keeps no daemon from ending, and nothing is
   const InstanceProcesses living = daemon.TaggedProcesses();
   REQUIRE(living.size() == 3);
   // All looks, and one creation whose process is there and may not run yet.
-  for (const uint32_t call : {Faults::kOpen, Faults::kSync}) {
+  for (const uint64_t call : {Faults::kOpen, Faults::kSync}) {
     INFO("call " << call);
     const int64_t before = calls.refused();
     const size_t logged = daemon.Log().size();

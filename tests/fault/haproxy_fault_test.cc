@@ -60,6 +60,37 @@ class FailingHaproxy {
     AwaitHealed();
   }
 
+  // As TurnLevelUntil, at a random instant of the turn, which is under way then. `over` when all
+  // members are as they must be.
+  template <typename Break, typename Heal, typename Over>
+  void TurnLevelDuring(std::mt19937_64& random, Break breaks, Heal heal, Over over) {
+    tally_.Try();
+    TurnLevel();
+    const auto wait = absl::Milliseconds(std::uniform_int_distribution<int>(0, 700)(random));
+    PollUntil(wait, [] { return false; });
+    breaks();
+    PollUntil(kBroken, [] { return false; });
+    CountEnded(world_.daemon(), living_, tally_);
+    heal();
+    AwaitHealed();
+    over();
+  }
+
+  // Of a load during which nobody may have been there to answer.
+  void EndLoadThatMayFail() {
+    WaitForAnswers(*load_, 10);
+    const HttpLoad::Result result = load_->Stop();
+    CHECK(result.ok > 0);
+    for (const auto& [status, count] : result.by_status) {
+      if (status < 200 || status > 299) {
+        tally_.Note(count, status == 0 ? "requests that nobody answered"
+                                       : "answers " + std::to_string(status));
+      }
+    }
+    tally_.Note(result.ok, "answers well");
+    load_.reset();
+  }
+
   void Finish() { FinishRow(world_, tally_); }
 
  private:
@@ -145,6 +176,35 @@ TEST_CASE("a HAProxy that is reloaded without its state has all members again, a
   }
   row.BeginLoad();
   row.EndLoad();
+  row.Finish();
+}
+
+TEST_CASE("a HAProxy that is reloaded while instances are activated under load fails no request") {
+  std::mt19937_64 random(RandomSeed());
+  FailingHaproxy row("HAProxy reloaded during activations", "reloads",
+                     {.haproxy_keeps_state = true});
+  row.Begin();
+  row.BeginLoad();
+  for (int i = 0; i < 4; ++i) {
+    row.TurnLevelDuring(
+        random, [&] { row.haproxy().Reload(); }, [] {}, [] {});
+  }
+  row.EndLoad();
+  row.Finish();
+}
+
+TEST_CASE("a HAProxy that is killed while instances are activated under load loses no instance") {
+  std::mt19937_64 random(RandomSeed());
+  FailingHaproxy row("HAProxy killed during activations", "kills", {});
+  row.Begin();
+  for (int i = 0; i < 4; ++i) {
+    row.BeginLoad();
+    row.TurnLevelDuring(
+        random, [&] { row.haproxy().Kill(); }, [&] { row.haproxy().Restart(); },
+        [&] { row.EndLoadThatMayFail(); });
+    row.BeginLoad();
+    row.EndLoad();
+  }
   row.Finish();
 }
 

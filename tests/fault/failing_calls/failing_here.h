@@ -12,7 +12,7 @@ namespace shadow {
 
 struct RefusedCall {
   const char* what;
-  uint32_t calls;
+  uint64_t calls;
   int error;
 };
 
@@ -49,7 +49,7 @@ class FailingHere {
   static int64_t refused() { return FaultsHere().refused; }
 
  private:
-  uint32_t calls_;
+  uint64_t calls_;
 };
 
 // Files in a directory; descriptors of this process in /proc/self/fd.
