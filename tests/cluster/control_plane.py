@@ -133,6 +133,7 @@ class ControlPlane:
         self.ca_file = self.directory / "certificates" / "apiserver.crt"
         self.admin_token = ADMIN + secrets.token_hex(16)
         controllers_token = CONTROLLERS + secrets.token_hex(16)
+        self.audit_log = self.directory / "audit.json"  # What service accounts ask, a line each.
         self._keys(controllers_token)
         self.port, etcd, peer = free_port(), free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
@@ -154,7 +155,9 @@ class ControlPlane:
                 f"--service-account-key-file={at}/accounts.pub",
                 f"--service-account-signing-key-file={at}/accounts.key",
                 f"--token-auth-file={at}/tokens.csv", "--authorization-mode=RBAC",
-                "--disable-admission-plugins=ServiceAccount", "--allow-privileged=true"],
+                "--disable-admission-plugins=ServiceAccount", "--allow-privileged=true",
+                f"--audit-policy-file={at}/audit-policy.json",
+                f"--audit-log-path={self.audit_log}"],
             "kube-controller-manager": [
                 "kube-controller-manager", f"--kubeconfig={at}/controllers.kubeconfig",
                 "--leader-elect=false", f"--service-account-private-key-file={at}/accounts.key",
@@ -171,6 +174,11 @@ class ControlPlane:
         (self.directory / "tokens.csv").write_text(
             f'{self.admin_token},admin,1,"system:masters"\n'
             f'{controllers_token},system:kube-controller-manager,2,"system:masters"\n')
+
+        (self.directory / "audit-policy.json").write_text(json.dumps({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [
+                {"level": "Metadata", "userGroups": ["system:serviceaccounts"],
+                 "omitStages": ["RequestReceived"]}, {"level": "None"}]}))
 
     def _kubeconfig(self, name, token):
         (self.directory / name).write_text(json.dumps({

@@ -148,13 +148,22 @@ bool Settled(const Member& member, absl::Duration asked) {
          (member.task == T::kNone || member.task == T::kJudge || member.task == T::kAwaitDrained);
 }
 
+namespace {
+
+// What the balancer is told changes no life, and it may never take an instance that is gone.
+bool LifeSettled(const Member& member, absl::Duration asked) {
+  return Settled(member, asked) || (AwaitsBalancer(member) && member.task_since <= asked);
+}
+
+}  // namespace
+
 void HurryLook(Changes& changes, const PoolEntry& pool, Member& member) {
   const absl::Duration now = changes.now().mono;
   if (member.task == T::kAwaitReady || member.task == T::kVerify || member.task == T::kDestroy) {
     member.not_before = std::min(member.not_before, now);
     return;
   }
-  if (!Settled(member, now)) return;
+  if (!LifeSettled(member, now)) return;
   ProviderEntry& entry = changes.world().providers.at(pool.spec->provider->key);
   const absl::Duration soonest = std::max(now, entry.hints_from);
   if (soonest >= entry.next_list) return;
@@ -193,7 +202,7 @@ void CompareWithList(Changes& changes, const std::string& provider, absl::Durati
       if (pool.spec->provider->key == provider) {
         member.reclaimed = observation == nullptr ? std::nullopt : observation->reclaimed;
       }
-      if (pool.spec->provider->key == provider && Settled(member, asked)) {
+      if (pool.spec->provider->key == provider && LifeSettled(member, asked)) {
         CheckLife(changes, pool, member, observation);
       }
     }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +66,28 @@ TEST_CASE("a suspended instance that runs is suspended again, where its provider
   runs_on.suspends = false;
   CHECK(AfterSeen(runs_on, Life::kRunning) == v1::Instance::SUSPENDED);
   CHECK(AfterSeen(runs_on, Life::kExited) == v1::Instance::FAILED);
+}
+
+// Of one that serves, which the balancer has not taken at full weight yet since `task_since`.
+v1::Instance::State AfterGone(absl::Duration task_since, std::optional<uint64_t> told) {
+  World world = WorldWith(DefaultProvider()->traits);
+  const Instant now{.wall = absl::FromUnixSeconds(1'700'000'000), .mono = absl::Hours(1)};
+  Member& member = world.pools.at("web").members.at(kId);
+  member.record.mutable_instance()->set_state(v1::Instance::ACTIVE);
+  member.record.set_want(v1::InstanceRecord::WANT_ACTIVE);
+  member.task = InstanceTask::kFullWeight;
+  member.task_since = task_since;
+  member.effect = told;
+  Changes changes(world, now);
+  OnInstanceList(changes, kKey, now.mono, {});
+  return member.record.instance().state();
+}
+
+TEST_CASE("an instance that is gone fails although its balancer has not taken it") {
+  const absl::Duration asked = absl::Hours(1);
+  CHECK(AfterGone(asked - absl::Seconds(5), std::nullopt) == v1::Instance::FAILED);
+  CHECK(AfterGone(asked - absl::Seconds(5), 3) == v1::Instance::FAILED);
+  CHECK(AfterGone(asked + absl::Milliseconds(1), std::nullopt) == v1::Instance::ACTIVE);
 }
 
 EffectResult ListOf(const std::vector<std::string>& ids) {
