@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -22,6 +24,7 @@ namespace shadow {
 namespace {
 
 constexpr size_t kSecretMaxBytes = 64 << 10;
+constexpr size_t kCaMaxBytes = 1 << 20;
 constexpr long kRedirectsMax = 3;
 constexpr absl::Duration kGetConnectTimeout = absl::Seconds(1);
 
@@ -38,21 +41,28 @@ struct Secrets {
   std::string password;
 };
 
-// Without white space around. A FIFO would wait for its writer, so only a regular file is read.
-absl::StatusOr<std::string> ReadSecret(const std::string& path) {
-  if (path.empty()) return std::string();
+// A FIFO would wait for its writer, so only a regular file is read.
+absl::StatusOr<std::string> ReadRegularFile(const std::string& path, size_t max_bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno)));
   struct stat status {};
   std::string text;
   const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  const bool whole = regular && ReadToEnd(fd, kSecretMaxBytes + 1, text) == 0;
+  const bool whole = regular && ReadToEnd(fd, max_bytes + 1, text) == 0;
   close(fd);
   if (!whole) return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
-  if (text.size() > kSecretMaxBytes) {
-    return absl::UnavailableError(absl::StrCat(path, " has more than ", kSecretMaxBytes, " bytes"));
+  if (text.size() > max_bytes) {
+    return absl::UnavailableError(absl::StrCat(path, " has more than ", max_bytes, " bytes"));
   }
-  text = std::string(absl::StripAsciiWhitespace(text));
+  return text;
+}
+
+// Without white space around; empty: there is no path.
+absl::StatusOr<std::string> ReadSecret(const std::string& path) {
+  if (path.empty()) return std::string();
+  const auto read = ReadRegularFile(path, kSecretMaxBytes);
+  if (!read.ok()) return read.status();
+  std::string text(absl::StripAsciiWhitespace(*read));
   const bool sane = std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) >= ' ' && c != '\x7f';
   });
@@ -116,9 +126,25 @@ void PrepareGet(CURL* curl, const HttpGet& get, curl_slist* headers) {
                    TimeoutMillis(std::min(get.timeout, kGetConnectTimeout)));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TimeoutMillis(get.timeout));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  if (!get.credentials.ca_file.empty()) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, get.credentials.ca_file.c_str());
+}
+
+// Of `authorities`, in PEM, alone; must outlive the call.
+void TrustOnly(CURL* curl, std::string& authorities) {
+  curl_blob blob{.data = authorities.data(), .len = authorities.size(), .flags = CURL_BLOB_NOCOPY};
+  curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+  // Otherwise Debian's libcurl trusts those of the host beside them.
+  curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+  curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
+}
+
+std::vector<std::string> AllSecrets(const Secrets& secrets) {
+  std::vector<std::string> all;
+  for (const std::string& secret : {secrets.token, secrets.username, secrets.password}) {
+    if (!secret.empty()) all.push_back(secret);
   }
+  const std::string both = absl::StrCat(secrets.username, ":", secrets.password);
+  if (both != ":") all.push_back(absl::Base64Escape(both));
+  return all;
 }
 
 absl::Status ErrorOf(CURLcode code) {
@@ -135,6 +161,12 @@ absl::StatusOr<HttpAnswer> GetHttp(const HttpGet& get) {
   (void)kInitialized;
   const auto secrets = ReadSecrets(get.credentials);
   if (!secrets.ok()) return secrets.status();
+  std::string authorities;
+  if (!get.credentials.ca_file.empty()) {
+    auto read = ReadRegularFile(get.credentials.ca_file, kCaMaxBytes);
+    if (!read.ok()) return read.status();
+    authorities = *std::move(read);
+  }
   // One for each call: a connection that is kept would go by an older ca_file.
   const std::unique_ptr<CURL, EndCurl> curl(curl_easy_init());
   const std::unique_ptr<curl_slist, FreeHeaders> headers(
@@ -144,6 +176,7 @@ absl::StatusOr<HttpAnswer> GetHttp(const HttpGet& get) {
   }
   PrepareGet(curl.get(), get, headers.get());
   SignIn(curl.get(), *secrets);
+  if (!get.credentials.ca_file.empty()) TrustOnly(curl.get(), authorities);
   Taken taken{.bytes = {}, .max_bytes = get.answer_max_bytes};
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &Take);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &taken);
@@ -159,16 +192,13 @@ absl::StatusOr<HttpAnswer> GetHttp(const HttpGet& get) {
   curl_easy_getinfo(curl.get(), CURLINFO_CONTENT_TYPE, &content_type);
   return HttpAnswer{.status = static_cast<int>(status),
                     .content_type = content_type == nullptr ? "" : content_type,
-                    .body = std::move(taken.bytes)};
+                    .body = std::move(taken.bytes),
+                    .secrets = AllSecrets(*secrets)};
 }
 
-std::string QuotedAnswer(const HttpCredentials& credentials, const std::string& text) {
-  const auto secrets = ReadSecrets(credentials);
-  if (!secrets.ok()) return "(not shown)";
-  const std::string both = absl::StrCat(secrets->username, ":", secrets->password);
-  for (const std::string& secret : {secrets->token, secrets->username, secrets->password,
-                                    both == ":" ? std::string() : absl::Base64Escape(both)}) {
-    if (!secret.empty() && text.find(secret) != std::string::npos) return "(not shown)";
+std::string QuotedAnswer(const HttpAnswer& answer, const std::string& text) {
+  for (const std::string& secret : answer.secrets) {
+    if (text.find(secret) != std::string::npos) return "(not shown)";
   }
   return Quoted(text);
 }

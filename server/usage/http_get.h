@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -14,7 +15,7 @@ struct HttpCredentials {
   std::string bearer_token_file;
   std::string username_file;
   std::string password_file;
-  std::string ca_file;  // Empty: the authorities that the host trusts.
+  std::string ca_file;  // These authorities alone; empty: those that the host trusts.
 };
 
 struct HttpGet {
@@ -29,6 +30,7 @@ struct HttpAnswer {
   int status = 0;  // 200
   std::string content_type;
   std::string body;
+  std::vector<std::string> secrets;  // Of the request, which the server may repeat.
 };
 
 // What the server answered, whatever its status. Follows three redirects at most, from https to
@@ -37,8 +39,8 @@ struct HttpAnswer {
 // bytes than are taken, or a file of credentials that cannot be read. No error names a secret.
 absl::StatusOr<HttpAnswer> GetHttp(const HttpGet& get);
 
-// `text` of an answer, for a message: printable, short, and without what the credentials hold.
-std::string QuotedAnswer(const HttpCredentials& credentials, const std::string& text);
+// `text` from `answer`, for a message: printable, short, and not shown where it repeats a secret.
+std::string QuotedAnswer(const HttpAnswer& answer, const std::string& text);
 
 // "http://10.0.0.7:9090/prometheus" of a URL: without credentials, "?" and what follows it.
 std::string PublicUrl(const std::string& url);

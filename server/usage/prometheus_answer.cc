@@ -3,10 +3,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unordered_set>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/core/spec/field_checker.h"
 
 namespace shadow {
 namespace {
@@ -14,6 +14,24 @@ namespace {
 using nlohmann::json;
 
 constexpr double kUnixSecondsMax = 253'402'300'799;  // The end of the year 9999.
+
+// A native histogram's bucket lies at 7.
+constexpr int kNestingMax = 16;
+
+// Discarded where it is no JSON, or nested more deeply: a copy or a text of it takes a frame of the
+// stack for each level.
+json ParseJson(std::string_view text) {
+  bool too_deep = false;
+  json parsed = json::parse(
+      text,
+      [&](int depth, json::parse_event_t /*event*/, json& /*value*/) {
+        too_deep |= depth > kNestingMax;
+        return depth <= kNestingMax;
+      },
+      /*allow_exceptions=*/false);
+  if (too_deep) return json(json::value_t::discarded);
+  return parsed;
+}
 
 absl::Status NotUnderstood() {
   return absl::UnavailableError("the answer is not one of Prometheus' HTTP API");
@@ -70,13 +88,14 @@ absl::StatusOr<PrometheusSeries> ParseSeries(const json& object, bool matrix) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_view text) {
-  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(
+    std::string_view text, absl::FunctionRef<std::string(const std::string&)> quote) {
+  const json answer = ParseJson(text);
   if (TextOf(MemberOf(answer, "status")) != "success") return NotUnderstood();
   const json& warnings = MemberOf(answer, "warnings");
   if (warnings.is_array() && !warnings.empty()) {
     return absl::UnavailableError(absl::StrCat("the server warns that its answer is not whole: ",
-                                               Quoted(TextOf(warnings[0]))));
+                                               quote(TextOf(warnings[0]))));
   }
   const json& data = MemberOf(answer, "data");
   const std::string type = TextOf(MemberOf(data, "resultType"));
@@ -91,23 +110,25 @@ absl::StatusOr<std::vector<PrometheusSeries>> ParsePrometheusAnswer(std::string_
   if (type != "vector" && type != "matrix") {
     return type.empty() ? NotUnderstood()
                         : absl::FailedPreconditionError(absl::StrCat(
-                              "the result is a ", Quoted(type), "; wanted a number or a vector"));
+                              "the result is a ", quote(type), "; wanted a number or a vector"));
   }
   if (!result.is_array()) return NotUnderstood();
   if (result.size() > kPrometheusSeriesMax) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the result has ", result.size(), " series; at most ", kPrometheusSeriesMax, " are taken"));
   }
+  std::unordered_set<std::string> seen;
   for (const json& object : result) {
     auto series = ParseSeries(object, type == "matrix");
     if (!series.ok()) return series.status();
+    if (!seen.insert(series->labels).second) return NotUnderstood();  // It would count twice.
     all.push_back(*std::move(series));
   }
   return all;
 }
 
 std::string PrometheusError(std::string_view text) {
-  return TextOf(MemberOf(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
+  return TextOf(MemberOf(ParseJson(text), "error"));
 }
 
 }  // namespace shadow

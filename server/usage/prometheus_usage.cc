@@ -109,9 +109,9 @@ absl::StatusOr<HttpAnswer> PrometheusUsage::Get(const std::string& url, const ch
 
 absl::Status PrometheusUsage::ErrorOfAnswer(const HttpAnswer& answer) const {
   const std::string error = spec_.has_scrape() ? "" : PrometheusError(answer.body);
-  const std::string message = error.empty() ? absl::StrCat("it answers ", answer.status)
-                                            : absl::StrCat("it answers ", answer.status, ": ",
-                                                           QuotedAnswer(Credentials(), error));
+  const std::string message =
+      error.empty() ? absl::StrCat("it answers ", answer.status)
+                    : absl::StrCat("it answers ", answer.status, ": ", QuotedAnswer(answer, error));
   switch (answer.status) {
     case 401:
       return absl::UnauthenticatedError(message);
@@ -135,7 +135,8 @@ absl::StatusOr<std::vector<PrometheusSeries>> PrometheusUsage::Ask(const std::st
   const auto answer = Get(absl::StrCat(base, "/api/v1/", more), "application/json", kAnswerMaxBytes,
                           deadline - clock_.Now().mono);
   if (!answer.ok()) return answer.status();
-  return ParsePrometheusAnswer(answer->body);
+  return ParsePrometheusAnswer(
+      answer->body, [&](const std::string& text) { return QuotedAnswer(*answer, text); });
 }
 
 absl::StatusOr<UsageReading> PrometheusUsage::ReadQuery(absl::Time since) {

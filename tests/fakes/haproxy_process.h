@@ -24,6 +24,7 @@
 #include "server/core/clock.h"
 #include "tests/fakes/loopback_socket.h"
 #include "tests/fakes/poll.h"
+#include "tests/fakes/process_group.h"
 #include "tests/fakes/program_run.h"
 
 namespace shadow {
@@ -145,8 +146,9 @@ class HaproxyProcess {
   // Hangs: connections are taken by the kernel and answered by nobody. And goes on.
   void Pause() {
     kill(-pid_, SIGSTOP);
-    siginfo_t stopped{};
-    waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED);  // Only then nobody answers.
+    if (!PollUntil(kStartTimeout, [this] { return IsGroupStopped(pid_); })) {
+      throw std::runtime_error("haproxy does not stop");
+    }
   }
   void Continue() { kill(-pid_, SIGCONT); }
 

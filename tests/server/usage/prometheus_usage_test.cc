@@ -19,9 +19,9 @@
 namespace shadow {
 namespace {
 
-std::string OneSeries(absl::Time time, const std::string& value) {
-  return absl::StrCat(R"({"metric":{"job":"web"},"value":[)", absl::ToUnixSeconds(time), R"(,")",
-                      value, R"("]})");
+std::string OneSeries(absl::Time time, const std::string& value, const char* job = "web") {
+  return absl::StrCat(R"({"metric":{"job":")", job, R"("},"value":[)", absl::ToUnixSeconds(time),
+                      R"(,")", value, R"("]})");
 }
 
 std::string VectorReply(const std::vector<std::string>& series) {
@@ -104,14 +104,14 @@ TEST_CASE("a value below zero, or of another time, is an error that says so") {
 
 TEST_CASE("several series are added up where that is asked for, and told otherwise") {
   PrometheusBench bench;
-  bench.Answer(VectorReply({OneSeries(bench.now(), "1"), OneSeries(bench.now(), "2")}));
+  bench.Answer(VectorReply({OneSeries(bench.now(), "1"), OneSeries(bench.now(), "2", "api")}));
   const auto reading = bench.Read();
   CHECK(reading.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK_THAT(std::string(reading.status().message()), Catch::Contains("2 series came; wanted one"));
   bench.spec.set_sum(true);
   bench.source.reset();
   CHECK(bench.Read()->samples.at(0).value() == 3);
-  bench.Answer(VectorReply({OneSeries(bench.now(), "1"), OneSeries(bench.now(), "NaN")}));
+  bench.Answer(VectorReply({OneSeries(bench.now(), "1"), OneSeries(bench.now(), "NaN", "api")}));
   CHECK(bench.Read()->samples.empty());
 }
 
