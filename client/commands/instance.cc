@@ -7,6 +7,7 @@
 #include "client/command.h"
 #include "client/commands/documents.h"
 #include "client/commands/instance_name.h"
+#include "client/errors.h"
 #include "client/formats/table_of.h"
 #include "client/names.h"
 #include "client/output/columns.h"
@@ -132,6 +133,9 @@ class LogWriter {
 
 absl::Status Logs(Session& session) {
   const Arguments& arguments = session.arguments();
+  if (arguments.follow && arguments.previous) {
+    return BadField("--follow", "with --previous there is nothing to follow: it has ended");
+  }
   const absl::StatusOr<std::string> name = ResolveInstance(session, arguments.name);
   if (!name.ok()) return name.status();
   v1::StreamInstanceLogRequest request;

@@ -187,7 +187,12 @@ absl::StatusOr<std::string> RevisionToUndoTo(const Session& session, const v1::P
     }
     before = NameOfRevision(dna);
   }
-  if (wanted.empty()) return before;
+  if (wanted.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(pool.dna_revision(),
+                     " is not among the revisions that are kept; name one of them with "
+                     "--to-revision; `shadowctl rollout history` lists them"));
+  }
   return absl::NotFoundError(
       absl::StrCat("--to-revision: ", PrintableText(wanted),
                    " is no revision of it; `shadowctl rollout history` lists them"));

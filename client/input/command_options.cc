@@ -150,6 +150,7 @@ void AddInstanceOptions(CLI::App& app, const Command& command, Arguments& argume
                  "Of the instance of the same base or shadow pool that ended last");
     app.add_option("--tail", arguments.tail, "Only so many of the last lines")
         ->check(Whole<std::int32_t>())
+        ->check(CLI::Range(0, std::numeric_limits<std::int32_t>::max()))
         ->type_name("LINES");
   }
   if ((command.takes & kTakesRevision) != 0) {

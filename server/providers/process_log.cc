@@ -102,11 +102,12 @@ absl::Status CapLog(const std::string& path, int64_t max_bytes) {
 }
 
 std::string LastOutput(const std::string& path, const std::vector<std::string>& secrets) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  // Not waiting for a writer: an instance may have put a FIFO there.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return "";
   const absl::Cleanup close_fd = [fd] { close(fd); };
   struct stat info {};
-  if (fstat(fd, &info) != 0) return "";
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return "";
   std::string tail = ReadTail(fd, info.st_size, kTailBytes);
   // A line that was cut could begin with the end of a secret, which nobody would know for one.
   if (info.st_size > kTailBytes) tail.erase(0, std::min(tail.find('\n'), tail.size()));

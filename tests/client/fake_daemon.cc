@@ -15,6 +15,7 @@
 #include "shadow/v1/simulation_service.grpc.pb.h"
 #include "shadow/v1/usage_service.grpc.pb.h"
 #include "tests/client/fake_calls.h"
+#include "tests/client/instances/fake_instances.h"
 
 namespace shadow {
 namespace {
@@ -95,6 +96,7 @@ class FakePools final : public v1::PoolService::Service {
     return Status::OK;
   }
   Status UpdatePool(ServerContext*, const v1::UpdatePoolRequest* request, v1::Pool* pool) override {
+    state_.update_pool = *request;
     if (Status s = BeginMutation(state_, "UpdatePool", *request); !s.ok()) return s;
     if (!request->allow_missing() && !state_.pools.contains(request->pool().name())) {
       return Missing(request->pool().name());
@@ -349,6 +351,7 @@ struct FakeDaemon::Server {
       : dnas(state),
         pools(state),
         shadows(state),
+        instances(state),
         usage(state),
         events(state),
         simulations(state),
@@ -357,6 +360,7 @@ struct FakeDaemon::Server {
   FakeDnas dnas;
   FakePools pools;
   FakeShadows shadows;
+  FakeInstances instances;
   FakeUsage usage;
   FakeEvents events;
   FakeSimulations simulations;
@@ -373,8 +377,8 @@ FakeDaemon::FakeDaemon() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-           &server_->dnas, &server_->pools, &server_->shadows, &server_->usage, &server_->events,
-           &server_->simulations, &server_->server}) {
+           &server_->dnas, &server_->pools, &server_->shadows, &server_->instances, &server_->usage,
+           &server_->events, &server_->simulations, &server_->server}) {
     builder.RegisterService(service);
   }
   server_->grpc = builder.BuildAndStart();

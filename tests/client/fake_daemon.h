@@ -12,7 +12,9 @@
 #include "shadow/v1/dna.pb.h"
 #include "shadow/v1/event.pb.h"
 #include "shadow/v1/event_service.pb.h"
+#include "shadow/v1/instance_service.pb.h"
 #include "shadow/v1/pool.pb.h"
+#include "shadow/v1/pool_service.pb.h"
 #include "shadow/v1/shadow_pool.pb.h"
 #include "shadow/v1/shadow_pool_service.pb.h"
 #include "shadow/v1/simulation_service.pb.h"
@@ -36,15 +38,16 @@ struct DaemonState {
   std::map<std::string, v1::ShadowPool> shadows;
   std::vector<v1::Instance> instances;
   std::vector<v1::Instance> instances_later;  // Joins `instances` after the next ListInstances.
-  std::vector<v1::Decision> decisions;        // Newest first.
-  std::vector<v1::Event> events;              // What ListEvents and Watch give after a revision.
+  std::map<std::string, std::vector<v1::InstanceLogChunk>> logs;  // Of instances by name.
+  std::vector<v1::Decision> decisions;                            // Newest first.
+  std::vector<v1::Event> events;  // What ListEvents and Watch give after a revision.
   v1::Forecast forecast;
   v1::SimulateResponse simulation;
   v1::EvaluatePoolResponse evaluation;
   std::int64_t revision = 10;
   int page_size = 2;                // Of every list, whatever is asked for.
   bool dnas_must_be_there = false;  // A pool is refused without its DNA.
-  int gets_until_settled = 0;       // Of a reconciling pool, or a moving shadow pool.
+  int gets_until_settled = 0;       // Of a reconciling pool, a moving shadow pool, a restart.
   // The stream ends here; afterwards what is left of `watch_errors`, then OK.
   std::deque<ScriptedError> watch_errors;
   std::deque<ScriptedError> errors;  // For the next calls, one each.
@@ -53,6 +56,8 @@ struct DaemonState {
   std::vector<std::int64_t> batch_sizes;  // Samples of each ReportUsageBatch.
   v1::ActivateShadowPoolRequest activate;
   v1::CreateShadowPoolRequest create_shadow;
+  v1::UpdatePoolRequest update_pool;
+  v1::StreamInstanceLogRequest stream_log;
   v1::ReportUsageBatchRequest batch;
   v1::GetForecastRequest get_forecast;
   v1::SimulateRequest simulate;

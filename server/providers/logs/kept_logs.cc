@@ -39,7 +39,7 @@ std::string GroupOf(const InstanceSpec& instance) {
   return absl::StrCat(instance.pool, ".", instance.shadow, ".");
 }
 
-// Newest first; one that is removed meanwhile may be missing.
+// Newest first; one that is removed meanwhile may be missing. Only plain files: no other is ours.
 std::vector<KeptLog> ListKept(const std::string& directory) {
   std::vector<KeptLog> kept;
   DIR* listing = opendir(directory.c_str());
@@ -52,6 +52,7 @@ std::vector<KeptLog> ListKept(const std::string& directory) {
     if (dot == std::string_view::npos || !IsId(name.substr(dot + 1))) continue;
     struct stat info {};
     if (fstatat(dirfd(listing), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISREG(info.st_mode)) continue;
     kept.push_back({.time_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
                     .group = std::string(name.substr(0, dot + 1)),
                     .id = std::string(name.substr(dot + 1))});
@@ -74,7 +75,9 @@ std::string KeptLogs::PathOf(std::string_view group, std::string_view id) const 
 }
 
 absl::Status KeptLogs::Keep(const InstanceSpec& instance, const std::string& log_path) const {
-  if (!IsId(instance.pool)) return RemoveFile(log_path);
+  struct stat info {};
+  const bool plain = lstat(log_path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  if (!plain || !IsId(instance.pool)) return RemoveFile(log_path);
   const std::string path = PathOf(GroupOf(instance), instance.id);
   if (rename(log_path.c_str(), path.c_str()) != 0) return RemoveFile(log_path);
   utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // It was moved now.

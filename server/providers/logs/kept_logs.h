@@ -27,7 +27,7 @@ class KeptLogs {
   explicit KeptLogs(std::string directory) : directory_(std::move(directory)) {}
 
   // Moves the file at `log_path` here, and removes the oldest ones that are too many. Without a
-  // pool, and where it cannot be moved, it is removed. OK if there is no such file.
+  // pool, where it cannot be moved or is no plain file, it is removed. OK if there is no such file.
   absl::Status Keep(const InstanceSpec& instance, const std::string& log_path) const;
 
   // That of `instance`, or of the one of its group that ended last. kNotFound: it is not kept.
