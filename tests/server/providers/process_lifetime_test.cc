@@ -183,7 +183,7 @@ TEST_CASE("the exit of an instance is told with its last output, and leaves no z
   REQUIRE(all->size() == 1);
   CHECK(all->front().exit_reason == row.reason);
   REQUIRE(Destroy(world.provider(), instance).ok());
-  CHECK(Look(world.provider(), instance).life == Life::kAbsent);
+  CHECK(Becomes(world.provider(), instance, Life::kAbsent));  // Once its holder has ended too.
 }
 
 TEST_CASE("a pid that was used again is never signalled") {

@@ -1,4 +1,4 @@
-// The text format of targets, and the answers of Prometheus' HTTP API.
+// The text format of targets.
 #include "server/usage/exposition.h"
 
 #include <catch2/catch.hpp>
@@ -6,7 +6,6 @@
 #include <string>
 
 #include "server/usage/http_get.h"
-#include "server/usage/prometheus_answer.h"
 
 namespace shadow {
 namespace {
@@ -79,53 +78,6 @@ TEST_CASE("a text that is broken off or none is an error, not a number") {
   for (size_t i = 0; i <= kExposedSeriesMax; ++i) many += "up{i=\"" + std::to_string(i) + "\"} 1\n";
   CHECK(ParseExposition(many, "up", {}, false).status().code() ==
         absl::StatusCode::kFailedPrecondition);
-}
-
-std::string ApiAnswer(const std::string& type, const std::string& result) {
-  return R"({"status":"success","data":{"resultType":")" + type + R"(","result":)" + result + "}}";
-}
-
-TEST_CASE("scalars, vectors and matrices of the API are read") {
-  const auto scalar = ParsePrometheusAnswer(ApiAnswer("scalar", R"([1435781451.781,"2.5"])"));
-  REQUIRE(scalar.ok());
-  CHECK(scalar->at(0).points.at(0) == std::pair(absl::FromUnixMillis(1435781451781), 2.5));
-  const auto vector = ParsePrometheusAnswer(ApiAnswer(
-      "vector", R"([{"metric":{"a":"b"},"value":[1,"NaN"]},{"metric":{},"value":[1,"+Inf"]}])"));
-  REQUIRE(vector.ok());
-  REQUIRE(vector->size() == 2);
-  CHECK(vector->at(0).labels == R"({"a":"b"})");
-  CHECK(std::isnan(vector->at(0).points.at(0).second));
-  CHECK(std::isinf(vector->at(1).points.at(0).second));
-  const auto matrix =
-      ParsePrometheusAnswer(ApiAnswer("matrix", R"([{"metric":{},"values":[[1,"1"],[2,"3"]]}])"));
-  REQUIRE(matrix.ok());
-  CHECK(matrix->at(0).points.size() == 2);
-  CHECK(ParsePrometheusAnswer(ApiAnswer("vector", "[]"))->empty());
-}
-
-TEST_CASE("an answer of the API that is none, or is not whole, is an error") {
-  const std::string good = ApiAnswer("vector", R"([{"metric":{},"value":[1,"2"]}])");
-  const std::string warned =
-      R"({"status":"success","warnings":["a store is away"],"data":{"resultType":"vector",)"
-      R"("result":[]}})";
-  for (const std::string& text :
-       {std::string(), std::string("[]"), std::string("null"), good.substr(0, good.size() - 1),
-        warned, ApiAnswer("vector", "{}"), ApiAnswer("vector", "[1]"),
-        ApiAnswer("vector", R"([{"value":[1,2]}])"),
-        ApiAnswer("vector", R"([{"value":["1","2"]}])"),
-        ApiAnswer("vector", R"([{"value":[1,"two"]}])"),
-        ApiAnswer("vector", R"([{"value":[-1,"2"]}])"), ApiAnswer("scalar", "[1]"),
-        ApiAnswer("matrix", R"([{"values":[[2,"1"],[1,"1"]]}])"), ApiAnswer("", "[]")}) {
-    INFO(text);
-    CHECK(ParsePrometheusAnswer(text).status().code() == absl::StatusCode::kUnavailable);
-  }
-  for (const std::string& text : {ApiAnswer("string", R"([1,"x"])"),
-                                  ApiAnswer("vector", R"([{"metric":{},"histogram":[1,{}]}])")}) {
-    INFO(text);
-    CHECK(ParsePrometheusAnswer(text).status().code() == absl::StatusCode::kFailedPrecondition);
-  }
-  CHECK(PrometheusError(R"({"status":"error","error":"parse error"})") == "parse error");
-  CHECK(PrometheusError("Service Unavailable").empty());
 }
 
 TEST_CASE("the URL that is shown has no credentials") {

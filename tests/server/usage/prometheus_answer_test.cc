@@ -1,4 +1,4 @@
-// Answers that no honest Prometheus server gives.
+// Answers of Prometheus' HTTP API, and those that no honest server gives.
 #include "server/usage/prometheus_answer.h"
 
 #include <catch2/catch.hpp>
@@ -22,6 +22,48 @@ std::string AnswerOf(const std::string& type, const std::string& result) {
 std::string Nested(int depth) {
   return std::string(static_cast<size_t>(depth), '[') +
          std::string(static_cast<size_t>(depth), ']');
+}
+
+TEST_CASE("scalars, vectors and matrices of the API are read") {
+  const auto scalar = ParseAnswer(AnswerOf("scalar", R"([1435781451.781,"2.5"])"));
+  REQUIRE(scalar.ok());
+  CHECK(scalar->at(0).points.at(0) == std::pair(absl::FromUnixMillis(1435781451781), 2.5));
+  const auto vector = ParseAnswer(AnswerOf(
+      "vector", R"([{"metric":{"a":"b"},"value":[1,"NaN"]},{"metric":{},"value":[1,"+Inf"]}])"));
+  REQUIRE(vector.ok());
+  REQUIRE(vector->size() == 2);
+  CHECK(vector->at(0).labels == R"({"a":"b"})");
+  CHECK(std::isnan(vector->at(0).points.at(0).second));
+  CHECK(std::isinf(vector->at(1).points.at(0).second));
+  const auto matrix =
+      ParseAnswer(AnswerOf("matrix", R"([{"metric":{},"values":[[1,"1"],[2,"3"]]}])"));
+  REQUIRE(matrix.ok());
+  CHECK(matrix->at(0).points.size() == 2);
+  CHECK(ParseAnswer(AnswerOf("vector", "[]"))->empty());
+}
+
+TEST_CASE("an answer of the API that is none, or is not whole, is an error") {
+  const std::string good = AnswerOf("vector", R"([{"metric":{},"value":[1,"2"]}])");
+  const std::string warned =
+      R"({"status":"success","warnings":["a store is away"],"data":{"resultType":"vector",)"
+      R"("result":[]}})";
+  for (const std::string& text :
+       {std::string(), std::string("[]"), std::string("null"), good.substr(0, good.size() - 1),
+        warned, AnswerOf("vector", "{}"), AnswerOf("vector", "[1]"),
+        AnswerOf("vector", R"([{"value":[1,2]}])"), AnswerOf("vector", R"([{"value":["1","2"]}])"),
+        AnswerOf("vector", R"([{"value":[1,"two"]}])"),
+        AnswerOf("vector", R"([{"value":[-1,"2"]}])"), AnswerOf("scalar", "[1]"),
+        AnswerOf("matrix", R"([{"values":[[2,"1"],[1,"1"]]}])"), AnswerOf("", "[]")}) {
+    INFO(text);
+    CHECK(ParseAnswer(text).status().code() == absl::StatusCode::kUnavailable);
+  }
+  for (const std::string& text : {AnswerOf("string", R"([1,"x"])"),
+                                  AnswerOf("vector", R"([{"metric":{},"histogram":[1,{}]}])")}) {
+    INFO(text);
+    CHECK(ParseAnswer(text).status().code() == absl::StatusCode::kFailedPrecondition);
+  }
+  CHECK(PrometheusError(R"({"status":"error","error":"parse error"})") == "parse error");
+  CHECK(PrometheusError("Service Unavailable").empty());
 }
 
 TEST_CASE("a value is a number as Prometheus writes it, and nothing else") {
