@@ -117,6 +117,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       response.headers.emplace_back("Allow", "GET, HEAD");
       return Answer(response);
     }
+    // Of two, a proxy before this may mean the other one.
+    if (request.count(http::field::host) > 1) return Refuse(400, "more than one Host");
     if (shared_->tcp && !IsLoopbackHost(View(request[http::field::host]))) {
       return Answer(Plain(421, "Host names another server than this one on loopback"));
     }

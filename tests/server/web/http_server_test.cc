@@ -151,6 +151,9 @@ TEST_CASE("what is no request for this HTTP server is refused") {
       {"GET /" + std::string(20'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", "431"},
       {"GET /echo HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n", "421"},
       {"GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n", "421"},
+      {"GET /echo HTTP/1.1\r\n" + host + "Host: rebound.example\r\n\r\n", "400"},
+      {"GET http://rebound.example/echo HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n", "404"},
+      {"GET /echo HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nZZ\r\n", "400"},
   };
   for (const auto& [request, status] : rows) {
     INFO(request.substr(0, 80));
