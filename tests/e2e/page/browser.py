@@ -13,8 +13,8 @@ import time
 import urllib.request
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-START_S = 20
-CALL_S = 15
+START_S = 60
+CALL_S = 60  # A busy machine lets a browser wait long; a dead one is found by its socket.
 POLL_S = 0.02
 
 
@@ -186,7 +186,8 @@ class Browser:
             except RuntimeError:
                 pass  # The page is being replaced, or the node is not there yet.
             if time.monotonic() - start > patience_s:
-                text = self.evaluate("document.body.innerText")
+                text = self.evaluate("`${document.visibilityState}, loaded ${performance.now()} ms "
+                                     "ago\n${document.body.innerText}`")
                 raise AssertionError(f"not within {patience_s} s: {expression}\n{text[:1500]}")
             time.sleep(POLL_S)
 
