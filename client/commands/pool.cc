@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/adopt/adopt.h"
 #include "client/command.h"
 #include "client/commands/documents.h"
 #include "client/formats/table_of.h"
@@ -181,7 +182,7 @@ absl::Status Delete(Session& session) {
   return absl::OkStatus();
 }
 
-constexpr std::array<Command, 5> kCommands = {{
+constexpr std::array<Command, 6> kCommands = {{
     {"pool", "create", "", "Create the pools of a file", "pool create -f web-pool.yaml --wait",
      kTakesFile | kTakesMutation, Create},
     {"pool", "get", "NAME", "Show one pool", "pool get web --watch", kTakesWatch | kTakesShown,
@@ -191,6 +192,9 @@ constexpr std::array<Command, 5> kCommands = {{
      "pool update -f web-pool.yaml", kTakesFile | kTakesMutation, Update},
     {"pool", "delete", "NAME", "Delete a pool, its instances and suspended shadows",
      "pool delete web --wait", kTakesMutation, Delete},
+    {"pool", "adopt", "DEPLOYMENT",
+     "Print DNA and pool of a Deployment that runs on Kubernetes, for `apply -f`",
+     "pool adopt deployment/web -f cluster.json > web.yaml", kTakesFile, AdoptPool},
 }};
 
 }  // namespace

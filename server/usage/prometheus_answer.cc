@@ -18,19 +18,26 @@ constexpr double kUnixSecondsMax = 253'402'300'799;  // The end of the year 9999
 // A native histogram's bucket lies at 7.
 constexpr int kNestingMax = 16;
 
+// Whether the brackets of a JSON text nest more deeply than that.
+bool NestsTooDeeply(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') ++i;
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if ((c == '[' || c == '{') && ++depth > kNestingMax) return true;
+    if (c == ']' || c == '}') --depth;
+  }
+  return false;
+}
+
 // Discarded where it is no JSON, or nested more deeply: a copy or a text of it takes a frame of the
-// stack for each level.
+// stack for each level. The parser's own callback could tell, but is quadratic in long lists.
 json ParseJson(std::string_view text) {
-  bool too_deep = false;
-  json parsed = json::parse(
-      text,
-      [&](int depth, json::parse_event_t /*event*/, json& /*value*/) {
-        too_deep |= depth > kNestingMax;
-        return depth <= kNestingMax;
-      },
-      /*allow_exceptions=*/false);
-  if (too_deep) return json(json::value_t::discarded);
-  return parsed;
+  if (NestsTooDeeply(text)) return json(json::value_t::discarded);
+  return json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 absl::Status NotUnderstood() {

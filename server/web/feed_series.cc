@@ -38,7 +38,8 @@ FeedJson LastOf(const std::vector<v1::Sample>& samples) {
 FeedJson ForecastOf(const v1::Forecast& forecast) {
   FeedJson points = FeedJson::array();
   for (const v1::Forecast::Point& point : forecast.points()) {
-    FeedJson row = {FeedSeconds(FromProto(point.time()))};
+    // Of one element: braces alone would copy it with Clang, and make a list of it with GCC.
+    FeedJson row = FeedJson::array({FeedSeconds(FromProto(point.time()))});
     for (const double value : point.values()) row.push_back(FeedNumber(value));
     points.push_back(std::move(row));
   }

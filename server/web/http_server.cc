@@ -288,8 +288,9 @@ class BeastServer final : public HttpServer {
     asio::post(shared_->context, [this] {
       acceptor_.close();
       pause_.cancel();
+      // What is under way ends with an error then, and lets go of its connection. The context has
+      // nothing left to do, so it ends.
       while (!shared_->open.empty()) shared_->open.front()->Close();
-      shared_->context.stop();
     });
     thread_.join();
     if (!shared_->tcp) unlink(address_.c_str() + std::string_view("unix:").size());
@@ -300,7 +301,7 @@ class BeastServer final : public HttpServer {
  private:
   void Accept() {
     acceptor_.async_accept([this](const error_code& error, Socket socket) {
-      if (error == asio::error::operation_aborted) return;
+      if (!acceptor_.is_open()) return;
       if (error) return AcceptLater();
       MakePlace();
       if (shared_->open.size() < static_cast<size_t>(kConnectionsMax)) {
@@ -325,8 +326,8 @@ class BeastServer final : public HttpServer {
 
   void AcceptLater() {
     pause_.expires_after(absl::ToChronoMilliseconds(kAcceptPause));
-    pause_.async_wait([this](const error_code& error) {
-      if (!error) Accept();
+    pause_.async_wait([this](const error_code& /*error*/) {
+      if (acceptor_.is_open()) Accept();
     });
   }
 

@@ -151,7 +151,8 @@ def many_pods_at_rest(world):
     longest = metric(port, "shadowd_longest_tick_seconds")
     world.say(f"at rest: {len(at_rest) / REST:.1f} requests a second, "
               f"{memory_of(daemon) / (1 << 20):.0f} MiB, longest cycle {longest * 1000:.0f} ms")
-    check(len(at_rest) <= REST * REQUESTS_A_SECOND_MAX, f"{len(at_rest)} requests, the first {at_rest[:20]}")
+    check(len(at_rest) <= REST * REQUESTS_A_SECOND_MAX,
+          f"{len(at_rest)} requests, the first {at_rest[:20]}")
     check(memory_of(daemon) <= MEMORY_MAX, f"{memory_of(daemon)} bytes")
     crowd.ended.set()
 

@@ -179,20 +179,6 @@ TEST_CASE("a HAProxy that is reloaded without its state has all members again, a
   row.Finish();
 }
 
-TEST_CASE("a HAProxy that is reloaded while instances are activated under load fails no request") {
-  std::mt19937_64 random(RandomSeed());
-  FailingHaproxy row("HAProxy reloaded during activations", "reloads",
-                     {.haproxy_keeps_state = true});
-  row.Begin();
-  row.BeginLoad();
-  for (int i = 0; i < 4; ++i) {
-    row.TurnLevelDuring(
-        random, [&] { row.haproxy().Reload(); }, [] {}, [] {});
-  }
-  row.EndLoad();
-  row.Finish();
-}
-
 TEST_CASE("a HAProxy that is killed while instances are activated under load loses no instance") {
   std::mt19937_64 random(RandomSeed());
   FailingHaproxy row("HAProxy killed during activations", "kills", {});

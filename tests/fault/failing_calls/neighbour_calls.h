@@ -25,7 +25,6 @@ inline constexpr NeighbourCall kNeighbourCalls[] = {
     {{"receive, interrupted", Faults::kReceive, EINTR}, true},
     {{"short receives", Faults::kReceive, Faults::kFew}, true},
     {{"poll", Faults::kPoll, ENOMEM}, false},
-    {{"poll, interrupted", Faults::kPoll, EINTR}, true},
 };
 
 // Of each so many-th that fails without an end: what is interrupted for ever only takes until the
