@@ -85,8 +85,8 @@ absl::StatusOr<std::unique_ptr<DemoWorker>> DemoWorker::Listen(const WorkerOptio
   if (bind(worker->listen_fd_, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
       listen(worker->listen_fd_, kBacklog) != 0 ||
       getsockname(worker->listen_fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    return absl::UnavailableError(absl::StrCat("listen on ", options.address, ":", options.port,
-                                               ": ", std::strerror(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("listen on ", options.address, ":", options.port, ": ", std::strerror(errno)));
   }
   worker->port_ = ntohs(address.sin_port);
   worker->SetListening(true);

@@ -47,7 +47,7 @@ struct WorkerFaults {
 struct WorkerOptions {
   std::string address = "127.0.0.1";  // IPv4.
   int port = 0;                       // 0: any free one.
-  double capacity = 50;  // Requests per second.
+  double capacity = 50;               // Requests per second.
   absl::Duration service_time = absl::Milliseconds(40);
   int queue_max = 64;  // Requests that wait for a slot.
   std::string body = "ok\n";
