@@ -54,12 +54,12 @@ std::string DigestIn(const std::string& image_id) {
 }  // namespace
 
 const Json& FieldAt(const Json& object, std::initializer_list<const char*> keys) {
-  static const Json none;
+  static const Json kNone;
   const Json* at = &object;
   for (const char* key : keys) {
-    if (!at->is_object()) return none;
+    if (!at->is_object()) return kNone;
     const auto found = at->find(key);
-    if (found == at->end()) return none;
+    if (found == at->end()) return kNone;
     at = &*found;
   }
   return *at;

@@ -45,7 +45,7 @@ class Adoption {
 
  private:
   v1::Dna& dna() { return adopted_.dna; }
-  void Note(std::string text) { adopted_.notes.push_back(PrintableText(text)); }
+  void Note(const std::string& text) { adopted_.notes.push_back(PrintableText(text)); }
 
   absl::Status Image() {
     const std::string image = TextAt(container_, {"image"});
