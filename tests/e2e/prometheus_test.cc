@@ -48,6 +48,9 @@ TEST_CASE("a real Prometheus answers queries as its API is read") {
   SystemClock clock;
   PrometheusUsage up(QueryOf(world, "up{job=\"node\"} == 1"), absl::Seconds(1), clock);
   CHECK(FirstValue(up) == 1);
+  // Both targets were scraped.
+  PrometheusUsage both(QueryOf(world, "count(up) == 2"), absl::Seconds(1), clock);
+  CHECK(FirstValue(both) == 2);
 
   const struct {
     const char* query;
