@@ -264,8 +264,10 @@ absl::Status RestoreBackup(const std::string& path, const std::string& directory
   if (status.ok()) status = NameAll(directory);
   RemoveRestored(directory);
   if (status.ok()) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat("backup ", path, ": ", std::string(status.message())));
+  // Our own statements do not fail at a store of ours: what SQLite cannot make sense of is damage.
+  const absl::StatusCode code =
+      absl::IsInternal(status) ? absl::StatusCode::kDataLoss : status.code();
+  return absl::Status(code, absl::StrCat("backup ", path, ": ", std::string(status.message())));
 }
 
 }  // namespace shadow
