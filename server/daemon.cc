@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -39,6 +41,8 @@ constexpr absl::Duration kHousekeepingInterval = absl::Milliseconds(100);
 // shorter: it ends the daemon by itself.
 constexpr absl::Duration kStuckPatience = absl::Minutes(1);
 // Of the end: together with the API's it is less than the unit's TimeoutStopSec.
+constexpr absl::Duration kLockPatience = absl::Seconds(2);
+constexpr absl::Duration kLockPause = absl::Milliseconds(50);
 constexpr absl::Duration kEndPatience = absl::Seconds(10);
 
 // Takes as many descriptors as the daemon may have, and returns how many it had. By default these
@@ -275,6 +279,22 @@ void TellStart(const Config& config, const std::optional<InheritedSocket>& inher
                pools);
 }
 
+// A daemon that was killed may have left a child between its fork and its exec, which has the lock
+// until then.
+absl::StatusOr<std::unique_ptr<StateLock>> TakeState(const std::string& directory) {
+  SystemClock clock;
+  const absl::Duration until = clock.Now().mono + kLockPatience;
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock waiting(mutex);
+  while (true) {
+    auto lock = StateLock::Take(directory);
+    const absl::Duration now = clock.Now().mono;
+    if (!absl::IsAlreadyExists(lock.status()) || now >= until) return lock;
+    clock.WaitUntil(waiting, never, now + kLockPause);
+  }
+}
+
 ControlLoop::Options LoopOptions(const Config& config, StepWorkers& workers) {
   return {.instances_max = config.instances_max,
           .parallel_for = [&workers](size_t count, const std::function<void(size_t)>& part) {
@@ -297,7 +317,7 @@ absl::Status RunDaemon(const Config& config, const ConfigReader& read_config, Ma
   const rlim_t open_files = RaiseOpenFiles();
   const auto inherited = TakeInheritedSocket();
   if (!inherited.ok()) return inherited.status();
-  auto lock = StateLock::Take(config.state_dir);
+  auto lock = TakeState(config.state_dir);
   if (!lock.ok()) return lock.status();
   if (BootId().empty()) return absl::UnavailableError("the boot id of the kernel cannot be read");
   SystemClock clock;

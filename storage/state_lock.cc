@@ -1,7 +1,6 @@
 #include "storage/state_lock.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,17 +63,11 @@ absl::Status OpenError(int error, const std::string& path, const char* wanted) {
   return in_the_way ? absl::FailedPreconditionError(status.message()) : status;
 }
 
-// Tries for two seconds: a daemon that was killed may have left a child between its fork and its
-// exec, which has the lock until then. False: another process keeps it.
+// False: another process has it.
 absl::StatusOr<bool> Lock(int fd, const std::string& path) {
-  constexpr int kTries = 40;
-  constexpr int kPauseMilliseconds = 50;
-  for (int tries = 1;; ++tries) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EWOULDBLOCK) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": flock"));
-    if (tries == kTries) return false;
-    poll(nullptr, 0, kPauseMilliseconds);
-  }
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+  if (errno == EWOULDBLOCK) return false;
+  return absl::ErrnoToStatus(errno, absl::StrCat(path, ": flock"));
 }
 
 }  // namespace
@@ -95,7 +88,7 @@ absl::StatusOr<std::unique_ptr<StateLock>> StateLock::Take(const std::string& di
   // The file too: a daemon of an older version locks it alone.
   const auto directory_is_free = Lock(directory_fd, directory);
   if (!directory_is_free.ok()) return directory_is_free.status();
-  const auto file_is_free = *directory_is_free ? Lock(lock->fd_, path) : directory_is_free;
+  const auto file_is_free = Lock(lock->fd_, path);
   if (!file_is_free.ok()) return file_is_free.status();
   if (!*directory_is_free || !*file_is_free) {
     return absl::AlreadyExistsError(
