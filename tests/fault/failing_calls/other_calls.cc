@@ -22,13 +22,6 @@ int MakePair(long result, const int* pair) {
 }
 
 }  // namespace
-}  // namespace shadow::shim
-
-using shadow::Faults;
-using shadow::shim::Fails;
-using shadow::shim::Owner;
-using shadow::shim::OwnerOf;
-using shadow::shim::Raw;
 
 extern "C" {
 
@@ -47,12 +40,12 @@ long SyscallOrFail(long number, ...) __asm__("syscall");
 
 int PipeOrFail(int* pair, int flags) {
   if (Fails(Faults::kPipe, Owner::kProvider)) return -1;
-  return shadow::shim::MakePair(Raw(SYS_pipe2, pair, flags), pair);
+  return MakePair(Raw(SYS_pipe2, pair, flags), pair);
 }
 
 int SocketPairOrFail(int domain, int type, int protocol, int* pair) {
   if (Fails(Faults::kPipe, Owner::kProvider)) return -1;
-  return shadow::shim::MakePair(Raw(SYS_socketpair, domain, type, protocol, pair), pair);
+  return MakePair(Raw(SYS_socketpair, domain, type, protocol, pair), pair);
 }
 
 int SocketOrFail(int domain, int type, int protocol) {
@@ -61,7 +54,7 @@ int SocketOrFail(int domain, int type, int protocol) {
   const Owner owner = local || domain == AF_INET ? Owner::kProvider : Owner::kNobody;
   if (Fails(Faults::kSocket, owner)) return -1;
   const auto fd = static_cast<int>(Raw(SYS_socket, domain, type, protocol));
-  shadow::shim::SetOwner(fd, owner);
+  SetOwner(fd, owner);
   return fd;
 }
 
@@ -71,17 +64,17 @@ int ConnectOrFail(int fd, const sockaddr* address, socklen_t bytes) {
 }
 
 int Listen(int fd, int backlog) {
-  shadow::shim::SetOwner(fd, Owner::kNobody);
+  SetOwner(fd, Owner::kNobody);
   return static_cast<int>(Raw(SYS_listen, fd, backlog));
 }
 
 ssize_t SendOrFail(int fd, const void* buffer, size_t bytes, int flags) {
-  const ssize_t moved = shadow::shim::BytesToMove(Faults::kSend, fd, bytes);
+  const ssize_t moved = BytesToMove(Faults::kSend, fd, bytes);
   return moved < 0 ? -1 : Raw(SYS_sendto, fd, buffer, moved, flags, nullptr, 0);
 }
 
 ssize_t ReceiveOrFail(int fd, void* buffer, size_t bytes, int flags) {
-  const ssize_t moved = shadow::shim::BytesToMove(Faults::kReceive, fd, bytes);
+  const ssize_t moved = BytesToMove(Faults::kReceive, fd, bytes);
   return moved < 0 ? -1 : Raw(SYS_recvfrom, fd, buffer, moved, flags, nullptr, nullptr);
 }
 
@@ -98,7 +91,7 @@ int PollOrFail(pollfd* files, nfds_t count, int timeout_ms) {
 int WatchOrFail(int flags) {
   if (Fails(Faults::kWatch, Owner::kProvider)) return -1;
   const auto fd = static_cast<int>(Raw(SYS_inotify_init1, flags));
-  shadow::shim::SetOwner(fd, Owner::kProvider);
+  SetOwner(fd, Owner::kProvider);
   return fd;
 }
 
@@ -109,7 +102,7 @@ int AddWatchOrFail(int fd, const char* path, uint32_t mask) {
 
 pid_t ForkOrFail() {
   using Function = pid_t (*)();
-  static const shadow::shim::Kept<Function> kNext{shadow::shim::Next<Function>("fork")};
+  static const Kept<Function> kNext{Next<Function>("fork")};
   if (Fails(Faults::kFork, Owner::kProvider)) return -1;
   return kNext.what();
 }
@@ -125,3 +118,5 @@ long SyscallOrFail(long number, ...) {
 }
 
 }  // extern "C"
+
+}  // namespace shadow::shim

@@ -60,13 +60,6 @@ void* ReadDirectory(DIR* directory, DirectoryEntry next) {
 }
 
 }  // namespace
-}  // namespace shadow::shim
-
-using shadow::Faults;
-using shadow::shim::Fails;
-using shadow::shim::Owner;
-using shadow::shim::OwnerOf;
-using shadow::shim::Raw;
 
 extern "C" {
 
@@ -103,84 +96,84 @@ int SyncDataOrFail(int fd) __asm__("fdatasync");
 int OpenOrFail(const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  const mode_t mode = shadow::shim::ModeOf(flags, arguments);
+  const mode_t mode = ModeOf(flags, arguments);
   va_end(arguments);
-  return shadow::shim::Open(path, flags, mode);
+  return Open(path, flags, mode);
 }
 
 int Open64OrFail(const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  const mode_t mode = shadow::shim::ModeOf(flags, arguments);
+  const mode_t mode = ModeOf(flags, arguments);
   va_end(arguments);
-  return shadow::shim::Open(path, flags, mode);
+  return Open(path, flags, mode);
 }
 
 int OpenAtOrFail(int home, const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  const mode_t mode = shadow::shim::ModeOf(flags, arguments);
+  const mode_t mode = ModeOf(flags, arguments);
   va_end(arguments);
-  return shadow::shim::OpenAt(home, path, flags, mode);
+  return OpenAt(home, path, flags, mode);
 }
 
 int OpenAt64OrFail(int home, const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  const mode_t mode = shadow::shim::ModeOf(flags, arguments);
+  const mode_t mode = ModeOf(flags, arguments);
   va_end(arguments);
-  return shadow::shim::OpenAt(home, path, flags, mode);
+  return OpenAt(home, path, flags, mode);
 }
 
 DIR* OpenDirectoryOrFail(const char* path) {
-  const int fd = shadow::shim::Open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+  const int fd = Open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
   if (fd < 0) return nullptr;
-  shadow::shim::SetOwner(fd, Owner::kNobody);  // Its reads are of another kind.
-  shadow::shim::SetOwner(shadow::shim::OwnersOfDirectories(), fd, OwnerOf(path));
+  SetOwner(fd, Owner::kNobody);  // Its reads are of another kind.
+  SetOwner(OwnersOfDirectories(), fd, OwnerOf(path));
   return fdopendir(fd);
 }
 
 int CloseDirectory(DIR* directory) {
   using Function = int (*)(DIR*);
-  static const shadow::shim::Kept<Function> kNext{shadow::shim::Next<Function>("closedir")};
-  shadow::shim::SetOwner(shadow::shim::OwnersOfDirectories(), dirfd(directory), Owner::kNobody);
+  static const Kept<Function> kNext{Next<Function>("closedir")};
+  SetOwner(OwnersOfDirectories(), dirfd(directory), Owner::kNobody);
   return kNext.what(directory);
 }
 
 void* ReadDirectoryOrFail(DIR* directory) {
-  using Function = shadow::shim::DirectoryEntry;
-  static const shadow::shim::Kept<Function> kNext{shadow::shim::Next<Function>("readdir")};
-  return shadow::shim::ReadDirectory(directory, kNext.what);
+  using Function = DirectoryEntry;
+  static const Kept<Function> kNext{Next<Function>("readdir")};
+  return ReadDirectory(directory, kNext.what);
 }
 
 void* ReadDirectory64OrFail(DIR* directory) {
-  using Function = shadow::shim::DirectoryEntry;
-  static const shadow::shim::Kept<Function> kNext{shadow::shim::Next<Function>("readdir64")};
-  return shadow::shim::ReadDirectory(directory, kNext.what);
+  using Function = DirectoryEntry;
+  static const Kept<Function> kNext{Next<Function>("readdir64")};
+  return ReadDirectory(directory, kNext.what);
 }
 
 int Close(int fd) {
-  shadow::shim::SetOwner(fd, Owner::kNobody);
+  SetOwner(fd, Owner::kNobody);
   return static_cast<int>(Raw(SYS_close, fd));
 }
 
 ssize_t ReadOrFail(int fd, void* buffer, size_t bytes) {
-  return shadow::shim::Move(Faults::kRead, SYS_read, fd, buffer, bytes);
+  return Move(Faults::kRead, SYS_read, fd, buffer, bytes);
 }
 ssize_t ReadAtOrFail(int fd, void* buffer, size_t bytes, off_t at) {
-  return shadow::shim::MoveAt(Faults::kRead, SYS_pread64, fd, buffer, bytes, at);
+  return MoveAt(Faults::kRead, SYS_pread64, fd, buffer, bytes, at);
 }
 ssize_t ReadAt64OrFail(int fd, void* buffer, size_t bytes, off_t at) {
-  return shadow::shim::MoveAt(Faults::kRead, SYS_pread64, fd, buffer, bytes, at);
+  return MoveAt(Faults::kRead, SYS_pread64, fd, buffer, bytes, at);
 }
 ssize_t WriteOrFail(int fd, const void* buffer, size_t bytes) {
-  return shadow::shim::Move(Faults::kWrite, SYS_write, fd, buffer, bytes);
+  return Move(Faults::kWrite, SYS_write, fd, buffer, bytes);
 }
 ssize_t WriteAtOrFail(int fd, const void* buffer, size_t bytes, off_t at) {
-  return shadow::shim::MoveAt(Faults::kWrite, SYS_pwrite64, fd, buffer, bytes, at);
+  return MoveAt(Faults::kWrite, SYS_pwrite64, fd, buffer, bytes, at);
 }
 ssize_t WriteAt64OrFail(int fd, const void* buffer, size_t bytes, off_t at) {
-  return shadow::shim::MoveAt(Faults::kWrite, SYS_pwrite64, fd, buffer, bytes, at);
+  return MoveAt(Faults::kWrite, SYS_pwrite64, fd, buffer, bytes, at);
 }
 
 int CutOrFail(int fd, off_t size) {
@@ -208,14 +201,10 @@ int UnlinkOrFail(const char* path) {
   return static_cast<int>(Raw(SYS_unlinkat, AT_FDCWD, path, 0));
 }
 
-int StatOrFail(const char* path, void* info) { return shadow::shim::Stat(path, info, 0); }
-int Stat64OrFail(const char* path, void* info) { return shadow::shim::Stat(path, info, 0); }
-int StatLinkOrFail(const char* path, void* info) {
-  return shadow::shim::Stat(path, info, AT_SYMLINK_NOFOLLOW);
-}
-int StatLink64OrFail(const char* path, void* info) {
-  return shadow::shim::Stat(path, info, AT_SYMLINK_NOFOLLOW);
-}
+int StatOrFail(const char* path, void* info) { return Stat(path, info, 0); }
+int Stat64OrFail(const char* path, void* info) { return Stat(path, info, 0); }
+int StatLinkOrFail(const char* path, void* info) { return Stat(path, info, AT_SYMLINK_NOFOLLOW); }
+int StatLink64OrFail(const char* path, void* info) { return Stat(path, info, AT_SYMLINK_NOFOLLOW); }
 int StatFileOrFail(int fd, void* info) {
   if (Fails(Faults::kStat, OwnerOf(fd))) return -1;
   return static_cast<int>(Raw(SYS_fstat, fd, info));
@@ -232,3 +221,5 @@ int SyncDataOrFail(int fd) {
 }
 
 }  // extern "C"
+
+}  // namespace shadow::shim
