@@ -14,26 +14,26 @@ namespace shadow {
 
 using Json = nlohmann::json;
 
-// What stands below the keys; null: nothing, or no objects on the way.
+// The value at this path of keys; null if a key is missing or the path leads through no object.
 const Json& FieldAt(const Json& object, std::initializer_list<const char*> keys);
 
-// A text there; empty: none.
+// The string there; empty if there is no string.
 std::string TextAt(const Json& object, std::initializer_list<const char*> keys);
 
-// Elements of a list; nothing where it is none.
+// The elements of the list there; empty if there is no list.
 std::vector<Json> ListAt(const Json& object, std::initializer_list<const char*> keys);
 
 // Objects by their kind. A list stands for its items, one level deep.
 class ClusterObjects {
  public:
-  // kInvalidArgument: it is no JSON of objects.
+  // kInvalidArgument: `text` is not a JSON object.
   static absl::StatusOr<ClusterObjects> Parse(std::string_view text);
 
-  // kNotFound: there is none. kInvalidArgument: there are several, of more than one namespace.
+  // kNotFound: no Deployment has this name. kInvalidArgument: Deployments of several namespaces do.
   absl::StatusOr<Json> Deployment(std::string_view name) const;
 
-  // "sha256:..." of the image that the first container of `deployment` runs, as its pods say.
-  // kFailedPrecondition: they do not, or not the same.
+  // "sha256:..." of the image that the first container of `deployment` runs, from the status of
+  // its pods. kFailedPrecondition: no pod tells a digest, or they tell different ones.
   absl::StatusOr<std::string> RunningDigest(const Json& deployment) const;
 
   // Names of Services that send traffic to pods with the labels of the template of `deployment`.

@@ -74,7 +74,7 @@ class Adoption {
     return std::nullopt;
   }
 
-  // That which is probed, or else the first one.
+  // The port of the readiness probe; without a probe, the first port.
   absl::Status Ports() {
     const Json& probe = FieldAt(container_, {"readinessProbe"});
     auto port = PortOf(FieldAt(probe, {"httpGet", "port"}));

@@ -183,7 +183,7 @@ absl::StatusOr<std::string> RevisionToUndoTo(const Session& session, const v1::P
     if (wanted.empty() && NameOfRevision(dna) == pool.dna_revision()) {
       if (!before.empty()) return before;
       return absl::FailedPreconditionError(
-          absl::StrCat(pool.dna_revision(), " is the first revision: there is none before it"));
+          absl::StrCat(pool.dna_revision(), " is the first revision; no earlier one exists"));
     }
     before = NameOfRevision(dna);
   }

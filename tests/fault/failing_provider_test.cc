@@ -1,4 +1,4 @@
-// Each system call of the process provider fails in its turn, once, and each so many-th of them: a
+// Each system call of the process provider fails in its turn, once, and every n-th of them: a
 // look is complete or an error, what is said to be done is done, and nothing is left over.
 #include <signal.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// Each system call at the store's files fails in its turn, once, and each so many-th of them: what
+// Each system call at the store's files fails in its turn, once, and every n-th of them: what
 // was acknowledged is there, an error is never taken for damage or for a store that is missing, and
 // nothing is left over.
 #include <cerrno>

@@ -124,7 +124,7 @@ TEST_CASE("a roll-out that cannot be undone says why, and changes nothing") {
       {"r1",
        {"web"},
        5,
-       "error: FAILED_PRECONDITION: dnas/web@r1 is the first revision: there is none before it\n"},
+       "error: FAILED_PRECONDITION: dnas/web@r1 is the first revision; no earlier one exists\n"},
       {"r2",
        {"web", "--to-revision", "r7"},
        3,

@@ -1,4 +1,5 @@
-// What stands before the C library's functions decides here whether a call fails (faults.h).
+// Decides whether a call fails (faults.h). Used by the functions that shadow those of the C library
+// (shim.cc, other_calls.cc), and by nobody else. Thread-safe.
 #pragma once
 
 #include <dlfcn.h>
@@ -32,7 +33,7 @@ inline Owner OwnerOf(int fd) { return OwnerOf(OwnersOfFiles(), fd); }
 void SetOwner(Owners& owners, int fd, Owner owner);
 inline void SetOwner(int fd, Owner owner) { SetOwner(OwnersOfFiles(), fd, owner); }
 
-// Of the C library.
+// The function of that name in the C library.
 template <typename Function>
 Function Next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
@@ -46,10 +47,10 @@ long Raw(long number, Arguments... arguments) {
   return kSyscall.what(number, arguments...);
 }
 
-// errno is set where it does. Does not return where the call never is to.
+// Sets errno if so. Does not return if the call must hang.
 bool Fails(Faults::Call call, Owner owner);
 
-// -1: it fails; otherwise so many of `bytes` are moved.
+// How many of `bytes` the call may move; -1 if it must fail.
 ssize_t BytesToMove(Faults::Call call, int fd, size_t bytes);
 
 }  // namespace shadow::shim

@@ -27,8 +27,8 @@ inline constexpr NeighbourCall kNeighbourCalls[] = {
     {{"poll", Faults::kPoll, ENOMEM}, false},
 };
 
-// Of each so many-th that fails without an end: what is interrupted for ever only takes until the
-// deadline.
+// The first n for which every n-th call fails. A call that is interrupted each time would only take
+// until the deadline.
 inline int64_t FirstOfMany(const RefusedCall& refused) { return refused.error == EINTR ? 2 : 1; }
 
 // The neighbour's or the system's: it is tried again, and nobody changes a configuration.

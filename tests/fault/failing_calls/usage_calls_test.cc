@@ -1,4 +1,4 @@
-// Each system call of the usage sources fails in its turn, once, and each so many-th of them: a
+// Each system call of the usage sources fails in its turn, once, and every n-th of them: a
 // reading is right or an error, the next one is right again, and nothing is left over.
 #include <atomic>
 #include <cerrno>
